@@ -1,0 +1,104 @@
+# dx: build, test, lint, install.  GNU make.
+#
+#   make                everything, into build/bin        make O=/tmp/x     the same, elsewhere
+#   make check          the test suite                    make check T=tests/dxpack.bats
+#   make asan           the suite under ASan and UBSan    make fuzz FUZZ_SECONDS=60
+#   make lint format    what a change must pass           make bench
+#   make install        DESTDIR, PREFIX
+
+VERSION = 0.1.0
+O       = build
+PREFIX  = /usr/local
+DESTDIR =
+
+PACKAGES = sqlite3 libarchive libzstd jansson inih libcrypto
+PKG_CONFIG ?= pkg-config
+
+STD     = -std=c11 -D_POSIX_C_SOURCE=200809L
+WARN    = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+          -Wwrite-strings -Wformat=2 -Wvla -Werror
+CFLAGS  = -O2 -g
+SAN     =
+DEFS   := -Ilib -DDX_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+LIBS   := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+COMPILE = $(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)
+LINK    = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
+
+# A source file in one of these places is all it takes: each cmd/*.c is a command, each tests/*.c a test
+# program, each tests/tools/*.c a helper of the tests, each tests/fuzz/*.c (replay.c apart) a fuzz target.
+BIN     = $(O)/bin
+TESTBIN = $(O)/test
+LIB     = $(O)/libdx.a
+LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
+CMDS   := $(patsubst cmd/%.c,$(BIN)/%,$(wildcard cmd/*.c))
+SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out scripts/demo scripts/deps scripts/test,$(wildcard scripts/*)))
+UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
+TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
+FUZZ   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+CSRC    = $(wildcard cmd/*.[ch] lib/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/fuzz/*.[ch])
+PAGES   = $(wildcard man/*.[157])
+
+all: $(CMDS) $(SHELLS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
+
+$(CMDS): $(BIN)/%: $(O)/cmd/%.o $(LIB)
+$(UNITS): $(TESTBIN)/%: $(O)/tests/%.o $(LIB)
+$(TOOLS): $(TESTBIN)/%: $(O)/tests/tools/%.o $(LIB)
+$(FUZZ:%=$(TESTBIN)/fuzz-%): $(TESTBIN)/fuzz-%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB)
+$(CMDS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%):
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(LIB): $(LIBOBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(SHELLS): $(BIN)/%: scripts/%
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
+check: all
+	tests/run $(abspath $(O)) $(T)
+
+asan:
+	DX_SANITIZED=1 $(MAKE) O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(or $(ASAN_GOAL),check)
+
+# libFuzzer comes with clang; the plain build replays each target's corpus as an ordinary test.
+FUZZ_SECONDS = 30
+fuzz:
+	$(MAKE) O=$(O)/fuzz CC=clang SAN='-fsanitize=fuzzer-no-link,address,undefined' libfuzzer
+	for f in $(FUZZ); do mkdir -p $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f && \
+	    $(O)/fuzz/test/libfuzzer-$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=10 \
+	    $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+libfuzzer: $(FUZZ:%=$(TESTBIN)/libfuzzer-%)
+$(FUZZ:%=$(TESTBIN)/libfuzzer-%): $(TESTBIN)/libfuzzer-%: $(O)/tests/fuzz/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+bench: all
+	@for b in $(filter-out %.md %.c %.sql %.conf,$(wildcard tests/bench/*)); do \
+	    PATH=$(abspath $(BIN)):$$PATH $$b || exit 1; done
+
+lint: all
+	tests/lint/lint $(abspath $(O))
+
+format:
+	clang-format -i $(CSRC)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(CMDS) $(SHELLS) $(DESTDIR)$(PREFIX)/bin
+	for p in $(PAGES); do d=$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}; \
+	    install -d $$d && install -m 644 $$p $$d || exit 1; done
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all check asan fuzz libfuzzer bench lint format install clean
+.SECONDARY:
+-include $(shell find $(O)/cmd $(O)/lib $(O)/tests -name '*.d' 2>/dev/null)
