@@ -32,8 +32,8 @@ sql() {
     fi
 }
 
-# table_rows DB TABLE: the rows as SQL literals, in the order of all columns, so that types and bits of
-# REALs and BLOBs count: one INSERT a row.
+# table_rows DB TABLE: the rows as SQL literals, one INSERT a row, columns by name, rows in the order of all
+# columns. Types count, 1 is not 1.0; only -0.0 and 0.0 look alike (`txnlog digest` tells them apart).
 table_rows() {
     local columns
     columns=$(sqlite3 "$1" "SELECT group_concat('\"' || replace(name, '\"', '\"\"') || '\"', ', ') FROM
