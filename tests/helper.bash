@@ -21,12 +21,15 @@ sized() {
 }
 
 # sql DB STATEMENT...: run statements with the sqlite3 program; waits for locks, stops at the first error.
+# Each argument is one or more statements, the last ";" of which may be left out, or a dot command.
 # Statements come from stdin when none are given.
 sql() {
-    local db=$1
+    local db=$1 statement
     shift
     if [ $# -gt 0 ]; then
-        printf '%s\n' "$@" | sqlite3 -batch -bail -cmd '.timeout 10000' "$db"
+        for statement; do
+            case $statement in .*) printf '%s\n' "$statement" ;; *) printf '%s;\n' "$statement" ;; esac
+        done | sqlite3 -batch -bail -cmd '.timeout 10000' "$db"
     else
         sqlite3 -batch -bail -cmd '.timeout 10000' "$db"
     fi
