@@ -73,7 +73,7 @@ FUZZ_SECONDS = 30
 fuzz:
 	$(MAKE) O=$(O)/fuzz CC=clang SAN='-fsanitize=fuzzer-no-link,address,undefined' libfuzzer
 	for f in $(FUZZ); do mkdir -p $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f && \
-	    $(O)/fuzz/test/libfuzzer-$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=10 \
+	    $(O)/fuzz/test/libfuzzer-$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$(O)/fuzz/ \
 	    $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
 libfuzzer: $(FUZZ:%=$(TESTBIN)/libfuzzer-%)
 $(FUZZ:%=$(TESTBIN)/libfuzzer-%): $(TESTBIN)/libfuzzer-%: $(O)/tests/fuzz/%.o $(LIB)
