@@ -1,0 +1,37 @@
+/* change: see change.h. */
+#include "change.h"
+
+#include <stdio.h>
+
+const char *change_op_name(enum change_op op)
+{
+    return op == CHANGE_INSERT ? "insert" : op == CHANGE_UPDATE ? "update" : "delete";
+}
+
+void change_key(const struct change *c, struct val *out)
+{
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    for (size_t i = 0; i < c->table->nkey; i++)
+        out[i] = row[c->table->key[i]];
+}
+
+void change_key_bytes(const struct change *c, struct buf *out)
+{
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    for (size_t i = 0; i < c->table->nkey; i++)
+        val_put(out, &row[c->table->key[i]]);
+}
+
+const char *change_show(const struct change *c)
+{
+    static char slots[4][640];
+    static int turn;
+    struct val key[8];
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    size_t n = c->table->nkey < 8 ? c->table->nkey : 8;
+    for (size_t i = 0; i < n; i++)
+        key[i] = row[c->table->key[i]];
+    turn = (turn + 1) % 4;
+    snprintf(slots[turn], sizeof slots[turn], "%.100s %s", c->table->name, vals_show(key, n));
+    return slots[turn];
+}

@@ -1,0 +1,431 @@
+/* db: see db.h. */
+#include "db.h"
+
+#include "err.h"
+#include "mem.h"
+
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUSY_MS = 10000 };
+
+struct db {
+    sqlite3 *handle;
+    char *path;
+    struct stmt *all; /* every live statement, for db_close */
+};
+
+struct stmt {
+    sqlite3_stmt *handle;
+    struct db *db;
+    struct stmt *next, **link;
+    int error; /* extended result code of the last step */
+    char *message;
+};
+
+static int fail_db(struct db *db, const char *doing)
+{
+    int rc = sqlite3_errcode(db->handle);
+    enum err_code code = ERR_SYSTEM;
+    const char *hint = "";
+    if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
+        code = ERR_BUSY;
+        hint = "; another program holds the write lock, try again";
+    } else if (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT) {
+        code = ERR_REFUSED;
+        hint = "; is this the right file?";
+    } else if (rc == SQLITE_ERROR || rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH || rc == SQLITE_TOOBIG)
+        code = ERR_REFUSED;
+    else if (rc == SQLITE_FULL)
+        hint = "; nothing was changed, free some space and run it again";
+    return fail(code, "%s: %s%s%s%s", db->path, doing, *doing ? ": " : "", sqlite3_errmsg(db->handle), hint);
+}
+
+static int check_file(struct db *db)
+{
+    /* Reading the schema is what makes SQLite look at the header. */
+    if (sqlite3_exec(db->handle, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK)
+        return fail_db(db, "cannot read the database");
+    return 0;
+}
+
+struct db *db_open(const char *path, enum db_mode mode)
+{
+    static bool configured;
+    if (!configured) {
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        configured = true;
+    }
+    int flags = SQLITE_OPEN_READWRITE;
+    if (mode == DB_CREATE)
+        flags |= SQLITE_OPEN_CREATE;
+    struct db *db = mem_zero(1, sizeof *db);
+    db->path = mem_text(path);
+    if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        fail(ERR_SYSTEM, "%s: cannot open the database: %s", path, sqlite3_errmsg(db->handle));
+        db_close(db);
+        return NULL;
+    }
+    sqlite3_extended_result_codes(db->handle, 0);
+    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    if (check_file(db) || db_exec(db, "PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL)
+        return;
+    while (db->all)
+        stmt_free(db->all);
+    sqlite3_close(db->handle);
+    free(db->path);
+    free(db);
+}
+
+const char *db_path(const struct db *db)
+{
+    return db->path;
+}
+
+int db_exec(struct db *db, const char *sql)
+{
+    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return fail_db(db, "");
+    return 0;
+}
+
+static char *format_sql(const char *fmt, va_list ap)
+{
+    char *sql = sqlite3_vmprintf(fmt, ap);
+    if (sql == NULL)
+        mem_grow(NULL, SIZE_MAX, 2); /* ends the process: out of memory */
+    return sql;
+}
+
+int db_execf(struct db *db, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *sql = format_sql(fmt, ap);
+    va_end(ap);
+    int rc = db_exec(db, sql);
+    sqlite3_free(sql);
+    return rc;
+}
+
+int db_begin_read(struct db *db)
+{
+    /* BEGIN alone takes no snapshot: the first read does. */
+    return db_exec(db, "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1");
+}
+
+int db_begin_write(struct db *db)
+{
+    return db_exec(db, "BEGIN IMMEDIATE");
+}
+
+int db_commit(struct db *db)
+{
+    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    fail_db(db, "cannot commit");
+    db_rollback(db);
+    return -1;
+}
+
+void db_rollback(struct db *db)
+{
+    if (db && !sqlite3_get_autocommit(db->handle))
+        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int64_t db_changes(const struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
+
+int64_t db_last_rowid(const struct db *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+int db_triggers(struct db *db, bool fire)
+{
+    if (sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, fire ? 1 : 0, (int *)NULL) != SQLITE_OK)
+        return fail_db(db, "cannot switch triggers");
+    return 0;
+}
+
+struct stmt *db_prepare(struct db *db, const char *sql)
+{
+    sqlite3_stmt *handle = NULL;
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) != SQLITE_OK) {
+        fail_db(db, "");
+        return NULL;
+    }
+    struct stmt *s = mem_zero(1, sizeof *s);
+    s->handle = handle;
+    s->db = db;
+    s->next = db->all;
+    s->link = &db->all;
+    if (s->next)
+        s->next->link = &s->next;
+    db->all = s;
+    return s;
+}
+
+struct stmt *db_preparef(struct db *db, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *sql = format_sql(fmt, ap);
+    va_end(ap);
+    struct stmt *s = db_prepare(db, sql);
+    sqlite3_free(sql);
+    return s;
+}
+
+void stmt_free(struct stmt *s)
+{
+    if (s == NULL)
+        return;
+    sqlite3_finalize(s->handle);
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    free(s->message);
+    free(s);
+}
+
+void stmt_bind(struct stmt *s, int i, const struct val *v)
+{
+    switch (v->type) {
+    case VAL_INT:
+        sqlite3_bind_int64(s->handle, i, v->i);
+        break;
+    case VAL_REAL:
+        sqlite3_bind_double(s->handle, i, v->r);
+        break;
+    case VAL_TEXT:
+        sqlite3_bind_text64(s->handle, i, v->n ? v->p : "", v->n, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case VAL_BLOB:
+        sqlite3_bind_blob64(s->handle, i, v->n ? v->p : "", v->n, SQLITE_STATIC);
+        break;
+    default:
+        sqlite3_bind_null(s->handle, i);
+    }
+}
+
+void stmt_bind_int(struct stmt *s, int i, int64_t v)
+{
+    sqlite3_bind_int64(s->handle, i, v);
+}
+
+void stmt_bind_text(struct stmt *s, int i, const char *v)
+{
+    sqlite3_bind_text(s->handle, i, v, -1, SQLITE_STATIC);
+}
+
+/* Ends a step that gave neither row nor done: a constraint is an answer, the rest a failure. */
+static enum step step_failed(struct stmt *s, int rc)
+{
+    s->error = sqlite3_extended_errcode(s->db->handle);
+    if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+        free(s->message);
+        s->message = mem_text(sqlite3_errmsg(s->db->handle));
+        sqlite3_reset(s->handle);
+        return STEP_CONSTRAINT;
+    }
+    fail_db(s->db, "");
+    sqlite3_reset(s->handle);
+    return STEP_ERROR;
+}
+
+enum step stmt_step(struct stmt *s)
+{
+    int rc = sqlite3_step(s->handle);
+    if (rc == SQLITE_ROW)
+        return STEP_ROW;
+    if (rc == SQLITE_DONE) {
+        sqlite3_reset(s->handle);
+        return STEP_DONE;
+    }
+    return step_failed(s, rc);
+}
+
+int stmt_run(struct stmt *s)
+{
+    enum step step = stmt_step(s);
+    if (step == STEP_ROW)
+        stmt_reset(s);
+    if (step == STEP_CONSTRAINT)
+        return fail(ERR_REFUSED, "%s: %s", s->db->path, s->message);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+void stmt_reset(struct stmt *s)
+{
+    sqlite3_reset(s->handle);
+}
+
+enum constraint stmt_constraint(const struct stmt *s)
+{
+    switch (s->error) {
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+        return CONSTRAINT_KEY;
+    case SQLITE_CONSTRAINT_UNIQUE:
+        return CONSTRAINT_UNIQUE;
+    case SQLITE_CONSTRAINT_CHECK:
+        return CONSTRAINT_CHECK;
+    case SQLITE_CONSTRAINT_NOTNULL:
+        return CONSTRAINT_NOTNULL;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return CONSTRAINT_FOREIGN;
+    case SQLITE_CONSTRAINT_TRIGGER:
+        return CONSTRAINT_TRIGGER;
+    default:
+        return CONSTRAINT_OTHER;
+    }
+}
+
+const char *stmt_message(const struct stmt *s)
+{
+    return s->message ? s->message : "";
+}
+
+int stmt_columns(const struct stmt *s)
+{
+    return sqlite3_column_count(s->handle);
+}
+
+const char *stmt_column_name(const struct stmt *s, int i)
+{
+    return sqlite3_column_name(s->handle, i);
+}
+
+struct val stmt_val(struct stmt *s, int i)
+{
+    struct val v = {.type = VAL_NULL};
+    switch (sqlite3_column_type(s->handle, i)) {
+    case SQLITE_INTEGER:
+        return val_int(sqlite3_column_int64(s->handle, i));
+    case SQLITE_FLOAT:
+        v.type = VAL_REAL;
+        v.r = sqlite3_column_double(s->handle, i);
+        break;
+    case SQLITE_TEXT:
+        v.type = VAL_TEXT;
+        v.p = sqlite3_column_text(s->handle, i);
+        v.n = (size_t)sqlite3_column_bytes(s->handle, i);
+        break;
+    case SQLITE_BLOB:
+        v.type = VAL_BLOB;
+        v.p = sqlite3_column_blob(s->handle, i);
+        v.n = (size_t)sqlite3_column_bytes(s->handle, i);
+        break;
+    default:
+        break;
+    }
+    return v;
+}
+
+int64_t stmt_int(struct stmt *s, int i)
+{
+    return sqlite3_column_int64(s->handle, i);
+}
+
+const char *stmt_text(struct stmt *s, int i)
+{
+    return (const char *)sqlite3_column_text(s->handle, i);
+}
+
+static struct stmt *first_row(struct db *db, char *sql, enum step *step)
+{
+    struct stmt *s = db_prepare(db, sql);
+    sqlite3_free(sql);
+    *step = s ? stmt_step(s) : STEP_ERROR;
+    return s;
+}
+
+int db_get_int(struct db *db, int64_t *out, const char *fmt, ...)
+{
+    enum step step;
+    va_list ap;
+    va_start(ap, fmt);
+    struct stmt *s = first_row(db, format_sql(fmt, ap), &step);
+    va_end(ap);
+    *out = step == STEP_ROW ? stmt_int(s, 0) : 0;
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+int db_get_text(struct db *db, char **out, const char *fmt, ...)
+{
+    enum step step;
+    va_list ap;
+    va_start(ap, fmt);
+    struct stmt *s = first_row(db, format_sql(fmt, ap), &step);
+    va_end(ap);
+    *out = step == STEP_ROW ? mem_text(stmt_text(s, 0)) : NULL;
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+struct watch {
+    db_seen *seen;
+    void *ctx;
+};
+
+static int on_touch(void *ctx, int action, const char *a, const char *b, const char *database, const char *through)
+{
+    struct watch *watch = ctx;
+    watch->seen(watch->ctx, action, a ? a : "", b ? b : "", database, through);
+    return SQLITE_OK;
+}
+
+int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx)
+{
+    struct watch watch = {seen, ctx};
+    sqlite3_stmt *handle = NULL;
+    sqlite3_set_authorizer(db->handle, on_touch, &watch);
+    int rc = sqlite3_prepare_v2(db->handle, sql, -1, &handle, NULL);
+    sqlite3_set_authorizer(db->handle, NULL, NULL);
+    sqlite3_finalize(handle);
+    return rc == SQLITE_OK ? 0 : fail_db(db, "");
+}
+
+const char *db_collation(struct db *db, const char *table, const char *column)
+{
+    const char *collation = NULL;
+    if (sqlite3_table_column_metadata(db->handle, "main", table, column, NULL, &collation, NULL, NULL, NULL))
+        return NULL;
+    return collation;
+}
+
+void db_literal(struct buf *out, const struct val *v)
+{
+    const uint8_t *p = v->p;
+    switch (v->type) {
+    case VAL_INT:
+        buf_addf(out, "%lld", (long long)v->i);
+        break;
+    case VAL_TEXT:
+    case VAL_BLOB:
+        /* As a blob: text may hold NULs and bytes that are no UTF-8. */
+        buf_puts(out, v->type == VAL_TEXT ? "CAST(x'" : "x'");
+        for (size_t i = 0; i < v->n; i++)
+            buf_addf(out, "%02x", p[i]);
+        buf_puts(out, v->type == VAL_TEXT ? "' AS TEXT)" : "'");
+        break;
+    default:
+        buf_puts(out, "NULL");
+    }
+}

@@ -1,0 +1,324 @@
+/* dxhead: see dxhead.h. */
+#include "dxhead.h"
+
+#include "err.h"
+#include "mem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kinds[] = {[DX_CHANGES] = "changes",
+                                    [DX_UPLOAD] = "upload",
+                                    [DX_SNAPSHOT] = "snapshot",
+                                    [DX_KEYS] = "keys",
+                                    [DX_ROWS] = "rows"};
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+const char *dx_kind_name(enum dx_kind kind)
+{
+    return kinds[kind];
+}
+
+void dx_head_init(struct dx_head *h, enum dx_kind kind)
+{
+    *h = (struct dx_head){.kind = kind, .form = CHANGESET_FULL};
+    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = mem_text("");
+}
+
+void dx_head_free(struct dx_head *h)
+{
+    free(h->from);
+    free(h->to);
+    free(h->epoch);
+    free(h->package);
+    for (size_t i = 0; i < h->ntable; i++)
+        table_free(h->table[i]);
+    for (size_t i = 0; i < h->nschema; i++)
+        free(h->schema[i]);
+    free(h->table);
+    free(h->schema);
+    *h = (struct dx_head){0};
+}
+
+static void add_table(struct dx_head *h, struct table *t)
+{
+    h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
+    h->table[h->ntable++] = t;
+}
+
+void dx_head_add_table(struct dx_head *h, const struct table *t)
+{
+    add_table(h, table_copy(t));
+}
+
+void dx_head_add_schema(struct dx_head *h, const char *sql)
+{
+    h->schema = mem_grow(h->schema, h->nschema + 1, sizeof *h->schema);
+    h->schema[h->nschema++] = mem_text(sql);
+}
+
+void dx_head_set(char **text, const char *value)
+{
+    char *copy = mem_text(value ? value : "");
+    free(*text);
+    *text = copy;
+}
+
+const struct table *dx_head_table(const struct dx_head *h, const char *name)
+{
+    for (size_t i = 0; i < h->ntable; i++)
+        if (strcmp(h->table[i]->name, name) == 0)
+            return h->table[i];
+    return NULL;
+}
+
+static json_t *table_json(const struct table *t)
+{
+    json_t *columns = json_array(), *key = json_array();
+    for (size_t i = 0; i < t->ncol; i++)
+        json_array_append_new(columns, json_string(t->col[i]));
+    for (size_t i = 0; i < t->nkey; i++)
+        json_array_append_new(key, json_string(t->col[t->key[i]]));
+    return json_pack("{s:s, s:o, s:o}", "name", t->name, "columns", columns, "key", key);
+}
+
+static void put_json(struct buf *b, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (text == NULL)
+        abort();
+    buf_puts(b, text);
+    buf_byte(b, '\n');
+    free(text);
+    json_decref(json);
+}
+
+static void set_text(json_t *json, const char *key, const char *value)
+{
+    if (value && *value)
+        json_object_set_new(json, key, json_string(value));
+}
+
+static void set_int(json_t *json, const char *key, int64_t value)
+{
+    if (value)
+        json_object_set_new(json, key, json_integer(value));
+}
+
+void dxhead_put(struct buf *b, const struct dx_head *h)
+{
+    json_t *json = json_pack("{s:i, s:s}", "dx", DX_FORMAT, "kind", kinds[h->kind]);
+    set_text(json, "from", h->from);
+    set_text(json, "to", h->to);
+    set_text(json, "epoch", h->epoch);
+    set_text(json, "package", h->package);
+    set_int(json, "number", h->number);
+    set_int(json, "after", h->after);
+    set_int(json, "upto", h->upto);
+    set_int(json, "ack", h->ack);
+    set_int(json, "applied", h->applied);
+    set_text(json, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
+    json_t *tables = json_array();
+    for (size_t i = 0; i < h->ntable; i++)
+        json_array_append_new(tables, table_json(h->table[i]));
+    json_object_set_new(json, "tables", tables);
+    json_t *schema = json_array();
+    for (size_t i = 0; i < h->nschema; i++)
+        json_array_append_new(schema, json_string(h->schema[i]));
+    if (h->nschema)
+        json_object_set(json, "schema", schema);
+    json_decref(schema);
+    put_json(b, json);
+}
+
+static int bad(const char *name, const char *member, const char *what)
+{
+    return fail(ERR_REFUSED, "%s: %s: %s", name, member, what);
+}
+
+static json_t *parse(const struct buf *b, const char *name, const char *member)
+{
+    json_error_t error;
+    json_t *json = json_loadb((const char *)b->p, b->n, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(json))
+        return json;
+    fail(ERR_REFUSED, "%s: %s: not a JSON object: %s", name, member, json ? "another type" : error.text);
+    json_decref(json);
+    return NULL;
+}
+
+static bool get_text(json_t *json, const char *key, char **out)
+{
+    json_t *value = json_object_get(json, key);
+    if (value && !json_is_string(value))
+        return false;
+    dx_head_set(out, json_string_value(value));
+    return true;
+}
+
+static bool get_count(json_t *json, const char *key, int64_t *out)
+{
+    json_t *value = json_object_get(json, key);
+    *out = json_integer_value(value);
+    return (value == NULL || json_is_integer(value)) && *out >= 0;
+}
+
+/* Names of columns as an array that points into the JSON; NULL if it is not that. The caller frees. */
+static const char **names_of(json_t *array, size_t *n)
+{
+    *n = json_array_size(array);
+    if (!json_is_array(array) || *n == 0 || *n > CHANGESET_COLUMNS_MAX)
+        return NULL;
+    const char **names = mem_zero(*n, sizeof *names);
+    for (size_t i = 0; i < *n; i++) {
+        names[i] = json_string_value(json_array_get(array, i));
+        if (names[i] == NULL) {
+            free(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+static bool place_key(const char **col, size_t ncol, const char **key, size_t nkey, uint8_t *pk)
+{
+    for (size_t k = 0; k < nkey; k++) {
+        size_t i = 0;
+        while (i < ncol && strcmp(col[i], key[k]) != 0)
+            i++;
+        if (i == ncol || pk[i] || k >= 255)
+            return false;
+        pk[i] = (uint8_t)(k + 1);
+    }
+    return true;
+}
+
+static struct table *get_table(json_t *json)
+{
+    size_t ncol = 0, nkey = 0;
+    const char *name = json_string_value(json_object_get(json, "name"));
+    const char **col = names_of(json_object_get(json, "columns"), &ncol);
+    const char **key = names_of(json_object_get(json, "key"), &nkey);
+    uint8_t *pk = mem_zero(ncol, 1);
+    struct table *t = NULL;
+    if (name && *name && col && key && place_key(col, ncol, key, nkey, pk))
+        t = table_new(name, ncol, col, pk);
+    free(pk);
+    free(col);
+    free(key);
+    return t;
+}
+
+static int get_tables(json_t *array, const char *name, struct dx_head *h)
+{
+    if (!json_is_array(array))
+        return bad(name, "dx.json", "no list of tables");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct table *t = get_table(json_array_get(array, i));
+        if (t == NULL || dx_head_table(h, t->name)) {
+            table_free(t);
+            return bad(name, "dx.json", "a table without sound name, columns and key");
+        }
+        add_table(h, t);
+    }
+    return 0;
+}
+
+static int get_kind(json_t *json, const char *name, struct dx_head *h)
+{
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    const char *encoding = json_string_value(json_object_get(json, "encoding"));
+    json_t *format = json_object_get(json, "dx");
+    if (!json_is_integer(format))
+        return bad(name, "dx.json", "no format number");
+    if (json_integer_value(format) != DX_FORMAT)
+        return fail(ERR_REFUSED, "%s: dx.json: format %lld, this program reads %d; a newer dx is needed", name,
+                    (long long)json_integer_value(format), DX_FORMAT);
+    size_t k = 0;
+    while (kind && k < KINDS && strcmp(kinds[k], kind) != 0)
+        k++;
+    if (kind == NULL || k == KINDS)
+        return fail(ERR_REFUSED, "%s: dx.json: unknown kind of archive '%.40s'", name, kind ? kind : "");
+    h->kind = (enum dx_kind)k;
+    if (encoding == NULL || (strcmp(encoding, "changeset") != 0 && strcmp(encoding, "patchset") != 0))
+        return fail(ERR_REFUSED, "%s: dx.json: unknown encoding '%.40s'", name, encoding ? encoding : "");
+    h->form = encoding[0] == 'c' ? CHANGESET_FULL : CHANGESET_PATCH;
+    return 0;
+}
+
+static int get_schema(json_t *array, const char *name, struct dx_head *h)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *sql = json_string_value(json_array_get(array, i));
+        if (sql == NULL)
+            return bad(name, "dx.json", "schema is not a list of texts");
+        dx_head_add_schema(h, sql);
+    }
+    return 0;
+}
+
+static int get_head(json_t *json, const char *name, struct dx_head *h)
+{
+    if (get_kind(json, name, h))
+        return -1;
+    if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) || !get_text(json, "epoch", &h->epoch) ||
+        !get_text(json, "package", &h->package))
+        return bad(name, "dx.json", "a text where none stands");
+    if (!get_count(json, "number", &h->number) || !get_count(json, "after", &h->after) ||
+        !get_count(json, "upto", &h->upto) || !get_count(json, "ack", &h->ack) ||
+        !get_count(json, "applied", &h->applied) || h->upto < h->after)
+        return bad(name, "dx.json", "a number that cannot be");
+    if (get_tables(json_object_get(json, "tables"), name, h))
+        return -1;
+    return get_schema(json_object_get(json, "schema"), name, h);
+}
+
+int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)
+{
+    dx_head_init(h, DX_CHANGES);
+    json_t *json = parse(b, name, "dx.json");
+    int rc = json ? get_head(json, name, h) : -1;
+    json_decref(json);
+    if (rc)
+        dx_head_free(h);
+    return rc;
+}
+
+void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e)
+{
+    json_t *tables = json_object();
+    for (size_t i = 0; i < h->ntable; i++) {
+        const struct dx_count *n = &e->count[i];
+        if (n->inserts || n->updates || n->deletes)
+            json_object_set_new(tables, h->table[i]->name,
+                                json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)n->inserts, "update",
+                                          (json_int_t)n->updates, "delete", (json_int_t)n->deletes));
+    }
+    put_json(b, json_pack("{s:I, s:I, s:o, s:s}", "changes", (json_int_t)e->changes, "bytes", (json_int_t)e->bytes,
+                          "tables", tables, "sha256", e->sha256));
+}
+
+int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,
+                   struct dx_count *count)
+{
+    json_t *json = parse(b, name, "end.json");
+    if (json == NULL)
+        return -1;
+    const char *sha = json_string_value(json_object_get(json, "sha256"));
+    json_t *tables = json_object_get(json, "tables");
+    bool sound = json_is_object(tables) && sha && strlen(sha) == SHA_HEX - 1 &&
+                 get_count(json, "changes", &e->changes) && get_count(json, "bytes", &e->bytes);
+    for (size_t i = 0; sound && i < h->ntable; i++) {
+        json_t *n = json_object_get(tables, h->table[i]->name);
+        sound = get_count(n, "insert", &count[i].inserts) && get_count(n, "update", &count[i].updates) &&
+                get_count(n, "delete", &count[i].deletes);
+    }
+    if (sound)
+        memcpy(e->sha256, sha, SHA_HEX);
+    json_decref(json);
+    return sound ? 0 : bad(name, "end.json", "not what it should hold");
+}

@@ -1,0 +1,20 @@
+/* dxhead: dx.json and end.json, encode beside decode. */
+#ifndef DXHEAD_H
+#define DXHEAD_H
+
+#include "dx.h"
+
+enum { DX_FORMAT = 1 };
+
+/* Appends the JSON text. */
+void dxhead_put(struct buf *b, const struct dx_head *h);
+
+/* Reads it into a head that the caller frees. Refuses what it does not understand; `name` is for messages. */
+int dxhead_get(const struct buf *b, const char *name, struct dx_head *h);
+
+/* The same for end.json; e->count holds h->ntable entries. */
+void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e);
+int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,
+                   struct dx_count *count);
+
+#endif

@@ -1,0 +1,202 @@
+/* layout: see layout.h. */
+#include "layout.h"
+
+#include "err.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char sql_columns[] =
+    "SELECT x.name, x.type, x.\"notnull\", x.dflt_value, x.pk FROM pragma_table_xinfo(?1) AS x "
+    "WHERE x.hidden = 0 ORDER BY x.cid";
+
+static const char sql_table[] =
+    "SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list AS l "
+    "LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
+    "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
+
+static const char sql_each[] =
+    "SELECT l.name, (SELECT count(*) FROM pragma_table_xinfo(l.name) WHERE pk > 0) FROM pragma_table_list AS l "
+    "WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+    "AND l.name NOT LIKE 'dx\\_%' ESCAPE '\\' ORDER BY l.name";
+
+static enum affinity affinity_of(const char *type)
+{
+    struct rule {
+        const char *part;
+        enum affinity affinity;
+    };
+    static const struct rule rules[] = {{"INT", AFFINITY_INTEGER}, {"CHAR", AFFINITY_TEXT}, {"CLOB", AFFINITY_TEXT},
+                                        {"TEXT", AFFINITY_TEXT},   {"BLOB", AFFINITY_BLOB}, {"REAL", AFFINITY_REAL},
+                                        {"FLOA", AFFINITY_REAL},   {"DOUB", AFFINITY_REAL}};
+    size_t n = strlen(type);
+    if (n == 0)
+        return AFFINITY_BLOB;
+    for (size_t r = 0; r < sizeof rules / sizeof *rules; r++)
+        for (size_t i = 0; i + 3 <= n; i++)
+            if (strncasecmp(type + i, rules[r].part, strlen(rules[r].part)) == 0)
+                return rules[r].affinity;
+    return AFFINITY_NUMERIC;
+}
+
+/* "" for what SQLite stores as NULL. */
+static char *text_or_empty(const char *s)
+{
+    return mem_text(s ? s : "");
+}
+
+/* Columns as they are read, before their number is known. */
+struct gather {
+    size_t n, nkey;
+    char **name;
+    uint8_t *pk;
+    struct layout_column *column;
+};
+
+static void gather_column(struct gather *g, struct db *db, const char *table, struct stmt *s)
+{
+    g->name = mem_grow(g->name, g->n + 1, sizeof *g->name);
+    g->pk = mem_grow(g->pk, g->n + 1, 1);
+    g->column = mem_grow(g->column, g->n + 1, sizeof *g->column);
+    struct layout_column *c = &g->column[g->n];
+    g->name[g->n] = mem_text(stmt_text(s, 0));
+    g->pk[g->n] = (uint8_t)stmt_int(s, 4);
+    g->nkey += g->pk[g->n] != 0;
+    c->type = text_or_empty(stmt_text(s, 1));
+    c->notnull = stmt_int(s, 2) != 0;
+    c->value = mem_text(stmt_text(s, 3));
+    c->affinity = affinity_of(c->type);
+    const char *collation = db_collation(db, table, g->name[g->n]);
+    c->collation = mem_text(collation ? collation : "BINARY");
+    g->n++;
+}
+
+static int gather_columns(struct gather *g, struct db *db, const char *table)
+{
+    struct stmt *s = db_prepare(db, sql_columns);
+    if (s == NULL)
+        return -1;
+    stmt_bind_text(s, 1, table);
+    enum step step;
+    while ((step = stmt_step(s)) == STEP_ROW)
+        gather_column(g, db, table, s);
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+static int find_table(struct layout *l, struct db *db, const char *table, char **name)
+{
+    struct stmt *s = db_prepare(db, sql_table);
+    if (s == NULL)
+        return -1;
+    stmt_bind_text(s, 1, table);
+    enum step step = stmt_step(s);
+    int rc = step == STEP_ERROR ? -1 : 0;
+    if (step != STEP_ROW)
+        rc = fail(ERR_REFUSED, "%s: no such table: %s", db_path(db), table);
+    else if (strcmp(stmt_text(s, 1), "table") != 0)
+        rc = fail(ERR_REFUSED, "%s: %s is a %s table or view, only ordinary tables can be synchronized", db_path(db),
+                  table, stmt_text(s, 1));
+    else {
+        *name = mem_text(stmt_text(s, 0));
+        l->without_rowid = stmt_int(s, 2) != 0;
+        l->sql = text_or_empty(stmt_text(s, 3));
+    }
+    stmt_free(s);
+    return rc;
+}
+
+static void finish(struct layout *l, struct gather *g, const char *name)
+{
+    l->table = table_new(name, g->n, (const char *const *)g->name, g->pk);
+    l->column = g->column;
+    g->column = NULL;
+    l->rowid_key = !l->without_rowid && g->nkey == 1 &&
+                   strcasecmp(l->column[l->table->key[0]].type, "INTEGER") == 0;
+}
+
+struct layout *layout_of(struct db *db, const char *table)
+{
+    struct layout *l = mem_zero(1, sizeof *l);
+    struct gather g = {0};
+    char *name = NULL;
+    int rc = find_table(l, db, table, &name);
+    if (rc == 0)
+        rc = gather_columns(&g, db, name);
+    if (rc == 0 && g.nkey == 0)
+        rc = fail(ERR_REFUSED,
+                  "%s: table %s has no primary key, so its rows cannot be told apart; give it one (a new table with "
+                  "PRIMARY KEY, INSERT ... SELECT, rename)",
+                  db_path(db), name);
+    if (rc == 0)
+        finish(l, &g, name);
+    for (size_t i = 0; i < g.n; i++)
+        free(g.name[i]);
+    free(g.name);
+    free(g.pk);
+    free(g.column);
+    free(name);
+    if (rc) {
+        layout_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void layout_free(struct layout *l)
+{
+    if (l == NULL)
+        return;
+    for (size_t i = 0; l->table && i < l->table->ncol; i++) {
+        free(l->column[i].type);
+        free(l->column[i].value);
+        free(l->column[i].collation);
+    }
+    free(l->column);
+    table_free(l->table);
+    free(l->sql);
+    free(l);
+}
+
+int layout_each(struct db *db, layout_each_fn *fn, void *ctx)
+{
+    struct stmt *s = db_prepare(db, sql_each);
+    if (s == NULL)
+        return -1;
+    enum step step;
+    int rc = 0;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
+        rc = fn(ctx, stmt_text(s, 0), stmt_int(s, 1) > 0);
+    stmt_free(s);
+    return rc ? rc : step == STEP_ERROR ? -1 : 0;
+}
+
+void layout_columns(struct buf *b, const struct table *t, const char *prefix)
+{
+    for (size_t i = 0; i < t->ncol; i++) {
+        buf_puts(b, i ? ", " : "");
+        buf_puts(b, prefix);
+        buf_name(b, t->col[i]);
+    }
+}
+
+void layout_keys(struct buf *b, const struct table *t, const char *prefix)
+{
+    for (size_t i = 0; i < t->nkey; i++) {
+        buf_puts(b, i ? ", " : "");
+        buf_puts(b, prefix);
+        buf_name(b, t->col[t->key[i]]);
+    }
+}
+
+void layout_where_key(struct buf *b, const struct table *t, int first)
+{
+    for (size_t i = 0; i < t->nkey; i++) {
+        buf_puts(b, i ? " AND " : "");
+        buf_name(b, t->col[t->key[i]]);
+        buf_addf(b, " = ?%d", first + (int)i);
+    }
+}

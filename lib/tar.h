@@ -1,0 +1,36 @@
+/* tar: pax tar members in a row, written and read by libarchive. The only module that knows archive.h. */
+#ifndef TAR_H
+#define TAR_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+/* Where the tar's bytes go: 0, or -1 after fail(). */
+typedef int tar_sink(void *ctx, const void *p, size_t n);
+
+/* A writer of regular files with mode 0644, time 0 and no owner: same input, same bytes. */
+struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx);
+int tar_begin(struct tar_writer *t, const char *name, uint64_t size); /* its header */
+int tar_data(struct tar_writer *t, const void *p, size_t n);          /* in all exactly `size` bytes */
+int tar_end(struct tar_writer *t);                                    /* pads the member */
+
+/* Ends the member with nothing said to the sink: whoever wrote its bytes and padding elsewhere has put them there. */
+int tar_end_unsaid(struct tar_writer *t);
+int tar_finish(struct tar_writer *t); /* the two empty records at the end */
+void tar_writer_free(struct tar_writer *t);
+
+/* Where the tar's bytes come from: the length of a piece in *p, 0 at the end, -1 after fail(). */
+typedef long tar_source(void *ctx, const void **p);
+
+/* A reader of one tar after another; `name` is for messages. */
+struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *name);
+
+/* The next member: 1 with its name (valid until the next call) and size, 0 at the end, -1. Only regular files pass;
+ * links, devices, sparse files, and headers that libarchive finds odd are refused. */
+int tar_next(struct tar_reader *t, const char **member, uint64_t *size);
+
+/* Up to n bytes of its content: the count, 0 at its end, -1. */
+long tar_read(struct tar_reader *t, void *p, size_t n);
+void tar_reader_free(struct tar_reader *t);
+
+#endif
