@@ -8,10 +8,10 @@ struct arena {
     struct arena_chunk *chunk; /* newest first */
 };
 
-void *arena_alloc(struct arena *a, size_t n);             /* aligned for anything */
+void *arena_alloc(struct arena *a, size_t n); /* aligned for anything */
 void *arena_copy(struct arena *a, const void *p, size_t n);
 struct val arena_val(struct arena *a, const struct val *v); /* with its text or blob copied */
-void arena_clear(struct arena *a);                        /* all pieces are gone; a chunk is kept for the next */
+void arena_clear(struct arena *a); /* all pieces are gone; a chunk is kept for the next */
 void arena_free(struct arena *a);
 
 #endif

@@ -20,9 +20,9 @@ enum change_op { CHANGE_DELETE = 9, CHANGE_INSERT = 18, CHANGE_UPDATE = 23 };
 struct change {
     const struct table *table;
     enum change_op op;
-    const char *origin;       /* the node it came from; "" when made in the database it was read from */
-    int64_t seq;              /* its number in the journal it was read from, or 0 */
-    struct val *old, *new;    /* table->ncol each */
+    const char *origin;    /* the node it came from; "" when made in the database it was read from */
+    int64_t seq;           /* its number in the journal it was read from, or 0 */
+    struct val *old, *new; /* table->ncol each */
 };
 
 /* "insert", "update", "delete" */

@@ -116,7 +116,8 @@ void changeset_get_change(struct wire *w, enum changeset_form form, struct chang
     uint8_t op = wire_byte(w);
     uint8_t indirect = wire_byte(w);
     c->op = (enum change_op)op;
-    if (w->state == WIRE_OK && (indirect > 1 || (op != CHANGE_INSERT && op != CHANGE_UPDATE && op != CHANGE_DELETE)))
+    if (w->state == WIRE_OK &&
+        (indirect > 1 || (op != CHANGE_INSERT && op != CHANGE_UPDATE && op != CHANGE_DELETE)))
         w->state = WIRE_BAD;
     if (w->state != WIRE_OK)
         return;

@@ -49,7 +49,9 @@ int cli_number(const char *text, const char *what, int64_t *out)
 int cli_archive_to_stdout(void)
 {
     if (isatty(STDOUT_FILENO))
-        return fail(ERR_USAGE, "an archive goes to stdout, which is a terminal; redirect it: > FILE.dx, or | dxpack cat");
+        return fail(
+            ERR_USAGE,
+            "an archive goes to stdout, which is a terminal; redirect it: > FILE.dx, or | dxpack cat");
     return 0;
 }
 

@@ -10,8 +10,8 @@
 
 /* One option. A flag sets *flag; one with a value sets *value (a later one wins). */
 struct cli_option {
-    const char *name;    /* "--json" or "-n" */
-    const char *value;   /* the value's name in the help, "SEQ"; NULL for a flag */
+    const char *name;  /* "--json" or "-n" */
+    const char *value; /* the value's name in the help, "SEQ"; NULL for a flag */
     const char *help;
     bool *flag;
     const char **text;
@@ -29,7 +29,7 @@ struct cli_verb {
 
 struct cli_command {
     const char *name;
-    const char *help;  /* one line: what the command is for */
+    const char *help; /* one line: what the command is for */
     const struct cli_verb *verb;
     size_t nverb;
     const char *notes; /* more text for --help, or NULL */

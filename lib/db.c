@@ -384,7 +384,8 @@ struct watch {
     void *ctx;
 };
 
-static int on_touch(void *ctx, int action, const char *a, const char *b, const char *database, const char *through)
+static int on_touch(void *ctx, int action, const char *a, const char *b, const char *database,
+                    const char *through)
 {
     struct watch *watch = ctx;
     watch->seen(watch->ctx, action, a ? a : "", b ? b : "", database, through);

@@ -49,10 +49,10 @@ void stmt_bind_text(struct stmt *s, int i, const char *v); /* NULL binds NULL */
 
 /* What a step may answer. */
 enum step {
-    STEP_ERROR = -1,     /* fail() was called */
+    STEP_ERROR = -1, /* fail() was called */
     STEP_DONE = 0,
     STEP_ROW = 1,
-    STEP_CONSTRAINT = 2  /* a constraint stopped it; stmt_constraint says which; the statement was undone */
+    STEP_CONSTRAINT = 2 /* a constraint stopped it; stmt_constraint says which; the statement was undone */
 };
 
 /* Steps; after STEP_DONE, STEP_CONSTRAINT and STEP_ERROR the statement is reset and may run again. */
@@ -63,8 +63,8 @@ int stmt_run(struct stmt *s);
 void stmt_reset(struct stmt *s);
 
 enum constraint {
-    CONSTRAINT_KEY,     /* primary key */
-    CONSTRAINT_UNIQUE,  /* another unique index */
+    CONSTRAINT_KEY,    /* primary key */
+    CONSTRAINT_UNIQUE, /* another unique index */
     CONSTRAINT_CHECK,
     CONSTRAINT_NOTNULL,
     CONSTRAINT_FOREIGN,
@@ -99,7 +99,8 @@ enum db_action {
     DB_ACTION_FUNCTION = 31,
     DB_ACTION_RECURSIVE = 33
 };
-typedef void db_seen(void *ctx, int action, const char *a, const char *b, const char *database, const char *through);
+typedef void db_seen(void *ctx, int action, const char *a, const char *b, const char *database,
+                     const char *through);
 int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
 
 /* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL when unknown. */

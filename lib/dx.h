@@ -36,9 +36,9 @@ struct dx_head {
     char *package;            /* downloads and snapshots: the package they were cut for */
     enum changeset_form form; /* of the changes */
     size_t ntable;
-    struct table **table;     /* every table whose rows may follow */
+    struct table **table; /* every table whose rows may follow */
     size_t nschema;
-    char **schema;            /* snapshots: SQL that makes tables and indexes in an empty database */
+    char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
 };
 
 /* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
@@ -66,7 +66,8 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *block);
 
 /* Writes end.json and frees the writer; the descriptor stays open. */
 int dx_writer_close(struct dx_writer *w);
-void dx_writer_abort(struct dx_writer *w); /* frees only; what was written has no end and is refused everywhere */
+void dx_writer_abort(
+    struct dx_writer *w); /* frees only; what was written has no end and is refused everywhere */
 int64_t dx_written(const struct dx_writer *w); /* changes so far */
 
 /* A shared block: changes of one table. Begin, add, end; then write it into any number of archives. A block over
@@ -99,9 +100,9 @@ struct dx_count {
     int64_t inserts, updates, deletes;
 };
 struct dx_end {
-    int64_t changes, bytes;         /* changes, and bytes of the members before it, unpacked */
-    const struct dx_count *count;   /* per table of the head */
-    char sha256[SHA_HEX];           /* the archive's digest */
+    int64_t changes, bytes;       /* changes, and bytes of the members before it, unpacked */
+    const struct dx_count *count; /* per table of the head */
+    char sha256[SHA_HEX];         /* the archive's digest */
 };
 const struct dx_end *dx_end(const struct dx_reader *r);
 const char *dx_member(const struct dx_reader *r); /* the member being read, for listings and messages */

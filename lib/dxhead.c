@@ -236,8 +236,8 @@ static int get_kind(json_t *json, const char *name, struct dx_head *h)
     if (!json_is_integer(format))
         return bad(name, "dx.json", "no format number");
     if (json_integer_value(format) != DX_FORMAT)
-        return fail(ERR_REFUSED, "%s: dx.json: format %lld, this program reads %d; a newer dx is needed", name,
-                    (long long)json_integer_value(format), DX_FORMAT);
+        return fail(ERR_REFUSED, "%s: dx.json: format %lld, this program reads %d; a newer dx is needed",
+                    name, (long long)json_integer_value(format), DX_FORMAT);
     size_t k = 0;
     while (kind && k < KINDS && strcmp(kinds[k], kind) != 0)
         k++;
@@ -265,8 +265,8 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
 {
     if (get_kind(json, name, h))
         return -1;
-    if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) || !get_text(json, "epoch", &h->epoch) ||
-        !get_text(json, "package", &h->package))
+    if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) ||
+        !get_text(json, "epoch", &h->epoch) || !get_text(json, "package", &h->package))
         return bad(name, "dx.json", "a text where none stands");
     if (!get_count(json, "number", &h->number) || !get_count(json, "after", &h->after) ||
         !get_count(json, "upto", &h->upto) || !get_count(json, "ack", &h->ack) ||
@@ -298,8 +298,8 @@ void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end 
                                 json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)n->inserts, "update",
                                           (json_int_t)n->updates, "delete", (json_int_t)n->deletes));
     }
-    put_json(b, json_pack("{s:I, s:I, s:o, s:s}", "changes", (json_int_t)e->changes, "bytes", (json_int_t)e->bytes,
-                          "tables", tables, "sha256", e->sha256));
+    put_json(b, json_pack("{s:I, s:I, s:o, s:s}", "changes", (json_int_t)e->changes, "bytes",
+                          (json_int_t)e->bytes, "tables", tables, "sha256", e->sha256));
 }
 
 int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,

@@ -28,17 +28,17 @@ struct dx_reader {
     struct sha *sha, *list;
     enum where where;
     struct dx_head head;
-    struct dx_end end;      /* as counted; at the end, found equal to end.json */
+    struct dx_end end; /* as counted; at the end, found equal to end.json */
     struct dx_count *count;
     char *member, *origin;
-    uint64_t left;          /* of the member, not yet read */
-    size_t members;         /* of changes, so far */
-    struct buf in;          /* read, from `at` on not yet decoded */
+    uint64_t left;  /* of the member, not yet read */
+    size_t members; /* of changes, so far */
+    struct buf in;  /* read, from `at` on not yet decoded */
     size_t at;
     const struct table *table;
     size_t table_index;
     struct val *old, *new;
-    size_t room;            /* of those */
+    size_t room; /* of those */
 };
 
 static long from_zst(void *ctx, const void **p)
@@ -188,8 +188,8 @@ static int begin_changes(struct dx_reader *r)
     char expected[32];
     size_t n = (size_t)snprintf(expected, sizeof expected, "changes/%06zu", ++r->members);
     if (strncmp(r->member, expected, n) != 0 || (r->member[n] != 0 && r->member[n] != '@'))
-        return fail(ERR_REFUSED, "%s: member '%.100s' where %s or end.json should be; fetch it again", r->name,
-                    r->member, expected);
+        return fail(ERR_REFUSED, "%s: member '%.100s' where %s or end.json should be; fetch it again",
+                    r->name, r->member, expected);
     const char *origin = r->member[n] ? r->member + n + 1 : "";
     if (r->member[n] && !node_name(origin))
         return refuse(r, "not the name of a node");
@@ -229,7 +229,8 @@ static int use_table(struct dx_reader *r, const struct changeset_table *t)
         return fail(ERR_REFUSED, "%s: %s: table '%.100s' is not in dx.json", r->name, r->member, t->name);
     const struct table *known = r->head.table[i];
     if (t->form != r->head.form || t->ncol != known->ncol || memcmp(t->pk, known->pk, t->ncol) != 0)
-        return fail(ERR_REFUSED, "%s: %s: table '%.100s' is not as dx.json says", r->name, r->member, t->name);
+        return fail(ERR_REFUSED, "%s: %s: table '%.100s' is not as dx.json says", r->name, r->member,
+                    t->name);
     if (known->ncol > r->room) {
         r->room = known->ncol;
         r->old = mem_grow(r->old, r->room, sizeof *r->old);
@@ -335,7 +336,8 @@ int dx_open_input(const char *path, const char **name)
     if (path == NULL || strcmp(path, "-") == 0) {
         *name = "stdin";
         if (isatty(STDIN_FILENO))
-            return fail(ERR_USAGE, "an archive is read from stdin, which is a terminal; redirect it: < FILE.dx");
+            return fail(ERR_USAGE,
+                        "an archive is read from stdin, which is a terminal; redirect it: < FILE.dx");
         return STDIN_FILENO;
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -25,8 +25,8 @@ struct file_new *file_new_open(const char *path);
 int file_new_fd(const struct file_new *f);
 const char *file_new_temp(const struct file_new *f); /* its temporary path */
 int file_new_commit(struct file_new *f);             /* frees f in any case; on failure nothing is replaced */
-int file_new_sync(struct file_new *f);               /* all but the rename: content and close are safe after it */
-void file_new_abort(struct file_new *f);             /* removes the temporary file; NULL is fine */
+int file_new_sync(struct file_new *f);   /* all but the rename: content and close are safe after it */
+void file_new_abort(struct file_new *f); /* removes the temporary file; NULL is fine */
 
 /* Writes and syncs a directory's entries (after a rename in it). */
 int file_sync_directory(const char *directory);

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const char sql_tables[] = "SELECT id, name, columns, key, current FROM dx_table ORDER BY id";
-static const char sql_width[] = "SELECT count(*) FROM pragma_table_info('dx_journal') WHERE name GLOB 'c[0-9]*'";
+static const char sql_width[] =
+    "SELECT count(*) FROM pragma_table_info('dx_journal') WHERE name GLOB 'c[0-9]*'";
 
 /* ---- layouts ---- */
 
@@ -51,7 +52,8 @@ int journal_tables(struct db *db, struct journal_table **out, size_t *n)
             break;
         }
         *out = mem_grow(*out, *n + 1, sizeof **out);
-        (*out)[(*n)++] = (struct journal_table){.id = stmt_int(s, 0), .table = t, .current = stmt_int(s, 4) != 0};
+        (*out)[(*n)++] =
+            (struct journal_table){.id = stmt_int(s, 0), .table = t, .current = stmt_int(s, 4) != 0};
     }
     stmt_free(s);
     if (step == STEP_DONE)
@@ -75,7 +77,8 @@ static int widen(struct db *db, size_t ncol)
     if (db_get_int(db, &width, "%s", sql_width))
         return -1;
     for (size_t i = (size_t)width; i < ncol; i++)
-        if (db_execf(db, "ALTER TABLE dx_journal ADD COLUMN c%d; ALTER TABLE dx_journal ADD COLUMN d%d", (int)i, (int)i))
+        if (db_execf(db, "ALTER TABLE dx_journal ADD COLUMN c%d; ALTER TABLE dx_journal ADD COLUMN d%d",
+                     (int)i, (int)i))
             return -1;
     return 0;
 }
@@ -96,10 +99,11 @@ int journal_add_table(struct db *db, const struct table *t, int64_t *id)
 {
     enum { COLUMNS_MAX = 990 }; /* two journal columns each, under SQLite's 2000 */
     if (t->ncol > COLUMNS_MAX)
-        return fail(ERR_REFUSED, "%s: table %s has %zu columns, more than %d cannot be captured; split it", db_path(db),
-                    t->name, t->ncol, COLUMNS_MAX);
+        return fail(ERR_REFUSED, "%s: table %s has %zu columns, more than %d cannot be captured; split it",
+                    db_path(db), t->name, t->ncol, COLUMNS_MAX);
     char *columns = names_json(t, false), *key = names_json(t, true);
-    int rc = db_get_int(db, id, "SELECT id FROM dx_table WHERE name = %Q AND columns = %Q AND key = %Q AND current",
+    int rc = db_get_int(db, id,
+                        "SELECT id FROM dx_table WHERE name = %Q AND columns = %Q AND key = %Q AND current",
                         t->name, columns, key);
     if (rc == 0 && *id == 0) {
         rc = widen(db, t->ncol);
@@ -184,8 +188,8 @@ static int find_layout(struct journal_reader *r, int64_t id, int64_t seq)
     for (r->at = 0; r->at < r->ntable; r->at++)
         if (r->tables[r->at].id == id)
             return 0;
-    return fail(ERR_REFUSED, "%s: dx_journal: entry %lld names an unknown layout %lld", db_path(r->db), (long long)seq,
-                (long long)id);
+    return fail(ERR_REFUSED, "%s: dx_journal: entry %lld names an unknown layout %lld", db_path(r->db),
+                (long long)seq, (long long)id);
 }
 
 static void take_image(struct journal_reader *r, struct val *into, bool d)
@@ -377,7 +381,9 @@ int journal_add(struct journal_writer *w, const struct change *c, const char *or
         return -1;
     if (a->layout == NULL)
         return 0; /* not captured: nobody reads it from here */
-    int op = c->op == CHANGE_INSERT ? JOURNAL_INSERT : c->op == CHANGE_UPDATE ? JOURNAL_UPDATE : JOURNAL_DELETE;
+    int op = c->op == CHANGE_INSERT   ? JOURNAL_INSERT
+             : c->op == CHANGE_UPDATE ? JOURNAL_UPDATE
+                                      : JOURNAL_DELETE;
     struct stmt *s = op == JOURNAL_UPDATE ? a->update : a->image;
     stmt_bind_int(s, 1, a->id * JOURNAL_WHAT + op);
     stmt_bind_text(s, 2, origin);

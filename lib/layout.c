@@ -13,13 +13,13 @@ static const char sql_columns[] =
     "SELECT x.name, x.type, x.\"notnull\", x.dflt_value, x.pk FROM pragma_table_xinfo(?1) AS x "
     "WHERE x.hidden = 0 ORDER BY x.cid";
 
-static const char sql_table[] =
-    "SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list AS l "
-    "LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
-    "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
+static const char sql_table[] = "SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list AS l "
+                                "LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
+                                "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
 
 static const char sql_each[] =
-    "SELECT l.name, (SELECT count(*) FROM pragma_table_xinfo(l.name) WHERE pk > 0) FROM pragma_table_list AS l "
+    "SELECT l.name, (SELECT count(*) FROM pragma_table_xinfo(l.name) WHERE pk > 0) FROM pragma_table_list AS "
+    "l "
     "WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
     "AND l.name NOT LIKE 'dx\\_%' ESCAPE '\\' ORDER BY l.name";
 
@@ -29,9 +29,9 @@ static enum affinity affinity_of(const char *type)
         const char *part;
         enum affinity affinity;
     };
-    static const struct rule rules[] = {{"INT", AFFINITY_INTEGER}, {"CHAR", AFFINITY_TEXT}, {"CLOB", AFFINITY_TEXT},
-                                        {"TEXT", AFFINITY_TEXT},   {"BLOB", AFFINITY_BLOB}, {"REAL", AFFINITY_REAL},
-                                        {"FLOA", AFFINITY_REAL},   {"DOUB", AFFINITY_REAL}};
+    static const struct rule rules[] = {
+        {"INT", AFFINITY_INTEGER}, {"CHAR", AFFINITY_TEXT}, {"CLOB", AFFINITY_TEXT}, {"TEXT", AFFINITY_TEXT},
+        {"BLOB", AFFINITY_BLOB},   {"REAL", AFFINITY_REAL}, {"FLOA", AFFINITY_REAL}, {"DOUB", AFFINITY_REAL}};
     size_t n = strlen(type);
     if (n == 0)
         return AFFINITY_BLOB;
@@ -98,8 +98,8 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
     if (step != STEP_ROW)
         rc = fail(ERR_REFUSED, "%s: no such table: %s", db_path(db), table);
     else if (strcmp(stmt_text(s, 1), "table") != 0)
-        rc = fail(ERR_REFUSED, "%s: %s is a %s table or view, only ordinary tables can be synchronized", db_path(db),
-                  table, stmt_text(s, 1));
+        rc = fail(ERR_REFUSED, "%s: %s is a %s table or view, only ordinary tables can be synchronized",
+                  db_path(db), table, stmt_text(s, 1));
     else {
         *name = mem_text(stmt_text(s, 0));
         l->without_rowid = stmt_int(s, 2) != 0;
@@ -114,8 +114,8 @@ static void finish(struct layout *l, struct gather *g, const char *name)
     l->table = table_new(name, g->n, (const char *const *)g->name, g->pk);
     l->column = g->column;
     g->column = NULL;
-    l->rowid_key = !l->without_rowid && g->nkey == 1 &&
-                   strcasecmp(l->column[l->table->key[0]].type, "INTEGER") == 0;
+    l->rowid_key =
+        !l->without_rowid && g->nkey == 1 && strcasecmp(l->column[l->table->key[0]].type, "INTEGER") == 0;
 }
 
 struct layout *layout_of(struct db *db, const char *table)
@@ -128,7 +128,8 @@ struct layout *layout_of(struct db *db, const char *table)
         rc = gather_columns(&g, db, name);
     if (rc == 0 && g.nkey == 0)
         rc = fail(ERR_REFUSED,
-                  "%s: table %s has no primary key, so its rows cannot be told apart; give it one (a new table with "
+                  "%s: table %s has no primary key, so its rows cannot be told apart; give it one (a new "
+                  "table with "
                   "PRIMARY KEY, INSERT ... SELECT, rename)",
                   db_path(db), name);
     if (rc == 0)

@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t n);                         /* uninitialised; n == 0 gives a unique pointer */
-void *mem_zero(size_t count, size_t size);         /* zeroed; the product is checked */
+void *mem_alloc(size_t n);                          /* uninitialised; n == 0 gives a unique pointer */
+void *mem_zero(size_t count, size_t size);          /* zeroed; the product is checked */
 void *mem_grow(void *p, size_t count, size_t size); /* realloc to count * size, checked */
-char *mem_text(const char *s);                     /* a copy; NULL gives NULL */
-void *mem_copy(const void *p, size_t n);           /* a copy of n bytes */
+char *mem_text(const char *s);                      /* a copy; NULL gives NULL */
+void *mem_copy(const void *p, size_t n);            /* a copy of n bytes */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

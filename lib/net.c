@@ -28,7 +28,8 @@ struct journal_net {
 enum { AT_SEQ, AT_OP, AT_LAYOUT, AT_ORIGIN, AT_VALUES };
 
 /* One SELECT for a layout; the insert half of its key changes is one of its own, with d as the image. */
-static void add_select(struct buf *sql, const struct journal_net *r, size_t l, bool second, enum journal_whose whose)
+static void add_select(struct buf *sql, const struct journal_net *r, size_t l, bool second,
+                       enum journal_whose whose)
 {
     long long what = (long long)r->layout[l].id * JOURNAL_WHAT;
     buf_addf(sql, "SELECT seq, %s AS op, %zu, origin", second ? "1" : "what & 7", l);

@@ -15,7 +15,8 @@ static const char sql_make[] =
     /* A captured layout: dx_journal.what names it. Columns and key are JSON arrays of names. A table whose columns
      * change gets a new row; the one that its triggers use now is current. */
     "CREATE TABLE IF NOT EXISTS dx_table ("
-    " id INTEGER PRIMARY KEY, name TEXT NOT NULL, columns TEXT NOT NULL, key TEXT NOT NULL, current INTEGER NOT NULL);"
+    " id INTEGER PRIMARY KEY, name TEXT NOT NULL, columns TEXT NOT NULL, key TEXT NOT NULL, current INTEGER "
+    "NOT NULL);"
 
     /* Every captured change. what = dx_table.id * 8 + op (1 insert, 2 update, 3 delete, 4 key change).
      * origin NULL: made here. Column i of the table is c<i> and d<i> (added as wider tables are attached):
@@ -34,7 +35,8 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_upload ("
     " number INTEGER PRIMARY KEY, after INTEGER NOT NULL, upto INTEGER NOT NULL, applied INTEGER NOT NULL);";
 
-static const char sql_present[] = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_meta'";
+static const char sql_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_meta'";
 
 int store_present(struct db *db)
 {
@@ -46,9 +48,10 @@ int store_require(struct db *db)
 {
     int present = store_present(db);
     if (present == 0)
-        return fail(ERR_REFUSED,
-                    "%s: not prepared for synchronization; run `txnlog attach` on a server, `initsync` on a client",
-                    db_path(db));
+        return fail(
+            ERR_REFUSED,
+            "%s: not prepared for synchronization; run `txnlog attach` on a server, `initsync` on a client",
+            db_path(db));
     return present < 0 ? -1 : 0;
 }
 
@@ -85,7 +88,8 @@ int store_set_text(struct db *db, const char *name, const char *value)
 
 int store_set_int(struct db *db, const char *name, int64_t value)
 {
-    return db_execf(db, "INSERT OR REPLACE INTO dx_meta (name, value) VALUES (%Q, %lld)", name, (long long)value);
+    return db_execf(db, "INSERT OR REPLACE INTO dx_meta (name, value) VALUES (%Q, %lld)", name,
+                    (long long)value);
 }
 
 bool store_node_name(const char *name)

@@ -9,10 +9,10 @@
 struct table {
     char *name;
     size_t ncol;
-    char **col;     /* column names in the table's order, generated columns left out */
-    uint8_t *pk;    /* per column: its place in the key from 1, 0 when not in the key */
-    size_t nkey;    /* columns in the key, at least 1 */
-    size_t *key;    /* column numbers in key order */
+    char **col;  /* column names in the table's order, generated columns left out */
+    uint8_t *pk; /* per column: its place in the key from 1, 0 when not in the key */
+    size_t nkey; /* columns in the key, at least 1 */
+    size_t *key; /* column numbers in key order */
 };
 
 /* A layout that the caller frees with table_free; names are copied, pk as above. A key must be given. */

@@ -148,8 +148,9 @@ int tar_next(struct tar_reader *t, const char **member, uint64_t *size)
     *member = archive_entry_pathname(entry);
     if (*member == NULL)
         *member = "";
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || archive_entry_symlink(entry) ||
-        archive_entry_sparse_count(entry) || !archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0)
+    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
+        archive_entry_symlink(entry) || archive_entry_sparse_count(entry) ||
+        !archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0)
         return fail(ERR_REFUSED, "%s: member '%.100s' is not a plain file", t->name, *member);
     *size = (uint64_t)archive_entry_size(entry);
     return 1;

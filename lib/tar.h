@@ -2,8 +2,8 @@
 #ifndef TAR_H
 #define TAR_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where the tar's bytes go: 0, or -1 after fail(). */
 typedef int tar_sink(void *ctx, const void *p, size_t n);

@@ -65,8 +65,8 @@ static int compare_numbers(const struct val *a, const struct val *b)
 
 static int rank(const struct val *v)
 {
-    static const int ranks[] = {[VAL_NONE] = 0, [VAL_NULL] = 1, [VAL_INT] = 2,
-                                [VAL_REAL] = 2, [VAL_TEXT] = 3, [VAL_BLOB] = 4};
+    static const int ranks[] = {
+        [VAL_NONE] = 0, [VAL_NULL] = 1, [VAL_INT] = 2, [VAL_REAL] = 2, [VAL_TEXT] = 3, [VAL_BLOB] = 4};
     return ranks[v->type];
 }
 

@@ -96,7 +96,7 @@ struct zst_reader {
     int fd;
     char *name;
     ZSTD_inBuffer in;
-    size_t hint;  /* 0 between frames */
+    size_t hint;    /* 0 between frames */
     bool any, full; /* something was read; the last output filled its buffer, so more may wait inside */
     uint8_t bytes[PIECE], out[PIECE];
 };
@@ -142,7 +142,8 @@ long zst_read(struct zst_reader *z, const void **p)
         ZSTD_outBuffer out = {z->out, sizeof z->out, 0};
         size_t hint = ZSTD_decompressStream(z->z, &out, &z->in);
         if (ZSTD_isError(hint))
-            return fail(ERR_REFUSED, z->any ? "%s: damaged (%s); fetch it again" : "%s: not a dx archive (%s)", z->name,
+            return fail(ERR_REFUSED,
+                        z->any ? "%s: damaged (%s); fetch it again" : "%s: not a dx archive (%s)", z->name,
                         ZSTD_getErrorName(hint));
         z->hint = hint;
         z->any = true;

@@ -1,4 +1,4 @@
-/* dx: the archive's writer; the reader is dxread.c, head and end are dxhead.c. */
+/* dxwrite: the archive's writer (dx.h). */
 #include "dx.h"
 
 #include "dxhead.h"
@@ -109,7 +109,8 @@ static int flush_block(struct dx_writer *w)
 static size_t find_table(const struct dx_writer *w, const struct table *t)
 {
     size_t i = 0;
-    while (i < w->head.ntable && (strcmp(w->head.table[i]->name, t->name) != 0 || w->head.table[i]->ncol != t->ncol))
+    while (i < w->head.ntable &&
+           (strcmp(w->head.table[i]->name, t->name) != 0 || w->head.table[i]->ncol != t->ncol))
         i++;
     return i;
 }
