@@ -11,7 +11,7 @@
 bool cli_verbose;
 static const char *program = "dx";
 
-static void print(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
 {
     fprintf(stderr, "%s: ", program);
     vfprintf(stderr, fmt, ap);

@@ -9,7 +9,7 @@
 static char message[4096];
 static enum err_code code_now = ERR_SYSTEM;
 
-static void record(enum err_code code, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void record(enum err_code code, const char *fmt, va_list ap)
 {
     char text[sizeof message];
     vsnprintf(text, sizeof text, fmt, ap);

@@ -195,8 +195,10 @@ static void fold_delete(struct journal_net *r, const int *map)
 
 static void fold_insert(struct journal_net *r, const int *map)
 {
+    static const struct val none = {.type = VAL_NONE};
+
     for (size_t i = 0; i < r->table->ncol; i++)
-        r->new[i] = map[i] < 0 ? (struct val){.type = VAL_NONE} : arena_val(&r->arena, &r->c[i]);
+        r->new[i] = map[i] < 0 ? none : arena_val(&r->arena, &r->c[i]);
     r->exists = true;
 }
 

@@ -61,8 +61,8 @@ refused() {
     echo '#include <zstd.h>' >>lib/pack.h
     refused '<zstd.h> in a header'
     house
-    echo '#include <jansson.h>' >>cmd/dxpack.c
-    refused 'cmd/dxpack.c:3: <jansson.h> belongs to one module'
+    echo '#include <archive.h>' >>cmd/dxpack.c
+    refused 'cmd/dxpack.c:3: <archive.h> belongs to one module'
 }
 
 # A program NAME that prints the text of stdin for --help, and nothing else.
