@@ -1,6 +1,6 @@
 # dx: build, test, lint, install.  GNU make.
 #
-#   make                everything, into build/bin        make O=/tmp/x     the same, elsewhere
+#   make                everything, into build/bin        make O=/tmp/x V=1     elsewhere, showing commands
 #   make check          the test suite                    make check T=tests/dxpack.bats
 #   make asan           the suite under ASan and UBSan    make fuzz FUZZ_SECONDS=60
 #   make lint format    what a change must pass           make bench
@@ -21,8 +21,10 @@ CFLAGS  = -O2 -g
 SAN     =
 DEFS   := -Ilib -DDX_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 LIBS   := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
-COMPILE = $(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)
-LINK    = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
+V       = 0
+SAY_0   = @echo '  $(patsubst $(O)/%,%,$@)';
+COMPILE = $(SAY_$(V))$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)
+LINK    = $(SAY_$(V))$(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 
 # A source file in one of these places is all it takes: each cmd/*.c is a command, each tests/*.c a test
 # program, each tests/tools/*.c a helper of the tests, each tests/fuzz/*.c (replay.c apart) a fuzz target.
@@ -51,7 +53,7 @@ $(CMDS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%):
 $(LIB): $(LIBOBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)

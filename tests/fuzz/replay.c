@@ -3,15 +3,13 @@
  * a fuzzer once found stays an ordinary test. Linked with one target; libFuzzer's own main takes its place in
  * `make fuzz`. Exits 0 when every file passed and there was at least one, 1 otherwise; a crash is a crash.
  */
+#include "target.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int replay_file(const char *path)
 {
