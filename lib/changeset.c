@@ -19,14 +19,12 @@ static void put_record(struct buf *b, const struct val *v, size_t n)
         val_put(b, &v[i]);
 }
 
-/* The old record of an update in full form: the key, and a value wherever new has one. */
+/* The old record of an update in full form: the key, and the old value, where it is known, of what new has. */
 static void put_update_old(struct buf *b, const struct change *c)
 {
-    static const struct val null = {.type = VAL_NULL};
     for (size_t i = 0; i < c->table->ncol; i++) {
         bool told = c->table->pk[i] || c->new[i].type != VAL_NONE;
-        const struct val *v = !told ? &none : c->old[i].type == VAL_NONE ? &null : &c->old[i];
-        val_put(b, v);
+        val_put(b, told ? &c->old[i] : &none);
     }
 }
 

@@ -21,8 +21,8 @@ enum { CHANGESET_COLUMNS_MAX = 32767 };
 
 void changeset_put_table(struct buf *b, const struct table *t, enum changeset_form form);
 
-/* Appends a change. In full form an update's old must hold the key and the old value of each changed column
- * (VAL_NULL stands in where it is VAL_NONE), a delete's old every column. */
+/* Appends a change. In full form an update's old must hold the key and the old value of each changed column, as far
+ * as it is known (VAL_NONE where it is not, as in archives of rows), a delete's old every column that is known. */
 void changeset_put_change(struct buf *b, const struct change *c, enum changeset_form form);
 
 /* A table header as decoded; name and pk point into the bytes. */

@@ -22,6 +22,21 @@ enum dx_kind {
     DX_ROWS      /* full rows for a plan; the old record holds the change key that must still stand */
 };
 
+/* Keys and rows are in full form; changekey.h says what a change key is. Tables stand in the order of their names
+ * (strcmp), rows in that of their keys (vals_compare).
+ *
+ *   keys   table: key columns, then change key columns. A list of keys has inserts only; a plan what is to be done:
+ *            insert  new: key and change key at the giver
+ *            update  old: key, change key that must still stand at the receiver; new: change key at the giver
+ *            delete  old: key, change key that must still stand at the receiver
+ *   rows   table: the columns sent, in the giver's order, and behind them a column "dx_hash_..." if the change key is
+ *          a hash. Old holds only the key and the change key that must still stand at the receiver, the rest VAL_NONE:
+ *            insert  new: every column. The row must not be there, or be the same already
+ *            update  new: every column but the key. The row must be there with the change key of old, or already
+ *                    with that of new
+ *            delete  The row must be there with the change key of old, or be gone already
+ *          A row that is not as it must be is left alone: an issue, tried again with the next comparison. */
+
 const char *dx_kind_name(enum dx_kind kind);
 
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */

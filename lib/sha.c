@@ -37,8 +37,11 @@ void sha_add(struct sha *s, const void *p, size_t n)
 
 static void to_hex(const uint8_t *p, size_t n, char *hex)
 {
-    for (size_t i = 0; i < n; i++)
-        sprintf(hex + 2 * i, "%02x", p[i]);
+    static const char digit[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        hex[2 * i] = digit[p[i] >> 4];
+        hex[2 * i + 1] = digit[p[i] & 15];
+    }
     hex[2 * n] = 0;
 }
 
