@@ -7,6 +7,8 @@
  *   changes/000002@NODE      those that came from another node carry its name
  *   end.json                 counts, and the SHA-256 over the lines that sha256sum(1) prints for the members before
  *
+ * and behind the last frame the seal, a skippable frame with the SHA-256 of all compressed bytes.
+ *
  * Nothing in it depends on clock, user or host. */
 #ifndef DX_H
 #define DX_H
@@ -38,6 +40,15 @@ enum dx_kind {
  *          A row that is not as it must be is left alone: an issue, tried again with the next comparison. */
 
 const char *dx_kind_name(enum dx_kind kind);
+
+/* Limits. What is larger is refused by the writer and by the reader. */
+enum {
+    DX_JSON_MAX = 4 << 20,     /* bytes of dx.json and of end.json */
+    DX_CHANGE_MAX = 128 << 20, /* bytes of a change as encoded */
+    DX_BLOCK = 1 << 20,        /* a member of changes that has reached this is ended */
+    DX_MEMBER_MAX = DX_BLOCK + DX_CHANGE_MAX + DX_JSON_MAX, /* bytes of a member of changes */
+    DX_TABLES_MAX = 10000
+};
 
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
 struct dx_head {
@@ -87,7 +98,6 @@ int64_t dx_written(const struct dx_writer *w); /* changes so far */
 
 /* A shared block: changes of one table. Begin, add, end; then write it into any number of archives. A block over
  * DX_BLOCK bytes should be ended and another begun; dx_block_size tells the bytes so far. */
-enum { DX_BLOCK = 1 << 20 };
 struct dx_block *dx_block_new(const struct table *t, enum changeset_form form);
 void dx_block_add(struct dx_block *b, const struct change *c);
 size_t dx_block_size(const struct dx_block *b);
@@ -120,7 +130,16 @@ struct dx_end {
     char sha256[SHA_HEX];         /* the archive's digest */
 };
 const struct dx_end *dx_end(const struct dx_reader *r);
-const char *dx_member(const struct dx_reader *r); /* the member being read, for listings and messages */
+const char *dx_member(const struct dx_reader *r); /* the member being read, for messages */
+
+/* Tells of the members and their bytes as they are read, before dx_next and dx_read make sense of them; their names
+ * have been checked: they are dx.json, end.json, and those in changes/, in order. */
+struct dx_watch {
+    int (*member)(void *ctx, const char *name, uint64_t size); /* 0, or -1 after fail() to stop */
+    int (*bytes)(void *ctx, const void *p, size_t n);          /* may be NULL */
+    void *ctx;
+};
+void dx_reader_watch(struct dx_reader *r, const struct dx_watch *watch); /* copied */
 void dx_reader_close(struct dx_reader *r);
 
 /* Opens a path, or stdin for "-" or NULL; *name is for messages. A terminal is refused (ERR_USAGE). -1 on failure. */

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const kinds[] = {[DX_CHANGES] = "changes",
                                     [DX_UPLOAD] = "upload",
@@ -76,6 +77,13 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name)
     return NULL;
 }
 
+static bool is_utf8(const char *text)
+{
+    json_t *json = json_string(text);
+    json_decref(json);
+    return json != NULL;
+}
+
 static json_t *table_json(const struct table *t)
 {
     json_t *columns = json_array(), *key = json_array();
@@ -86,9 +94,10 @@ static json_t *table_json(const struct table *t)
     return json_pack("{s:s, s:o, s:o}", "name", t->name, "columns", columns, "key", key);
 }
 
+/* Takes the value. A part that could not be made because some name is no UTF-8 makes it NULL. */
 static void put_json(struct buf *b, json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    char *text = json_dumps(json, JSON_COMPACT);
     if (text == NULL)
         abort();
     buf_puts(b, text);
@@ -109,7 +118,28 @@ static void set_int(json_t *json, const char *key, int64_t value)
         json_object_set_new(json, key, json_integer(value));
 }
 
-void dxhead_put(struct buf *b, const struct dx_head *h)
+/* What a JSON text cannot carry, NULL if all is well. */
+static const char *unfit(const struct dx_head *h)
+{
+    const char *const texts[] = {h->from, h->to, h->epoch, h->package};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i] && !is_utf8(texts[i]))
+            return texts[i];
+    for (size_t i = 0; i < h->ntable; i++) {
+        const struct table *t = h->table[i];
+        if (!is_utf8(t->name))
+            return t->name;
+        for (size_t c = 0; c < t->ncol; c++)
+            if (!is_utf8(t->col[c]))
+                return t->col[c];
+    }
+    for (size_t i = 0; i < h->nschema; i++)
+        if (!is_utf8(h->schema[i]))
+            return h->schema[i];
+    return NULL;
+}
+
+static void put_head(struct buf *b, const struct dx_head *h)
 {
     json_t *json = json_pack("{s:i, s:s}", "dx", DX_FORMAT, "kind", kinds[h->kind]);
     set_text(json, "from", h->from);
@@ -133,6 +163,23 @@ void dxhead_put(struct buf *b, const struct dx_head *h)
         json_object_set(json, "schema", schema);
     json_decref(schema);
     put_json(b, json);
+}
+
+int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
+{
+    const char *text = unfit(h);
+    if (text)
+        return fail(ERR_REFUSED,
+                    "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
+                    text);
+    if (h->ntable > DX_TABLES_MAX)
+        return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
+                    DX_TABLES_MAX);
+    put_head(b, h);
+    if (b->n > DX_JSON_MAX)
+        return fail(ERR_REFUSED, "%s: a head of %zu bytes (names and schema), %d MiB are the most", name,
+                    b->n, DX_JSON_MAX >> 20);
+    return 0;
 }
 
 static int bad(const char *name, const char *member, const char *what)
@@ -197,6 +244,23 @@ static bool place_key(const char **col, size_t ncol, const char **key, size_t nk
     return true;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Whether two columns have one name; SQLite knows no case. */
+static bool has_twins(const char **col, size_t ncol)
+{
+    const char **sorted = mem_copy(col, ncol * sizeof *col);
+    bool twins = false;
+    qsort(sorted, ncol, sizeof *sorted, by_name);
+    for (size_t i = 1; i < ncol && !twins; i++)
+        twins = by_name(&sorted[i - 1], &sorted[i]) == 0;
+    free(sorted);
+    return twins;
+}
+
 static struct table *get_table(json_t *json)
 {
     size_t ncol = 0, nkey = 0;
@@ -205,7 +269,7 @@ static struct table *get_table(json_t *json)
     const char **key = names_of(json_object_get(json, "key"), &nkey);
     uint8_t *pk = mem_zero(ncol, 1);
     struct table *t = NULL;
-    if (name && *name && col && key && place_key(col, ncol, key, nkey, pk))
+    if (name && *name && col && key && !has_twins(col, ncol) && place_key(col, ncol, key, nkey, pk))
         t = table_new(name, ncol, col, pk);
     free(pk);
     free(col);
@@ -215,8 +279,8 @@ static struct table *get_table(json_t *json)
 
 static int get_tables(json_t *array, const char *name, struct dx_head *h)
 {
-    if (!json_is_array(array))
-        return bad(name, "dx.json", "no list of tables");
+    if (!json_is_array(array) || json_array_size(array) > DX_TABLES_MAX)
+        return bad(name, "dx.json", "no list of tables, or one too long");
     for (size_t i = 0; i < json_array_size(array); i++) {
         struct table *t = get_table(json_array_get(array, i));
         if (t == NULL || dx_head_table(h, t->name)) {
@@ -252,6 +316,8 @@ static int get_kind(json_t *json, const char *name, struct dx_head *h)
 
 static int get_schema(json_t *array, const char *name, struct dx_head *h)
 {
+    if (array && !json_is_array(array))
+        return bad(name, "dx.json", "schema is not a list");
     for (size_t i = 0; i < json_array_size(array); i++) {
         const char *sql = json_string_value(json_array_get(array, i));
         if (sql == NULL)

@@ -6,8 +6,8 @@
 
 enum { DX_FORMAT = 1 };
 
-/* Appends the JSON text. */
-void dxhead_put(struct buf *b, const struct dx_head *h);
+/* Appends the JSON text. Refuses names that are not UTF-8, and a head over DX_JSON_MAX; `name` is for messages. */
+int dxhead_put(struct buf *b, const char *name, const struct dx_head *h);
 
 /* Reads it into a head that the caller frees. Refuses what it does not understand; `name` is for messages. */
 int dxhead_get(const struct buf *b, const char *name, struct dx_head *h);

@@ -11,15 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-    JSON_MAX = 4 << 20,     /* dx.json and end.json */
-    CHANGE_MAX = 128 << 20, /* one change, encoded */
-    PIECE = 256 << 10
+    PIECE = 256 << 10,
+    PADDING_MAX = 64 << 10 /* of the tar, behind end.json */
 };
 
-enum where { BETWEEN, IN_CHANGES, AT_END };
+enum where { BETWEEN, IN_CHANGES, AT_END, BROKEN };
 
 struct dx_reader {
     char *name;
@@ -39,12 +39,17 @@ struct dx_reader {
     size_t table_index;
     struct val *old, *new;
     size_t room; /* of those */
+    struct dx_watch watch;
+    size_t padding; /* read behind end.json */
 };
 
 static long from_zst(void *ctx, const void **p)
 {
     struct dx_reader *r = ctx;
-    return zst_read(r->zst, p);
+    long n = zst_read(r->zst, p);
+    if (n > 0 && r->where == AT_END && (r->padding += (size_t)n) > PADDING_MAX)
+        return fail(ERR_REFUSED, "%s: the archive goes on behind end.json", r->name);
+    return n;
 }
 
 struct dx_reader *dx_reader_open(int fd, const char *name)
@@ -52,7 +57,6 @@ struct dx_reader *dx_reader_open(int fd, const char *name)
     struct dx_reader *r = mem_zero(1, sizeof *r);
     r->name = mem_text(name);
     r->zst = zst_reader_new(fd, name);
-    r->tar = tar_reader_new(from_zst, r, name);
     r->sha = sha_new();
     r->list = sha_new();
     r->member = mem_text("");
@@ -95,9 +99,17 @@ static int more(struct dx_reader *r, size_t n)
     if (got == 0)
         return refuse(r, "cut off");
     sha_add(r->sha, r->in.p + r->in.n, (size_t)got);
+    if (r->watch.bytes && r->watch.bytes(r->watch.ctx, r->in.p + r->in.n, (size_t)got))
+        return -1;
     r->in.n += (size_t)got;
     r->left -= (uint64_t)got;
     return 0;
+}
+
+/* Tells the watcher of a member whose name is found to be right. */
+static int watch_member(struct dx_reader *r)
+{
+    return r->watch.member ? r->watch.member(r->watch.ctx, r->member, r->left) : 0;
 }
 
 static int next_member(struct dx_reader *r)
@@ -113,7 +125,7 @@ static int next_member(struct dx_reader *r)
 
 static int load_json(struct dx_reader *r)
 {
-    if (r->left > JSON_MAX)
+    if (r->left > DX_JSON_MAX)
         return refuse(r, "too large");
     while (r->left)
         if (more(r, (size_t)r->left))
@@ -143,34 +155,45 @@ static void begin_archive(struct dx_reader *r)
     r->count = NULL;
     r->end = (struct dx_end){0};
     r->members = 0;
+    r->padding = 0;
     r->table = NULL;
+    r->where = BROKEN; /* until its head is read */
     dx_head_set(&r->member, "");
     dx_head_set(&r->origin, "");
+    tar_reader_free(r->tar);
+    r->tar = tar_reader_new(from_zst, r, r->name);
 }
 
-int dx_next(struct dx_reader *r, const struct dx_head **h)
+static int read_head(struct dx_reader *r)
 {
-    if (r->where == IN_CHANGES && dx_skip(r))
-        return -1;
-    bool first = r->where == BETWEEN;
-    begin_archive(r);
     int got = next_member(r);
-    if (got == 0 && first)
-        return fail(ERR_REFUSED, "%s: empty; nothing was sent, or the sender failed", r->name);
-    if (got <= 0)
-        return got;
-    if (strcmp(r->member, "dx.json") != 0)
+    if (got < 0)
+        return -1;
+    if (got == 0 || strcmp(r->member, "dx.json") != 0)
         return refuse(r, "not a dx archive: its first member is not dx.json");
     uint64_t size = r->left;
-    if (load_json(r) || dxhead_get(&r->in, r->name, &r->head))
+    if (watch_member(r) || load_json(r) || dxhead_get(&r->in, r->name, &r->head))
         return -1;
     account(r, size);
     r->count = mem_zero(r->head.ntable, sizeof *r->count);
     r->end.count = r->count;
-    r->where = IN_CHANGES;
-    r->left = 0;
     buf_clear(&r->in);
-    r->at = 0;
+    return 0;
+}
+
+int dx_next(struct dx_reader *r, const struct dx_head **h)
+{
+    if (r->where == BROKEN || (r->where == IN_CHANGES && dx_skip(r)))
+        return -1;
+    int got = zst_more(r->zst);
+    if (got == 0 && r->where == BETWEEN)
+        return fail(ERR_REFUSED, "%s: empty; nothing was sent, or the sender failed", r->name);
+    if (got <= 0)
+        return got;
+    begin_archive(r);
+    if (read_head(r))
+        return -1;
+    r->where = IN_CHANGES;
     *h = &r->head;
     return 1;
 }
@@ -193,10 +216,12 @@ static int begin_changes(struct dx_reader *r)
     const char *origin = r->member[n] ? r->member + n + 1 : "";
     if (r->member[n] && !node_name(origin))
         return refuse(r, "not the name of a node");
+    if (r->left == 0 || r->left > DX_MEMBER_MAX)
+        return refuse(r, r->left ? "too large" : "empty");
     dx_head_set(&r->origin, origin);
     r->table = NULL;
     r->end.bytes += (int64_t)r->left;
-    return r->left ? 0 : refuse(r, "empty");
+    return watch_member(r);
 }
 
 static bool same_end(const struct dx_reader *r, const struct dx_end *said, const struct dx_count *count)
@@ -206,18 +231,24 @@ static bool same_end(const struct dx_reader *r, const struct dx_end *said, const
            memcmp(count, r->count, r->head.ntable * sizeof *count) == 0;
 }
 
+/* Behind end.json come the tar's padding and the seal, nothing else. */
+static int at_seal(struct dx_reader *r)
+{
+    r->where = AT_END;
+    int got = next_member(r);
+    return got > 0 ? refuse(r, "a member behind end.json") : got;
+}
+
 static int end_archive(struct dx_reader *r)
 {
     struct dx_end said = {0};
     struct dx_count *count = mem_zero(r->head.ntable, sizeof *count);
     sha_end(r->list, r->end.sha256);
-    int rc = load_json(r);
-    rc = rc || dxhead_get_end(&r->in, r->name, &r->head, &said, count);
+    int rc = watch_member(r) || load_json(r) || dxhead_get_end(&r->in, r->name, &r->head, &said, count);
     if (rc == 0 && !same_end(r, &said, count))
         rc = refuse(r, "does not agree with what came before: damaged");
     free(count);
-    r->where = AT_END;
-    return rc ? -1 : 0;
+    return rc ? -1 : at_seal(r);
 }
 
 static int use_table(struct dx_reader *r, const struct changeset_table *t)
@@ -272,7 +303,7 @@ static int widen(struct dx_reader *r)
     r->at = 0;
     if (r->left == 0)
         return refuse(r, "ends in the middle of a change");
-    if (r->in.n > CHANGE_MAX)
+    if (r->in.n > DX_CHANGE_MAX)
         return refuse(r, "a change over 128 MiB");
     return more(r, r->in.n > PIECE ? r->in.n : PIECE);
 }
@@ -284,32 +315,47 @@ static void count_change(struct dx_reader *r, enum change_op op)
     r->end.changes++;
 }
 
-int dx_read(struct dx_reader *r, struct change *c)
+/* Goes on to the next member: 1 when it holds changes, 0 when it was the last and all agrees, -1. */
+static int turn_page(struct dx_reader *r)
+{
+    if (r->members)
+        account(r, 0);
+    int got = next_member(r);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return refuse(r, "no end.json: cut off");
+    if (strcmp(r->member, "end.json") == 0)
+        return end_archive(r);
+    return begin_changes(r) ? -1 : 1;
+}
+
+static int read_change(struct dx_reader *r, struct change *c)
 {
     for (;;) {
-        if (r->where != IN_CHANGES)
-            return 0;
-        if (r->at == r->in.n && r->left == 0) {
-            if (r->members)
-                account(r, 0);
-            int got = next_member(r);
-            if (got < 0)
-                return -1;
-            if (got == 0)
-                return refuse(r, "no end.json: cut off");
-            if (strcmp(r->member, "end.json") == 0)
-                return end_archive(r);
-            if (begin_changes(r))
-                return -1;
-        }
-        int got = r->at < r->in.n ? decode(r, c) : 2;
-        if (got == 1)
-            count_change(r, c->op);
+        int got = r->at == r->in.n && r->left == 0 ? turn_page(r) : 1;
+        if (got <= 0)
+            return got;
+        got = r->at < r->in.n ? decode(r, c) : 2;
         if (got == 1 || got < 0)
             return got;
         if (got == 2 && widen(r))
             return -1;
     }
+}
+
+int dx_read(struct dx_reader *r, struct change *c)
+{
+    if (r->where == AT_END)
+        return 0;
+    if (r->where != IN_CHANGES)
+        return -1;
+    int got = read_change(r, c);
+    if (got > 0)
+        count_change(r, c->op);
+    else if (got < 0)
+        r->where = BROKEN;
+    return got;
 }
 
 int dx_skip(struct dx_reader *r)
@@ -331,6 +377,19 @@ const char *dx_member(const struct dx_reader *r)
     return r->member;
 }
 
+void dx_reader_watch(struct dx_reader *r, const struct dx_watch *watch)
+{
+    r->watch = *watch;
+}
+
+static int archive_input(int fd, const char *name)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return fail(ERR_REFUSED, "%s: a directory, where an archive should be", name);
+    return fd;
+}
+
 int dx_open_input(const char *path, const char **name)
 {
     if (path == NULL || strcmp(path, "-") == 0) {
@@ -338,9 +397,9 @@ int dx_open_input(const char *path, const char **name)
         if (isatty(STDIN_FILENO))
             return fail(ERR_USAGE,
                         "an archive is read from stdin, which is a terminal; redirect it: < FILE.dx");
-        return STDIN_FILENO;
+        return archive_input(STDIN_FILENO, *name);
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     *name = path;
-    return fd < 0 ? fail_errno("%s: cannot open", path) : fd;
+    return fd < 0 ? fail_errno("%s: cannot open", path) : archive_input(fd, path);
 }

@@ -77,8 +77,7 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     w->count = mem_zero(h->ntable, sizeof *w->count);
     w->end.count = w->count;
     w->origin = mem_text("");
-    dxhead_put(&head, h);
-    int rc = put_member(w, "dx.json", &head);
+    int rc = dxhead_put(&head, name, h) || put_member(w, "dx.json", &head);
     buf_free(&head);
     if (rc) {
         dx_writer_abort(w);
@@ -133,6 +132,12 @@ static int turn_to(struct dx_writer *w, const struct table *t)
     return 0;
 }
 
+/* Whether the last header in the block is of this layout; another one may have come to stand at its address. */
+static bool same_table(const struct dx_writer *w, const struct table *t)
+{
+    return w->at == t && strcmp(w->head.table[w->at_index]->name, t->name) == 0;
+}
+
 int dx_write(struct dx_writer *w, const struct change *c)
 {
     const char *origin = c->origin ? c->origin : "";
@@ -140,9 +145,13 @@ int dx_write(struct dx_writer *w, const struct change *c)
         return -1;
     if (w->block.n == 0)
         dx_head_set(&w->origin, origin);
-    if (c->table != w->at && turn_to(w, c->table))
+    if (!same_table(w, c->table) && turn_to(w, c->table))
         return -1;
+    size_t from = w->block.n;
     changeset_put_change(&w->block, c, w->head.form);
+    if (w->block.n - from > DX_CHANGE_MAX)
+        return fail(ERR_REFUSED, "%s: %s: a change of %zu bytes, %d MiB are the most an archive carries",
+                    w->name, change_show(c), w->block.n - from, DX_CHANGE_MAX >> 20);
     count_change(w, w->at_index, c->op);
     return 0;
 }
@@ -214,8 +223,8 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
         return -1;
     char *member = next_member(w, "");
     account(w, member, b->size, b->hex);
-    int rc = tar_begin(w->tar, member, b->size) || zst_end_frame(w->zst) ||
-             file_write(w->fd, b->frame.p, b->frame.n, w->name) || tar_end_unsaid(w->tar);
+    int rc = tar_begin(w->tar, member, b->size) || zst_write_frame(w->zst, b->frame.p, b->frame.n) ||
+             tar_end_unsaid(w->tar);
     free(member);
     w->count[i].inserts += b->count.inserts;
     w->count[i].updates += b->count.updates;
@@ -232,7 +241,7 @@ int dx_writer_close(struct dx_writer *w)
     int rc = flush_block(w);
     sha_end(w->list, w->end.sha256);
     dxhead_put_end(&end, &w->head, &w->end);
-    rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_end_frame(w->zst);
+    rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_seal(w->zst);
     buf_free(&end);
     dx_writer_abort(w);
     return rc ? -1 : 0;

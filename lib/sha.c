@@ -45,12 +45,17 @@ static void to_hex(const uint8_t *p, size_t n, char *hex)
     hex[2 * n] = 0;
 }
 
+void sha_end_bytes(struct sha *s, uint8_t sum[SHA_BYTES])
+{
+    need(EVP_DigestFinal_ex(s->md, sum, NULL));
+    need(EVP_DigestInit_ex(s->md, EVP_sha256(), NULL));
+}
+
 void sha_end(struct sha *s, char hex[SHA_HEX])
 {
     uint8_t sum[SHA_BYTES];
-    need(EVP_DigestFinal_ex(s->md, sum, NULL));
+    sha_end_bytes(s, sum);
     to_hex(sum, sizeof sum, hex);
-    need(EVP_DigestInit_ex(s->md, EVP_sha256(), NULL));
 }
 
 void sha_free(struct sha *s)

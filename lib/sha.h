@@ -12,6 +12,7 @@ void sha_add(struct sha *s, const void *p, size_t n);
 
 /* Ends the sum as 64 hex digits and a NUL, and starts a new one. */
 void sha_end(struct sha *s, char hex[SHA_HEX]);
+void sha_end_bytes(struct sha *s, uint8_t sum[SHA_BYTES]); /* the same as bytes */
 void sha_free(struct sha *s);
 
 /* Of one piece of memory. */

@@ -4,14 +4,25 @@
 #include "err.h"
 #include "file.h"
 #include "mem.h"
+#include "sha.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
-enum { WINDOW_LOG_MAX = 23, PIECE = 1 << 17 };
+enum {
+    WINDOW_LOG_MAX = 23,
+    PIECE = 1 << 17,
+    MAGIC = 4,            /* bytes of a frame's magic number */
+    SEAL = 8 + SHA_BYTES, /* magic, length, digest */
+};
+
+static const uint8_t frame_magic[MAGIC] = {0x28, 0xb5, 0x2f, 0xfd};
+static const uint8_t seal_head[8] = {0x50, 0x2a, 0x4d, 0x18, SHA_BYTES, 0, 0, 0};
 
 struct zst_writer {
     ZSTD_CCtx *z;
+    struct sha *sha; /* of what is compressed, since the last seal */
     zst_sink *sink;
     void *ctx;
     bool begun;
@@ -31,9 +42,16 @@ struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
 {
     struct zst_writer *z = mem_zero(1, sizeof *z);
     z->z = compressor(level);
+    z->sha = sha_new();
     z->sink = sink;
     z->ctx = ctx;
     return z;
+}
+
+static int emit(struct zst_writer *z, const void *p, size_t n)
+{
+    sha_add(z->sha, p, n);
+    return z->sink(z->ctx, p, n);
 }
 
 /* Feeds the input to its end (or the frame to its end), draining the output as it fills. */
@@ -45,7 +63,7 @@ static int pump(struct zst_writer *z, ZSTD_inBuffer *in, ZSTD_EndDirective how)
         left = ZSTD_compressStream2(z->z, &out, in, how);
         if (ZSTD_isError(left))
             return fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(left));
-        if (out.pos && z->sink(z->ctx, z->out, out.pos))
+        if (out.pos && emit(z, z->out, out.pos))
             return -1;
     } while (how == ZSTD_e_end ? left != 0 : in->pos < in->size);
     return 0;
@@ -58,7 +76,7 @@ int zst_write(struct zst_writer *z, const void *p, size_t n)
     return pump(z, &in, ZSTD_e_continue);
 }
 
-int zst_end_frame(struct zst_writer *z)
+static int end_frame(struct zst_writer *z)
 {
     ZSTD_inBuffer in = {NULL, 0, 0};
     if (!z->begun)
@@ -67,11 +85,27 @@ int zst_end_frame(struct zst_writer *z)
     return pump(z, &in, ZSTD_e_end);
 }
 
+int zst_write_frame(struct zst_writer *z, const void *p, size_t n)
+{
+    return end_frame(z) ? -1 : emit(z, p, n);
+}
+
+int zst_seal(struct zst_writer *z)
+{
+    uint8_t seal[SEAL];
+    if (end_frame(z))
+        return -1;
+    memcpy(seal, seal_head, sizeof seal_head);
+    sha_end_bytes(z->sha, seal + sizeof seal_head);
+    return z->sink(z->ctx, seal, sizeof seal);
+}
+
 void zst_writer_free(struct zst_writer *z)
 {
     if (z == NULL)
         return;
     ZSTD_freeCCtx(z->z);
+    sha_free(z->sha);
     free(z);
 }
 
@@ -91,13 +125,21 @@ void zst_frame(int level, const void *p, size_t n, struct buf *out)
     out->n += got;
 }
 
+enum where {
+    AT_START, /* nothing read of this archive */
+    AT_FRAME, /* a frame or the seal comes next */
+    IN_FRAME
+};
+
 struct zst_reader {
     ZSTD_DCtx *z;
+    struct sha *sha;
     int fd;
     char *name;
     ZSTD_inBuffer in;
-    size_t hint;    /* 0 between frames */
-    bool any, full; /* something was read; the last output filled its buffer, so more may wait inside */
+    enum where where;
+    bool again; /* a seal was read before */
+    bool full;  /* the last output filled its buffer, so more may wait inside */
     uint8_t bytes[PIECE], out[PIECE];
 };
 
@@ -107,50 +149,130 @@ struct zst_reader *zst_reader_new(int fd, const char *name)
     z->z = ZSTD_createDCtx();
     if (z->z == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(z->z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
         abort();
+    z->sha = sha_new();
     z->fd = fd;
     z->name = mem_text(name);
     z->in.src = z->bytes;
     return z;
 }
 
-/* Refills the input: 1, 0 at the end of the file, -1. Takes what is there, so that a pipe is not waited on. */
+/* Adds to the input what there is now, so that a pipe is not waited on: 1, 0 at the end of the file, -1. */
 static int refill(struct zst_reader *z)
 {
-    ssize_t got = file_read_some(z->fd, z->bytes, sizeof z->bytes, z->name);
+    z->in.size -= z->in.pos;
+    memmove(z->bytes, z->bytes + z->in.pos, z->in.size);
+    z->in.pos = 0;
+    ssize_t got = file_read_some(z->fd, z->bytes + z->in.size, sizeof z->bytes - z->in.size, z->name);
     if (got < 0)
         return -1;
-    z->in.size = (size_t)got;
-    z->in.pos = 0;
+    z->in.size += (size_t)got;
     return got > 0;
 }
 
-static long ended(const struct zst_reader *z)
+/* Makes n bytes of input readable, or as many as there are: the count, or -1. */
+static long peek(struct zst_reader *z, size_t n)
 {
-    if (z->hint != 0)
-        return fail(ERR_REFUSED, "%s: cut off in the middle; fetch it again", z->name);
-    return 0;
+    while (z->in.size - z->in.pos < n) {
+        int more = refill(z);
+        if (more < 0)
+            return -1;
+        if (more == 0)
+            break;
+    }
+    return (long)(z->in.size - z->in.pos);
+}
+
+static bool starts(const struct zst_reader *z, long have, const uint8_t *head, long n)
+{
+    return have >= n && memcmp(z->bytes + z->in.pos, head, (size_t)n) == 0;
+}
+
+static int cut_off(const struct zst_reader *z)
+{
+    return fail(ERR_REFUSED, "%s: cut off before its end; fetch it again", z->name);
+}
+
+int zst_more(struct zst_reader *z)
+{
+    long have = peek(z, MAGIC);
+    if (have <= 0)
+        return (int)have;
+    if (starts(z, have, frame_magic, MAGIC))
+        return 1;
+    if (z->again)
+        return fail(ERR_REFUSED, "%s: something that is no archive follows the archive's end", z->name);
+    return fail(ERR_REFUSED, "%s: not a dx archive: not compressed with zstd", z->name);
+}
+
+/* Reads the seal and compares: 0, or -1. */
+static int check_seal(struct zst_reader *z)
+{
+    uint8_t sum[SHA_BYTES];
+    long have = peek(z, SEAL);
+    if (have < 0)
+        return -1;
+    if (have < SEAL)
+        return cut_off(z);
+    const uint8_t *seal = z->bytes + z->in.pos;
+    sha_end_bytes(z->sha, sum);
+    if (memcmp(seal, seal_head, sizeof seal_head) != 0 ||
+        memcmp(seal + sizeof seal_head, sum, SHA_BYTES) != 0)
+        return fail(ERR_REFUSED, "%s: damaged: its bytes are not those that its seal tells; fetch it again",
+                    z->name);
+    z->in.pos += SEAL;
+    z->where = AT_START;
+    z->again = true;
+    return zst_more(z) < 0 ? -1 : 0;
+}
+
+/* What comes after a frame: 1 another, 0 a seal that is right, -1. */
+static int begin_frame(struct zst_reader *z)
+{
+    long have = peek(z, MAGIC);
+    if (have < 0)
+        return -1;
+    if (have < MAGIC)
+        return cut_off(z);
+    if (!starts(z, have, frame_magic, MAGIC))
+        return check_seal(z);
+    z->where = IN_FRAME;
+    return 1;
+}
+
+/* Decompresses some of the frame at hand: the length of what came out (perhaps 0), or -1. */
+static long decompress(struct zst_reader *z)
+{
+    ZSTD_outBuffer out = {z->out, sizeof z->out, 0};
+    size_t from = z->in.pos;
+    size_t hint = ZSTD_decompressStream(z->z, &out, &z->in);
+    if (ZSTD_isError(hint))
+        return fail(ERR_REFUSED, "%s: damaged (%s); fetch it again", z->name, ZSTD_getErrorName(hint));
+    sha_add(z->sha, z->bytes + from, z->in.pos - from);
+    z->full = out.pos == out.size;
+    if (hint == 0) {
+        z->where = AT_FRAME;
+        z->full = false;
+    }
+    return (long)out.pos;
 }
 
 long zst_read(struct zst_reader *z, const void **p)
 {
     for (;;) {
+        if (z->where != IN_FRAME) {
+            int more = begin_frame(z);
+            if (more <= 0)
+                return more;
+        }
         if (z->in.pos == z->in.size && !z->full) {
             int more = refill(z);
             if (more <= 0)
-                return more < 0 ? -1 : ended(z);
+                return more < 0 ? -1 : cut_off(z);
         }
-        ZSTD_outBuffer out = {z->out, sizeof z->out, 0};
-        size_t hint = ZSTD_decompressStream(z->z, &out, &z->in);
-        if (ZSTD_isError(hint))
-            return fail(ERR_REFUSED,
-                        z->any ? "%s: damaged (%s); fetch it again" : "%s: not a dx archive (%s)", z->name,
-                        ZSTD_getErrorName(hint));
-        z->hint = hint;
-        z->any = true;
-        z->full = out.pos == out.size;
-        if (out.pos) {
+        long n = decompress(z);
+        if (n) {
             *p = z->out;
-            return (long)out.pos;
+            return n;
         }
     }
 }
@@ -160,6 +282,7 @@ void zst_reader_free(struct zst_reader *z)
     if (z == NULL)
         return;
     ZSTD_freeDCtx(z->z);
+    sha_free(z->sha);
     free(z->name);
     free(z);
 }

@@ -13,8 +13,12 @@ typedef int zst_sink(void *ctx, const void *p, size_t n);
 struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx);
 int zst_write(struct zst_writer *z, const void *p, size_t n);
 
-/* Ends the frame at hand, if one is begun. The next write begins another. */
-int zst_end_frame(struct zst_writer *z);
+/* Ends the frame at hand, if one is begun, and passes on a frame made elsewhere (zst_frame). */
+int zst_write_frame(struct zst_writer *z, const void *p, size_t n);
+
+/* Ends the frame at hand, if one is begun, and seals what was written since the last seal: a skippable frame (which
+ * every zstd passes over) with the SHA-256 of all compressed bytes before it. */
+int zst_seal(struct zst_writer *z);
 void zst_writer_free(struct zst_writer *z);
 
 /* Compresses n bytes as one frame of its own, appended to out. */
@@ -23,8 +27,11 @@ void zst_frame(int level, const void *p, size_t n, struct buf *out);
 /* Reads what is compressed on fd; `name` is for messages. Windows over 8 MiB are refused, so memory is bounded. */
 struct zst_reader *zst_reader_new(int fd, const char *name);
 
-/* The next piece of content in *p, valid until the next call: its length, 0 at the end, -1 when it is no zstd, cut
- * off in a frame, or damaged. */
+/* At the start or behind a seal: whether frames follow: 1, 0 at the end of the file, -1 when it is something else. */
+int zst_more(struct zst_reader *z);
+
+/* The next piece of content up to the seal in *p, valid until the next call: its length, 0 behind the seal, when it
+ * has been found right, or -1: no zstd, cut off, damaged, or anything but zstd behind the seal. */
 long zst_read(struct zst_reader *z, const void **p);
 void zst_reader_free(struct zst_reader *z);
 

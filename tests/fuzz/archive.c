@@ -1,7 +1,7 @@
 /*
  * archive: the reader of .dx archives, over bytes as they come from outside. An input that begins with "{" is
  * not an archive but what stands in one: dx.json up to the first NUL, and a member of changes behind it. It is
- * packed first, because no mutation gets past checksums of zstd, tar and end.json.
+ * packed first, because no mutation gets past checksums of zstd, tar, end.json and the seal.
  */
 #include "dx.h"
 #include "mem.h"
@@ -41,7 +41,10 @@ static void pack(const uint8_t *data, size_t size, struct buf *out)
     if (tar_finish(tar))
         abort();
     tar_writer_free(tar);
-    zst_frame(1, bytes.p, bytes.n, out);
+    struct zst_writer *zst = zst_writer_new(1, append, out);
+    if (zst_write(zst, bytes.p, bytes.n) || zst_seal(zst))
+        abort();
+    zst_writer_free(zst);
     buf_free(&bytes);
 }
 
