@@ -85,7 +85,7 @@ $(FUZZ:%=$(TESTBIN)/libfuzzer-%): $(TESTBIN)/libfuzzer-%: $(O)/tests/fuzz/%.o $(
 
 bench: all
 	@for b in $(filter-out %.md %.c %.sql %.conf,$(wildcard tests/bench/*)); do \
-	    PATH=$(abspath $(BIN)):$$PATH $$b || exit 1; done
+	    DX_BUILD=$(abspath $(O)) PATH=$(abspath $(BIN)):$(abspath $(TESTBIN)):$$PATH $$b || exit 1; done
 
 lint: all
 	tests/lint/lint $(abspath $(O))
