@@ -203,19 +203,24 @@ static void take_none(struct journal_reader *r, struct val *into)
     memset(into, 0, r->tables[r->at].table->ncol * sizeof *into);
 }
 
-static void take_update(struct journal_reader *r)
+/* Whether any column changed: what the triggers could not tell apart (trigger.c) is told by its bits here. */
+static bool take_update(struct journal_reader *r)
 {
     const struct table *t = r->tables[r->at].table;
+    bool any = false;
     for (size_t i = 0; i < t->ncol; i++) {
         struct val c = stmt_val(r->s, AT_VALUES + 2 * (int)i);
         struct val d = stmt_val(r->s, AT_VALUES + 2 * (int)i + 1);
-        bool changed = !t->pk[i] && (c.type != VAL_NULL || d.type != VAL_NULL);
+        bool changed = !t->pk[i] && !val_same(&c, &d);
         r->old[i] = changed || t->pk[i] ? c : (struct val){.type = VAL_NONE};
         r->new[i] = changed ? d : (struct val){.type = VAL_NONE};
+        any |= changed;
     }
+    return any;
 }
 
-/* Fills the reader's arrays from the row; the insert half of a key change when `second`. */
+/* Fills the reader's arrays from the row; the insert half of a key change when `second`. 1, 0 for an update that
+ * changed nothing, -1. */
 static int take(struct journal_reader *r, struct change *c, bool second)
 {
     int64_t seq = stmt_int(r->s, AT_SEQ), what = stmt_int(r->s, AT_WHAT);
@@ -227,8 +232,7 @@ static int take(struct journal_reader *r, struct change *c, bool second)
     c->origin = origin ? origin : "";
     if (op == JOURNAL_UPDATE) {
         c->op = CHANGE_UPDATE;
-        take_update(r);
-        return 1;
+        return take_update(r);
     }
     bool insert = op == JOURNAL_INSERT || second;
     c->op = insert ? CHANGE_INSERT : CHANGE_DELETE;
@@ -244,8 +248,11 @@ int journal_next(struct journal_reader *r, struct change *c)
         r->insert_follows = false;
         return take(r, c, true);
     }
-    enum step step = stmt_step(r->s);
-    return step == STEP_ROW ? take(r, c, false) : (int)step;
+    enum step step;
+    int got = 0;
+    while (got == 0 && (step = stmt_step(r->s)) == STEP_ROW)
+        got = take(r, c, false);
+    return got ? got : step == STEP_ERROR ? -1 : 0;
 }
 
 /* ---- adding ---- */

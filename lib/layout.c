@@ -13,9 +13,13 @@ static const char sql_columns[] =
     "SELECT x.name, x.type, x.\"notnull\", x.dflt_value, x.pk FROM pragma_table_xinfo(?1) AS x "
     "WHERE x.hidden = 0 ORDER BY x.cid";
 
-static const char sql_table[] = "SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list AS l "
-                                "LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
-                                "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
+static const char sql_table[] =
+    "SELECT l.name, l.type, l.wr, s.sql, l.strict,"
+    " EXISTS (SELECT 1 FROM pragma_index_list(l.name) WHERE origin = 'pk'),"
+    " EXISTS (SELECT 1 FROM pragma_foreign_key_list(l.name) WHERE \"table\" = l.name COLLATE NOCASE"
+    " AND on_update NOT IN ('NO ACTION', 'RESTRICT')) "
+    "FROM pragma_table_list AS l LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
+    "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
 
 static const char sql_each[] =
     "SELECT l.name, (SELECT count(*) FROM pragma_table_xinfo(l.name) WHERE pk > 0) FROM pragma_table_list AS "
@@ -104,6 +108,9 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
         *name = mem_text(stmt_text(s, 0));
         l->without_rowid = stmt_int(s, 2) != 0;
         l->sql = text_or_empty(stmt_text(s, 3));
+        l->strict = stmt_int(s, 4) != 0;
+        l->cascades_to_itself = stmt_int(s, 6) != 0;
+        l->rowid_key = !l->without_rowid && !stmt_int(s, 5); /* a key without an index is the rowid */
     }
     stmt_free(s);
     return rc;
@@ -114,8 +121,9 @@ static void finish(struct layout *l, struct gather *g, const char *name)
     l->table = table_new(name, g->n, (const char *const *)g->name, g->pk);
     l->column = g->column;
     g->column = NULL;
-    l->rowid_key =
-        !l->without_rowid && g->nkey == 1 && strcasecmp(l->column[l->table->key[0]].type, "INTEGER") == 0;
+    for (size_t i = 0; l->strict && i < g->n; i++)
+        if (strcasecmp(l->column[i].type, "ANY") == 0)
+            l->column[i].affinity = AFFINITY_BLOB;
 }
 
 struct layout *layout_of(struct db *db, const char *table)

@@ -19,9 +19,10 @@ struct layout_column {
 struct layout {
     struct table *table;          /* generated columns left out */
     struct layout_column *column; /* table->ncol of them */
-    bool without_rowid;
-    bool rowid_key; /* the key is an INTEGER PRIMARY KEY, an alias of the rowid */
-    char *sql;      /* its CREATE TABLE */
+    bool without_rowid, strict;
+    bool rowid_key;          /* the key is an INTEGER PRIMARY KEY, an alias of the rowid */
+    bool cascades_to_itself; /* it has a foreign key to itself with an ON UPDATE action */
+    char *sql;               /* its CREATE TABLE */
 };
 
 /* The layout of an ordinary table. NULL with a message when there is no such table, it is a view or virtual table,

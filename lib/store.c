@@ -24,8 +24,8 @@ static const char sql_make[] =
      *   delete      c = old
      *   update      c = key, and old where changed; d = new where changed; both NULL where not changed
      *   key change  c = old, d = new
-     * seq is never reused: trim keeps the last row. */
-    "CREATE TABLE IF NOT EXISTS dx_journal (seq INTEGER PRIMARY KEY, what INTEGER NOT NULL, origin TEXT);"
+     * seq is never reused: trim keeps the last row. No constraint here, or triggers that write it get slow: see trigger.c. */
+    "CREATE TABLE IF NOT EXISTS dx_journal (seq INTEGER PRIMARY KEY, what INTEGER, origin TEXT);"
 
     /* Readers of the journal and how far each has safely got. */
     "CREATE TABLE IF NOT EXISTS dx_peer (name TEXT PRIMARY KEY, mark INTEGER NOT NULL) WITHOUT ROWID;"

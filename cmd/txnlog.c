@@ -1,0 +1,390 @@
+/* txnlog: captures committed changes in a log in the database, and reads them out as archives. */
+#include "capture.h"
+#include "cli.h"
+#include "digest.h"
+#include "dx.h"
+#include "journal.h"
+#include "log.h"
+#include "peer.h"
+#include "store.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *opt_node, *opt_peer, *opt_after;
+static bool opt_json;
+
+/* One archive is read once by the next stage of a pipe: speed counts for more than size. */
+enum { LEVEL = 1 };
+
+static const char *peer_name(void)
+{
+    return opt_peer ? opt_peer : PEER_DEFAULT;
+}
+
+/* Ends what a verb began: its code, or -1 with the transaction undone. */
+static int done(struct db *db, int rc, int code)
+{
+    db_close(db);
+    return rc ? -1 : code;
+}
+
+/* ---- attach, detach ---- */
+
+static void print_lines(const char *text)
+{
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+        cli_warn("%.*s", (int)(end - text), text);
+}
+
+static int attach(int argc, char **argv)
+{
+    struct capture_report report = {0};
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db ? capture_attach(db, opt_node, argv + 1, (size_t)(argc - 1), &report) : -1;
+    if (rc == 0)
+        print_lines(buf_text(&report.text));
+    buf_free(&report.text);
+    return done(db, rc, report.lost ? ERR_LOOK : 0);
+}
+
+static int detach(int argc, char **argv)
+{
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    return done(db, db ? capture_detach(db) : -1, 0);
+}
+
+/* ---- read, ack, trim ---- */
+
+static int start_of_read(struct db *db, int64_t *after)
+{
+    if (opt_after)
+        return cli_number(opt_after, "--after", after);
+    return peer_mark(db, peer_name(), after);
+}
+
+static int read_snapshot(struct db *db)
+{
+    int64_t after;
+    if (capture_check(db) || start_of_read(db, &after) ||
+        peer_check(db, opt_after ? "the number asked for" : peer_name(), after))
+        return -1;
+    return log_write(db, after, STDOUT_FILENO, "stdout", LEVEL);
+}
+
+static int read_log(int argc, char **argv)
+{
+    (void)argc;
+    if (cli_archive_to_stdout())
+        return -1;
+    struct db *db = db_open(argv[0], DB_READ);
+    return done(db, db && db_begin_read(db) == 0 ? read_snapshot(db) : -1, 0);
+}
+
+/* Moves the mark to the end of an archive that was read from this journal. */
+static int take_receipt(struct db *db, const struct dx_head *h, const char *epoch)
+{
+    int64_t mark, end;
+    const char *path = db_path(db), *peer = peer_name();
+    if (peer_mark(db, peer, &mark) || journal_end(db, &end))
+        return -1;
+    if (h->kind != DX_CHANGES || h->number)
+        return fail(ERR_REFUSED, "%s: an archive of kind %s is no receipt; give what `txnlog read` made",
+                    path, dx_kind_name(h->kind));
+    if (strcmp(h->epoch, epoch) != 0 || h->upto > end)
+        return fail(
+            ERR_REFUSED,
+            "%s: the archive was not read from this journal (epoch %s up to %lld, here %s up to %lld)", path,
+            h->epoch, (long long)h->upto, epoch, (long long)end);
+    if (h->after > mark)
+        return fail(ERR_REFUSED,
+                    "%s: the archive begins after %lld, but %s has only got to %lld: one between is missing",
+                    path, (long long)h->after, peer, (long long)mark);
+    if (h->upto <= mark)
+        return 0;
+    cli_say("%s: %lld to %lld", peer, (long long)mark, (long long)h->upto);
+    return peer_set(db, peer, h->upto);
+}
+
+/* The mark moves for a whole archive only. */
+static int take_receipts(struct db *db, struct dx_reader *r)
+{
+    const struct dx_head *h;
+    char *epoch = NULL;
+    int got = -1, rc = 0;
+    if (store_get_text(db, "epoch", &epoch) == 0)
+        while (rc == 0 && (got = dx_next(r, &h)) > 0)
+            rc = take_receipt(db, h, epoch ? epoch : "") || dx_skip(r) ? -1 : 0;
+    free(epoch);
+    return rc ? -1 : got;
+}
+
+static int ack(int argc, char **argv)
+{
+    const char *name;
+    int fd = dx_open_input(argc > 1 ? argv[1] : NULL, &name), rc = -1;
+    struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, name);
+    struct db *db = r ? db_open(argv[0], DB_WRITE) : NULL;
+    if (db && store_require(db) == 0 && db_begin_write(db) == 0 && take_receipts(db, r) == 0)
+        rc = db_commit(db);
+    dx_reader_close(r);
+    return done(db, rc, 0);
+}
+
+static int trim_journal(struct db *db, int64_t *removed, char **holder)
+{
+    if (store_require(db) || db_begin_write(db) || capture_forget(db) || peer_trim(db, removed, holder))
+        return -1;
+    return db_commit(db);
+}
+
+static int trim(int argc, char **argv)
+{
+    (void)argc;
+    int64_t removed, rest, mark;
+    char *holder = NULL;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db ? trim_journal(db, &removed, &holder) : -1;
+    if (rc == 0 && holder == NULL)
+        cli_warn("%s: nobody has acknowledged anything; nothing was trimmed", argv[0]);
+    else if (rc == 0 && (rc = peer_mark(db, holder, &mark) ||
+                              db_get_int(db, &rest, "SELECT count(*) FROM dx_journal WHERE seq > %lld",
+                                         (long long)mark)) == 0) {
+        cli_say("%s: %lld entries trimmed", argv[0], (long long)removed);
+        if (rest)
+            cli_warn("%s: %lld entries are held back by %s, which stands at %lld", argv[0], (long long)rest,
+                     holder, (long long)mark);
+    }
+    free(holder);
+    return done(db, rc, 0);
+}
+
+/* ---- status ---- */
+
+static int status_table(void *ctx, const char *table, bool captured, const char *amiss)
+{
+    json_array_append_new(ctx,
+                          json_pack("{s:s, s:b, s:s}", "table", table, "captured", captured, "amiss", amiss));
+    return 0;
+}
+
+static int status_peers(struct db *db, json_t *list, int64_t end)
+{
+    struct peer *peers;
+    size_t n;
+    if (peer_list(db, &peers, &n))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "peer", peers[i].name, "mark",
+                                              (json_int_t)peers[i].mark, "behind",
+                                              (json_int_t)(end - peers[i].mark)));
+    peer_list_free(peers, n);
+    return 0;
+}
+
+/* What status shows, as JSON: the text form is made from it. NULL on failure. */
+static json_t *status_of(struct db *db)
+{
+    json_t *tables = json_array(), *peers = json_array(), *out = NULL;
+    int64_t first, end, entries;
+    char *epoch = NULL, *node = NULL;
+    if (store_require(db) == 0 && journal_end(db, &end) == 0 &&
+        db_get_int(db, &first, "SELECT min(seq) FROM dx_journal") == 0 &&
+        db_get_int(db, &entries, "SELECT count(*) FROM dx_journal") == 0 &&
+        store_get_text(db, "epoch", &epoch) == 0 && store_get_text(db, "node", &node) == 0 &&
+        capture_each(db, status_table, tables) == 0 && status_peers(db, peers, end) == 0)
+        out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:O, s:O}", "epoch", epoch ? epoch : "", "node",
+                        node ? node : "", "first", (json_int_t)first, "last", (json_int_t)end, "entries",
+                        (json_int_t)entries, "tables", tables, "peers", peers);
+    free(epoch);
+    free(node);
+    json_decref(tables);
+    json_decref(peers);
+    return out;
+}
+
+static const char *text_at(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static long long number_at(const json_t *object, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(object, name));
+}
+
+static void print_table(const json_t *row)
+{
+    bool captured = json_is_true(json_object_get(row, "captured"));
+    printf("table %s: %s%s%s\n", text_at(row, "table"), captured ? "captured" : "not captured",
+           *text_at(row, "amiss") ? ": " : "", text_at(row, "amiss"));
+}
+
+static void print_peer(const json_t *row)
+{
+    printf("peer %s: at %lld, %lld behind\n", text_at(row, "peer"), number_at(row, "mark"),
+           number_at(row, "behind"));
+}
+
+static void print_status(const json_t *s)
+{
+    const json_t *tables = json_object_get(s, "tables"), *peers = json_object_get(s, "peers");
+    printf("epoch %s%s%s, %lld entries, newest %lld\n", text_at(s, "epoch"),
+           *text_at(s, "node") ? ", node " : "", text_at(s, "node"), number_at(s, "entries"),
+           number_at(s, "last"));
+    for (size_t i = 0; i < json_array_size(tables); i++)
+        print_table(json_array_get(tables, i));
+    for (size_t i = 0; i < json_array_size(peers); i++)
+        print_peer(json_array_get(peers, i));
+}
+
+/* A captured table that is not captured whole is something to look at; one that was left out is not. */
+static bool amiss(const json_t *s)
+{
+    const json_t *tables = json_object_get(s, "tables");
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(tables); i++) {
+        const json_t *row = json_array_get(tables, i);
+        any |= json_is_true(json_object_get(row, "captured")) && *text_at(row, "amiss");
+    }
+    return any;
+}
+
+static void print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+static int status(int argc, char **argv)
+{
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_READ);
+    json_t *s = db && db_begin_read(db) == 0 ? status_of(db) : NULL;
+    int code = s && amiss(s) ? ERR_LOOK : 0;
+    if (s && opt_json)
+        print_json(s);
+    else if (s)
+        print_status(s);
+    int rc = s ? 0 : -1;
+    json_decref(s);
+    return done(db, rc, code);
+}
+
+/* ---- digest ---- */
+
+struct digesting {
+    struct db *db;
+    struct digest d;
+};
+
+static int digest_table(struct digesting *g, const char *name)
+{
+    struct layout *l = layout_of(g->db, name);
+    struct buf select = {0};
+    if (l == NULL)
+        return -1;
+    buf_puts(&select, "SELECT ");
+    layout_columns(&select, l->table, "");
+    buf_puts(&select, " FROM main.");
+    buf_name(&select, l->table->name);
+    int rc = digest_add(&g->d, g->db, l->table, buf_text(&select));
+    buf_free(&select);
+    layout_free(l);
+    return rc;
+}
+
+static int digest_captured(void *ctx, const char *table, bool captured, const char *wrong)
+{
+    (void)wrong;
+    return captured ? digest_table(ctx, table) : 0;
+}
+
+static int digest_keyed(void *ctx, const char *table, bool has_key)
+{
+    return has_key ? digest_table(ctx, table) : 0;
+}
+
+/* The captured tables; of a database that is not attached, those that could be. */
+static int digest_database(struct digesting *g)
+{
+    int present = store_present(g->db);
+    if (present < 0)
+        return -1;
+    return present ? capture_each(g->db, digest_captured, g) : layout_each(g->db, digest_keyed, g);
+}
+
+static void print_digest(struct digest *d)
+{
+    char all[SHA_HEX];
+    digest_end(d, all);
+    if (!opt_json) {
+        for (size_t i = 0; i < d->n; i++)
+            printf("%s  %s\n", d->tables[i].sha256, d->tables[i].table);
+        printf("%s\n", all);
+        return;
+    }
+    json_t *tables = json_array();
+    for (size_t i = 0; i < d->n; i++)
+        json_array_append_new(tables,
+                              json_pack("{s:s, s:I, s:s}", "table", d->tables[i].table, "rows",
+                                        (json_int_t)d->tables[i].rows, "sha256", d->tables[i].sha256));
+    json_t *out = json_pack("{s:s, s:o}", "sha256", all, "tables", tables);
+    print_json(out);
+    json_decref(out);
+}
+
+static int digest(int argc, char **argv)
+{
+    (void)argc;
+    struct digesting g = {.db = db_open(argv[0], DB_READ)};
+    int rc = g.db && db_begin_read(g.db) == 0 ? digest_database(&g) : -1;
+    if (rc == 0)
+        print_digest(&g.d);
+    digest_free(&g.d);
+    return done(g.db, rc, 0);
+}
+
+/* ---- the command ---- */
+
+#define OPTION_PEER                                                                                    \
+    {                                                                                                  \
+        .name = "--peer", .value = "PEER", .help = "the reader; default \"router\"", .text = &opt_peer \
+    }
+#define OPTION_JSON                                            \
+    {                                                          \
+        .name = "--json", .help = "as JSON", .flag = &opt_json \
+    }
+
+static const struct cli_option attach_options[] = {
+    {.name = "--node", .value = "NAME", .help = "this database is that node's copy", .text = &opt_node}, {0}};
+static const struct cli_option read_options[] = {
+    OPTION_PEER,
+    {.name = "--after", .value = "SEQ", .help = "from there on, whatever the mark", .text = &opt_after},
+    {0}};
+static const struct cli_option ack_options[] = {OPTION_PEER, {0}};
+static const struct cli_option json_options[] = {OPTION_JSON, {0}};
+
+static const struct cli_verb verbs[] = {
+    {"attach", "DB [TABLE...]", 1, -1, "capture all tables that have a primary key, or those named",
+     attach_options, attach},
+    {"detach", "DB", 1, 1, "capture no more; the log stays", NULL, detach},
+    {"read", "DB", 1, 1, "write an archive of all changes after the reader's mark", read_options, read_log},
+    {"ack", "DB [FILE]", 1, 2, "move the reader's mark to the end of the archive", ack_options, ack},
+    {"trim", "DB", 1, 1, "remove what every reader has acknowledged", NULL, trim},
+    {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
+    {"digest", "DB", 1, 1, "print the SHA-256 of the rows, per table and over all", json_options, digest},
+};
+
+int main(int argc, char **argv)
+{
+    static const struct cli_command command = {.name = "txnlog",
+                                               .help = "the log of committed changes in a database",
+                                               .verb = verbs,
+                                               .nverb = sizeof verbs / sizeof *verbs};
+    return cli_main(&command, argc, argv);
+}

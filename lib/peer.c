@@ -1,0 +1,84 @@
+/* peer: see peer.h. */
+#include "peer.h"
+
+#include "err.h"
+#include "journal.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+static const char sql_list[] = "SELECT name, mark FROM dx_peer ORDER BY name";
+static const char sql_slowest[] = "SELECT name FROM dx_peer ORDER BY mark, name LIMIT 1";
+static const char sql_trim[] = "DELETE FROM dx_journal WHERE seq <= (SELECT min(mark) FROM dx_peer) "
+                               "AND seq < (SELECT max(seq) FROM dx_journal)";
+
+int peer_list(struct db *db, struct peer **out, size_t *n)
+{
+    *out = NULL;
+    *n = 0;
+    struct stmt *s = db_prepare(db, sql_list);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *out = mem_grow(*out, *n + 1, sizeof **out);
+        (*out)[(*n)++] = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+    }
+    stmt_free(s);
+    if (step == STEP_DONE)
+        return 0;
+    peer_list_free(*out, *n);
+    *out = NULL;
+    *n = 0;
+    return -1;
+}
+
+void peer_list_free(struct peer *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(p[i].name);
+    free(p);
+}
+
+int peer_mark(struct db *db, const char *name, int64_t *mark)
+{
+    return db_get_int(db, mark, "SELECT mark FROM dx_peer WHERE name = %Q", name);
+}
+
+int peer_set(struct db *db, const char *name, int64_t mark)
+{
+    return db_execf(db, "INSERT OR REPLACE INTO dx_peer (name, mark) VALUES (%Q, %lld)", name,
+                    (long long)mark);
+}
+
+int peer_check(struct db *db, const char *who, int64_t mark)
+{
+    int64_t end, first;
+    if (journal_end(db, &end) || db_get_int(db, &first, "SELECT min(seq) FROM dx_journal"))
+        return -1;
+    if (mark > end)
+        return fail(
+            ERR_REFUSED,
+            "%s: %s stands at %lld, but the journal ends at %lld: the database was restored from a backup; "
+            "extract the copies anew",
+            db_path(db), who, (long long)mark, (long long)end);
+    if (first > 0 && mark < first - 1)
+        return fail(ERR_REFUSED,
+                    "%s: %s stands at %lld, but the journal begins at %lld: the entries between were "
+                    "trimmed; extract "
+                    "its copy anew",
+                    db_path(db), who, (long long)mark, (long long)first);
+    return 0;
+}
+
+int peer_trim(struct db *db, int64_t *removed, char **holder)
+{
+    *removed = 0;
+    if (db_get_text(db, holder, sql_slowest) || *holder == NULL)
+        return *holder == NULL ? 0 : -1;
+    if (db_exec(db, sql_trim)) {
+        free(*holder);
+        *holder = NULL;
+        return -1;
+    }
+    *removed = db_changes(db);
+    return 0;
+}
