@@ -40,11 +40,40 @@ static void print_lines(const char *text)
         cli_warn("%.*s", (int)(end - text), text);
 }
 
+/* A copy is cut for one node and stays its own. */
+static int set_node(struct db *db, const char *node)
+{
+    char *known = NULL;
+    if (node == NULL)
+        return 0;
+    if (!store_node_name(node))
+        return fail(ERR_USAGE,
+                    "'%s' is no node name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with . or -", node);
+    if (store_get_text(db, "node", &known))
+        return -1;
+    int rc = 0;
+    if (known && strcmp(known, node) != 0)
+        rc = fail(ERR_REFUSED, "%s: is node %s already and cannot become %s; extract a copy for that node",
+                  db_path(db), known, node);
+    else if (known == NULL)
+        rc = store_set_text(db, "node", node);
+    free(known);
+    return rc;
+}
+
+static int attach_tables(struct db *db, int n, char **table, struct capture_report *report)
+{
+    if (db_begin_write(db) || capture_attach(db, (const char *const *)table, (size_t)n, report) ||
+        set_node(db, opt_node))
+        return -1;
+    return db_commit(db);
+}
+
 static int attach(int argc, char **argv)
 {
     struct capture_report report = {0};
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db ? capture_attach(db, opt_node, argv + 1, (size_t)(argc - 1), &report) : -1;
+    int rc = db ? attach_tables(db, argc - 1, argv + 1, &report) : -1;
     if (rc == 0)
         print_lines(buf_text(&report.text));
     buf_free(&report.text);
@@ -351,9 +380,9 @@ static int digest(int argc, char **argv)
 
 /* ---- the command ---- */
 
-#define OPTION_PEER                                                                                    \
-    {                                                                                                  \
-        .name = "--peer", .value = "PEER", .help = "the reader; default \"router\"", .text = &opt_peer \
+#define OPTION_PEER                                                                                     \
+    {                                                                                                   \
+        .name = "--peer", .value = "PEER", .help = "the reader; default \"default\"", .text = &opt_peer \
     }
 #define OPTION_JSON                                            \
     {                                                          \

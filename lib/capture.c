@@ -379,30 +379,8 @@ static int new_epoch_after_detach(struct attach *a)
     return store_set_text(a->db, "epoch", epoch);
 }
 
-static int set_node(struct db *db, const char *node)
+static int attach_all(struct attach *a, const char *const *table, size_t ntable)
 {
-    char *known = NULL;
-    if (node == NULL)
-        return 0;
-    if (!store_node_name(node))
-        return fail(ERR_REFUSED,
-                    "'%s' is no node name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with . or -", node);
-    if (store_get_text(db, "node", &known))
-        return -1;
-    int rc = 0;
-    if (known && strcmp(known, node) != 0)
-        rc = fail(ERR_REFUSED, "%s: is node %s already and cannot become %s; extract a copy for that node",
-                  db_path(db), known, node);
-    else if (known == NULL)
-        rc = store_set_text(db, "node", node);
-    free(known);
-    return rc;
-}
-
-static int attach_all(struct attach *a, const char *node, char *const *table, size_t ntable)
-{
-    if (store_init(a->db) || set_node(a->db, node) || journal_tables(a->db, &a->was, &a->nwas))
-        return -1;
     int rc = new_epoch_after_detach(a);
     for (size_t i = 0; rc == 0 && i < ntable; i++)
         rc = attach_table(a, table[i]);
@@ -411,22 +389,26 @@ static int attach_all(struct attach *a, const char *node, char *const *table, si
     return rc;
 }
 
-int capture_attach(struct db *db, const char *node, char *const *table, size_t ntable,
-                   struct capture_report *report)
+int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report)
 {
-    struct attach a = {.db = db, .report = report};
-    *report = (struct capture_report){0};
-    if (db_begin_write(db))
-        return -1;
-    int rc = attach_all(&a, node, table, ntable);
+    struct capture_report own = {0};
+    struct attach a = {.db = db, .report = report ? report : &own};
+    *a.report = own;
+    int rc = store_init(db) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
     journal_tables_free(a.was, a.nwas);
-    if (rc == 0)
-        return db_commit(db);
-    db_rollback(db);
-    return -1;
+    buf_free(&own.text);
+    return rc;
 }
 
 /* ---- looking ---- */
+
+int capture_holds(struct db *db, const char *table)
+{
+    int64_t n;
+    if (db_get_int(db, &n, "SELECT count(*) FROM dx_table WHERE current AND name = %Q COLLATE NOCASE", table))
+        return -1;
+    return n > 0;
+}
 
 struct looking {
     struct db *db;

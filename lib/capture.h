@@ -11,12 +11,11 @@ struct capture_report {
     bool lost;       /* changes were made that the journal does not hold: copies must be extracted anew */
 };
 
-/* Captures the tables named, or with ntable 0 all that have a primary key, in one transaction; sets this database's
- * own node name unless it is NULL. What is captured rightly already stays untouched; layouts that changed are recorded
- * anew, and rows with something in an added column are journalled as updates of it. Refuses (ERR_REFUSED) what cannot
- * be captured. The report's text is the caller's to free. */
-int capture_attach(struct db *db, const char *node, char *const *table, size_t ntable,
-                   struct capture_report *report);
+/* Captures the tables named, or with ntable 0 all that have a primary key. Inside the caller's write transaction; makes
+ * the toolkit's tables (store_init) if they are not there. What is captured rightly already stays untouched; layouts that
+ * changed are recorded anew, and rows with something in an added column are journalled as updates of it. Refuses
+ * (ERR_REFUSED) what cannot be captured. The report, if it is not NULL, is filled; its text is the caller's to free. */
+int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report);
 
 /* Takes the triggers away, in one transaction. The journal and the marks of its readers stay; the next attach begins a
  * new epoch. */
@@ -25,6 +24,9 @@ int capture_detach(struct db *db);
 /* Refuses (ERR_REFUSED) when a captured table is no longer captured whole: columns or triggers changed, or a trigger of
  * the application's was made after ours and so fires before them. */
 int capture_check(struct db *db);
+
+/* Whether changes of the table are journalled: 1, 0, -1. */
+int capture_holds(struct db *db, const char *table);
 
 /* Empties the tables in which triggers keep rows that REPLACE may delete. To be called, in the same transaction, by
  * whoever changes captured tables without triggers or removes entries from the journal. */

@@ -87,7 +87,7 @@ void digest_end(struct digest *d, char sha256[SHA_HEX])
     struct buf lines = {0};
     qsort(d->tables, d->n, sizeof *d->tables, by_table);
     for (size_t i = 0; i < d->n; i++)
-        buf_addf(&lines, "%s  %s\n", d->tables[i].sha256, d->tables[i].table);
+        buf_addf(&lines, "%s %s\n", d->tables[i].table, d->tables[i].sha256);
     sha_hex(lines.p, lines.n, sha256);
     buf_free(&lines);
 }

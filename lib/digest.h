@@ -3,7 +3,7 @@
  * A table's digest is over its column names, each in lower case and ended by NUL, in the order of the names, an empty
  * name (NUL), then its rows in the order of their keys (BINARY collation): per column, in the same order, the value as
  * val_put encodes it. So types and bits count, and the order of columns, indexes or rowids does not. The digest over
- * all is that of the lines "DIGEST  TABLE" that sha256sum(1) would print, by table name. */
+ * all is that of the lines "TABLE DIGEST", by table name. */
 #ifndef DIGEST_H
 #define DIGEST_H
 

@@ -4,8 +4,8 @@
 
 #include "db.h"
 
-/* The reader meant when none is named: the router. */
-#define PEER_DEFAULT "router"
+/* The reader meant when none is named. */
+#define PEER_DEFAULT "default"
 
 struct peer {
     char *name;
