@@ -33,6 +33,7 @@ static void hash_over(struct changekey *k, const struct table *row)
     struct buf names = {0};
     char hex[SHA_HEX];
     k->hashed = true;
+    k->sha = sha_new();
     k->n = 1;
     for (size_t i = 0; i < row->ncol; i++)
         if (!changekey_is_hash(row->col[i]))
@@ -125,6 +126,7 @@ void changekey_free(struct changekey *k)
     free(k->name);
     free(k->column);
     buf_free(&k->room);
+    sha_free(k->sha);
     free(k);
 }
 
@@ -139,7 +141,8 @@ void changekey_get(struct changekey *k, const struct val *row, struct val *out)
     buf_clear(&k->room);
     for (size_t i = 0; i < k->ncolumn; i++)
         val_put(&k->room, &row[k->column[i]]);
-    sha_hex(k->room.p, k->room.n, hex);
+    sha_add(k->sha, k->room.p, k->room.n);
+    sha_end(k->sha, hex);
     memcpy(k->hex, hex, HASH_DIGITS);
     k->hex[HASH_DIGITS] = 0;
     out[0] = val_text(k->hex);

@@ -18,6 +18,7 @@ struct changekey {
     int *column; /* where they are in the row's table: n of them; when hashed, the hashed columns, sorted */
     size_t ncolumn;
     struct buf room; /* of the newest hash */
+    struct sha *sha;
     char hex[33];
 };
 

@@ -48,7 +48,7 @@ static void to_hex(const uint8_t *p, size_t n, char *hex)
 void sha_end_bytes(struct sha *s, uint8_t sum[SHA_BYTES])
 {
     need(EVP_DigestFinal_ex(s->md, sum, NULL));
-    need(EVP_DigestInit_ex(s->md, EVP_sha256(), NULL));
+    need(EVP_DigestInit_ex(s->md, NULL, NULL)); /* the same again, without a search for the algorithm */
 }
 
 void sha_end(struct sha *s, char hex[SHA_HEX])
