@@ -403,6 +403,78 @@ int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx)
     return rc == SQLITE_OK ? 0 : fail_db(db, "");
 }
 
+struct function {
+    db_function_fn *fn;
+    void *ctx;
+};
+
+static struct val argument(sqlite3_value *value)
+{
+    struct val v = {.type = VAL_NULL};
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+        return val_int(sqlite3_value_int64(value));
+    case SQLITE_FLOAT:
+        v.type = VAL_REAL;
+        v.r = sqlite3_value_double(value);
+        break;
+    case SQLITE_TEXT:
+        v.type = VAL_TEXT;
+        v.p = sqlite3_value_text(value);
+        v.n = (size_t)sqlite3_value_bytes(value);
+        break;
+    case SQLITE_BLOB:
+        v.type = VAL_BLOB;
+        v.p = sqlite3_value_blob(value);
+        v.n = (size_t)sqlite3_value_bytes(value);
+        break;
+    default:
+        break;
+    }
+    return v;
+}
+
+static void give_result(sqlite3_context *c, const struct val *v)
+{
+    switch (v->type) {
+    case VAL_INT:
+        sqlite3_result_int64(c, v->i);
+        break;
+    case VAL_REAL:
+        sqlite3_result_double(c, v->r);
+        break;
+    case VAL_TEXT:
+        sqlite3_result_text64(c, v->n ? v->p : "", v->n, SQLITE_TRANSIENT, SQLITE_UTF8);
+        break;
+    case VAL_BLOB:
+        sqlite3_result_blob64(c, v->n ? v->p : "", v->n, SQLITE_TRANSIENT);
+        break;
+    default:
+        sqlite3_result_null(c);
+    }
+}
+
+static void call_function(sqlite3_context *c, int n, sqlite3_value **args)
+{
+    enum { ARGS_MAX = 128 }; /* SQLite's own limit is 127 */
+    struct val v[ARGS_MAX];
+    const struct function *f = sqlite3_user_data(c);
+    for (int i = 0; i < n && i < ARGS_MAX; i++)
+        v[i] = argument(args[i]);
+    struct val result = f->fn(f->ctx, v, (size_t)n);
+    give_result(c, &result);
+}
+
+int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx)
+{
+    struct function *f = mem_alloc(sizeof *f);
+    *f = (struct function){fn, ctx};
+    if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC, f, call_function,
+                                   NULL, NULL, free) != SQLITE_OK)
+        return fail_db(db, name);
+    return 0;
+}
+
 const char *db_collation(struct db *db, const char *table, const char *column)
 {
     const char *collation = NULL;

@@ -103,6 +103,11 @@ typedef void db_seen(void *ctx, int action, const char *a, const char *b, const 
                      const char *through);
 int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
 
+/* Gives SQL on this connection a deterministic function of n arguments (-1: any number). Its result's text or blob
+ * must live until the next call. */
+typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);
+int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx);
+
 /* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL when unknown. */
 const char *db_collation(struct db *db, const char *table, const char *column);
 

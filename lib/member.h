@@ -2,13 +2,32 @@
 #ifndef MEMBER_H
 #define MEMBER_H
 
+#include "audience.h"
 #include "node.h"
 #include "package.h"
+
+/* Makes the tables of router, nodes and packages, if not there. */
+int member_init(struct db *db);
+
+/* Whether the object's rows are all held by every node and so have no rows in dx_member. */
+bool member_whole(const struct object *o);
 
 /* Whether the node holds the row: 1, 0, -1. key is key_pack of the row's key. */
 int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key);
 
-/* Appends a SELECT of the object's sent columns (in o->sent order) of all rows that the node holds, in key order. */
+/* Appends a SELECT of the object's sent columns (in o->sent order) of all rows that the node holds, in key order.
+ * It may call SQL functions that member_functions has given to the connection. */
 int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql);
+
+/* Appends SQL for the packed key (key_pack) of table alias `alias`, made of the columns of t's key or of those named:
+ * the column itself, or dx_key(a, b). */
+void member_key(struct buf *sql, const struct table *t, const char *alias);
+void member_key_of(struct buf *sql, char *const *column, size_t n, const char *alias);
+
+/* Appends SQL that finds rows of `alias` by a packed key: alias.a = dx_part(KEY, 0) AND ... */
+void member_where(struct buf *sql, const struct table *t, const char *alias, const char *key);
+
+/* Gives the connection dx_key(a, b, ...) and dx_part(key, i, n). */
+int member_functions(struct db *db);
 
 #endif

@@ -1,0 +1,149 @@
+/* txnroute: gives each node its share of what changed. */
+#include "cli.h"
+#include "member.h"
+#include "store.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool json;
+static const char *package, *user;
+
+/* Opens the database to change it, in one write transaction, with the router's tables there. */
+static struct db *open_for_change(const char *path)
+{
+    struct db *db = db_open(path, DB_WRITE);
+    if (db && (store_require(db) || db_begin_write(db) || member_init(db))) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+static int finish(struct db *db, int rc)
+{
+    if (rc == 0)
+        rc = db_commit(db);
+    db_close(db);
+    return rc ? -1 : 0;
+}
+
+static int load(int argc, char **argv)
+{
+    (void)argc;
+    struct db *db = open_for_change(argv[0]);
+    struct package *p = db ? package_read(db, argv[1]) : NULL;
+    int rc = p ? package_put(db, p) : -1;
+    if (rc == 0)
+        cli_say("package %s, version %s: %zu objects", p->name, p->version, p->nobject);
+    package_free(p);
+    return finish(db, rc);
+}
+
+/* ---- nodes ---- */
+
+static void print_node(const struct node *n)
+{
+    printf("%-20s %-16s %-16s %s  archive %lld, applied %lld, uploads %lld\n", n->name, n->user, n->package,
+           n->active ? "active" : "ended", (long long)n->archive, (long long)n->applied,
+           (long long)n->merged);
+}
+
+static json_t *node_json(const struct node *n)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", n->name, "user", n->user,
+                     "package", n->package, "status", n->active ? "active" : "ended", "epoch", n->epoch,
+                     "archive", (json_int_t)n->archive, "position", (json_int_t)n->position, "applied",
+                     (json_int_t)n->applied, "merged", (json_int_t)n->merged);
+}
+
+static int print_json(json_t *j)
+{
+    int rc = json_dumpf(j, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(j);
+    return rc ? fail(ERR_SYSTEM, "stdout: cannot write") : 0;
+}
+
+static int list_nodes(const char *path, const char *name)
+{
+    struct db *db = db_open(path, DB_READ);
+    struct node *n = NULL;
+    size_t count = 0;
+    int rc = db ? node_list(db, &n, &count) : -1;
+    json_t *all = json_array();
+    bool found = name == NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (name == NULL || strcmp(n[i].name, name) == 0) {
+            found = true;
+            if (json)
+                json_array_append_new(all, node_json(&n[i]));
+            else
+                print_node(&n[i]);
+        }
+        node_free(&n[i]);
+    }
+    free(n);
+    db_close(db);
+    if (rc == 0 && !found)
+        rc = fail(ERR_REFUSED, "%s: no node %s", path, name);
+    if (json && rc == 0)
+        return print_json(all);
+    json_decref(all);
+    return rc;
+}
+
+static int node(int argc, char **argv)
+{
+    const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
+    if (strcmp(verb, "list") == 0)
+        return list_nodes(argv[1], name);
+    bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
+    if (!add && !set && strcmp(verb, "end") != 0)
+        return fail(ERR_USAGE, "node %s: add, set, end or list is meant", verb);
+    if (name == NULL)
+        return fail(ERR_USAGE, "node %s: which node?", verb);
+    if (add && package == NULL)
+        return fail(ERR_USAGE, "node add: which package does it get? --package P");
+    if (set && package == NULL && user == NULL)
+        return fail(ERR_USAGE, "node set: nothing to change; --user U, --package P");
+    struct db *db = open_for_change(argv[1]);
+    if (db == NULL)
+        return -1;
+    return finish(db, add   ? node_add(db, name, user, package)
+                      : set ? node_set(db, name, user, package)
+                            : node_end(db, name));
+}
+
+static const struct cli_option node_options[] = {
+    {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
+    {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
+    {.name = "--json", .help = "list as JSON", .flag = &json},
+    {0}};
+
+static const struct cli_verb verbs[] = {
+    {.name = "load",
+     .operands = "DB DIR",
+     .min = 2,
+     .max = 2,
+     .help = "load or replace the package in DIR",
+     .run = load},
+    {.name = "node",
+     .operands = "add|set|end|list DB [NODE]",
+     .min = 2,
+     .max = 3,
+     .help = "register, change, end or list nodes",
+     .options = node_options,
+     .run = node},
+};
+
+int main(int argc, char **argv)
+{
+    static const struct cli_command command = {.name = "txnroute",
+                                               .help = "give each node its share of what changed",
+                                               .verb = verbs,
+                                               .nverb = sizeof verbs / sizeof *verbs};
+    return cli_main(&command, argc, argv);
+}

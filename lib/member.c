@@ -1,0 +1,157 @@
+/* member: see member.h. */
+#include "member.h"
+
+#include "err.h"
+#include "key.h"
+#include "layout.h"
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int member_init(struct db *db)
+{
+    return node_init(db) || package_init(db) || audience_init(db) ? -1 : 0;
+}
+
+bool member_whole(const struct object *o)
+{
+    return o->visible == VISIBLE_ALL && o->keep[0] == 0;
+}
+
+/* ---- keys in SQL ---- */
+
+/* dx_key(a, b, ...): key_pack. */
+static struct val sql_key(void *ctx, const struct val *args, size_t n)
+{
+    return key_pack(args, n, ctx);
+}
+
+/* dx_part(key, i, n): part i of a key packed of n. */
+static struct val sql_part(void *ctx, const struct val *args, size_t n)
+{
+    struct val *part = ctx, null = {.type = VAL_NULL};
+    if (n != 3 || args[1].type != VAL_INT || args[2].type != VAL_INT)
+        return null;
+    size_t i = (size_t)args[1].i, of = (size_t)args[2].i;
+    return i < of && of <= 256 && key_unpack(&args[0], of, part) ? part[i] : null;
+}
+
+int member_functions(struct db *db)
+{
+    static struct buf room;
+    static struct val part[256];
+    return db_function(db, "dx_key", -1, sql_key, &room) || db_function(db, "dx_part", 3, sql_part, part) ? -1
+                                                                                                          : 0;
+}
+
+void member_key_of(struct buf *sql, char *const *column, size_t n, const char *alias)
+{
+    buf_puts(sql, n > 1 ? "dx_key(" : "");
+    for (size_t i = 0; i < n; i++) {
+        buf_addf(sql, "%s%s.", i ? ", " : "", alias);
+        buf_name(sql, column[i]);
+    }
+    buf_puts(sql, n > 1 ? ")" : "");
+}
+
+void member_key(struct buf *sql, const struct table *t, const char *alias)
+{
+    char **column = mem_zero(t->nkey, sizeof *column);
+    for (size_t i = 0; i < t->nkey; i++)
+        column[i] = t->col[t->key[i]];
+    member_key_of(sql, column, t->nkey, alias);
+    free(column);
+}
+
+void member_where(struct buf *sql, const struct table *t, const char *alias, const char *key)
+{
+    for (size_t i = 0; i < t->nkey; i++) {
+        buf_addf(sql, "%s%s.", i ? " AND " : "", alias);
+        buf_name(sql, t->col[t->key[i]]);
+        if (t->nkey == 1)
+            buf_addf(sql, " = %s", key);
+        else
+            buf_addf(sql, " = dx_part(%s, %zu, %zu)", key, i, t->nkey);
+    }
+}
+
+/* ---- who holds what ---- */
+
+/* The audience of a row: AUDIENCE_NOBODY when it is in nobody's view. */
+static int audience_of(struct db *db, const struct object *o, const struct val *key, int64_t *audience)
+{
+    struct stmt *s = db_prepare(db, "SELECT audience FROM dx_member WHERE obj = ?1 AND key = ?2");
+    if (s == NULL)
+        return -1;
+    stmt_bind_int(s, 1, o->id);
+    stmt_bind(s, 2, key);
+    enum step step = stmt_step(s);
+    *audience = step == STEP_ROW ? stmt_int(s, 0) : AUDIENCE_NOBODY;
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+static int row_exists(struct db *db, const struct object *o, const struct val *key)
+{
+    struct buf sql = {0};
+    struct val *part = mem_zero(o->sent->nkey, sizeof *part);
+    int found = -1;
+    buf_puts(&sql, "SELECT 1 FROM main.");
+    buf_name(&sql, o->table);
+    buf_puts(&sql, " WHERE ");
+    layout_where_key(&sql, o->sent, 1);
+    struct stmt *s = key_unpack(key, o->sent->nkey, part) ? db_prepare(db, buf_text(&sql)) : NULL;
+    for (size_t i = 0; s && i < o->sent->nkey; i++)
+        stmt_bind(s, (int)i + 1, &part[i]);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (step != STEP_ERROR)
+        found = step == STEP_ROW;
+    stmt_free(s);
+    buf_free(&sql);
+    free(part);
+    return found;
+}
+
+int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key)
+{
+    int64_t audience;
+    if (o->visible == VISIBLE_NONE)
+        return 0;
+    if (member_whole(o))
+        return row_exists(db, o, key);
+    if (audience_of(db, o, key, &audience))
+        return -1;
+    if (audience == AUDIENCE_NOBODY || audience == AUDIENCE_ALL)
+        return audience == AUDIENCE_ALL;
+    struct audiences *a = audiences_open(db);
+    int has = a ? audience_has(a, audience, n->id) : -1;
+    audiences_close(a);
+    return has;
+}
+
+int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql)
+{
+    struct buf ids = {0};
+    if (audience_of_node(db, n->id, &ids) || member_functions(db)) {
+        buf_free(&ids);
+        return -1;
+    }
+    buf_puts(sql, "SELECT ");
+    layout_columns(sql, o->sent, "x.");
+    buf_puts(sql, " FROM main.");
+    buf_name(sql, o->table);
+    buf_puts(sql, " AS x");
+    if (o->visible == VISIBLE_NONE)
+        buf_puts(sql, " WHERE 0");
+    else if (!member_whole(o)) {
+        buf_addf(sql, " WHERE (SELECT m.audience FROM main.dx_member AS m WHERE m.obj = %lld AND m.key = ",
+                 (long long)o->id);
+        member_key(sql, o->sent, "x");
+        buf_addf(sql, ") IN (%s)", buf_text(&ids));
+    }
+    buf_puts(sql, " ORDER BY ");
+    layout_keys(sql, o->sent, "x.");
+    buf_free(&ids);
+    return 0;
+}
