@@ -7,6 +7,7 @@
 #include "log.h"
 #include "peer.h"
 #include "store.h"
+#include "upload.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -164,31 +165,51 @@ static int ack(int argc, char **argv)
     return done(db, rc, 0);
 }
 
-static int trim_journal(struct db *db, int64_t *removed, char **holder)
+static int trim_journal(struct db *db, int64_t *removed, int64_t *rest, struct peer *holder)
 {
-    if (store_require(db) || db_begin_write(db) || capture_forget(db) || peer_trim(db, removed, holder))
+    if (store_require(db) || db_begin_write(db) || capture_forget(db) || peer_trim(db, removed, holder) ||
+        db_get_int(db, rest, "SELECT count(*) FROM dx_journal WHERE seq > %lld", (long long)holder->mark))
         return -1;
     return db_commit(db);
+}
+
+/* A reader that someone named is someone's to look after; router and server catch up by themselves. */
+static void tell_trim(struct db *db, int64_t removed, int64_t rest, const struct peer *holder)
+{
+    if (holder->name == NULL) {
+        cli_say("%s: nobody reads the journal yet, so nothing was trimmed", db_path(db));
+        return;
+    }
+    cli_say("%s: %lld entries trimmed", db_path(db), (long long)removed);
+    void (*tell)(const char *fmt, ...) = strncmp(holder->name, "the ", 4) == 0 ? cli_say : cli_warn;
+    if (rest)
+        tell("%s: %lld entries are held back by %s, which stands at %lld", db_path(db), (long long)rest,
+             holder->name, (long long)holder->mark);
 }
 
 static int trim(int argc, char **argv)
 {
     (void)argc;
-    int64_t removed, rest, mark;
-    char *holder = NULL;
+    int64_t removed, rest;
+    struct peer holder = {0};
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db ? trim_journal(db, &removed, &holder) : -1;
-    if (rc == 0 && holder == NULL)
-        cli_warn("%s: nobody has acknowledged anything; nothing was trimmed", argv[0]);
-    else if (rc == 0 && (rc = peer_mark(db, holder, &mark) ||
-                              db_get_int(db, &rest, "SELECT count(*) FROM dx_journal WHERE seq > %lld",
-                                         (long long)mark)) == 0) {
-        cli_say("%s: %lld entries trimmed", argv[0], (long long)removed);
-        if (rest)
-            cli_warn("%s: %lld entries are held back by %s, which stands at %lld", argv[0], (long long)rest,
-                     holder, (long long)mark);
-    }
-    free(holder);
+    int rc = db ? trim_journal(db, &removed, &rest, &holder) : -1;
+    if (rc == 0)
+        tell_trim(db, removed, rest, &holder);
+    free(holder.name);
+    return done(db, rc, 0);
+}
+
+/* ---- upload ---- */
+
+static int upload(int argc, char **argv)
+{
+    (void)argc;
+    int64_t newest;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db ? upload_make(db, argv[1], &newest) : -1;
+    if (rc == 0)
+        cli_say("%s: newest upload is %lld", argv[0], (long long)newest);
     return done(db, rc, 0);
 }
 
@@ -405,6 +426,7 @@ static const struct cli_verb verbs[] = {
     {"read", "DB", 1, 1, "write an archive of all changes after the reader's mark", read_options, read_log},
     {"ack", "DB [FILE]", 1, 2, "move the reader's mark to the end of the archive", ack_options, ack},
     {"trim", "DB", 1, 1, "remove what every reader has acknowledged", NULL, trim},
+    {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", NULL, upload},
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
     {"digest", "DB", 1, 1, "print the SHA-256 of the rows, per table and over all", json_options, digest},
 };

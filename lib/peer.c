@@ -7,10 +7,18 @@
 
 #include <stdlib.h>
 
-static const char sql_list[] = "SELECT name, mark FROM dx_peer ORDER BY name";
-static const char sql_slowest[] = "SELECT name FROM dx_peer ORDER BY mark, name LIMIT 1";
-static const char sql_trim[] = "DELETE FROM dx_journal WHERE seq <= (SELECT min(mark) FROM dx_peer) "
-                               "AND seq < (SELECT max(seq) FROM dx_journal)";
+/* Those that named themselves, and those that the state of the database implies. */
+#define SQL_ALL                                                                             \
+    "SELECT name, mark FROM dx_peer UNION ALL "                                             \
+    "SELECT 'the router', coalesce((SELECT value FROM dx_meta WHERE name = 'routed'), 0) "  \
+    "WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'dx_package') UNION ALL "       \
+    "SELECT 'the server', coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0) " \
+    "WHERE EXISTS (SELECT 1 FROM dx_meta WHERE name = 'server')"
+
+static const char sql_list[] = "SELECT name, mark FROM (" SQL_ALL ") ORDER BY name";
+static const char sql_slowest[] = "SELECT name, mark FROM (" SQL_ALL ") ORDER BY mark, name LIMIT 1";
+static const char sql_trim[] =
+    "DELETE FROM dx_journal WHERE seq <= %lld AND seq < (SELECT max(seq) FROM dx_journal)";
 
 int peer_list(struct db *db, struct peer **out, size_t *n)
 {
@@ -69,16 +77,18 @@ int peer_check(struct db *db, const char *who, int64_t mark)
     return 0;
 }
 
-int peer_trim(struct db *db, int64_t *removed, char **holder)
+int peer_trim(struct db *db, int64_t *removed, struct peer *holder)
 {
     *removed = 0;
-    if (db_get_text(db, holder, sql_slowest) || *holder == NULL)
-        return *holder == NULL ? 0 : -1;
-    if (db_exec(db, sql_trim)) {
-        free(*holder);
-        *holder = NULL;
+    *holder = (struct peer){0};
+    struct stmt *s = db_prepare(db, sql_slowest);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (step == STEP_ROW)
+        *holder = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+    stmt_free(s);
+    if (step == STEP_ROW && db_execf(db, sql_trim, (long long)holder->mark))
         return -1;
-    }
-    *removed = db_changes(db);
-    return 0;
+    if (step == STEP_ROW)
+        *removed = db_changes(db);
+    return step == STEP_ERROR ? -1 : 0;
 }

@@ -12,7 +12,8 @@ struct peer {
     int64_t mark; /* everything up to this number is safe with it */
 };
 
-/* All of them, by name; peer_list_free gives them back. */
+/* All of them, by name: those that acknowledged something, "the router" where a package is loaded, "the server" on a
+ * node's copy. peer_list_free gives them back. */
 int peer_list(struct db *db, struct peer **out, size_t *n);
 void peer_list_free(struct peer *p, size_t n);
 
@@ -27,8 +28,8 @@ int peer_set(struct db *db, const char *name, int64_t mark);
 int peer_check(struct db *db, const char *who, int64_t mark);
 
 /* Deletes the entries that all peers have, in the caller's transaction, but for the newest one: numbers must never come
- * again. *removed tells how many; *holder is the name of the peer that is furthest behind, to free, NULL without peers,
- * when nothing is deleted. */
-int peer_trim(struct db *db, int64_t *removed, char **holder);
+ * again. *removed tells how many; *holder is the peer that is furthest behind, its name to free, NULL without peers, when
+ * nothing is deleted. */
+int peer_trim(struct db *db, int64_t *removed, struct peer *holder);
 
 #endif

@@ -24,6 +24,7 @@ int store_present(struct db *db);
  *   applied    newest archive from the server that was applied
  *   sent       newest upload that was made
  *   acked      newest upload that the server has acknowledged
+ *   settled    where in the journal that upload ends: everything made here after it is pending
  *   package    the package this copy was cut for
  */
 int store_get_text(struct db *db, const char *name, char **out);
