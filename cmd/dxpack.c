@@ -1,35 +1,384 @@
-/* dxpack: makes, lists, prints and verifies archives. */
+/* dxpack: makes, lists, prints, verifies, joins and inverts archives. */
 #include "cli.h"
 #include "dx.h"
+#include "dxhead.h"
+#include "file.h"
+#include "lines.h"
+#include "mem.h"
+#include "repack.h"
+#include "unpack.h"
 
+#include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-static int verify(int argc, char **argv)
+enum { LEVEL = 3 };
+
+static bool json, patch;
+static const char *directory, *level_text;
+
+static const struct cli_option json_options[] = {
+    {.name = "--json", .help = "a JSON object a line for each archive", .flag = &json}, {0}};
+static const struct cli_option no_options[] = {{0}};
+
+/* ---- verbs that read archives: list, verify, cat ---- */
+
+/* What to do with one archive whose head was just read; it is read to its end there. */
+typedef int on_archive(struct dx_reader *r, const struct dx_head *h, void *ctx);
+
+static int each_in(struct dx_reader *r, on_archive *fn, void *ctx)
 {
-    const char *name;
-    int fd = dx_open_input(argc ? argv[0] : NULL, &name);
-    struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, name);
     const struct dx_head *h;
-    int got = -1;
-    while (r && (got = dx_next(r, &h)) > 0) {
-        if (dx_skip(r)) {
-            got = -1;
-            break;
-        }
-        cli_say("%s %lld changes, %s", dx_kind_name(h->kind), (long long)dx_end(r)->changes,
-                dx_end(r)->sha256);
-    }
-    dx_reader_close(r);
+    int got;
+    while ((got = dx_next(r, &h)) > 0)
+        if (fn(r, h, ctx))
+            return -1;
     return got;
 }
 
+/* Every archive in the files named, or on stdin. */
+static int each_archive(int argc, char **argv, const struct dx_watch *watch, on_archive *fn, void *ctx)
+{
+    for (int i = 0; i < argc || i == 0; i++) {
+        const char *name;
+        int fd = dx_open_input(argc ? argv[i] : NULL, &name);
+        if (fd < 0)
+            return -1;
+        struct dx_reader *r = dx_reader_open(fd, name);
+        dx_reader_watch(r, watch);
+        int rc = each_in(r, fn, ctx);
+        dx_reader_close(r);
+        if (fd != STDIN_FILENO)
+            close(fd);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+static void print_json(json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    puts(text);
+    free(text);
+    json_decref(object);
+}
+
+static int verify_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
+{
+    (void)ctx;
+    if (dx_skip(r))
+        return -1;
+    const struct dx_end *e = dx_end(r);
+    if (json)
+        print_json(json_pack("{s:s, s:I, s:I, s:s}", "kind", dx_kind_name(h->kind), "changes",
+                             (json_int_t)e->changes, "bytes", (json_int_t)e->bytes, "sha256", e->sha256));
+    cli_say("%s, %lld changes, sha256 %s", dx_kind_name(h->kind), (long long)e->changes, e->sha256);
+    return 0;
+}
+
+static int verify(int argc, char **argv)
+{
+    return each_archive(argc, argv, &(struct dx_watch){0}, verify_one, NULL);
+}
+
+static int cat_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
+{
+    (void)h;
+    (void)ctx;
+    return lines_print(r, stdout);
+}
+
+static int cat(int argc, char **argv)
+{
+    return each_archive(argc, argv, &(struct dx_watch){0}, cat_one, NULL);
+}
+
+/* Members seen of the archive at hand. As text they are printed when its head is there to stand before them. */
+struct members {
+    json_t *list;
+    bool begun;
+};
+
+static void print_member(const char *name, uint64_t size)
+{
+    printf("  %-40s %12llu\n", name, (unsigned long long)size);
+}
+
+static int list_member(void *ctx, const char *name, uint64_t size)
+{
+    struct members *m = ctx;
+    if (m->begun && !json)
+        print_member(name, size);
+    else
+        json_array_append_new(m->list, json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)size));
+    return 0;
+}
+
+static void print_text(const char *what, const char *text)
+{
+    if (*text)
+        printf(", %s %s", what, text);
+}
+
+static void print_number(const char *what, int64_t number)
+{
+    if (number)
+        printf(", %s %lld", what, (long long)number);
+}
+
+static void print_head(const struct dx_head *h)
+{
+    printf("%s", dx_kind_name(h->kind));
+    print_number("number", h->number);
+    print_text("from", h->from);
+    print_text("to", h->to);
+    if (h->upto)
+        printf(", journal after %lld up to %lld", (long long)h->after, (long long)h->upto);
+    print_number("acknowledges", h->ack);
+    print_number("applied", h->applied);
+    print_text("epoch", h->epoch);
+    print_text("package", h->package);
+    printf(", %s\n", h->form == CHANGESET_FULL ? "changeset" : "patchset");
+}
+
+static void print_counts(const struct dx_head *h, const struct dx_end *e)
+{
+    printf("  %-40s %12s %12s %12s\n", "table", "insert", "update", "delete");
+    for (size_t i = 0; i < h->ntable; i++)
+        printf("  %-40s %12lld %12lld %12lld\n", h->table[i]->name, (long long)e->count[i].inserts,
+               (long long)e->count[i].updates, (long long)e->count[i].deletes);
+    printf("  %lld changes, %lld bytes unpacked, sha256 %s\n", (long long)e->changes, (long long)e->bytes,
+           e->sha256);
+}
+
+/* The head as it stands in dx.json, with counts, members and digest. */
+static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t *members)
+{
+    struct buf b = {0};
+    if (dxhead_put(&b, "stdout", h))
+        return -1;
+    json_t *all = json_loadb((const char *)b.p, b.n, 0, NULL), *table;
+    buf_free(&b);
+    size_t i;
+    json_array_foreach(json_object_get(all, "tables"), i, table) json_object_update_new(
+        table, json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)e->count[i].inserts, "update",
+                         (json_int_t)e->count[i].updates, "delete", (json_int_t)e->count[i].deletes));
+    json_object_update_new(all, json_pack("{s:O, s:I, s:I, s:s}", "members", members, "changes",
+                                          (json_int_t)e->changes, "bytes", (json_int_t)e->bytes, "sha256",
+                                          e->sha256));
+    print_json(all);
+    return 0;
+}
+
+static int list_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
+{
+    struct members *m = ctx;
+    json_t *first = json_array_get(m->list, 0);
+    if (!json) {
+        print_head(h);
+        print_member("dx.json", (uint64_t)json_integer_value(json_object_get(first, "bytes")));
+        m->begun = true;
+    }
+    int rc = dx_skip(r);
+    if (rc == 0 && json)
+        rc = print_listing(h, dx_end(r), m->list);
+    else if (rc == 0)
+        print_counts(h, dx_end(r));
+    json_array_clear(m->list);
+    m->begun = false;
+    return rc;
+}
+
+static int list(int argc, char **argv)
+{
+    struct members m = {.list = json_array()};
+    struct dx_watch watch = {.member = list_member, .ctx = &m};
+    int rc = each_archive(argc, argv, &watch, list_one, &m);
+    json_decref(m.list);
+    return rc;
+}
+
+/* ---- extract ---- */
+
+static const struct cli_option extract_options[] = {
+    {.name = "-C", .value = "DIR", .help = "into this directory, made when absent", .text = &directory}, {0}};
+
+static int extract(int argc, char **argv)
+{
+    const char *name;
+    if (directory == NULL)
+        return fail(ERR_USAGE, "-C DIR is missing: the directory to extract into");
+    int fd = dx_open_input(argc ? argv[0] : NULL, &name);
+    struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, name);
+    int rc = r ? unpack(r, directory) : -1;
+    dx_reader_close(r);
+    return rc;
+}
+
+/* ---- verbs that write archives: make, join, invert ---- */
+
+static int get_level(int *level)
+{
+    int64_t n = LEVEL;
+    if (level_text && cli_number(level_text, "--level", &n))
+        return -1;
+    if (n < 1 || n > 19)
+        return fail(ERR_USAGE, "--level: from 1 to 19");
+    *level = (int)n;
+    return cli_archive_to_stdout();
+}
+
+/* Options of make that set the head. */
+static const char *head_path, *kind_text, *from, *to, *epoch, *package, *number, *after, *upto, *ack,
+    *applied;
+
+static const struct cli_option make_options[] = {
+    {.name = "--head",
+     .value = "FILE",
+     .help = "begin with this dx.json: tables, kind and all",
+     .text = &head_path},
+    {.name = "--kind",
+     .value = "KIND",
+     .help = "changes (default), upload, snapshot, keys, rows",
+     .text = &kind_text},
+    {.name = "--from", .value = "NODE", .help = "the sender", .text = &from},
+    {.name = "--to", .value = "NODE", .help = "the receiver", .text = &to},
+    {.name = "--epoch", .value = "TEXT", .help = "epoch of the numbering", .text = &epoch},
+    {.name = "--package", .value = "NAME", .help = "the package it is cut for", .text = &package},
+    {.name = "--number", .value = "N", .help = "its number in the row", .text = &number},
+    {.name = "--after", .value = "SEQ", .help = "begin of the journal range", .text = &after},
+    {.name = "--upto", .value = "SEQ", .help = "end of the journal range", .text = &upto},
+    {.name = "--ack", .value = "N", .help = "newest upload merged by the sender", .text = &ack},
+    {.name = "--applied", .value = "N", .help = "newest download applied by the sender", .text = &applied},
+    {.name = "--patch", .help = "patchset form: leave old values out", .flag = &patch},
+    {.name = "--level", .value = "N", .help = "zstd level, 1 to 19 (default 3)", .text = &level_text},
+    {0}};
+
+static int load_head(struct dx_head *h)
+{
+    struct buf b = {0};
+    dx_head_init(h, DX_CHANGES);
+    if (head_path == NULL)
+        return 0;
+    int rc = file_load(head_path, DX_JSON_MAX, &b);
+    if (rc == 0) {
+        dx_head_free(h);
+        rc = dxhead_get(&b, head_path, h);
+    }
+    buf_free(&b);
+    return rc;
+}
+
+static int set_kind(struct dx_head *h)
+{
+    if (kind_text == NULL)
+        return 0;
+    for (enum dx_kind k = DX_CHANGES; k <= DX_ROWS; k++)
+        if (strcmp(kind_text, dx_kind_name(k)) == 0) {
+            h->kind = k;
+            return 0;
+        }
+    return fail(ERR_USAGE, "--kind: changes, upload, snapshot, keys or rows, not '%s'", kind_text);
+}
+
+static int set_head(struct dx_head *h)
+{
+    const struct {
+        const char *value;
+        char **text;
+    } texts[] = {{from, &h->from}, {to, &h->to}, {epoch, &h->epoch}, {package, &h->package}};
+    const struct {
+        const char *value, *name;
+        int64_t *number;
+    } numbers[] = {{number, "--number", &h->number},
+                   {after, "--after", &h->after},
+                   {upto, "--upto", &h->upto},
+                   {ack, "--ack", &h->ack},
+                   {applied, "--applied", &h->applied}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].value)
+            dx_head_set(texts[i].text, texts[i].value);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].value && cli_number(numbers[i].value, numbers[i].name, numbers[i].number))
+            return -1;
+    if (h->upto < h->after)
+        return fail(ERR_USAGE, "--upto is before --after");
+    return set_kind(h);
+}
+
+static int open_lines(const char *path, const char **name)
+{
+    *name = path && strcmp(path, "-") != 0 ? path : "stdin";
+    if (path == NULL || strcmp(path, "-") == 0)
+        return STDIN_FILENO;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? fail_errno("%s: cannot open", path) : fd;
+}
+
+static int make(int argc, char **argv)
+{
+    struct dx_head h;
+    const char *name;
+    int level, in = -1;
+    int rc = load_head(&h) || set_head(&h) || get_level(&level) ? -1 : 0;
+    if (rc == 0)
+        in = open_lines(argc ? argv[0] : NULL, &name);
+    if (in >= 0)
+        rc = lines_pack(in, name, &h, patch, STDOUT_FILENO, level);
+    dx_head_free(&h);
+    return in < 0 ? -1 : rc;
+}
+
+static const struct cli_option level_options[] = {
+    {.name = "--level", .value = "N", .help = "zstd level, 1 to 19 (default 3)", .text = &level_text}, {0}};
+
+static int join(int argc, char **argv)
+{
+    struct repack_input *in = mem_zero((size_t)argc, sizeof *in);
+    int level, rc = get_level(&level);
+    for (int i = 0; i < argc && rc == 0; i++) {
+        in[i].fd = dx_open_input(argv[i], &in[i].name);
+        rc = in[i].fd < 0 ? -1 : 0;
+    }
+    if (rc == 0)
+        rc = repack_join(in, (size_t)argc, STDOUT_FILENO, level);
+    free(in);
+    return rc;
+}
+
+static int invert(int argc, char **argv)
+{
+    struct repack_input in;
+    int level;
+    if (get_level(&level))
+        return -1;
+    in.fd = dx_open_input(argc ? argv[0] : NULL, &in.name);
+    return in.fd < 0 ? -1 : repack_invert(&in, STDOUT_FILENO, level);
+}
+
 static const struct cli_verb verbs[] = {
-    {.name = "verify", .operands = "[FILE]", .max = 1, .help = "check every byte", .run = verify},
+    {"list", "[FILE...]", 0, -1, "members, head, and counts per table", json_options, list},
+    {"verify", "[FILE...]", 0, -1, "check every byte; silent when all is well", json_options, verify},
+    {"cat", "[FILE...]", 0, -1, "print the changes as JSON Lines", no_options, cat},
+    {"make", "[FILE]", 0, 1, "JSON Lines into an archive", make_options, make},
+    {"extract", "[FILE]", 0, 1, "the members of an archive as files", extract_options, extract},
+    {"join", "FILE...", 1, -1, "logs that follow on into one", level_options, join},
+    {"invert", "[FILE]", 0, 1, "the archive that takes this one back", level_options, invert},
 };
 
 int main(int argc, char **argv)
 {
-    static const struct cli_command command = {
-        .name = "dxpack", .help = "make, list, print and verify archives", .verb = verbs, .nverb = 1};
+    static const struct cli_command command = {.name = "dxpack",
+                                               .help = "make, list, print, verify, join and invert archives",
+                                               .verb = verbs,
+                                               .nverb = sizeof verbs / sizeof *verbs,
+                                               .notes =
+                                                   "Archives are read from FILE, or stdin for - or none, "
+                                                   "several in a row as well; what is made goes to "
+                                                   "stdout.\n"};
     return cli_main(&command, argc, argv);
 }

@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "utf8.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -20,6 +21,13 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 const char *dx_kind_name(enum dx_kind kind)
 {
     return kinds[kind];
+}
+
+bool dxhead_is_node(const char *text)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-^";
+    size_t n = strlen(text);
+    return n > 0 && n <= 64 && strspn(text, good) == n;
 }
 
 void dx_head_init(struct dx_head *h, enum dx_kind kind)
@@ -77,13 +85,6 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name)
     return NULL;
 }
 
-static bool is_utf8(const char *text)
-{
-    json_t *json = json_string(text);
-    json_decref(json);
-    return json != NULL;
-}
-
 static json_t *table_json(const struct table *t)
 {
     json_t *columns = json_array(), *key = json_array();
@@ -118,23 +119,45 @@ static void set_int(json_t *json, const char *key, int64_t value)
         json_object_set_new(json, key, json_integer(value));
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Whether two columns have one name; SQLite knows no case. */
+static bool has_twins(const char *const *col, size_t ncol)
+{
+    const char **sorted = mem_copy(col, ncol * sizeof *col);
+    bool twins = false;
+    qsort(sorted, ncol, sizeof *sorted, by_name);
+    for (size_t i = 1; i < ncol && !twins; i++)
+        twins = by_name(&sorted[i - 1], &sorted[i]) == 0;
+    free(sorted);
+    return twins;
+}
+
+static bool sound_text(const char *text)
+{
+    return utf8_sound(text, strlen(text));
+}
+
 /* What a JSON text cannot carry, NULL if all is well. */
 static const char *unfit(const struct dx_head *h)
 {
     const char *const texts[] = {h->from, h->to, h->epoch, h->package};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i] && !is_utf8(texts[i]))
+        if (texts[i] && !sound_text(texts[i]))
             return texts[i];
     for (size_t i = 0; i < h->ntable; i++) {
         const struct table *t = h->table[i];
-        if (!is_utf8(t->name))
+        if (!sound_text(t->name))
             return t->name;
         for (size_t c = 0; c < t->ncol; c++)
-            if (!is_utf8(t->col[c]))
+            if (!sound_text(t->col[c]))
                 return t->col[c];
     }
     for (size_t i = 0; i < h->nschema; i++)
-        if (!is_utf8(h->schema[i]))
+        if (!sound_text(h->schema[i]))
             return h->schema[i];
     return NULL;
 }
@@ -172,6 +195,9 @@ int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
         return fail(ERR_REFUSED,
                     "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
                     text);
+    for (size_t i = 0; i < h->ntable; i++)
+        if (has_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
+            return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
     if (h->ntable > DX_TABLES_MAX)
         return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
                     DX_TABLES_MAX);
@@ -244,23 +270,6 @@ static bool place_key(const char **col, size_t ncol, const char **key, size_t nk
     return true;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Whether two columns have one name; SQLite knows no case. */
-static bool has_twins(const char **col, size_t ncol)
-{
-    const char **sorted = mem_copy(col, ncol * sizeof *col);
-    bool twins = false;
-    qsort(sorted, ncol, sizeof *sorted, by_name);
-    for (size_t i = 1; i < ncol && !twins; i++)
-        twins = by_name(&sorted[i - 1], &sorted[i]) == 0;
-    free(sorted);
-    return twins;
-}
-
 static struct table *get_table(json_t *json)
 {
     size_t ncol = 0, nkey = 0;
@@ -269,7 +278,8 @@ static struct table *get_table(json_t *json)
     const char **key = names_of(json_object_get(json, "key"), &nkey);
     uint8_t *pk = mem_zero(ncol, 1);
     struct table *t = NULL;
-    if (name && *name && col && key && !has_twins(col, ncol) && place_key(col, ncol, key, nkey, pk))
+    if (name && *name && col && key && !has_twins((const char *const *)col, ncol) &&
+        place_key(col, ncol, key, nkey, pk))
         t = table_new(name, ncol, col, pk);
     free(pk);
     free(col);

@@ -6,7 +6,11 @@
 
 enum { DX_FORMAT = 1 };
 
-/* Appends the JSON text. Refuses names that are not UTF-8, and a head over DX_JSON_MAX; `name` is for messages. */
+/* Whether a text can be the name of a node in a member's name: letters, digits, "._-^", at most 64. */
+bool dxhead_is_node(const char *text);
+
+/* Appends the JSON text. Refuses what no reader would take: names that are not UTF-8, two columns of one
+ * name, a head over DX_JSON_MAX; `name` is for messages. */
 int dxhead_put(struct buf *b, const char *name, const struct dx_head *h);
 
 /* Reads it into a head that the caller frees. Refuses what it does not understand; `name` is for messages. */

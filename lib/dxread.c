@@ -198,13 +198,6 @@ int dx_next(struct dx_reader *r, const struct dx_head **h)
     return 1;
 }
 
-static bool node_name(const char *s)
-{
-    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-^";
-    size_t n = strlen(s);
-    return n > 0 && n <= 64 && strspn(s, good) == n;
-}
-
 /* Checks the name of a member of changes against its turn, and takes the origin from it. */
 static int begin_changes(struct dx_reader *r)
 {
@@ -214,7 +207,7 @@ static int begin_changes(struct dx_reader *r)
         return fail(ERR_REFUSED, "%s: member '%.100s' where %s or end.json should be; fetch it again",
                     r->name, r->member, expected);
     const char *origin = r->member[n] ? r->member + n + 1 : "";
-    if (r->member[n] && !node_name(origin))
+    if (r->member[n] && !dxhead_is_node(origin))
         return refuse(r, "not the name of a node");
     if (r->left == 0 || r->left > DX_MEMBER_MAX)
         return refuse(r, r->left ? "too large" : "empty");

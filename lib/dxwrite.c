@@ -138,20 +138,30 @@ static bool same_table(const struct dx_writer *w, const struct table *t)
     return w->at == t && strcmp(w->head.table[w->at_index]->name, t->name) == 0;
 }
 
+static int turn_origin(struct dx_writer *w, const char *origin)
+{
+    if (*origin && !dxhead_is_node(origin))
+        return fail(ERR_REFUSED, "%s: origin '%.100s' is not the name of a node", w->name, origin);
+    if (flush_block(w))
+        return -1;
+    dx_head_set(&w->origin, origin);
+    return 0;
+}
+
 int dx_write(struct dx_writer *w, const struct change *c)
 {
     const char *origin = c->origin ? c->origin : "";
-    if ((w->block.n >= DX_BLOCK || strcmp(origin, w->origin) != 0) && flush_block(w))
+    if (strcmp(origin, w->origin) != 0 && turn_origin(w, origin))
         return -1;
-    if (w->block.n == 0)
-        dx_head_set(&w->origin, origin);
+    if (w->block.n >= DX_BLOCK && flush_block(w))
+        return -1;
     if (!same_table(w, c->table) && turn_to(w, c->table))
         return -1;
-    size_t from = w->block.n;
+    size_t start = w->block.n;
     changeset_put_change(&w->block, c, w->head.form);
-    if (w->block.n - from > DX_CHANGE_MAX)
+    if (w->block.n - start > DX_CHANGE_MAX)
         return fail(ERR_REFUSED, "%s: %s: a change of %zu bytes, %d MiB are the most an archive carries",
-                    w->name, change_show(c), w->block.n - from, DX_CHANGE_MAX >> 20);
+                    w->name, change_show(c), w->block.n - start, DX_CHANGE_MAX >> 20);
     count_change(w, w->at_index, c->op);
     return 0;
 }

@@ -1,0 +1,238 @@
+#!/usr/bin/env bats
+# dxpack: archives made, listed, printed, verified, taken apart, joined and turned round.
+
+load helper
+
+# Lines of every kind: two tables, composite keys in another order than the columns, every type of value.
+lines() {
+    cat <<'LINES'
+{"table":"item","op":"insert","key":{"b":1,"a":"x"},"new":{"a":"x","v":1.0,"b":1,"w":-0.0,"big":9223372036854775807,"small":-9223372036854775808}}
+{"table":"item","op":"insert","key":{"b":2,"a":"y"},"new":{"a":"y","v":1,"b":2,"w":null,"big":{"real":"inf"},"small":{"real":"-inf"}}}
+{"table":"note","op":"insert","origin":"alice","key":{"id":1},"new":{"id":1,"text":"tab\tline\n\"quoted\" \\ é ☃ 𝄞 \u0001","raw":{"blob":"AAH/"},"odd":{"text":"/wA="}}}
+{"table":"note","op":"update","origin":"bob","key":{"id":1},"old":{"text":"","raw":{"blob":""}},"new":{"text":null,"raw":"plain"}}
+{"table":"item","op":"update","key":{"b":1,"a":"x"},"old":{"v":1.0},"new":{"v":39.830049699999996}}
+{"table":"item","op":"delete","key":{"b":2,"a":"y"},"old":{"a":"y","v":5.0000000000000001e-324,"b":2,"w":1.7976931348623157e+308,"big":0.10000000000000001,"small":""}}
+LINES
+}
+
+@test "cat prints the lines that make was given" {
+    lines >lines
+    dxpack make <lines >a.dx
+    dxpack cat a.dx | sed 's/5.0000000000000001e-324/4.9406564584124654e-324/' >back
+    sed 's/5.0000000000000001e-324/4.9406564584124654e-324/' lines | diff - back
+}
+
+@test "cat | make | cat prints the same, from stdin, a pipe or a file" {
+    lines | dxpack make | dxpack cat >once
+    dxpack make once | dxpack cat - >twice
+    cmp once twice
+    dxpack make <once >a.dx
+    cat once | dxpack make >b.dx
+    cmp a.dx b.dx
+    cat a.dx b.dx | dxpack cat >both
+    cat once once | cmp - both
+    dxpack cat a.dx b.dx | cmp - both
+}
+
+@test "columns keep their order also where no line tells all of them" {
+    cat >lines <<'LINES'
+{"table":"t","op":"update","key":{"id":1},"old":{"a":1,"c":1},"new":{"a":2,"c":2}}
+{"table":"t","op":"update","key":{"id":1},"old":{"b":1,"c":2},"new":{"b":2,"c":3}}
+{"table":"t","op":"update","key":{"id":1},"old":{"a":1,"b":1,"d":1},"new":{"a":2,"b":2,"d":0}}
+{"table":"t","op":"update","key":{"id":1},"old":{"d":0,"e":1},"new":{"d":1,"e":0}}
+{"table":"t","op":"update","key":{"id":1},"old":{"c":3,"e":0},"new":{"c":1,"e":1}}
+LINES
+    dxpack make <lines >a.dx
+    dxpack cat a.dx | cmp - lines
+    [ "$(dxpack list --json a.dx | jq -c '.tables[0].columns | [index("a") < index("b"), index("b") < index("c"),
+        index("b") < index("d"), index("d") < index("e"), index("c") < index("e")] | all')" = true ]
+}
+
+@test "reals keep every bit" {
+    awk 'BEGIN { srand(7); for (i = 0; i < 2000; i++)
+        printf "{\"table\":\"t\",\"op\":\"insert\",\"key\":{\"id\":%d},\"new\":{\"id\":%d,\"r\":%.16e}}\n",
+            i, i, (rand() - 0.5) * 10 ^ int(rand() * 600 - 300) }' >lines
+    dxpack make <lines >a.dx
+    dxpack cat a.dx | dxpack make | cmp - a.dx
+    jq -c '[.key.id, .new.r]' lines >want
+    dxpack cat a.dx | jq -c '[.key.id, .new.r]' | cmp - want
+}
+
+@test "lines without old values make a patchset, and cat prints them as they were" {
+    cat >lines <<'LINES'
+{"table":"t","op":"insert","key":{"id":1},"new":{"id":1,"a":1,"b":"x"}}
+{"table":"t","op":"update","key":{"id":1},"new":{"b":"y"}}
+{"table":"t","op":"delete","key":{"id":1}}
+LINES
+    dxpack make <lines >a.dx
+    dxpack cat a.dx | cmp - lines
+    [ "$(dxpack list --json a.dx | jq -r .encoding)" = patchset ]
+    lines | dxpack make --patch | dxpack list --json | jq -e '.encoding == "patchset"'
+    lines | dxpack make | dxpack list --json | jq -e '.encoding == "changeset"'
+}
+
+@test "make refuses lines that tell some old values and not others, naming both" {
+    { lines; echo '{"table":"item","op":"delete","key":{"b":2,"a":"y"}}'; } >lines
+    run -3 --separate-stderr dxpack make lines
+    [ -z "$output" ]
+    [ "$stderr" = "dxpack: lines: line 4 tells old values, line 7 leaves some out; add them, or leave all out with --patch" ]
+    dxpack make --patch lines | dxpack verify
+}
+
+@test "make names the line that it cannot take, and why" {
+    while IFS='|' read -r line why; do
+        printf '\n%s\n' "$line" >lines
+        run -3 dxpack make lines
+        [[ $output == *"lines: line 2: "*"$why"* ]] || { echo "$line: $output, not $why"; false; }
+    done <<'LINES'
+{"table":"t"|not a JSON object
+[1]|not a JSON object
+{"table":"t","op":"insert","key":{"id":1},"new":{"id":1},"new":{}}|duplicate
+{"op":"insert","key":{"id":1}}|no "table"
+{"table":"t","op":"upsert","key":{"id":1}}|"op" is not
+{"table":"t","op":"insert","new":{"id":1}}|no "key"
+{"table":"t","op":"insert","key":{"id":1},"old":{"id":1}}|an insert has no "old"
+{"table":"t","op":"delete","key":{"id":1},"new":{"id":1}}|a delete has no "new"
+{"table":"t","op":"delete","keys":{"id":1}}|"keys" is no part of a change
+{"table":"t","op":"insert","key":{"id":1},"new":{"id":2}}|disagree about column "id"
+{"table":"t","op":"update","key":{"id":1},"new":{"id":2}}|does not change the key
+{"table":"t","op":"update","key":{"id":1},"new":{}}|nothing "new"
+{"table":"t","op":"update","key":{"id":1},"old":{"b":1},"new":{"a":1}}|"old" tells of column "b"
+{"table":"t","op":"insert","key":{"id":true}}|a value is
+{"table":"t","op":"insert","key":{"id":{"blob":"A"}}}|a value is
+{"table":"t","op":"insert","key":{"id":{"blob":"AB=="}}}|a value is
+{"table":"t","op":"insert","key":{"id":{"real":"1"}}}|a value is
+{"table":"t","op":"insert","key":{"id":9223372036854775808}}|too big
+{"table":"t","op":"insert","origin":"a/b","key":{"id":1}}|not the name of a node
+LINES
+    printf '%s\n' '{"table":"t","op":"delete","key":{"a":1,"b":1}}' '{"table":"t","op":"delete","key":{"b":1,"a":1}}' >lines
+    run -3 dxpack make lines
+    [[ $output == *"line 2: the key of table \"t\" has other columns, or another order"* ]]
+}
+
+@test "make sets the head from its options, or from a dx.json" {
+    lines | dxpack make --kind upload --from alice --to hq --epoch e1 --package sales --number 3 --after 10 \
+        --upto=20 --ack 1 --applied 2 >a.dx
+    dxpack list --json a.dx | jq -e '.kind == "upload" and .from == "alice" and .to == "hq" and .epoch == "e1" and
+        .package == "sales" and .number == 3 and .after == 10 and .upto == 20 and .ack == 1 and .applied == 2'
+    dxpack extract -C d a.dx
+    dxpack cat a.dx | dxpack make --head d/dx.json | cmp - a.dx
+    dxpack cat a.dx | grep -v '"note"' | dxpack make --head d/dx.json --number 4 | dxpack list --json |
+        jq -e '.number == 4 and .from == "alice" and (.tables | length) == 2 and .tables[1].insert == 0'
+    echo '{"table":"note","op":"insert","key":{"id":1},"new":{"txt":1}}' >lines
+    run -3 dxpack make --head d/dx.json lines
+    [[ $output == *'line 1: table "note" has no column "txt"'* ]]
+}
+
+@test "make of nothing is an empty archive" {
+    dxpack make </dev/null >a.dx
+    [ -z "$(dxpack cat a.dx)" ]
+    dxpack list --json a.dx | jq -e '.changes == 0 and .tables == []'
+}
+
+@test "list tells head, members and counts of each archive, as text and as JSON" {
+    lines | dxpack make --from hq --to alice --number 7 --after 1 --upto 9 >a.dx
+    dxpack list a.dx >text
+    grep -qx 'changes, number 7, from hq, to alice, journal after 1 up to 9, changeset' text
+    grep -qE '^  dx\.json +[0-9]+$' text
+    grep -qE '^  changes/000002@alice +[0-9]+$' text
+    grep -qE '^  item +2 +1 +1$' text
+    grep -qE '^  note +1 +1 +0$' text
+    cat a.dx a.dx | dxpack list --json | jq -se 'length == 2 and .[0] == .[1] and .[0].changes == 6 and
+        (.[0].members | map(.name)) == ["dx.json", "changes/000001", "changes/000002@alice",
+            "changes/000003@bob", "changes/000004", "end.json"]'
+    [ "$(dxpack list --json a.dx | jq -r .sha256)" = "$(dxpack verify --json a.dx | jq -r .sha256)" ]
+}
+
+@test "verify is silent when all is well, and tells with -v and --json" {
+    lines | dxpack make >a.dx
+    run -0 dxpack verify a.dx
+    [ -z "$output" ]
+    run -0 dxpack verify -v a.dx
+    [[ $output == "dxpack: changes, 6 changes, sha256 "* ]]
+    dxpack verify --json a.dx | jq -e '.kind == "changes" and .changes == 6'
+}
+
+@test "the same lines give the same bytes, whatever the time and the place" {
+    lines | dxpack make >a.dx
+    mkdir elsewhere
+    (cd elsewhere && umask 077 && lines | TZ=Asia/Tokyo dxpack make >b.dx)
+    cmp a.dx elsewhere/b.dx
+}
+
+@test "tar lists an archive, zstd and sha256sum check it" {
+    lines | dxpack make >a.dx
+    tar --zstd -tf a.dx >names
+    [ "$(head -n 1 names)" = dx.json ] && [ "$(tail -n 1 names)" = end.json ]
+    zstd -qt a.dx
+    [ "$(tail -c 32 a.dx | od -An -tx1 | tr -d ' \n')" = "$(head -c -40 a.dx | sha256sum | cut -d' ' -f1)" ]
+    dxpack extract -C d a.dx
+    digest=$(cd d && grep -v end.json ../names | xargs sha256sum | sha256sum | cut -d' ' -f1)
+    [ "$digest" = "$(jq -r .sha256 d/end.json)" ]
+    mkdir t && tar --zstd -xf a.dx -C t
+    diff -r t d
+}
+
+@test "extract writes all members or nothing, and replaces nothing" {
+    lines | dxpack make >a.dx
+    run -2 dxpack extract a.dx
+    run -0 dxpack extract -C d/e a.dx
+    [ "$(ls d/e)" = $'changes\ndx.json\nend.json' ]
+    [ -z "$(find d -name '.dx*')" ]
+    run -3 dxpack extract -C d/e a.dx
+    [[ $output == *"d/e/dx.json: is there already"* ]]
+    cat a.dx a.dx >two.dx
+    run -3 dxpack extract -C f two.dx
+    [[ $output == *"several archives in a row"* ]]
+    [ -z "$(ls -A f)" ]
+    head -c 400 a.dx >cut.dx
+    run -3 dxpack extract -C f cut.dx
+    [ -z "$(ls -A f)" ]
+}
+
+@test "join makes one archive of logs that follow on" {
+    lines | dxpack make >whole.dx
+    dxpack extract -C d whole.dx
+    make_part() { dxpack make --head d/dx.json --from hq --epoch e "$@"; }
+    lines | head -n 2 | make_part --upto 5 >j1.dx
+    lines | sed -n 3p | make_part --after 5 --upto 5 >j2.dx
+    lines | tail -n 3 | make_part --after 5 --upto 9 >j3.dx
+    dxpack join j1.dx j2.dx j3.dx >all.dx
+    dxpack cat all.dx | cmp - <(dxpack cat whole.dx)
+    dxpack list --json all.dx | jq -e '.after == null and .upto == 9 and .from == "hq" and .epoch == "e"'
+    cat j1.dx j2.dx | dxpack join - j3.dx | cmp - all.dx
+    run -3 dxpack join j1.dx j3.dx j2.dx
+    [[ $output == *"j2.dx: goes on after 5, but the archive before ends at 9; something is missing"* ]]
+}
+
+@test "join refuses what does not belong together, and writes nothing" {
+    a='{"table":"t","op":"insert","key":{"id":1},"new":{"id":1,"a":1}}'
+    echo "$a" | dxpack make --from hq --upto 5 >1.dx
+    echo "$a" | dxpack make --from other --after 5 --upto 6 >2.dx
+    run -3 --separate-stderr dxpack join 1.dx 2.dx
+    [ -z "$output" ] && [[ $stderr == *"2.dx: another sender"* ]]
+    echo '{"table":"t","op":"insert","key":{"id":1},"new":{"id":1,"b":1}}' | dxpack make --from hq --after 5 --upto 6 >3.dx
+    run -3 dxpack join 1.dx 3.dx
+    [[ $output == *"3.dx: table t has other columns"* ]]
+    echo "$a" | dxpack make --from hq --to alice --number 1 >4.dx
+    run -3 dxpack join 4.dx
+    [[ $output == *"4.dx: number 1 of a row"* ]]
+    echo "$a" | dxpack make --kind snapshot >5.dx
+    run -3 dxpack join 5.dx
+    [[ $output == *"snapshot: only logs"* ]]
+    head -c -50 1.dx >cut.dx
+    run -3 --separate-stderr dxpack join 1.dx cut.dx
+    [ -z "$output" ]
+}
+
+@test "invert takes back, and inverted twice is the same" {
+    lines | dxpack make >a.dx
+    dxpack invert a.dx >back.dx
+    dxpack cat back.dx >back
+    [ "$(jq -r .op back | tr '\n' ' ')" = "insert update update delete delete delete " ]
+    [ "$(sed -n 2p back)" = '{"table":"item","op":"update","key":{"b":1,"a":"x"},"old":{"v":39.830049699999996},"new":{"v":1.0}}' ]
+    dxpack invert <back.dx | dxpack cat | cmp - <(dxpack cat a.dx)
+    lines | dxpack make --patch >p.dx
+    run -3 dxpack invert p.dx
+    [[ $output == *"has no old values"* ]]
+}
