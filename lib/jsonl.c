@@ -201,8 +201,7 @@ static int known_members(json_t *json)
     static const char *const known[] = {"table", "op", "origin", "key", "old", "new"};
     const char *name;
     json_t *value;
-    json_object_foreach(json, name, value)
-    {
+    json_object_foreach (json, name, value) {
         size_t i = 0;
         while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
             i++;
@@ -260,7 +259,9 @@ const char *const *jsonl_names(struct jsonl *l, enum jsonl_part part, size_t *n)
     json_t *value;
     *n = 0;
     l->names = mem_grow(l->names, json_object_size(l->part[part]) + 1, sizeof *l->names);
-    json_object_foreach(l->part[part], name, value) l->names[(*n)++] = name;
+    json_object_foreach (l->part[part], name, value) {
+        l->names[(*n)++] = name;
+    }
     return l->names;
 }
 
@@ -342,8 +343,7 @@ static int get_row(struct jsonl *l, enum jsonl_part part, const struct table *t,
     const char *name;
     json_t *value;
     size_t hint = 0;
-    json_object_foreach(l->part[part], name, value)
-    {
+    json_object_foreach (l->part[part], name, value) {
         struct val v;
         int i = find_column(t, name, hint);
         if (i < 0)
