@@ -1,0 +1,196 @@
+/* apply: see apply.h. */
+#include "apply.h"
+
+#include "capture.h"
+#include "download.h"
+#include "err.h"
+#include "fires.h"
+#include "mem.h"
+#include "snapshot.h"
+#include "store.h"
+#include "work.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the ways of applying do before the first change (1 go on, 0 applied before, -1), with each, after the last, and
+ * when the triggers are back. */
+struct kind {
+    int (*begin)(struct work *w);
+    work_one *one;
+    int (*end)(struct work *w);
+    int (*last)(struct work *w); /* or NULL */
+};
+
+static const struct kind download = {download_begin, download_one, download_end, NULL};
+static const struct kind snapshot = {snapshot_begin, snapshot_one, snapshot_end, snapshot_attach};
+
+static const struct kind *choose(const struct dx_head *h, const char *name)
+{
+    switch (h->kind) {
+    case DX_SNAPSHOT:
+        return &snapshot;
+    case DX_CHANGES:
+        return &download;
+    default:
+        fail(ERR_REFUSED, "%s: an archive of kind %s cannot be applied", name, dx_kind_name(h->kind));
+        return NULL;
+    }
+}
+
+/* ---- changes ---- */
+
+static int apply_changes(struct work *w, work_one *one)
+{
+    struct change c, local;
+    int got;
+    while ((got = dx_read(w->reader, &c)) > 0) {
+        struct target *t = targets_for(&w->targets, c.table);
+        if (t == NULL)
+            return -1;
+        target_map(t, c.table, &c, &local);
+        int rc = work_waits(w, t, &local)
+                     ? work_defer(w, t, &local, false, false, "an earlier change of the row waits")
+                     : one(w, t, &local);
+        if (rc)
+            return -1;
+    }
+    return got;
+}
+
+static int forget(struct work *w)
+{
+    return store_present(w->db) > 0 ? capture_forget(w->db) : 0;
+}
+
+static int apply_all(struct work *w, const struct kind *k, struct fires *f)
+{
+    if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w))
+        return -1;
+    if (apply_changes(w, k->one))
+        return -1;
+    if (k->end(w) || work_settle(w))
+        return -1;
+    if (db_triggers(w->db, false) || forget(w) || fires_end(f))
+        return -1;
+    return k->last ? k->last(w) : 0;
+}
+
+/* ---- guards ---- */
+
+static int over_percent(struct work *w, const struct target *t, const struct effect_count *n, bool *over)
+{
+    int64_t now;
+    if (w->options->guard_percent < 0)
+        return 0;
+    if (db_get_int(w->db, &now, "SELECT count(*) FROM main.\"%w\"", t->table->name))
+        return -1;
+    int64_t before = now - n->inserted + n->deleted;
+    *over |= (n->deleted + n->updated) * 100 > before * w->options->guard_percent;
+    return 0;
+}
+
+static int guard(struct work *w)
+{
+    const struct apply_options *o = w->options;
+    const char *digest = dx_end(w->reader)->sha256;
+    if ((o->guard_rows < 0 && o->guard_percent < 0) || (o->approve && strcmp(o->approve, digest) == 0))
+        return 0;
+    for (size_t i = 0; i < w->effect.n; i++) {
+        const struct effect_count *n = &w->effect.count[i];
+        bool over = o->guard_rows >= 0 && n->deleted + n->updated > o->guard_rows;
+        if (over_percent(w, w->targets.target[i], n, &over))
+            return -1;
+        if (over)
+            return fail(ERR_GUARD,
+                        "%s: %lld rows of table %s would be deleted and %lld overwritten, more than the "
+                        "guard allows; "
+                        "nothing was changed. If that is right: --approve %s",
+                        w->name, (long long)n->deleted, w->targets.target[i]->table->name,
+                        (long long)n->updated, digest);
+    }
+    return 0;
+}
+
+/* ---- one archive ---- */
+
+static void sum_up(struct work *w)
+{
+    for (size_t i = 0; i < w->effect.n; i++) {
+        w->count->inserted += w->effect.count[i].inserted;
+        w->count->updated += w->effect.count[i].updated;
+        w->count->deleted += w->effect.count[i].deleted;
+    }
+}
+
+static int finish(struct work *w)
+{
+    const struct apply_options *o = w->options;
+    sum_up(w);
+    if (guard(w))
+        return -1;
+    if (o->dry) {
+        db_rollback(w->db);
+        return 0;
+    }
+    if (o->undo && effect_write_undo(&w->effect, &w->targets, o->undo))
+        return -1;
+    return db_commit(w->db);
+}
+
+static char *label(const struct dx_head *h)
+{
+    return mem_printf("%s %s%lld",
+                      *h->from ? h->from
+                      : *h->to ? "server"
+                               : "changes",
+                      h->number ? "" : "upto ", (long long)(h->number ? h->number : h->upto));
+}
+
+/* A copy that begins gets write-ahead logging, so that it stays readable while archives are applied. */
+static int prepare_new(struct db *db, const struct dx_head *h)
+{
+    int64_t n;
+    if (h->kind != DX_SNAPSHOT)
+        return 0;
+    if (db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema"))
+        return -1;
+    return n ? 0 : db_exec(db, "PRAGMA journal_mode = WAL");
+}
+
+static int run(struct work *w, const struct kind *k, struct fires *f)
+{
+    int go = k->begin(w);
+    if (go < 0)
+        return -1;
+    if (go == 0) {
+        w->count->repeat = true;
+        return dx_skip(w->reader);
+    }
+    return apply_all(w, k, f) ? -1 : finish(w);
+}
+
+int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, const struct apply_options *o,
+                  struct apply_count *count)
+{
+    struct work w = {.db = db, .name = db_path(db), .reader = r, .head = h, .options = o, .count = count};
+    struct fires fires = {0};
+    const struct kind *k = choose(h, w.name);
+    *count = (struct apply_count){0};
+    if (k == NULL || prepare_new(db, h) || db_begin_write(db))
+        return -1;
+    targets_init(&w.targets, db);
+    w.one[WORK_DOWNLOAD] = download_one;
+    w.archive = label(h);
+    int rc = run(&w, k, &fires);
+    work_defer_free(&w);
+    effect_end(&w.effect);
+    targets_free(&w.targets);
+    rowset_free(&w.pending);
+    snapshot_free(w.snapshot);
+    free(w.archive);
+    db_rollback(db); /* whatever was not committed */
+    db_triggers(db, true);
+    fires_free(&fires);
+    return rc;
+}

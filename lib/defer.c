@@ -1,0 +1,443 @@
+/* defer: changes that cannot be done yet (work.h). They wait in a temporary table, so that their number does not matter;
+ * the rows they belong to are known in memory. */
+#include "err.h"
+#include "key.h"
+#include "mem.h"
+#include "quarantine.h"
+#include "record.h"
+#include "work.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char sql_make[] =
+    "DROP TABLE IF EXISTS temp.dx_wait;"
+    "CREATE TEMP TABLE dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin TEXT, archive "
+    "TEXT,"
+    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB);"
+    "DROP TABLE IF EXISTS temp.dx_out;"
+    "CREATE TEMP TABLE dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change BLOB)";
+static const char sql_add[] =
+    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+static const char sql_again[] =
+    "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4 WHERE seq = ?5";
+static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
+#define COLUMNS \
+    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change FROM temp.dx_wait "
+static const char sql_up[] = COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
+static const char sql_down[] = COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
+static const char sql_taken[] = COLUMNS "WHERE seq > ?1 AND judged AND taken ORDER BY seq LIMIT 1";
+static const char sql_put_out[] =
+    "INSERT INTO temp.dx_out (seq, target, row, change) VALUES (?1, ?2, ?3, ?4)";
+static const char sql_take_out[] = "SELECT seq, target, row, change FROM temp.dx_out ORDER BY seq";
+
+enum { AT_SEQ, AT_TARGET, AT_WAY, AT_ORIGIN, AT_ARCHIVE, AT_JUDGED, AT_TAKEN, AT_HELD, AT_REASON, AT_CHANGE };
+
+struct defer {
+    int64_t n;          /* waiting */
+    struct rowset rows; /* theirs */
+    bool ready;         /* the tables are there */
+    int64_t retrying;   /* seq of the one being tried, 0 while reading */
+    bool blocked;       /* it was deferred again */
+    struct stmt *add, *again, *done;
+};
+
+/* An entry, with the values it needs beyond the next step of the statement that found it. */
+struct entry {
+    int64_t seq, held;
+    struct target *target;
+    enum work_way way;
+    char *origin, *archive, *reason;
+    bool judged;
+    struct change change;
+    struct arena arena;
+};
+
+static int make_ready(struct work *w)
+{
+    struct defer *d = w->defer;
+    if (d->ready)
+        return 0;
+    if (db_exec(w->db, sql_make) || (d->add = db_prepare(w->db, sql_add)) == NULL ||
+        (d->again = db_prepare(w->db, sql_again)) == NULL || (d->done = db_prepare(w->db, sql_done)) == NULL)
+        return -1;
+    d->ready = true;
+    return 0;
+}
+
+static int add(struct work *w, const struct quarantined *q, struct target *t, bool taken)
+{
+    struct defer *d = w->defer;
+    if (make_ready(w))
+        return -1;
+    stmt_bind_int(d->add, 1, (int64_t)t->index);
+    stmt_bind_int(d->add, 2, q->way);
+    stmt_bind_text(d->add, 3, q->origin);
+    stmt_bind_text(d->add, 4, q->archive);
+    stmt_bind_int(d->add, 5, q->judged);
+    stmt_bind_int(d->add, 6, taken);
+    stmt_bind_text(d->add, 7, q->reason);
+    stmt_bind(d->add, 8, &q->change);
+    stmt_bind_int(d->add, 9, q->id);
+    d->n++;
+    return stmt_run(d->add);
+}
+
+static int again(struct work *w, const struct val *bytes, bool judged, bool taken, const char *reason)
+{
+    struct stmt *s = w->defer->again;
+    stmt_bind_int(s, 1, judged);
+    stmt_bind_int(s, 2, taken);
+    stmt_bind_text(s, 3, reason);
+    stmt_bind(s, 4, bytes);
+    stmt_bind_int(s, 5, w->defer->retrying);
+    w->defer->blocked = true;
+    return stmt_run(s);
+}
+
+int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
+               const char *reason)
+{
+    struct buf bytes = {0};
+    record_put(&bytes, c);
+    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+    int rc;
+    if (w->defer->retrying)
+        rc = again(w, &v, judged, taken, reason);
+    else {
+        struct quarantined q = {.way = (int)w->way,
+                                .judged = judged,
+                                .origin = w->effect.origin,
+                                .archive = w->archive,
+                                .reason = reason,
+                                .change = v};
+        rowset_add(&w->defer->rows, t, c);
+        rc = add(w, &q, t, taken);
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+bool work_waits(struct work *w, struct target *t, const struct change *c)
+{
+    return w->defer->n && rowset_find(&w->defer->rows, t, c);
+}
+
+static int take_quarantined(void *ctx, const struct quarantined *q)
+{
+    struct work *w = ctx;
+    struct target *t = targets_named(&w->targets, q->table);
+    struct arena arena = {0};
+    struct change c;
+    int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
+    if (rc == 0) {
+        rowset_add(&w->defer->rows, t, &c);
+        rc = add(w, q, t, false);
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+int work_defer_begin(struct work *w)
+{
+    w->defer = mem_zero(1, sizeof *w->defer);
+    return quarantine_each(w->db, take_quarantined, w);
+}
+
+void work_defer_free(struct work *w)
+{
+    struct defer *d = w->defer;
+    if (d == NULL)
+        return;
+    rowset_free(&d->rows);
+    stmt_free(d->add);
+    stmt_free(d->again);
+    stmt_free(d->done);
+    free(d);
+    w->defer = NULL;
+}
+
+/* ---- trying again ---- */
+
+static void free_entry(struct entry *e)
+{
+    free(e->origin);
+    free(e->archive);
+    free(e->reason);
+    arena_free(&e->arena);
+    *e = (struct entry){0};
+}
+
+/* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
+static int next_entry(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
+{
+    free_entry(e);
+    stmt_bind_int(s, 1, seq);
+    enum step step = stmt_step(s);
+    if (step != STEP_ROW)
+        return step == STEP_DONE ? 0 : -1;
+    e->seq = stmt_int(s, AT_SEQ);
+    e->held = stmt_int(s, AT_HELD);
+    e->target = w->targets.target[stmt_int(s, AT_TARGET)];
+    e->way = (enum work_way)stmt_int(s, AT_WAY);
+    e->origin = mem_text(stmt_text(s, AT_ORIGIN));
+    e->archive = mem_text(stmt_text(s, AT_ARCHIVE));
+    e->reason = mem_text(stmt_text(s, AT_REASON));
+    e->judged = stmt_int(s, AT_JUDGED) != 0;
+    struct val bytes = stmt_val(s, AT_CHANGE);
+    int rc = record_get(&bytes, e->target, &e->arena, &e->change);
+    stmt_reset(s);
+    return rc ? -1 : 1;
+}
+
+static int entry_done(struct work *w, const struct entry *e)
+{
+    w->defer->n--;
+    w->count->released += e->held != 0;
+    stmt_bind_int(w->defer->done, 1, e->seq);
+    return stmt_run(w->defer->done);
+}
+
+/* Tries one entry as if its change had just been read. */
+static int try_entry(struct work *w, struct entry *e)
+{
+    const char *origin = w->effect.origin;
+    char *archive = w->archive;
+    enum work_way way = w->way;
+    w->effect.origin = e->origin;
+    w->archive = e->archive;
+    w->way = e->way;
+    w->defer->retrying = e->seq;
+    w->defer->blocked = false;
+    int rc = e->judged ? work_put(w, e->target, &e->change) : w->one[e->way](w, e->target, &e->change);
+    w->defer->retrying = 0;
+    w->effect.origin = origin;
+    w->archive = archive;
+    w->way = way;
+    if (rc)
+        return -1;
+    return w->defer->blocked ? 0 : entry_done(w, e);
+}
+
+/* One pass over all that waits, oldest first; what waits behind an older one of its row goes on waiting. */
+static int pass_up(struct work *w)
+{
+    struct stmt *s = db_prepare(w->db, sql_up);
+    struct rowset still = {0};
+    struct entry e = {0};
+    int64_t seq = INT64_MIN;
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        if (rowset_find(&still, e.target, &e.change))
+            continue;
+        if (try_entry(w, &e))
+            got = -1;
+        else if (w->defer->blocked)
+            rowset_add(&still, e.target, &e.change);
+    }
+    free_entry(&e);
+    rowset_free(&still);
+    stmt_free(s);
+    return got;
+}
+
+/* The same, newest first, of those that are judged: a chain of values each taken by the next comes undone in one pass,
+ * whichever way it runs. */
+static int pass_down(struct work *w)
+{
+    struct stmt *s = db_prepare(w->db, sql_down);
+    struct entry e = {0};
+    int64_t seq = INT64_MAX;
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        if (try_entry(w, &e))
+            got = -1;
+    }
+    free_entry(&e);
+    stmt_free(s);
+    return got;
+}
+
+/* ---- rows in each other's way ---- */
+
+/* Deletes the entry's row, if there is one, and notes what it will be when it is put in again. */
+static int take_out(struct work *w, struct entry *e, struct stmt *put_out)
+{
+    (void)w;
+    struct target *t = e->target;
+    struct change full = e->change;
+    struct buf bytes = {0};
+    int64_t rowid = 0;
+    int rc = 0;
+    if (full.op == CHANGE_UPDATE) {
+        int got = target_row(t, &e->change, &rowid);
+        if (got <= 0)
+            return got;
+        struct val *row = arena_alloc(&e->arena, t->table->ncol * sizeof *row);
+        for (size_t i = 0; i < t->table->ncol; i++)
+            row[i] = full.new[i].type == VAL_NONE ? arena_val(&e->arena, &t->now[i]) : full.new[i];
+        full.op = CHANGE_INSERT;
+        full.new = row;
+        rc = target_delete(t, &e->change, false) == DONE ? 0 : -1;
+    }
+    record_put(&bytes, &full);
+    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+    stmt_bind_int(put_out, 1, e->seq);
+    stmt_bind_int(put_out, 2, (int64_t)t->index);
+    stmt_bind_int(put_out, 3, rowid);
+    stmt_bind(put_out, 4, &v);
+    rc = rc || stmt_run(put_out) ? -1 : 0;
+    buf_free(&bytes);
+    return rc;
+}
+
+/* The seqs of rows that could not be put in again. */
+struct failed {
+    size_t n;
+    int64_t *seq;
+};
+
+static int put_in(struct work *w, struct failed *failed)
+{
+    struct stmt *s = db_prepare(w->db, sql_take_out);
+    struct arena arena = {0};
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        struct target *t = w->targets.target[stmt_int(s, 1)];
+        int64_t rowid = stmt_int(s, 2);
+        struct val bytes = stmt_val(s, 3);
+        struct change c;
+        arena_clear(&arena);
+        enum done done = DONE_ERROR;
+        if (record_get(&bytes, t, &arena, &c) == 0)
+            done = target_insert(t, &c, rowid ? &rowid : NULL);
+        if (done == DONE_ERROR) {
+            step = STEP_ERROR;
+            break;
+        }
+        if (done != DONE) {
+            failed->seq = mem_grow(failed->seq, failed->n + 1, sizeof *failed->seq);
+            failed->seq[failed->n++] = stmt_int(s, 0);
+        }
+    }
+    arena_free(&arena);
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+static int each_taken(struct work *w, int (*fn)(struct work *w, struct entry *e, struct stmt *s),
+                      struct stmt *with)
+{
+    struct stmt *s = db_prepare(w->db, sql_taken);
+    struct entry e = {0};
+    int64_t seq = INT64_MIN;
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        if (fn(w, &e, with))
+            got = -1;
+    }
+    free_entry(&e);
+    stmt_free(s);
+    return got;
+}
+
+static int note_exchanged(struct work *w, struct entry *e, struct stmt *unused)
+{
+    (void)unused;
+    const char *origin = w->effect.origin;
+    w->effect.origin = e->origin;
+    int rc = effect_note(&w->effect, e->target, &e->change);
+    w->effect.origin = origin;
+    return rc ? rc : entry_done(w, e);
+}
+
+/* One attempt: all out, all in. 1 done, 0 some could not be put in (everything is as before, and those are no longer
+ * `taken`), -1. */
+static int attempt(struct work *w, struct stmt *put_out)
+{
+    struct failed failed = {0};
+    int rc = db_exec(w->db, "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange");
+    rc = rc || each_taken(w, take_out, put_out) || put_in(w, &failed) ? -1 : 0;
+    if (rc == 0 && failed.n)
+        rc = db_exec(w->db, "ROLLBACK TO dx_exchange");
+    rc = rc || db_exec(w->db, "RELEASE dx_exchange") ? -1 : 0;
+    for (size_t i = 0; i < failed.n && rc == 0; i++)
+        rc = db_execf(w->db, "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld", (long long)failed.seq[i]);
+    if (rc == 0 && failed.n == 0)
+        rc = each_taken(w, note_exchanged, NULL);
+    free(failed.seq);
+    return rc ? -1 : failed.n == 0;
+}
+
+static int exchange(struct work *w)
+{
+    struct stmt *put_out = db_prepare(w->db, sql_put_out);
+    int done = put_out ? 0 : -1;
+    while (done == 0)
+        done = attempt(w, put_out);
+    stmt_free(put_out);
+    return done < 0 ? -1 : 0;
+}
+
+/* ---- what is left ---- */
+
+static int give_up(struct work *w, const struct entry *e)
+{
+    struct buf room = {0}, bytes = {0};
+    struct val key[64];
+    size_t n = e->target->table->nkey < 64 ? e->target->table->nkey : 64;
+    if (w->options->strict && e->held == 0)
+        return fail(ERR_REFUSED,
+                    "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
+                    change_show(&e->change), e->reason);
+    change_key(&e->change, key);
+    record_put(&bytes, &e->change);
+    struct quarantined q = {.id = e->held,
+                            .way = (int)e->way,
+                            .judged = e->judged,
+                            .table = e->target->table->name,
+                            .origin = e->origin,
+                            .archive = e->archive,
+                            .reason = e->reason,
+                            .key = key_pack(key, n, &room),
+                            .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
+    w->count->quarantined += e->held == 0;
+    int rc = quarantine_add(w->db, &q);
+    buf_free(&room);
+    buf_free(&bytes);
+    return rc;
+}
+
+static int quarantine_rest(struct work *w)
+{
+    struct stmt *s = quarantine_clear(w->db) ? NULL : db_prepare(w->db, sql_up);
+    struct entry e = {0};
+    int64_t seq = INT64_MIN;
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        if (give_up(w, &e))
+            got = -1;
+    }
+    free_entry(&e);
+    stmt_free(s);
+    return got;
+}
+
+int work_settle(struct work *w)
+{
+    struct defer *d = w->defer;
+    int64_t before = d->n + 1;
+    if (d->n == 0)
+        return 0;
+    while (d->n && d->n < before) {
+        before = d->n;
+        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange(w)))
+            return -1;
+    }
+    return quarantine_rest(w);
+}

@@ -1,0 +1,81 @@
+/* work: one archive being applied, inside its transaction: what the ways of applying share. */
+#ifndef WORK_H
+#define WORK_H
+
+#include "dx.h"
+#include "effect.h"
+#include "rowset.h"
+
+/* What the caller asked for. */
+struct apply_options {
+    bool dry;            /* do everything, then take it back */
+    bool strict;         /* refuse the archive when a row cannot be applied, instead of quarantining it */
+    bool as_local;       /* journal what is merged as made here */
+    const char *approve; /* the digest of an archive that guards let through, or NULL */
+    const char *undo;    /* where to write the archive that takes this apply back, or NULL */
+    int64_t guard_rows;  /* at most so many rows of a table deleted or overwritten; -1: no guard */
+    int64_t guard_percent;
+};
+
+/* What was done. */
+struct apply_count {
+    int64_t inserted, updated, deleted;
+    int64_t kept;        /* incoming changes held back for the sake of pending local ones */
+    int64_t missing;     /* changes of rows that are not there (downloads) */
+    int64_t conflicts;   /* recorded by this apply */
+    int64_t refused;     /* rows of an upload that its node may not write; recorded too */
+    int64_t quarantined; /* rows put into quarantine by this apply */
+    int64_t released;    /* rows that were in quarantine and are applied now */
+    bool repeat;         /* was applied before: nothing done */
+};
+
+/* How a change comes to its row. */
+enum work_way { WORK_DOWNLOAD, WORK_MERGE };
+
+struct work;
+
+/* Judges one change and does what it should do to its row, or defers it. The change is the callee's to alter. */
+typedef int work_one(struct work *w, struct target *t, struct change *c);
+
+struct work {
+    struct db *db;
+    const char *name; /* of the database, for messages */
+    struct dx_reader *reader;
+    const struct dx_head *head;
+    const struct apply_options *options;
+    struct apply_count *count;
+    struct targets targets;
+    struct effect effect;
+    enum work_way way;
+    work_one *one[2];      /* per way: how a change read, or one deferred before its judgement, is judged */
+    struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
+    struct defer *defer;
+    struct snapshot *snapshot;
+    struct merge *merge; /* WORK_MERGE */
+    char *archive;       /* what conflicts and quarantined rows say they came from */
+};
+
+/* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another
+ * row or a constraint stands in the way. An update's old values and a delete's row must be told if
+ * effect_wants_old. */
+int work_put(struct work *w, struct target *t, const struct change *c);
+
+/* ---- defer.c: changes that cannot be done yet ---- */
+
+/* Before the first change: takes what is in quarantine to be tried again, ahead of all that comes. */
+int work_defer_begin(struct work *w);
+void work_defer_free(struct work *w);
+
+/* Whether a change of the same row waits, so that this one must wait behind it. */
+bool work_waits(struct work *w, struct target *t, const struct change *c);
+
+/* Puts a change aside. judged: work_put would do it; else it is judged again. taken: what stands in its way is a value
+ * that another row has. */
+int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
+               const char *reason);
+
+/* After the last change: tries what waits until nothing more can be done, taking rows that stand in each other's way
+ * out and putting them in again; what is left goes into quarantine, or fails the apply when strict. */
+int work_settle(struct work *w);
+
+#endif
