@@ -1,8 +1,8 @@
 /* txnlog: captures committed changes in a log in the database, and reads them out as archives. */
 #include "capture.h"
 #include "cli.h"
-#include "digest.h"
 #include "dx.h"
+#include "held.h"
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
@@ -327,47 +327,6 @@ static int status(int argc, char **argv)
 
 /* ---- digest ---- */
 
-struct digesting {
-    struct db *db;
-    struct digest d;
-};
-
-static int digest_table(struct digesting *g, const char *name)
-{
-    struct layout *l = layout_of(g->db, name);
-    struct buf select = {0};
-    if (l == NULL)
-        return -1;
-    buf_puts(&select, "SELECT ");
-    layout_columns(&select, l->table, "");
-    buf_puts(&select, " FROM main.");
-    buf_name(&select, l->table->name);
-    int rc = digest_add(&g->d, g->db, l->table, buf_text(&select));
-    buf_free(&select);
-    layout_free(l);
-    return rc;
-}
-
-static int digest_captured(void *ctx, const char *table, bool captured, const char *wrong)
-{
-    (void)wrong;
-    return captured ? digest_table(ctx, table) : 0;
-}
-
-static int digest_keyed(void *ctx, const char *table, bool has_key)
-{
-    return has_key ? digest_table(ctx, table) : 0;
-}
-
-/* The captured tables; of a database that is not attached, those that could be. */
-static int digest_database(struct digesting *g)
-{
-    int present = store_present(g->db);
-    if (present < 0)
-        return -1;
-    return present ? capture_each(g->db, digest_captured, g) : layout_each(g->db, digest_keyed, g);
-}
-
 static void print_digest(struct digest *d)
 {
     char all[SHA_HEX];
@@ -391,12 +350,15 @@ static void print_digest(struct digest *d)
 static int digest(int argc, char **argv)
 {
     (void)argc;
-    struct digesting g = {.db = db_open(argv[0], DB_READ)};
-    int rc = g.db && db_begin_read(g.db) == 0 ? digest_database(&g) : -1;
+    struct digest d = {0};
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db ? db_begin_read(db) : -1;
     if (rc == 0)
-        print_digest(&g.d);
-    digest_free(&g.d);
-    return done(g.db, rc, 0);
+        rc = opt_node ? held_by(db, opt_node, &d) : held_here(db, &d);
+    if (rc == 0)
+        print_digest(&d);
+    digest_free(&d);
+    return done(db, rc, 0);
 }
 
 /* ---- the command ---- */
@@ -417,6 +379,10 @@ static const struct cli_option read_options[] = {
     {.name = "--after", .value = "SEQ", .help = "from there on, whatever the mark", .text = &opt_after},
     {0}};
 static const struct cli_option ack_options[] = {OPTION_PEER, {0}};
+static const struct cli_option digest_options[] = {
+    {.name = "--node", .value = "NODE", .help = "of what that node holds", .text = &opt_node},
+    OPTION_JSON,
+    {0}};
 static const struct cli_option json_options[] = {OPTION_JSON, {0}};
 
 static const struct cli_verb verbs[] = {
@@ -428,7 +394,7 @@ static const struct cli_verb verbs[] = {
     {"trim", "DB", 1, 1, "remove what every reader has acknowledged", NULL, trim},
     {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", NULL, upload},
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
-    {"digest", "DB", 1, 1, "print the SHA-256 of the rows, per table and over all", json_options, digest},
+    {"digest", "DB", 1, 1, "print the SHA-256 of the rows, per table and over all", digest_options, digest},
 };
 
 int main(int argc, char **argv)

@@ -337,13 +337,35 @@ static int attach_table(struct attach *a, const char *table)
     return rc ? -1 : 0;
 }
 
-static int attach_each(void *ctx, const char *table, bool has_key)
+/* Tables to attach, gathered before the schema is changed: SQLite drops nothing while it is being read. */
+struct names {
+    struct attach *a;
+    char **name;
+    size_t n;
+};
+
+static int gather_name(void *ctx, const char *table, bool has_key)
 {
-    struct attach *a = ctx;
-    if (has_key)
-        return attach_table(a, table);
-    buf_addf(&a->report->text, "table %s has no primary key and is not captured\n", table);
+    struct names *names = ctx;
+    if (!has_key) {
+        buf_addf(&names->a->report->text, "table %s has no primary key and is not captured\n", table);
+        return 0;
+    }
+    names->name = mem_grow(names->name, names->n + 1, sizeof *names->name);
+    names->name[names->n++] = mem_text(table);
     return 0;
+}
+
+static int attach_every(struct attach *a)
+{
+    struct names names = {.a = a};
+    int rc = layout_each(a->db, gather_name, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        rc = rc || attach_table(a, names.name[i]);
+        free(names.name[i]);
+    }
+    free(names.name);
+    return rc ? -1 : 0;
 }
 
 /* Forgets captured tables that are no more. */
@@ -385,7 +407,7 @@ static int attach_all(struct attach *a, const char *const *table, size_t ntable)
     for (size_t i = 0; rc == 0 && i < ntable; i++)
         rc = attach_table(a, table[i]);
     if (rc == 0 && ntable == 0)
-        rc = release_gone(a) || layout_each(a->db, attach_each, a) ? -1 : 0;
+        rc = release_gone(a) || attach_every(a) ? -1 : 0;
     return rc;
 }
 

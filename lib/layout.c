@@ -14,10 +14,14 @@ static const char sql_columns[] =
     "WHERE x.hidden = 0 ORDER BY x.cid";
 
 static const char sql_table[] =
+    "WITH RECURSIVE above (name) AS ("
+    " SELECT \"table\" FROM pragma_foreign_key_list(?1) WHERE on_delete = 'CASCADE' UNION"
+    " SELECT \"table\" FROM above, pragma_foreign_key_list(above.name) WHERE on_delete = 'CASCADE') "
     "SELECT l.name, l.type, l.wr, s.sql, l.strict,"
     " EXISTS (SELECT 1 FROM pragma_index_list(l.name) WHERE origin = 'pk'),"
     " EXISTS (SELECT 1 FROM pragma_foreign_key_list(l.name) WHERE \"table\" = l.name COLLATE NOCASE"
-    " AND on_update NOT IN ('NO ACTION', 'RESTRICT')) "
+    " AND on_update NOT IN ('NO ACTION', 'RESTRICT')),"
+    " EXISTS (SELECT 1 FROM above WHERE name = l.name COLLATE NOCASE) "
     "FROM pragma_table_list AS l LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
     "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
 
@@ -110,6 +114,7 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
         l->sql = text_or_empty(stmt_text(s, 3));
         l->strict = stmt_int(s, 4) != 0;
         l->cascades_to_itself = stmt_int(s, 6) != 0;
+        l->deletes_itself = stmt_int(s, 7) != 0;
         l->rowid_key = !l->without_rowid && !stmt_int(s, 5); /* a key without an index is the rowid */
     }
     stmt_free(s);

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Words in braces are replaced by the texts of struct piece below. */
+/* Words in braces are replaced by the pieces below. */
 static const char *const templates[TRIGGER_KINDS] = {
     [TRIGGER_INSERT] = "CREATE TRIGGER dx_i_{id} AFTER INSERT ON {table} BEGIN\n"
                        "{refuse null key}"
@@ -34,6 +34,7 @@ static const char *const templates[TRIGGER_KINDS] = {
                        "END",
 
     [TRIGGER_DELETE] = "CREATE TRIGGER dx_d_{id} AFTER DELETE ON {table} BEGIN\n"
+                       "{settle cascade}"
                        " INSERT INTO dx_journal (what, {c}) VALUES ({delete}, {old});\n"
                        "END",
 
@@ -76,6 +77,10 @@ static const char *const templates[TRIGGER_KINDS] = {
                      "  WHERE ({colliding}) AND NOT ({row is old});\n"
                      "END",
 
+    [TRIGGER_DOOM] = "CREATE TRIGGER dx_e_{id} BEFORE DELETE ON {table} BEGIN\n"
+                     " UPDATE dx_replaced_{id} SET seq = NULL WHERE {kept is old};\n"
+                     "END",
+
     /* A row whose seq is NULL is cleared away, not settled. */
     [TRIGGER_SETTLE] = "CREATE TRIGGER dx_s_{id} AFTER DELETE ON dx_replaced_{id}\n"
                        "WHEN OLD.seq IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dx_journal\n"
@@ -84,7 +89,7 @@ static const char *const templates[TRIGGER_KINDS] = {
                        "END",
 };
 
-static const char letters[TRIGGER_KINDS] = "iduqkbcs";
+static const char letters[TRIGGER_KINDS] = "iduqkbces";
 
 /* ---- the pieces ---- */
 
@@ -96,75 +101,36 @@ struct subject {
     int64_t id;
 };
 
-static void put_number(struct buf *b, const struct subject *s, enum journal_op op)
+static void put_id(struct buf *b, const struct subject *s, int unused)
+{
+    (void)unused;
+    buf_addf(b, "%lld", (long long)s->id);
+}
+
+/* dx_journal.what of an operation. */
+static void put_what(struct buf *b, const struct subject *s, int op)
 {
     buf_addf(b, "%lld", (long long)(s->id * JOURNAL_WHAT + op));
 }
 
-static void put_id(struct buf *b, const struct subject *s)
+static void put_table(struct buf *b, const struct subject *s, int unused)
 {
-    buf_addf(b, "%lld", (long long)s->id);
-}
-
-static void put_insert(struct buf *b, const struct subject *s)
-{
-    put_number(b, s, JOURNAL_INSERT);
-}
-
-static void put_update(struct buf *b, const struct subject *s)
-{
-    put_number(b, s, JOURNAL_UPDATE);
-}
-
-static void put_delete(struct buf *b, const struct subject *s)
-{
-    put_number(b, s, JOURNAL_DELETE);
-}
-
-static void put_rekey(struct buf *b, const struct subject *s)
-{
-    put_number(b, s, JOURNAL_REKEY);
-}
-
-static void put_table(struct buf *b, const struct subject *s)
-{
+    (void)unused;
     buf_name(b, s->t->name);
 }
 
-static void put_letters(struct buf *b, const struct subject *s, const char *prefix)
+/* The journal's or the kept row's names of all columns, and the table's own. */
+static void put_letters(struct buf *b, const struct subject *s, int which)
 {
+    static const char *const prefix[] = {"c", "d", "OLD.c"};
     for (size_t i = 0; i < s->t->ncol; i++)
-        buf_addf(b, "%s%s%zu", i ? ", " : "", prefix, i);
+        buf_addf(b, "%s%s%zu", i ? ", " : "", prefix[which], i);
 }
 
-static void put_c(struct buf *b, const struct subject *s)
+static void put_columns(struct buf *b, const struct subject *s, int which)
 {
-    put_letters(b, s, "c");
-}
-
-static void put_d(struct buf *b, const struct subject *s)
-{
-    put_letters(b, s, "d");
-}
-
-static void put_old_c(struct buf *b, const struct subject *s)
-{
-    put_letters(b, s, "OLD.c");
-}
-
-static void put_new(struct buf *b, const struct subject *s)
-{
-    layout_columns(b, s->t, "NEW.");
-}
-
-static void put_old(struct buf *b, const struct subject *s)
-{
-    layout_columns(b, s->t, "OLD.");
-}
-
-static void put_columns(struct buf *b, const struct subject *s)
-{
-    layout_columns(b, s->t, "");
+    static const char *const prefix[] = {"", "NEW.", "OLD."};
+    layout_columns(b, s->t, prefix[which]);
 }
 
 /* `side."column"` */
@@ -194,16 +160,18 @@ static void put_changed(struct buf *b, const struct subject *s, size_t i, bool p
     buf_free(&new);
 }
 
-static void put_key_changed(struct buf *b, const struct subject *s)
+static void put_key_changed(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t k = 0; k < s->t->nkey; k++) {
         buf_puts(b, k ? " OR " : "");
         put_changed(b, s, s->t->key[k], false);
     }
 }
 
-static void put_unique_changed(struct buf *b, const struct subject *s)
+static void put_unique_changed(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     const char * or = "";
     if (s->u->rowid) {
         buf_addf(b, "OLD.%s <> NEW.%s", s->u->rowid, s->u->rowid);
@@ -218,8 +186,9 @@ static void put_unique_changed(struct buf *b, const struct subject *s)
     buf_puts(b, * or ? "" : "0");
 }
 
-static void put_perhaps_changed(struct buf *b, const struct subject *s)
+static void put_perhaps_changed(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     const char * or = "";
     for (size_t i = 0; i < s->t->ncol; i++)
         if (!s->t->pk[i]) {
@@ -229,14 +198,16 @@ static void put_perhaps_changed(struct buf *b, const struct subject *s)
         }
 }
 
-static void put_update_columns(struct buf *b, const struct subject *s)
+static void put_update_columns(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t i = 0; i < s->t->ncol; i++)
         buf_addf(b, s->t->pk[i] ? "%sc%zu" : "%sc%zu, d%zu", i ? ", " : "", i, i);
 }
 
-static void put_update_values(struct buf *b, const struct subject *s)
+static void put_update_values(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t i = 0; i < s->t->ncol; i++) {
         buf_puts(b, i ? ", " : "");
         if (s->t->pk[i]) {
@@ -254,32 +225,19 @@ static void put_update_values(struct buf *b, const struct subject *s)
 }
 
 /* Column names for UPDATE OF, and the names by which an update may set the rowid. */
-static void put_of(struct buf *b, const struct subject *s, bool key, bool decides)
+enum { OF_KEY = 1, OF_UNIQUE = 2 };
+
+static void put_of(struct buf *b, const struct subject *s, int which)
 {
     const char *comma = "";
     for (size_t i = 0; i < s->t->ncol; i++)
-        if ((key && s->t->pk[i]) || (decides && s->u->decides[i])) {
+        if (((which & OF_KEY) && s->t->pk[i]) || ((which & OF_UNIQUE) && s->u->decides[i])) {
             buf_puts(b, comma);
             buf_name(b, s->t->col[i]);
             comma = ", ";
         }
     if (!s->l->without_rowid)
         buf_addf(b, "%srowid, _rowid_, oid", comma);
-}
-
-static void put_key_columns(struct buf *b, const struct subject *s)
-{
-    put_of(b, s, true, false);
-}
-
-static void put_unique_columns(struct buf *b, const struct subject *s)
-{
-    put_of(b, s, false, true);
-}
-
-static void put_deciding_columns(struct buf *b, const struct subject *s)
-{
-    put_of(b, s, true, true);
 }
 
 /* Compares the key, by its own collation, of `left` with the kept row's, or with that of `right`. */
@@ -297,23 +255,27 @@ static void put_key_equal(struct buf *b, const struct subject *s, const char *le
     }
 }
 
-static void put_kept_is_new(struct buf *b, const struct subject *s)
+static void put_kept_is_new(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     put_key_equal(b, s, "NEW.", NULL);
 }
 
-static void put_kept_is_old(struct buf *b, const struct subject *s)
+static void put_kept_is_old(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     put_key_equal(b, s, "OLD.", NULL);
 }
 
-static void put_row_is_old(struct buf *b, const struct subject *s)
+static void put_row_is_old(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     put_key_equal(b, s, "", "OLD.");
 }
 
-static void put_kept_is_gone(struct buf *b, const struct subject *s)
+static void put_kept_is_gone(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     struct buf row = {0};
     buf_name(&row, s->t->name);
     buf_puts(&row, ".");
@@ -325,19 +287,21 @@ static void put_kept_is_gone(struct buf *b, const struct subject *s)
     buf_free(&row);
 }
 
-static void put_same_kept_key(struct buf *b, const struct subject *s)
+static void put_same_kept_key(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t k = 0; k < s->t->nkey; k++)
         buf_addf(b, "%sc%zu IS OLD.c%zu", k ? " AND " : "", s->t->key[k], s->t->key[k]);
 }
 
-static void put_colliding(struct buf *b, const struct subject *s)
+static void put_colliding(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t i = 0; i < s->u->n; i++)
         buf_addf(b, "%s(%s)", i ? " OR " : "", s->u->collides[i]);
 }
 
-static void put_collides(struct buf *b, const struct subject *s, bool update)
+static void put_collides(struct buf *b, const struct subject *s, int update)
 {
     for (size_t i = 0; i < s->u->n; i++) {
         buf_puts(b, i ? "\n OR EXISTS (SELECT 1 FROM " : "EXISTS (SELECT 1 FROM ");
@@ -345,26 +309,17 @@ static void put_collides(struct buf *b, const struct subject *s, bool update)
         buf_addf(b, " WHERE %s", s->u->collides[i]);
         if (update) {
             buf_puts(b, " AND NOT (");
-            put_row_is_old(b, s);
+            put_row_is_old(b, s, 0);
             buf_puts(b, ")");
         }
         buf_puts(b, ")");
     }
 }
 
-static void put_insert_collides(struct buf *b, const struct subject *s)
-{
-    put_collides(b, s, false);
-}
-
-static void put_update_collides(struct buf *b, const struct subject *s)
-{
-    put_collides(b, s, true);
-}
-
 /* Only rowid tables with a key that is not the rowid let NULL into their key. */
-static void put_refuse_null_key(struct buf *b, const struct subject *s)
+static void put_refuse_null_key(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     for (size_t k = 0; k < s->t->nkey; k++) {
         size_t i = s->t->key[k];
         if (s->l->without_rowid || s->l->rowid_key || s->l->column[i].notnull)
@@ -383,8 +338,9 @@ static void put_refuse_null_key(struct buf *b, const struct subject *s)
 
 /* SQLite carries out foreign key actions before AFTER triggers. A row that refers to itself, and whose new key cascades
  * into that reference, would be journalled under its new key before it had it. */
-static void put_refuse_cascade(struct buf *b, const struct subject *s)
+static void put_refuse_cascade(struct buf *b, const struct subject *s, int unused)
 {
+    (void)unused;
     if (!s->l->cascades_to_itself)
         return;
     struct buf why = {0};
@@ -394,7 +350,7 @@ static void put_refuse_cascade(struct buf *b, const struct subject *s)
     buf_puts(b, " SELECT RAISE(ABORT, ");
     buf_quote(b, buf_text(&why));
     buf_puts(b, ") WHERE NOT EXISTS (SELECT 1 FROM ");
-    put_table(b, s);
+    put_table(b, s, 0);
     for (size_t i = 0; i < s->t->ncol; i++) {
         buf_puts(b, i ? " AND " : " WHERE ");
         buf_name(b, s->t->col[i]);
@@ -405,49 +361,63 @@ static void put_refuse_cascade(struct buf *b, const struct subject *s)
     buf_free(&why);
 }
 
-struct piece {
-    const char *name;
-    void (*put)(struct buf *b, const struct subject *s);
-};
+/* A row that is replaced may, over a cascade, take the very row with it whose update replaced it: there is no AFTER UPDATE
+ * then. The cascade comes after the delete that caused it, and is the last to see of it. */
+static void put_settle_cascade(struct buf *b, const struct subject *s, int unused)
+{
+    (void)unused;
+    if (!s->l->deletes_itself)
+        return;
+    buf_addf(b, " DELETE FROM dx_replaced_%lld WHERE (", (long long)s->id);
+    put_kept_is_gone(b, s, 0);
+    buf_puts(b, ") AND NOT (");
+    put_kept_is_old(b, s, 0);
+    buf_puts(b, ");\n");
+}
 
-static const struct piece pieces[] = {
-    {"c", put_c},
-    {"colliding", put_colliding},
-    {"columns", put_columns},
-    {"d", put_d},
-    {"deciding columns", put_deciding_columns},
-    {"delete", put_delete},
-    {"id", put_id},
-    {"insert", put_insert},
-    {"insert collides", put_insert_collides},
-    {"kept is gone", put_kept_is_gone},
-    {"kept is new", put_kept_is_new},
-    {"kept is old", put_kept_is_old},
-    {"key changed", put_key_changed},
-    {"key columns", put_key_columns},
-    {"new", put_new},
-    {"old", put_old},
-    {"old c", put_old_c},
-    {"perhaps changed", put_perhaps_changed},
-    {"refuse cascade", put_refuse_cascade},
-    {"refuse null key", put_refuse_null_key},
-    {"rekey", put_rekey},
-    {"row is old", put_row_is_old},
-    {"same kept key", put_same_kept_key},
-    {"table", put_table},
-    {"unique changed", put_unique_changed},
-    {"unique columns", put_unique_columns},
-    {"update", put_update},
-    {"update collides", put_update_collides},
-    {"update columns", put_update_columns},
-    {"update values", put_update_values},
+static const struct piece {
+    const char *name;
+    void (*put)(struct buf *b, const struct subject *s, int which);
+    int which;
+} pieces[] = {
+    {"c", put_letters, 0},
+    {"colliding", put_colliding, 0},
+    {"columns", put_columns, 0},
+    {"d", put_letters, 1},
+    {"deciding columns", put_of, OF_KEY | OF_UNIQUE},
+    {"delete", put_what, JOURNAL_DELETE},
+    {"id", put_id, 0},
+    {"insert collides", put_collides, false},
+    {"insert", put_what, JOURNAL_INSERT},
+    {"kept is gone", put_kept_is_gone, 0},
+    {"kept is new", put_kept_is_new, 0},
+    {"kept is old", put_kept_is_old, 0},
+    {"key changed", put_key_changed, 0},
+    {"key columns", put_of, OF_KEY},
+    {"new", put_columns, 1},
+    {"old c", put_letters, 2},
+    {"old", put_columns, 2},
+    {"perhaps changed", put_perhaps_changed, 0},
+    {"refuse cascade", put_refuse_cascade, 0},
+    {"refuse null key", put_refuse_null_key, 0},
+    {"rekey", put_what, JOURNAL_REKEY},
+    {"row is old", put_row_is_old, 0},
+    {"same kept key", put_same_kept_key, 0},
+    {"settle cascade", put_settle_cascade, 0},
+    {"table", put_table, 0},
+    {"unique changed", put_unique_changed, 0},
+    {"unique columns", put_of, OF_UNIQUE},
+    {"update collides", put_collides, true},
+    {"update columns", put_update_columns, 0},
+    {"update values", put_update_values, 0},
+    {"update", put_what, JOURNAL_UPDATE},
 };
 
 static void put_piece(struct buf *b, const struct subject *s, const char *name, size_t n)
 {
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         if (strlen(pieces[i].name) == n && memcmp(pieces[i].name, name, n) == 0) {
-            pieces[i].put(b, s);
+            pieces[i].put(b, s, pieces[i].which);
             return;
         }
     abort(); /* a template names no such piece */
@@ -475,6 +445,8 @@ static bool needed(enum trigger_kind kind, const struct subject *s)
         decides |= s->u->decides[i];
     if (kind == TRIGGER_UNIQUE)
         return decides;
+    if (kind == TRIGGER_DOOM)
+        return s->l->deletes_itself;
     return kind != TRIGGER_UPDATE || s->t->nkey < s->t->ncol;
 }
 

@@ -12,7 +12,8 @@ enum trigger_kind {
     TRIGGER_KEY,     /* dx_k_ID: journals changes of key, and what they replaced */
     TRIGGER_COLLIDE, /* dx_b_ID: keeps the rows that an insert may replace */
     TRIGGER_MEET,    /* dx_c_ID: keeps the rows that an update may replace */
-    TRIGGER_SETTLE,  /* dx_s_ID: journals a kept row as deleted when it is found to be gone */
+    TRIGGER_DOOM, /* dx_e_ID: where deletes cascade back: what was kept of a row in vain is no proof any more */
+    TRIGGER_SETTLE, /* dx_s_ID: journals a kept row as deleted when it is found to be gone */
     TRIGGER_KINDS
 };
 
