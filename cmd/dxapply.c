@@ -55,11 +55,16 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
     if (n->conflicts || n->refused || n->quarantined)
         cli_warn("%s: %lld conflicts, %lld rows refused, %lld rows quarantined; see `dxapply conflicts %s`",
                  path, (long long)n->conflicts, (long long)n->refused, (long long)n->quarantined, path);
+    if (n->left)
+        cli_warn("%s: %lld rows left alone: they were changed since the comparison, or a constraint is in "
+                 "the way; "
+                 "they come up again in the next comparison",
+                 path, (long long)n->left);
     if (n->missing)
         cli_warn("%s: %lld changed rows are not in this copy; compare it with `txnlog digest`, renew it with "
                  "initsync",
                  path, (long long)n->missing);
-    return n->conflicts || n->refused || n->quarantined || n->missing ? ERR_LOOK : 0;
+    return n->conflicts || n->refused || n->quarantined || n->missing || n->left ? ERR_LOOK : 0;
 }
 
 /* Applies archive after archive; *db is opened when the first one has told its kind. */

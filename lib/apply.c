@@ -6,6 +6,7 @@
 #include "err.h"
 #include "fires.h"
 #include "mem.h"
+#include "rows.h"
 #include "snapshot.h"
 #include "store.h"
 #include "work.h"
@@ -24,6 +25,7 @@ struct kind {
 
 static const struct kind download = {download_begin, download_one, download_end, NULL};
 static const struct kind snapshot = {snapshot_begin, snapshot_one, snapshot_end, snapshot_attach};
+static const struct kind rows = {rows_begin, rows_one, rows_end, NULL};
 
 static const struct kind *choose(const struct dx_head *h, const char *name)
 {
@@ -32,6 +34,8 @@ static const struct kind *choose(const struct dx_head *h, const char *name)
         return &snapshot;
     case DX_CHANGES:
         return &download;
+    case DX_ROWS:
+        return &rows;
     default:
         fail(ERR_REFUSED, "%s: an archive of kind %s cannot be applied", name, dx_kind_name(h->kind));
         return NULL;
@@ -49,6 +53,11 @@ static int apply_changes(struct work *w, work_one *one)
         if (t == NULL)
             return -1;
         target_map(t, c.table, &c, &local);
+        w->read = &c;
+        if (w->leave && work_waits(w, t, &local)) {
+            w->count->left++;
+            continue;
+        }
         int rc = work_waits(w, t, &local)
                      ? work_defer(w, t, &local, false, false, "an earlier change of the row waits")
                      : one(w, t, &local);
@@ -188,6 +197,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     targets_free(&w.targets);
     rowset_free(&w.pending);
     snapshot_free(w.snapshot);
+    rows_free(w.rows);
     free(w.archive);
     db_rollback(db); /* whatever was not committed */
     db_triggers(db, true);

@@ -390,6 +390,10 @@ static int give_up(struct work *w, const struct entry *e)
     struct buf room = {0}, bytes = {0};
     struct val key[64];
     size_t n = e->target->table->nkey < 64 ? e->target->table->nkey : 64;
+    if (w->leave && e->held == 0 && !w->options->strict) {
+        w->count->left++;
+        return 0;
+    }
     if (w->options->strict && e->held == 0)
         return fail(ERR_REFUSED,
                     "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,

@@ -25,6 +25,7 @@ struct apply_count {
     int64_t conflicts;   /* recorded by this apply */
     int64_t refused;     /* rows of an upload that its node may not write; recorded too */
     int64_t quarantined; /* rows put into quarantine by this apply */
+    int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
     int64_t released;    /* rows that were in quarantine and are applied now */
     bool repeat;         /* was applied before: nothing done */
 };
@@ -52,7 +53,10 @@ struct work {
     struct defer *defer;
     struct snapshot *snapshot;
     struct merge *merge; /* WORK_MERGE */
-    char *archive;       /* what conflicts and quarantined rows say they came from */
+    struct rows *rows;
+    const struct change *read; /* the change being judged, in the archive's columns */
+    bool leave;                /* what cannot be done is left alone, not quarantined */
+    char *archive;             /* what conflicts and quarantined rows say they came from */
 };
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another
