@@ -164,10 +164,11 @@ static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t
     json_t *all = json_loadb((const char *)b.p, b.n, 0, NULL), *table;
     buf_free(&b);
     size_t i;
-    json_array_foreach (json_object_get(all, "tables"), i, table)
-        json_object_update_new(table, json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)e->count[i].inserts,
-                                                "update", (json_int_t)e->count[i].updates, "delete",
-                                                (json_int_t)e->count[i].deletes));
+    json_array_foreach (json_object_get(all, "tables"), i, table) {
+        const struct dx_count *n = &e->count[i];
+        json_object_update_new(table, json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)n->inserts, "update",
+                                                (json_int_t)n->updates, "delete", (json_int_t)n->deletes));
+    }
     json_object_update_new(all, json_pack("{s:O, s:I, s:I, s:s}", "members", members, "changes",
                                           (json_int_t)e->changes, "bytes", (json_int_t)e->bytes, "sha256",
                                           e->sha256));

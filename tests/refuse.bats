@@ -1,0 +1,332 @@
+#!/usr/bin/env bats
+# Refusals: whatever is wrong with an archive or a database, every command that reads it says so with exit 3, and
+# nothing has changed.
+
+load helper
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    sql a.db "PRAGMA journal_mode = WAL" "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
+    txnlog attach a.db
+    sql a.db "INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, 'three')"
+    txnlog read a.db >good.dx
+    sql a.db "UPDATE t SET name = 'drei' WHERE id = 3"
+    dump=$(sqlite3 a.db .dump)
+}
+
+unchanged() {
+    [ "$(sqlite3 a.db .dump)" = "$dump" ]
+}
+
+# Commands that read an archive from stdin, one a line.
+readers() {
+    cat <<'COMMANDS'
+dxpack verify
+dxpack list
+dxpack cat
+dxpack join -
+dxpack invert
+dxpack extract -C out
+txnlog ack a.db
+COMMANDS
+}
+
+# all_refuse FILE [TEXT]: every reader exits with 3 and changes nothing; dxpack verify says TEXT.
+all_refuse() {
+    local command
+    run -3 dxpack verify "$1"
+    [[ $output == "dxpack: $1: "*"${2:-}"* ]] || { echo "said: $output"; return 1; }
+    readers >commands
+    while read -r command; do
+        # shellcheck disable=SC2086 # words of a command
+        run -3 $command <"$1"
+        [ ! -e out/dx.json ] && [ ! -e out/changes ] || { echo "$command extracted something"; return 1; }
+        unchanged || { echo "$command changed the database"; return 1; }
+    done <commands
+}
+
+# refuses FILE [TEXT]: the same with two readers, for long lists of faults.
+refuses() {
+    run -3 dxpack verify "$1"
+    [[ $output == "dxpack: $1: "*"${2:-}"* ]] || { echo "said: $output"; return 1; }
+    run -3 txnlog ack a.db <"$1"
+}
+
+# The good archive's members, in d.
+unpacked() {
+    rm -rf d
+    dxpack extract -C d good.dx
+}
+
+# finish INSERTS MEMBER...: makes d/end.json right for these members.
+finish() {
+    local n=$1
+    shift
+    printf '{"changes":%d,"bytes":%d,"tables":{"t":{"insert":%d,"update":0,"delete":0}},"sha256":"%s"}\n' \
+        "$n" "$(cd d && cat "$@" | wc -c)" "$n" "$(cd d && sha256sum "$@" | sha256sum | cut -d' ' -f1)" >d/end.json
+}
+
+# pack MEMBER...: these files of d as a sealed archive on stdout.
+pack() {
+    tar --format=ustar --hard-dereference --owner=0 --group=0 --mtime=@0 -C d -cf - "$@" | seal
+}
+
+# edit MEMBER SED: changes d/MEMBER and makes d/end.json right again.
+edit() {
+    LC_ALL=C sed -i "$2" "d/$1"
+    finish 3 dx.json changes/000001
+}
+
+@test "the tools of these tests make archives that are accepted" {
+    unpacked
+    cp d/end.json right
+    finish 3 dx.json changes/000001
+    cmp right d/end.json
+    pack dx.json changes/000001 end.json >same.dx
+    dxpack verify same.dx
+    dxpack cat same.dx | cmp - <(dxpack cat good.dx)
+}
+
+@test "an archive cut at every 1/64 of its length" {
+    readers >commands
+    while read -r command; do
+        # shellcheck disable=SC2086 # words of a command
+        mangle cut good.dx 64 3 $command
+    done <commands
+    unchanged
+}
+
+@test "an archive with single bytes flipped" {
+    mangle flip good.dx "$(sized 1000 100)" 3 dxpack verify
+    readers >commands
+    while read -r command; do
+        # shellcheck disable=SC2086 # words of a command
+        mangle flip good.dx "$(sized 60 10)" 3 $command
+    done <commands
+    unchanged
+}
+
+@test "what is no archive at all" {
+    : >empty
+    all_refuse empty "empty; nothing was sent"
+    echo "Dear Sir or Madam" >letter
+    all_refuse letter "not a dx archive: not compressed with zstd"
+    printf 'x' >short
+    all_refuse short "not a dx archive"
+    echo "Dear Sir or Madam" | zstd -qc >letter.zst
+    all_refuse letter.zst
+    unpacked
+    tar -C d -cf tape dx.json changes/000001 end.json
+    all_refuse tape "not compressed with zstd"
+    tar -C d -cf - end.json | seal >other.dx
+    all_refuse other.dx "its first member is not dx.json"
+    all_refuse a.db "not a dx archive"
+    mkdir directory
+    run -3 dxpack verify directory
+    [[ $output == *"directory: a directory"* ]]
+    run -3 dxpack verify <directory
+    run -4 dxpack verify absent
+    [[ $output == *"absent: cannot open: No such file or directory"* ]]
+}
+
+@test "an archive without seal, or with something behind it" {
+    unpacked
+    tar -C d -cf - dx.json changes/000001 end.json | seal --plain >plain.dx
+    all_refuse plain.dx "cut off"
+    { cat good.dx; echo garbage; } >garbage.dx
+    all_refuse garbage.dx "something that is no archive follows"
+    { cat good.dx; printf '\0'; } >nul.dx
+    all_refuse nul.dx "something that is no archive follows"
+    { cat good.dx; tail -c 40 good.dx; } >sealed.dx
+    all_refuse sealed.dx "something that is no archive follows"
+    { cat good.dx; head -c 100 good.dx; } >half.dx
+    all_refuse half.dx "cut off"
+}
+
+@test "members missing, twice, in another order, or behind the end" {
+    unpacked
+    pack dx.json end.json >x.dx
+    all_refuse x.dx "end.json: does not agree with what came before"
+    pack dx.json changes/000001 >x.dx
+    all_refuse x.dx "no end.json: cut off"
+    pack changes/000001 dx.json end.json >x.dx
+    all_refuse x.dx "first member is not dx.json"
+    pack dx.json dx.json changes/000001 end.json >x.dx
+    all_refuse x.dx "member 'dx.json' where changes/000001 or end.json should be"
+    pack dx.json changes/000001 changes/000001 end.json >x.dx
+    all_refuse x.dx "member 'changes/000001' where changes/000002"
+    pack dx.json changes/000001 end.json end.json >x.dx
+    all_refuse x.dx "a member behind end.json"
+    cp d/changes/000001 d/changes/000002
+    finish 3 dx.json changes/000002
+    pack dx.json changes/000002 end.json >x.dx
+    all_refuse x.dx "member 'changes/000002' where changes/000001"
+    finish 3 dx.json changes/000001
+    head -c 1000 /dev/zero >d/zeros
+    { tar --format=ustar -C d -cf - dx.json changes/000001 end.json; head -c 300000 /dev/zero; } | seal >x.dx
+    all_refuse x.dx "goes on behind end.json"
+}
+
+@test "counts and digests that do not agree" {
+    unpacked
+    finish 4 dx.json changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    refuses x.dx "does not agree"
+    for edit in 's/"bytes":[0-9]*/"bytes":1/' 's/"changes":3/"changes":2/' 's/"sha256":"./"sha256":"x/' \
+        's/"update":0/"update":1/' 's/"insert":3/"insert":-3/' 's/"insert":3/"insert":"3"/' 's/"t":/"u":/' \
+        's/}$//' 's/"tables"/"table"/' 's/^.*$/[]/' 's/"sha256":".*"/"sha256":""/'; do
+        finish 3 dx.json changes/000001
+        sed -i "$edit" d/end.json
+        pack dx.json changes/000001 end.json >x.dx
+        refuses x.dx "end.json"
+    done
+    unchanged
+}
+
+@test "names that would leave the directory, or mean something else" {
+    unpacked
+    for name in ../evil "$PWD/evil" changes/../../x changes/000001/x ./dx.json changes//000001 changes/1 changes/000001@ \
+        'changes/000001@a b' changes/000001@../x "changes/000001@$(printf 'n%.0s' {1..65})" CHANGES/000001; do
+        finish 3 dx.json changes/000001
+        tar --format=gnu -P -C d --transform "s,^changes/000001\$,$name," -cf - dx.json changes/000001 end.json |
+            seal >x.dx
+        all_refuse x.dx
+    done
+    tar --format=pax --pax-option='path:=changes/000001?x' -C d -cf - changes/000001 | LC_ALL=C tr '?' '\0' >part
+    { tar --format=ustar -C d -cf - dx.json | head -c 1024; cat part; } | seal >x.dx
+    all_refuse x.dx
+    [ -z "$(find .. -name evil)" ]
+}
+
+@test "members that are no files: links, directories, devices" {
+    unpacked
+    mv d/changes/000001 d/row
+    ln -s ../row d/changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    all_refuse x.dx "not a plain file"
+    rm d/changes/000001
+    ln d/row d/changes/000001
+    tar --format=ustar -C d -cf - dx.json row changes/000001 end.json | seal >x.dx
+    all_refuse x.dx
+    rm d/changes/000001
+    mkdir d/changes/000001
+    tar --format=ustar --no-recursion -C d -cf - dx.json changes/000001 end.json | seal >x.dx
+    all_refuse x.dx "not a plain file"
+    rmdir d/changes/000001
+    mkfifo d/changes/000001
+    tar --format=ustar -C d -cf - dx.json changes/000001 end.json | seal >x.dx
+    all_refuse x.dx "not a plain file"
+    rm d/changes/000001
+    truncate -s 1000000 d/changes/000001
+    printf x >>d/changes/000001
+    tar --format=gnu --sparse -C d -cf - dx.json changes/000001 end.json | seal >x.dx
+    all_refuse x.dx
+}
+
+@test "a head of another version, kind or shape" {
+    local edit
+    unpacked
+    cp d/dx.json head
+    edit dx.json 's/"dx":1/"dx":2/'
+    pack dx.json changes/000001 end.json >x.dx
+    refuses x.dx "dx.json: format 2, this program reads 1; a newer dx is needed"
+    for edit in 's/"dx":1/"dx":"1"/' 's/"dx":1,//' 's/"kind":"changes"/"kind":"recipes"/' 's/"changeset"/"csv"/' \
+        's/"encoding":"changeset",//' 's/"upto":[0-9]*/"upto":-1/' 's/"upto":[0-9]*/"upto":0.5/' \
+        's/"epoch":"[^"]*"/"epoch":7/' 's/"tables":/"tabulae":/' 's/"name":"t"/"name":""/' \
+        's/"key":\["id"\]/"key":[]/' 's/"key":\["id"\]/"key":["nix"]/' 's/"key":\["id"\]/"key":["id","id"]/' \
+        's/\["id","name"\]/[]/' 's/\["id","name"\]/["id","id"]/' 's/\["id","name"\]/["id","ID"]/' \
+        's/\["id","name"\]/["id",1]/' 's/\["id","name"\]/"id"/' 's/}$//' 's/^.*$/[]/' 's/^.*$/nonsense/' \
+        's/"tables":\[\(.*\)\]}$/"tables":[\1,\1]}/' 's/}$/,"schema":1}/' 's/}$/,"schema":[1]}/' 's/"dx":1/"dx":1,"dx":1/'; do
+        cp head d/dx.json
+        edit dx.json "$edit"
+        cmp -s head d/dx.json && { echo "no effect: $edit"; false; }
+        pack dx.json changes/000001 end.json >x.dx
+        refuses x.dx "dx.json"
+    done
+    { cat head; head -c 5000000 /dev/zero | tr '\0' ' '; } >d/dx.json
+    finish 3 dx.json changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    refuses x.dx "dx.json: too large"
+    unchanged
+}
+
+@test "changes that are no sound changeset" {
+    local bytes
+    unpacked
+    # header: form, columns, key marks, name; then rows of op, indirect, values
+    while read -r bytes; do
+        # shellcheck disable=SC2059 # the bytes are a format on purpose
+        printf "$bytes" >d/changes/000001
+        finish 3 dx.json changes/000001
+        pack dx.json changes/000001 end.json >x.dx
+        refuses x.dx "changes/000001: "
+    done <<'BYTES'
+\x12\x00
+X\x02\x01\x00t\x00
+T\x00\x00t\x00
+T\x01\x01t\x00
+T\x03\x01\x00\x00t\x00
+T\x02\x00\x01t\x00
+T\x02\x01\x02t\x00
+T\x02\x01\x00u\x00
+P\x02\x01\x00t\x00
+T\x02\x01\x00t
+T\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00t\x00
+T\x02\x01\x00t\x00\x11\x00
+T\x02\x01\x00t\x00\x12\x02\x05\x05
+T\x02\x01\x00t\x00\x12\x00\x00\x05
+T\x02\x01\x00t\x00\x12\x00\x06\x05
+T\x02\x01\x00t\x00\x12\x00\x01\x00\x00
+T\x02\x01\x00t\x00\x12\x00\x05\x03\x05abc
+T\x02\x01\x00t\x00\x12\x00\x05\x03\xff\xff\xff\xff\xff\xff\xff\xff\xffabc
+T\x02\x01\x00t\x00\x12\x00\x05\x03\x83\xff\xff\xff\x7fabc
+T\x02\x01\x00t\x00\x17\x00\x05\x05\x05\x05
+T\x02\x01\x00t\x00\x17\x00\x05\x05\x00\x00
+T\x02\x01\x00t\x00\x17\x00\x00\x05\x00\x05
+T\x02\x01\x00t\x00\x09\x00\x00\x05
+BYTES
+    : >d/changes/000001
+    finish 3 dx.json changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    refuses x.dx "changes/000001: empty"
+    unchanged
+}
+
+# bounded COMMAND...: with at most 256 MiB of memory (not under sanitizers, which want more) and within a minute.
+bounded() {
+    if [ -n "${DX_SANITIZED:-}" ]; then timeout 120 "$@"; else (ulimit -v 262144 && exec timeout 60 "$@"); fi
+}
+
+@test "bombs: gigabytes of zeros and wide windows, in bounded memory" {
+    local size
+    unpacked
+    size=$(sized 1000000000 30000000)
+    { tar --format=ustar -C d -cf - dx.json | head -c 1024; truncate -s "$size" zeros
+        tar --format=gnu --transform 's,zeros,changes/000001,' -cf - zeros; } | seal >x.dx
+    run -3 bounded dxpack verify x.dx
+    { tar --format=ustar -C d -cf - dx.json changes/000001 end.json; head -c "$size" /dev/zero; } | seal >x.dx
+    run -3 bounded dxpack verify x.dx
+    [[ $output == *"goes on behind end.json"* ]]
+    { truncate -s "$size" zeros; tar --format=gnu --transform 's,zeros,dx.json,' -cf - zeros; } | seal >x.dx
+    run -3 bounded dxpack verify x.dx
+    [[ $output == *"dx.json: too large"* ]]
+    tar -C d -cf - dx.json changes/000001 end.json | seal --window 27 >x.dx
+    run -3 bounded dxpack verify x.dx
+    [[ $output == *"Frame requires too much memory"* ]]
+    # a change whose one text claims a gigabyte, and a member that claims more than any may have
+    printf 'T\x02\x01\x00t\x00\x12\x00\x05\x03\x83\xdc\xd6\xca\x00' >d/changes/000001
+    head -c 130000000 /dev/zero >>d/changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    run -3 bounded dxpack verify x.dx
+    head -c 20000000 /dev/zero >>d/changes/000001
+    pack dx.json changes/000001 end.json >x.dx
+    run -3 bounded dxpack verify x.dx
+    [[ $output == *"changes/000001: too large"* ]]
+}
+
+@test "a head that no archive could carry is refused when it is made" {
+    { printf '{"table":"t","op":"insert","key":{"id":1},"new":{"id":1,"'
+        head -c 5000000 /dev/zero | tr '\0' x; printf '":1}}\n'; } >lines
+    run -3 dxpack make lines
+    [[ $output == *"a head of "*" bytes"* ]]
+}
