@@ -2,6 +2,7 @@
 #include "held.h"
 
 #include "capture.h"
+#include "copy.h"
 #include "err.h"
 #include "member.h"
 #include "store.h"
@@ -13,19 +14,36 @@ struct holding {
     struct digest *d;
 };
 
+static int add_columns(struct holding *h, const struct table *t)
+{
+    struct buf select = {0};
+    buf_puts(&select, "SELECT ");
+    layout_columns(&select, t, "");
+    buf_puts(&select, " FROM main.");
+    buf_name(&select, t->name);
+    int rc = digest_add(h->d, h->db, t, buf_text(&select));
+    buf_free(&select);
+    return rc;
+}
+
 static int add_table(struct holding *h, const char *name)
 {
     struct layout *l = layout_of(h->db, name);
-    struct buf select = {0};
-    if (l == NULL)
-        return -1;
-    buf_puts(&select, "SELECT ");
-    layout_columns(&select, l->table, "");
-    buf_puts(&select, " FROM main.");
-    buf_name(&select, l->table->name);
-    int rc = digest_add(h->d, h->db, l->table, buf_text(&select));
-    buf_free(&select);
+    int rc = l ? add_columns(h, l->table) : -1;
     layout_free(l);
+    return rc;
+}
+
+/* A client may have more in its tables than its package gives it. */
+static int add_copies(struct holding *h, size_t *n)
+{
+    struct table **tables;
+    if (copy_tables(h->db, &tables, n))
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < *n; i++)
+        rc = add_columns(h, tables[i]);
+    copy_free(tables, *n);
     return rc;
 }
 
@@ -43,9 +61,12 @@ static int add_keyed(void *ctx, const char *table, bool has_key)
 int held_here(struct db *db, struct digest *d)
 {
     struct holding h = {.db = db, .d = d};
+    size_t copies;
     int present = store_present(db);
-    if (present < 0)
+    if (present < 0 || add_copies(&h, &copies))
         return -1;
+    if (copies)
+        return 0;
     return present ? capture_each(db, add_captured, &h) : layout_each(db, add_keyed, &h);
 }
 

@@ -4,7 +4,8 @@
 
 #include "digest.h"
 
-/* Adds the captured tables; those with a primary key where nothing is captured. In the caller's read transaction. */
+/* Adds on a client the tables and columns of its package; elsewhere the captured tables, or those with a primary key
+ * where the toolkit has not been yet. In the caller's read transaction. */
 int held_here(struct db *db, struct digest *d);
 
 /* Adds what the node holds, as of the router's last run: of each object it sees, the columns that travel. Refuses
