@@ -29,13 +29,6 @@ int lines_print(struct dx_reader *r, FILE *out)
     return got;
 }
 
-/* One table, and the delete that tells the fewest of its columns. */
-struct thin {
-    const struct shape *shape;
-    size_t told;
-    int64_t line;
-};
-
 /* The lines of one input, read twice: to learn what there is, and to write it. */
 struct lines {
     FILE *in;
@@ -46,9 +39,7 @@ struct lines {
     ssize_t n;
     struct jsonl *json;
     struct shapes *shapes;
-    int64_t whole, bare; /* the first line that tells old values; the first that leaves some out; 0: none */
-    struct thin *thin;
-    size_t nthin;
+    bool told, bare; /* some line tells an old value outside the key; some update or delete tells none */
 };
 
 /* Puts file and line before the message. */
@@ -77,58 +68,15 @@ static int next_line(struct lines *l)
     return jsonl_parse(l->json, l->text, (size_t)l->n) ? in_line(l) : 1;
 }
 
-static void note(int64_t *line, const struct lines *l)
+/* Notes whether the line tells old values outside the key. */
+static void note_old(struct lines *l, const struct shape *p)
 {
-    if (*line == 0)
-        *line = l->number;
-}
-
-static void note_delete(struct lines *l, const struct shape *p, size_t told)
-{
-    size_t i = 0;
-    while (i < l->nthin && l->thin[i].shape != p)
-        i++;
-    if (i == l->nthin) {
-        l->thin = mem_grow(l->thin, ++l->nthin, sizeof *l->thin);
-        l->thin[i].told = SIZE_MAX;
-    }
-    if (told < l->thin[i].told)
-        l->thin[i] = (struct thin){p, told, l->number};
-}
-
-/* Columns named in one part and not in the other. */
-static size_t count_others(struct jsonl *j, enum jsonl_part part, enum jsonl_part other)
-{
-    size_t n, m, others = 0;
-    const char *const *names = jsonl_names(j, other, &m);
-    const char **copy = mem_copy(names, m * sizeof *names);
-    names = jsonl_names(j, part, &n);
-    for (size_t i = 0; i < n; i++) {
-        size_t k = 0;
-        while (k < m && strcmp(copy[k], names[i]) != 0)
-            k++;
-        others += k == m;
-    }
-    free(copy);
-    return others;
-}
-
-/* Notes whether old values are told, all of them, or none. */
-static void note_form(struct lines *l, const struct shape *p)
-{
-    size_t old, new, key;
-    jsonl_names(l->json, JSONL_KEY, &key);
-    jsonl_names(l->json, JSONL_OLD, &old);
-    jsonl_names(l->json, JSONL_NEW, &new);
-    if (jsonl_op(l->json) == CHANGE_INSERT)
-        return;
-    size_t values = old ? count_others(l->json, JSONL_OLD, JSONL_KEY) : 0;
-    if (values)
-        note(&l->whole, l);
-    if (jsonl_op(l->json) == CHANGE_DELETE)
-        note_delete(l, p, key + values);
-    else if (values < count_others(l->json, JSONL_NEW, JSONL_KEY))
-        note(&l->bare, l);
+    size_t n, values = 0;
+    const char *const *names = jsonl_names(l->json, JSONL_OLD, &n);
+    for (size_t i = 0; i < n; i++)
+        values += !shape_is_key(p, names[i]);
+    l->told |= values > 0;
+    l->bare |= values == 0 && jsonl_op(l->json) != CHANGE_INSERT;
 }
 
 static int learn_line(struct lines *l)
@@ -145,23 +93,7 @@ static int learn_line(struct lines *l)
     names = jsonl_names(l->json, JSONL_NEW, &n);
     if (shape_columns(p, names, n))
         return -1;
-    note_form(l, p);
-    return 0;
-}
-
-/* Which form the lines have: decided by what they tell of old values. */
-static int choose_form(struct lines *l, bool patch, enum changeset_form *form)
-{
-    for (size_t i = 0; i < l->nthin; i++)
-        if (l->thin[i].told < shape_count(l->thin[i].shape) && (l->bare == 0 || l->thin[i].line < l->bare))
-            l->bare = l->thin[i].line;
-    if (l->whole && l->bare && !patch)
-        return fail(
-            ERR_REFUSED,
-            "%s: line %lld tells old values, line %lld leaves some out; add them, or leave all out with "
-            "--patch",
-            l->name, (long long)l->whole, (long long)l->bare);
-    *form = patch || l->bare ? CHANGESET_PATCH : CHANGESET_FULL;
+    note_old(l, p);
     return 0;
 }
 
@@ -173,8 +105,9 @@ static int learn(struct lines *l, struct dx_head *h, bool patch)
     while ((got = next_line(l)) > 0)
         if (learn_line(l))
             return in_line(l);
-    if (got < 0 || choose_form(l, patch, &h->form))
+    if (got < 0)
         return -1;
+    h->form = patch || (l->bare && !l->told) ? CHANGESET_PATCH : CHANGESET_FULL;
     size_t n;
     struct table **t = shapes_tables(l->shapes, &n);
     for (size_t i = 0; i < n; i++) {
@@ -229,7 +162,6 @@ int lines_pack(int in, const char *name, struct dx_head *h, bool patch, int out,
         fclose(l.in);
     }
     free(l.text);
-    free(l.thin);
     jsonl_free(l.json);
     shapes_free(l.shapes);
     return rc;

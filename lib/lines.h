@@ -11,8 +11,8 @@ int lines_print(struct dx_reader *r, FILE *out);
 
 /* Reads the lines of `in` twice (so it is copied into a temporary file unless it can be sought) and writes them to
  * `out` as one archive with head h, the tables of which come first and are not learnt; others are learnt from the
- * lines and added to h. The form is full when the lines tell every old value, patch when they tell none or `patch` is
- * set; lines that tell some are refused. Refusals (ERR_REFUSED) name the line. */
+ * lines and added to h. The form is patch if `patch` is set, or there are updates or deletes and none of them tells
+ * an old value outside the key. Refusals (ERR_REFUSED) name the line. */
 int lines_pack(int in, const char *name, struct dx_head *h, bool patch, int out, int level);
 
 #endif

@@ -177,6 +177,15 @@ static int keep_change(struct reversal *v, const struct change *c)
     return v->block.n >= DX_BLOCK ? flush_block(v) : 0;
 }
 
+/* Whether a change tells all that its inverse needs: an update's old value of each new one, a deleted row. */
+static bool tells_all(const struct change *c)
+{
+    for (size_t i = 0; c->op != CHANGE_INSERT && i < c->table->ncol; i++)
+        if (c->old[i].type == VAL_NONE && (c->op == CHANGE_DELETE || c->new[i].type != VAL_NONE))
+            return false;
+    return true;
+}
+
 static int invertible(const struct dx_head *h, const char *name)
 {
     if (h->kind != DX_CHANGES && h->kind != DX_UPLOAD)
@@ -199,7 +208,10 @@ static int keep_all(struct reversal *v, struct dx_reader *r, const char *name)
             return -1;
         dx_head_set(&v->head.from, h->from);
         while ((got = dx_read(r, &c)) > 0)
-            if (keep_change(v, &c))
+            if (!tells_all(&c))
+                return fail(ERR_REFUSED, "%s: %s: %s tells not all old values, so it cannot be taken back",
+                            name, dx_member(r), change_show(&c));
+            else if (keep_change(v, &c))
                 return -1;
         if (got < 0)
             return -1;

@@ -160,9 +160,14 @@ int shape_columns(struct shape *p, const char *const *name, size_t n)
     return 0;
 }
 
-size_t shape_count(const struct shape *p)
+bool shape_is_key(const struct shape *p, const char *column)
 {
-    return p->fixed ? p->fixed->ncol : p->ncol;
+    if (p->fixed) {
+        int i = table_column(p->fixed, column);
+        return i >= 0 && p->fixed->pk[i];
+    }
+    size_t i = find_column(p, column, 0);
+    return i < p->ncol && p->col[i].key;
 }
 
 /* The column to place next: the first that waits for none; where lines disagree, the first that is left. */

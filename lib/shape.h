@@ -18,7 +18,7 @@ int shape_key(struct shape *p, const char *const *name, size_t n);
 
 /* Columns that a line names one after another. -1 (ERR_REFUSED) when a layout that is fixed has not got one. */
 int shape_columns(struct shape *p, const char *const *name, size_t n);
-size_t shape_count(const struct shape *p); /* columns so far */
+bool shape_is_key(const struct shape *p, const char *column);
 
 /* The layouts, in the order in which their tables were first named. A table's columns stand so that every line's order
  * is kept, as long as lines agree; otherwise the one named first comes first. The caller frees each, and the array. */
