@@ -280,13 +280,27 @@ static int compare_table(struct comparison *c, struct diff_side *const all[CURSO
         keys->name, diff_side_name(all[mine ? THEIRS : MINE]));
 }
 
+/* Opens what is written: the base is of all tables, plans only of those that both sides have. */
+static int begin_out(struct comparison *c, struct diff_side *const all[CURSORS],
+                     const struct table *const *table, size_t n)
+{
+    const struct table **both = mem_zero(n, sizeof *both);
+    size_t nboth = 0;
+    for (size_t i = 0; i < n; i++)
+        if (diff_side_find(all[MINE], table[i]->name))
+            both[nboth++] = table[i];
+    int rc = diff_out_begin(c->plan[MINE], both, nboth) || diff_out_begin(c->plan[THEIRS], both, nboth) ||
+             diff_out_begin(c->base, table, n);
+    free(both);
+    return rc ? -1 : 0;
+}
+
 static int compare_all(struct comparison *c, struct diff_side *const all[CURSORS])
 {
     size_t n;
     const struct table **table = all_tables(all, &n);
     drop_lone(c, all, table, &n);
-    int rc = diff_out_begin(c->plan[MINE], table, n) || diff_out_begin(c->plan[THEIRS], table, n) ||
-             diff_out_begin(c->base, table, n);
+    int rc = begin_out(c, all, table, n);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = compare_table(c, all, table[i]);
     for (int i = 0; i < CURSORS && rc == 0; i++)

@@ -5,6 +5,7 @@
 #include "buf.h"
 #include "copy.h"
 #include "err.h"
+#include "layout.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -123,14 +124,17 @@ static int probe(struct survey *v, const struct table *t)
     buf_clear(&sql);
     buf_puts(&sql, "UPDATE main.");
     buf_name(&sql, t->name);
-    for (size_t i = 0; i < t->ncol; i++) {
+    struct layout *l =
+        rc ? NULL : layout_of(v->db, t->name); /* the archive may have columns that are not here */
+    for (size_t i = 0; l && i < l->table->ncol; i++) {
         buf_puts(&sql, i ? ", " : " SET ");
-        buf_name(&sql, t->col[i]);
+        buf_name(&sql, l->table->col[i]);
         buf_puts(&sql, " = NULL");
     }
-    rc = rc || db_touches(v->db, buf_text(&sql), on_touch, v);
+    rc = l ? db_touches(v->db, buf_text(&sql), on_touch, v) : -1;
+    layout_free(l);
     buf_free(&sql);
-    return rc ? -1 : 0;
+    return rc;
 }
 
 /* Whether the trigger may fire: it writes, and nothing that travels. 1, 0, -1. */
