@@ -236,6 +236,26 @@ static int status_peers(struct db *db, json_t *list, int64_t end)
     return 0;
 }
 
+/* How a node's copy stands with its server. */
+static int status_copy(struct db *db, json_t *out)
+{
+    static const char *const texts[] = {"server", "package"}, *const numbers[] = {"applied", "sent", "acked"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char *text = NULL;
+        if (store_get_text(db, texts[i], &text))
+            return -1;
+        json_object_set_new(out, texts[i], json_string(text ? text : ""));
+        free(text);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        int64_t n;
+        if (store_get_int(db, numbers[i], &n))
+            return -1;
+        json_object_set_new(out, numbers[i], json_integer((json_int_t)n));
+    }
+    return 0;
+}
+
 /* What status shows, as JSON: the text form is made from it. NULL on failure. */
 static json_t *status_of(struct db *db)
 {
@@ -250,6 +270,10 @@ static json_t *status_of(struct db *db)
         out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:O, s:O}", "epoch", epoch ? epoch : "", "node",
                         node ? node : "", "first", (json_int_t)first, "last", (json_int_t)end, "entries",
                         (json_int_t)entries, "tables", tables, "peers", peers);
+    if (out && node && status_copy(db, out)) {
+        json_decref(out);
+        out = NULL;
+    }
     free(epoch);
     free(node);
     json_decref(tables);
@@ -286,6 +310,9 @@ static void print_status(const json_t *s)
     printf("epoch %s%s%s, %lld entries, newest %lld\n", text_at(s, "epoch"),
            *text_at(s, "node") ? ", node " : "", text_at(s, "node"), number_at(s, "entries"),
            number_at(s, "last"));
+    if (text_at(s, "server"))
+        printf("archive %lld applied, upload %lld made, upload %lld acknowledged\n", number_at(s, "applied"),
+               number_at(s, "sent"), number_at(s, "acked"));
     for (size_t i = 0; i < json_array_size(tables); i++)
         print_table(json_array_get(tables, i));
     for (size_t i = 0; i < json_array_size(peers); i++)

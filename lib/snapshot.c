@@ -70,6 +70,15 @@ static int check(struct work *w, const struct download_state *s, struct snapshot
     return 0;
 }
 
+/* Whether this copy does not know of uploads that were merged under its name: it was restored from a backup. */
+static int is_behind(struct work *w, bool *behind)
+{
+    int64_t sent;
+    int rc = store_get_int(w->db, "sent", &sent);
+    *behind = rc == 0 && sent < w->head->ack;
+    return rc;
+}
+
 /* Numbers begin anew: what was uploaded under the old ones and not acknowledged goes up again. */
 static int renumber(struct work *w)
 {
@@ -101,7 +110,8 @@ int snapshot_begin(struct work *w)
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    if (p->renumbered && renumber(w))
+    bool behind;
+    if (is_behind(w, &behind) || ((p->renumbered || behind) && renumber(w)))
         return -1;
     return p->over && begin_over(w) ? -1 : 1;
 }
