@@ -1,39 +1,46 @@
 /* apply: see apply.h. */
 #include "apply.h"
 
+#include "accept.h"
 #include "capture.h"
 #include "download.h"
 #include "err.h"
 #include "fires.h"
 #include "mem.h"
+#include "replay.h"
 #include "rows.h"
+#include "seen.h"
 #include "snapshot.h"
 #include "store.h"
-#include "work.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What the ways of applying do before the first change (1 go on, 0 applied before, -1), with each, after the last, and
- * when the triggers are back. */
+/* What the ways of applying do. */
 struct kind {
-    int (*begin)(struct work *w);
-    work_one *one;
-    int (*end)(struct work *w);
-    int (*last)(struct work *w); /* or NULL */
+    int (*begin)(struct work *w); /* before the first change: 1 go on, 0 applied before, -1 */
+    work_one *one;                /* with each */
+    int (*end)(struct work *w);   /* after the last */
+    int (*last)(struct work *w);  /* when the triggers are back; or NULL */
+    /* with a change of a table that cannot be written here; NULL: the archive is refused */
+    int (*stranger)(struct work *w, const struct change *c);
 };
 
-static const struct kind download = {download_begin, download_one, download_end, NULL};
-static const struct kind snapshot = {snapshot_begin, snapshot_one, snapshot_end, snapshot_attach};
-static const struct kind rows = {rows_begin, rows_one, rows_end, NULL};
+static const struct kind download = {download_begin, download_one, download_end, NULL, NULL};
+static const struct kind snapshot = {snapshot_begin, snapshot_one, snapshot_end, snapshot_attach, NULL};
+static const struct kind upload = {accept_begin, accept_one, accept_end, NULL, accept_stranger};
+static const struct kind replay = {replay_begin, merge_one, replay_end, NULL, NULL};
+static const struct kind rows = {rows_begin, rows_one, rows_end, NULL, NULL};
 
 static const struct kind *choose(const struct dx_head *h, const char *name)
 {
     switch (h->kind) {
     case DX_SNAPSHOT:
         return &snapshot;
+    case DX_UPLOAD:
+        return &upload;
     case DX_CHANGES:
-        return &download;
+        return *h->to ? &download : &replay;
     case DX_ROWS:
         return &rows;
     default:
@@ -44,14 +51,17 @@ static const struct kind *choose(const struct dx_head *h, const char *name)
 
 /* ---- changes ---- */
 
-static int apply_changes(struct work *w, work_one *one)
+static int apply_changes(struct work *w, const struct kind *k)
 {
     struct change c, local;
     int got;
     while ((got = dx_read(w->reader, &c)) > 0) {
         struct target *t = targets_for(&w->targets, c.table);
-        if (t == NULL)
-            return -1;
+        if (t == NULL) {
+            if (k->stranger == NULL || k->stranger(w, &c))
+                return -1;
+            continue;
+        }
         target_map(t, c.table, &c, &local);
         w->read = &c;
         if (w->leave && work_waits(w, t, &local)) {
@@ -60,7 +70,7 @@ static int apply_changes(struct work *w, work_one *one)
         }
         int rc = work_waits(w, t, &local)
                      ? work_defer(w, t, &local, false, false, "an earlier change of the row waits")
-                     : one(w, t, &local);
+                     : k->one(w, t, &local);
         if (rc)
             return -1;
     }
@@ -72,13 +82,39 @@ static int forget(struct work *w)
     return store_present(w->db) > 0 ? capture_forget(w->db) : 0;
 }
 
+static int note_seen(struct work *w)
+{
+    const struct dx_head *h = w->head;
+    return h->number ? seen_note(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+                     : 0;
+}
+
+/* An archive that was applied before is read to its end; it must be the same one. */
+static int again(struct work *w)
+{
+    const struct dx_head *h = w->head;
+    w->count->repeat = true;
+    if (dx_skip(w->reader))
+        return -1;
+    int same = h->number
+                   ? seen_same(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+                   : 1;
+    if (same == 0)
+        return fail(
+            ERR_REFUSED,
+            "%s: an archive numbered %lld was applied before, but it was another one: this database or the "
+            "sender's was restored from a backup; run initsync on the client, what it has not sent is kept",
+            w->name, (long long)h->number);
+    return same < 0 ? -1 : 0;
+}
+
 static int apply_all(struct work *w, const struct kind *k, struct fires *f)
 {
     if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w))
         return -1;
-    if (apply_changes(w, k->one))
+    if (apply_changes(w, k))
         return -1;
-    if (k->end(w) || work_settle(w))
+    if (k->end(w) || work_settle(w) || note_seen(w))
         return -1;
     if (db_triggers(w->db, false) || forget(w) || fires_end(f))
         return -1;
@@ -172,10 +208,8 @@ static int run(struct work *w, const struct kind *k, struct fires *f)
     int go = k->begin(w);
     if (go < 0)
         return -1;
-    if (go == 0) {
-        w->count->repeat = true;
-        return dx_skip(w->reader);
-    }
+    if (go == 0)
+        return again(w);
     return apply_all(w, k, f) ? -1 : finish(w);
 }
 
@@ -191,8 +225,10 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     targets_init(&w.targets, db);
     w.one[WORK_DOWNLOAD] = download_one;
     w.archive = label(h);
+    merge_begin(&w);
     int rc = run(&w, k, &fires);
     work_defer_free(&w);
+    merge_free(w.merge);
     effect_end(&w.effect);
     targets_free(&w.targets);
     rowset_free(&w.pending);

@@ -195,6 +195,8 @@ static int entry_done(struct work *w, const struct entry *e)
 {
     w->defer->n--;
     w->count->released += e->held != 0;
+    if (e->held && e->way == WORK_MERGE && w->quarantined(w, e->target, &e->change, e->origin))
+        return -1;
     stmt_bind_int(w->defer->done, 1, e->seq);
     return stmt_run(w->defer->done);
 }
@@ -411,6 +413,8 @@ static int give_up(struct work *w, const struct entry *e)
                             .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
     w->count->quarantined += e->held == 0;
     int rc = quarantine_add(w->db, &q);
+    if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
+        rc = w->quarantined(w, e->target, &e->change, e->origin);
     buf_free(&room);
     buf_free(&bytes);
     return rc;

@@ -3,8 +3,10 @@
 
 #include "err.h"
 #include "journal.h"
+#include "mem.h"
 #include "store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* *out stays NULL for a table that has been dropped since: what the journal holds of it is nobody's concern here. */
@@ -42,7 +44,9 @@ static int load(struct db *db, struct targets *ts, int64_t after, wanted_fn *wan
     if (end <= after)
         return 0;
     struct journal_reader *r = journal_read(db, after, end);
+    const struct table **from = NULL; /* those met, to be forgotten when the reader goes */
     struct change c, mapped;
+    size_t n = 0;
     int got = -1;
     while (r && (got = journal_next(r, &c)) > 0) {
         struct target *t;
@@ -54,10 +58,16 @@ static int load(struct db *db, struct targets *ts, int64_t after, wanted_fn *wan
         }
         if (t == NULL)
             continue;
+        if (n == 0 || from[n - 1] != c.table) {
+            from = mem_grow(from, n + 1, sizeof *from);
+            from[n++] = c.table;
+        }
         target_map(t, c.table, &c, &mapped);
         rowset_mark(out, t, &mapped);
     }
-    targets_forget(ts);
+    while (n)
+        targets_forget(ts, from[--n]);
+    free(from);
     journal_reader_close(r);
     return got;
 }

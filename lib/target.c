@@ -37,21 +37,18 @@ void targets_init(struct targets *ts, struct db *db)
     *ts = (struct targets){.db = db};
 }
 
-static void free_sources(struct target *t)
+static void free_source(struct target_source *s)
 {
-    for (size_t i = 0; i < t->nsource; i++) {
-        free(t->source[i].map);
-        free(t->source[i].old);
-        free(t->source[i].new);
-    }
-    free(t->source);
-    t->source = NULL;
-    t->nsource = 0;
+    free(s->map);
+    free(s->old);
+    free(s->new);
 }
 
 static void free_target(struct target *t)
 {
-    free_sources(t);
+    for (size_t i = 0; i < t->nsource; i++)
+        free_source(&t->source[i]);
+    free(t->source);
     for (size_t i = 0; i < t->ncache; i++) {
         stmt_free(t->cache[i].s);
         free(t->cache[i].mask);
@@ -72,10 +69,16 @@ void targets_free(struct targets *ts)
     *ts = (struct targets){0};
 }
 
-void targets_forget(struct targets *ts)
+void targets_forget(struct targets *ts, const struct table *from)
 {
-    for (size_t i = 0; i < ts->n; i++)
-        free_sources(ts->target[i]);
+    for (size_t i = 0; i < ts->n; i++) {
+        struct target *t = ts->target[i];
+        for (size_t k = 0; k < t->nsource; k++)
+            if (t->source[k].from == from) {
+                free_source(&t->source[k]);
+                t->source[k--] = t->source[--t->nsource];
+            }
+    }
 }
 
 static bool reserved(const char *table)

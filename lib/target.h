@@ -34,10 +34,10 @@ void targets_free(struct targets *ts);
  * toolkit's and SQLite's own tables are refused here. */
 struct target *targets_named(struct targets *ts, const char *table);
 
-/* The same for a table of an archive; the keys must be the same. `from` must live as long as the targets or until
- * targets_forget. */
+/* The same for a table of an archive or journal; the keys must be the same. `from` must live as long as the targets or
+ * until targets_forget. */
 struct target *targets_for(struct targets *ts, const struct table *from);
-void targets_forget(struct targets *ts); /* the archive's tables are gone */
+void targets_forget(struct targets *ts, const struct table *from);
 
 /* The change of an archive's table in the columns of the target: `out` is the target's until the next call for the
  * same archive table, and points to the same bytes. Columns that the target does not have are left out. */

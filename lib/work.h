@@ -48,15 +48,24 @@ struct work {
     struct targets targets;
     struct effect effect;
     enum work_way way;
-    work_one *one[2];      /* per way: how a change read, or one deferred before its judgement, is judged */
+    work_one *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
+    /* WORK_MERGE: asked before a row is written: 1 yes, 0 not now (*reason says why), -1. */
+    int (*may)(struct work *w, struct target *t, const struct change *c, const char **reason);
+    /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
+    int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
     struct defer *defer;
     struct snapshot *snapshot;
+<<<<<<< HEAD
     struct merge *merge; /* WORK_MERGE */
     struct rows *rows;
     const struct change *read; /* the change being judged, in the archive's columns */
     bool leave;                /* what cannot be done is left alone, not quarantined */
     char *archive;             /* what conflicts and quarantined rows say they came from */
+=======
+    struct merge *merge;
+    char *archive; /* what conflicts and quarantined rows say they came from */
+>>>>>>> 471153c (wip)
 };
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another

@@ -1,0 +1,156 @@
+/* accept: see accept.h. What the node may not do is refused row by row, recorded, and the row as it is here sent back. */
+#include "accept.h"
+
+#include "err.h"
+#include "key.h"
+#include "mem.h"
+#include "member.h"
+#include "pending.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int check(struct work *w, const struct node *n)
+{
+    const struct dx_head *h = w->head;
+    if (strcmp(h->epoch, n->epoch) != 0)
+        return fail(
+            ERR_REFUSED,
+            "%s: the upload of node %s is numbered in epoch %s, here the node is in %s: it was registered or "
+            "extracted anew, or one side was restored from a backup; run initsync on the node, what it has "
+            "not "
+            "sent yet is kept",
+            w->name, n->name, *h->epoch ? h->epoch : "none", n->epoch);
+    if (h->number <= 0)
+        return fail(ERR_REFUSED, "%s: the upload of node %s has no number", w->name, n->name);
+    if (h->applied > n->archive)
+        return fail(ERR_REFUSED,
+                    "%s: node %s has applied archive %lld, but only %lld were made here: this database was "
+                    "restored from "
+                    "a backup; extract the node anew (initsync)",
+                    w->name, n->name, (long long)h->applied, (long long)n->archive);
+    if (h->number <= n->merged)
+        return 0;
+    if (h->number > n->merged + 1)
+        return fail(ERR_REFUSED, "%s: upload %lld of node %s cannot be merged: upload %lld is missing",
+                    w->name, (long long)h->number, n->name, (long long)n->merged + 1);
+    return 1;
+}
+
+int accept_begin(struct work *w)
+{
+    struct merge *m = w->merge;
+    if (node_require(w->db, w->head->from, &m->node))
+        return -1;
+    m->noded = true;
+    w->way = WORK_MERGE;
+    int go = check(w, &m->node);
+    if (go <= 0)
+        return go;
+    m->package = package_get(w->db, m->node.package);
+    if (m->package == NULL || effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
+        return -1;
+    w->effect.origin = m->node.name;
+    return 1;
+}
+
+int accept_end(struct work *w)
+{
+    const struct node *n = &w->merge->node;
+    return node_note_merged(w->db, n->id, w->head->number) ||
+                   node_note_applied(w->db, n->id, w->head->applied)
+               ? -1
+               : 0;
+}
+
+/* ---- permission ---- */
+
+static bool permitted(const struct object *o, enum change_op op)
+{
+    unsigned needed = op == CHANGE_INSERT ? WRITE_INSERT : op == CHANGE_UPDATE ? WRITE_UPDATE : WRITE_DELETE;
+    return o && (o->write & needed);
+}
+
+/* Takes the columns that do not travel out of the change. Whether it would have written one of them: an insert may tell
+ * NULL of a column that its table has. */
+static bool strip_hidden(const struct merge_table *m, const struct target *t, struct change *c)
+{
+    bool wrote = false;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        if (m->sent[i])
+            continue;
+        wrote |= c->new[i].type != VAL_NONE && !(c->op == CHANGE_INSERT && c->new[i].type == VAL_NULL);
+        c->old[i].type = c->new[i].type = VAL_NONE;
+    }
+    return wrote;
+}
+
+/* Whether the node has inserted the row in an upload that the router has not looked at yet. */
+static int inserted_since(struct work *w, const struct target *t, const struct change *c)
+{
+    struct merge *m = w->merge;
+    if (!m->inserted_known &&
+        pending_inserts(w->db, &w->targets, m->node.name, m->node.position, &m->inserted))
+        return -1;
+    m->inserted_known = true;
+    return rowset_find(&m->inserted, t, c) != NULL;
+}
+
+static int holds(struct work *w, const struct merge_table *m, const struct target *t, const struct change *c)
+{
+    if (member_whole(m->object))
+        return 1;
+    struct val *key = mem_zero(t->table->nkey, sizeof *key);
+    struct buf room = {0};
+    change_key(c, key);
+    struct val packed = key_pack(key, t->table->nkey, &room);
+    int held = member_holds(w->db, &w->merge->node, m->object, &packed);
+    buf_free(&room);
+    free(key);
+    return held ? held : inserted_since(w, t, c);
+}
+
+static int refuse(struct work *w, struct target *t, const struct change *c, const char *why)
+{
+    int here = target_row(t, c, NULL);
+    if (here < 0 || conflict_row(w, t, c, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why))
+        return -1;
+    return merge_force(w, t, c, w->merge->node.name);
+}
+
+/* A row that the node does not hold: gone in the meantime, or never its to touch. */
+static int refuse_unseen(struct work *w, struct target *t, const struct change *c)
+{
+    int here = target_row(t, c, NULL);
+    if (here < 0)
+        return -1;
+    if (here)
+        return refuse(w, t, c, "the node does not see this row");
+    if (c->op == CHANGE_UPDATE && conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL))
+        return -1;
+    return merge_force(w, t, c, w->merge->node.name);
+}
+
+int accept_one(struct work *w, struct target *t, struct change *c)
+{
+    struct merge_table *m = merge_table(w, t);
+    if (m == NULL)
+        return -1;
+    if (m->object == NULL)
+        return refuse(w, t, c, "the node's package does not have this table");
+    if (!permitted(m->object, c->op))
+        return refuse(w, t, c, "the node's package does not allow it");
+    if (strip_hidden(m, t, c))
+        return refuse(w, t, c, "it sets a column that the node does not see");
+    if (c->op != CHANGE_INSERT) {
+        int held = holds(w, m, t, c);
+        if (held <= 0)
+            return held < 0 ? -1 : refuse_unseen(w, t, c);
+    }
+    return merge_one(w, t, c);
+}
+
+int accept_stranger(struct work *w, const struct change *c)
+{
+    return conflict_stranger(w, c, err_message());
+}

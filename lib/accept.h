@@ -1,0 +1,17 @@
+/* accept: a node's upload taken in by its server: numbered, checked against what the node may write, and merged. */
+#ifndef ACCEPT_H
+#define ACCEPT_H
+
+#include "merge.h"
+
+/* As download_begin. */
+int accept_begin(struct work *w);
+int accept_end(struct work *w);
+
+/* One change (a work_one). */
+int accept_one(struct work *w, struct target *t, struct change *c);
+
+/* A change of a table that this database does not have, or that no archive may touch. */
+int accept_stranger(struct work *w, const struct change *c);
+
+#endif

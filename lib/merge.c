@@ -1,0 +1,301 @@
+/* merge: see merge.h. */
+#include "merge.h"
+
+#include "err.h"
+#include "key.h"
+#include "mem.h"
+#include "parents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- tables ---- */
+
+void merge_free(struct merge *m)
+{
+    if (m == NULL)
+        return;
+    for (size_t i = 0; i < m->n; i++) {
+        parents_free(m->table[i].parents);
+        free(m->table[i].sent);
+    }
+    free(m->table);
+    rowset_free(&m->inserted);
+    if (m->noded)
+        node_free(&m->node);
+    package_free(m->package);
+    free(m);
+}
+
+static void set_policy(struct merge_table *m, const struct target *t, const struct object *o)
+{
+    m->policy = (struct merge_policy){.prefer = MERGE_OURS};
+    if (o == NULL)
+        return;
+    if (strcmp(o->conflict, "client") == 0)
+        m->policy.prefer = MERGE_THEIRS;
+    else if (strcmp(o->conflict, "ask") == 0)
+        m->policy.prefer = MERGE_ASK;
+    else if (strncmp(o->conflict, "newest ", 7) == 0) {
+        m->policy.newest = table_column(t->table, o->conflict + 7);
+        m->policy.prefer = m->policy.newest < 0 ? MERGE_OURS : MERGE_NEWEST;
+    }
+}
+
+static void set_object(struct merge_table *m, const struct target *t, const struct package *p)
+{
+    const struct object *o = p ? package_object(p, t->table->name) : NULL;
+    m->sent = mem_zero(t->table->ncol, 1);
+    if (o == NULL || o->visible == VISIBLE_NONE)
+        return;
+    m->object = o;
+    for (size_t i = 0; i < t->table->ncol; i++)
+        m->sent[i] = table_column(o->sent, t->table->col[i]) >= 0;
+}
+
+struct merge_table *merge_table(struct work *w, struct target *t)
+{
+    struct merge *m = w->merge;
+    if (t->index >= m->n) {
+        m->table = mem_grow(m->table, t->index + 1, sizeof *m->table);
+        memset(m->table + m->n, 0, (t->index + 1 - m->n) * sizeof *m->table);
+        m->n = t->index + 1;
+    }
+    struct merge_table *mt = &m->table[t->index];
+    if (!mt->known) {
+        if ((mt->parents = parents_open(t)) == NULL)
+            return NULL;
+        set_object(mt, t, m->package);
+        set_policy(mt, t, mt->object);
+        mt->known = true;
+    }
+    return mt;
+}
+
+static int may(struct work *w, struct target *t, const struct change *c, const char **reason)
+{
+    if (c->op == CHANGE_DELETE) {
+        for (size_t i = 0; i < w->merge->n; i++)
+            if (w->merge->table[i].known)
+                parents_forget(w->merge->table[i].parents, t->table->name);
+        return 1;
+    }
+    struct merge_table *m = merge_table(w, t);
+    int there = m ? parents_there(m->parents, t, c) : -1;
+    if (there == 0)
+        *reason = parents_missing(m->parents);
+    return there;
+}
+
+void merge_begin(struct work *w)
+{
+    w->merge = mem_zero(1, sizeof *w->merge);
+    w->may = may;
+    w->quarantined = merge_force;
+    w->one[WORK_MERGE] = merge_one;
+}
+
+int merge_force(struct work *w, struct target *t, const struct change *c, const char *origin)
+{
+    struct merge *m = w->merge;
+    struct node other = {0};
+    const struct node *node = m->noded && origin && strcmp(m->node.name, origin) == 0 ? &m->node : &other;
+    if (origin == NULL || *origin == 0)
+        return 0;
+    int found = node == &other ? node_find(w->db, origin, &other) : 1;
+    if (found <= 0)
+        return found;
+    struct val *key = mem_zero(t->table->nkey, sizeof *key);
+    struct buf room = {0};
+    change_key(c, key);
+    struct val packed = key_pack(key, t->table->nkey, &room);
+    int rc = node_force(w->db, node->id, t->table->name, &packed);
+    buf_free(&room);
+    free(key);
+    if (node == &other)
+        node_free(&other);
+    return rc;
+}
+
+static int force(struct work *w, struct target *t, const struct change *c)
+{
+    return merge_force(w, t, c, w->effect.origin);
+}
+
+/* ---- judging ---- */
+
+/* Equal as SQL's IS has it: the fast statements compare so. */
+static bool equal(const struct val *a, const struct val *b)
+{
+    bool numbers = (a->type == VAL_INT || a->type == VAL_REAL) && (b->type == VAL_INT || b->type == VAL_REAL);
+    return val_same(a, b) || (numbers && val_compare(a, b) == 0);
+}
+
+/* Who wins what both changed, the row here being t->now. */
+static const char *decide(const struct merge_policy *p, const struct target *t, const struct change *c)
+{
+    const struct val *theirs, *ours;
+    switch (p->prefer) {
+    case MERGE_THEIRS:
+        return CONFLICT_THEIRS;
+    case MERGE_ASK:
+        return CONFLICT_ASK;
+    case MERGE_NEWEST:
+        ours = &t->now[p->newest];
+        theirs = c->new[p->newest].type != VAL_NONE ? &c->new[p->newest] : ours;
+        return val_compare(theirs, ours) > 0 ? CONFLICT_THEIRS : CONFLICT_OURS;
+    default:
+        return CONFLICT_OURS;
+    }
+}
+
+static bool takes(const char *outcome)
+{
+    return strcmp(outcome, CONFLICT_THEIRS) == 0;
+}
+
+/* Judges each column that the change tells against t->now, and leaves in c what is to be written, with the values here
+ * as the old ones. conflicts: how many were recorded. Whether anything is left: 1, 0, -1. */
+static int judge_columns(struct work *w, struct target *t, struct change *c, const struct merge_policy *p,
+                         int *conflicts)
+{
+    const char *outcome = decide(p, t, c);
+    bool take = takes(outcome);
+    int any = 0;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        if (t->table->pk[i] || c->new[i].type == VAL_NONE)
+            continue;
+        bool there = equal(&c->new[i], &t->now[i]);
+        bool expected = c->old[i].type == VAL_NONE || equal(&c->old[i], &t->now[i]);
+        if (!there && !expected) {
+            (*conflicts)++;
+            if (conflict_column(w, t, c, (int)i, outcome))
+                return -1;
+        }
+        if (there || (!expected && !take))
+            c->new[i].type = c->old[i].type = VAL_NONE;
+        else {
+            c->old[i] = t->now[i];
+            any = 1;
+        }
+    }
+    return any;
+}
+
+static int merge_update(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+{
+    const char *unused;
+    int free_way = may(w, t, c, &unused);
+    enum done done = free_way > 0 ? target_update(t, c, true) : DONE_NOTHING;
+    if (free_way < 0 || done == DONE_ERROR)
+        return -1;
+    if (done == DONE)
+        return effect_note(&w->effect, t, c);
+    int got = target_row(t, c, NULL), conflicts = 0;
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL) || force(w, t, c) ? -1 : 0;
+    int any = judge_columns(w, t, c, p, &conflicts);
+    if (any < 0 || (conflicts && force(w, t, c)))
+        return -1;
+    return any ? work_put(w, t, c) : 0;
+}
+
+/* Whether the row here is the one that came, in all that came tells. */
+static bool same_row(const struct target *t, const struct val *row)
+{
+    for (size_t i = 0; i < t->table->ncol; i++)
+        if (row[i].type != VAL_NONE && !equal(&row[i], &t->now[i]))
+            return false;
+    return true;
+}
+
+/* Both made a row with this key. */
+static int merge_same_key(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+{
+    if (same_row(t, c->new))
+        return 0;
+    const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
+    if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))
+        return -1;
+    if (!takes(outcome))
+        return 0;
+    c->op = CHANGE_UPDATE;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        bool key = t->table->pk[i];
+        c->old[i] = t->now[i];
+        if (key || c->new[i].type == VAL_NONE || equal(&c->new[i], &t->now[i])) {
+            c->new[i].type = VAL_NONE;
+            if (!key)
+                c->old[i].type = VAL_NONE;
+        }
+    }
+    return work_put(w, t, c);
+}
+
+static int merge_insert(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+{
+    const char *reason;
+    int free_way = may(w, t, c, &reason);
+    if (free_way < 0)
+        return -1;
+    if (free_way) {
+        enum done done = target_insert(t, c, NULL);
+        if (done == DONE)
+            return effect_note(&w->effect, t, c);
+        if (done == DONE_ERROR)
+            return -1;
+    }
+    int got = target_row(t, c, NULL);
+    if (got < 0)
+        return -1;
+    return got ? merge_same_key(w, t, c, p) : work_put(w, t, c);
+}
+
+/* Whether the delete tells the whole row. */
+static bool whole(const struct target *t, const struct val *row)
+{
+    for (size_t i = 0; i < t->table->ncol; i++)
+        if (row[i].type == VAL_NONE)
+            return false;
+    return true;
+}
+
+static int merge_delete(struct work *w, struct target *t, struct change *c)
+{
+    const char *unused;
+    if (may(w, t, c, &unused) < 0)
+        return -1;
+    if (whole(t, c->old) || !effect_wants_old(&w->effect)) {
+        enum done done = target_delete(t, c, true);
+        if (done == DONE)
+            return effect_note(&w->effect, t, c);
+        if (done == DONE_ERROR)
+            return -1;
+    }
+    int got = target_row(t, c, NULL);
+    if (got <= 0)
+        return got; /* deleted by both */
+    if (!same_row(t, c->old) &&
+        (conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_THEIRS, NULL) || force(w, t, c)))
+        return -1;
+    memcpy(c->old, t->now, t->table->ncol * sizeof *c->old);
+    return work_put(w, t, c);
+}
+
+int merge_one(struct work *w, struct target *t, struct change *c)
+{
+    struct merge_table *m = merge_table(w, t);
+    if (m == NULL)
+        return -1;
+    const struct merge_policy policy = m->policy;
+    switch (c->op) {
+    case CHANGE_INSERT:
+        return merge_insert(w, t, c, &policy);
+    case CHANGE_UPDATE:
+        return merge_update(w, t, c, &policy);
+    default:
+        return merge_delete(w, t, c);
+    }
+}

@@ -1,0 +1,51 @@
+/* merge: a change that was made elsewhere meets the row as it is here: field by field, the old value that came against
+ * the current one. What both changed is a conflict, decided by policy and recorded. */
+#ifndef MERGE_H
+#define MERGE_H
+
+#include "conflict.h"
+#include "node.h"
+#include "package.h"
+
+enum merge_prefer { MERGE_OURS, MERGE_THEIRS, MERGE_NEWEST, MERGE_ASK };
+
+/* What a table's conflicts are decided by. */
+struct merge_policy {
+    enum merge_prefer prefer;
+    int newest; /* MERGE_NEWEST: the column whose greater value wins */
+    bool rekey; /* an integer key that is taken gives the newcomer a fresh one */
+};
+
+struct merge_table {
+    bool known;
+    struct merge_policy policy;
+    struct parents *parents;
+    const struct object *object; /* uploads: NULL when it does not travel */
+    uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
+};
+
+/* What merging needs beside the work; made by merge_begin. */
+struct merge {
+    bool noded; /* an upload: node and package are set */
+    struct node node;
+    struct package *package;
+    struct rowset inserted; /* rows the node made that no archive has told it of */
+    bool inserted_known;
+    size_t n;
+    struct merge_table *table; /* per target */
+};
+
+/* Makes the work ready for merging; always, because what is in quarantine may have to be merged. */
+void merge_begin(struct work *w);
+void merge_free(struct merge *m);
+
+/* What is known of the target; NULL on failure. */
+struct merge_table *merge_table(struct work *w, struct target *t);
+
+/* Judges a change and does it (a work_one); permission is not asked here. */
+int merge_one(struct work *w, struct target *t, struct change *c);
+
+/* Has the row sent to the node of that name with its next archive; nothing for an origin that is no node. */
+int merge_force(struct work *w, struct target *t, const struct change *c, const char *origin);
+
+#endif

@@ -1,0 +1,37 @@
+/* seen: see seen.h. */
+#include "seen.h"
+
+#include "err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEEP = 1000 };
+
+static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_seen (kind TEXT, epoch TEXT, number INTEGER,"
+                               " digest TEXT, PRIMARY KEY (kind, epoch, number)) WITHOUT ROWID";
+
+int seen_note(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+{
+    if (db_exec(db, sql_make))
+        return -1;
+    return db_execf(db,
+                    "INSERT OR REPLACE INTO dx_seen (kind, epoch, number, digest) VALUES (%Q, %Q, %lld, %Q);"
+                    "DELETE FROM dx_seen WHERE kind = %Q AND epoch = %Q AND number <= %lld",
+                    kind, epoch, (long long)number, digest, kind, epoch, (long long)(number - KEEP));
+}
+
+int seen_same(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+{
+    int64_t there;
+    char *known = NULL;
+    if (db_get_int(db, &there,
+                   "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_seen'") ||
+        (there && db_get_text(db, &known,
+                              "SELECT digest FROM dx_seen WHERE kind = %Q AND epoch = %Q AND number = %lld",
+                              kind, epoch, (long long)number)))
+        return -1;
+    int same = known == NULL || strcmp(known, digest) == 0;
+    free(known);
+    return same;
+}
