@@ -56,16 +56,11 @@ struct work {
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
     struct defer *defer;
     struct snapshot *snapshot;
-<<<<<<< HEAD
-    struct merge *merge; /* WORK_MERGE */
+    struct merge *merge;
     struct rows *rows;
     const struct change *read; /* the change being judged, in the archive's columns */
     bool leave;                /* what cannot be done is left alone, not quarantined */
     char *archive;             /* what conflicts and quarantined rows say they came from */
-=======
-    struct merge *merge;
-    char *archive; /* what conflicts and quarantined rows say they came from */
->>>>>>> 471153c (wip)
 };
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another

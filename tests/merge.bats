@@ -1,0 +1,298 @@
+#!/usr/bin/env bats
+# dxapply on a server: uploads merged field by field, conflicts, permission; and logs that belong to no node.
+
+load helper
+
+# server [CONFLICT]: hq.db with a package and node alice, and alice.db, her copy.
+server() {
+    sql hq.db "CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT UNIQUE, n INTEGER CHECK (n < 1000), secret TEXT, at TEXT)" \
+        "CREATE TABLE part (item TEXT REFERENCES item, no INTEGER, what TEXT, PRIMARY KEY (item, no)) WITHOUT ROWID" \
+        "CREATE TABLE price (id TEXT PRIMARY KEY, n REAL)" "CREATE TABLE payroll (id TEXT PRIMARY KEY, n REAL)" \
+        "INSERT INTO item VALUES ('a', 'anvil', 1, 's1', '1'), ('b', 'bolt', 2, 's2', '1'), ('c', 'cog', 3, 's3', '1')" \
+        "INSERT INTO part VALUES ('a', 1, 'top'), ('a', 2, 'foot'), ('b', 1, 'head')" \
+        "INSERT INTO price VALUES ('a', 9.5)" "INSERT INTO payroll VALUES ('boss', 1e6)"
+    txnlog attach hq.db
+    mkdir package
+    cat >package/package.conf <<-CONF
+	[package]
+	name = p
+	version = 1
+
+	[object item]
+	visible = all
+	columns = * except secret
+	conflict = ${1:-server}
+
+	[object part]
+	visible = all
+
+	[object price]
+	visible = all
+	write = no
+
+	[object payroll]
+	visible = none
+	CONF
+    txnroute load hq.db package
+    txnroute node add hq.db alice --package p
+    txnroute node add hq.db bob --package p
+    epoch=$(sql hq.db "SELECT epoch FROM dx_nodes WHERE name = 'alice'")
+    sql alice.db "CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT, n INTEGER, at TEXT)" "$(tables_of hq.db part)" \
+        "CREATE TABLE price (id TEXT PRIMARY KEY, n REAL)"
+    sql alice.db "ATTACH 'hq.db' AS hq" "INSERT INTO item SELECT id, name, n, at FROM hq.item" \
+        "INSERT INTO part SELECT * FROM hq.part" "INSERT INTO price SELECT * FROM hq.price"
+}
+
+# tables_of DB TABLE...: their CREATE statements, without what capture added.
+tables_of() {
+    local db=$1 table
+    shift
+    for table; do sql "$db" "SELECT sql || ';' FROM sqlite_schema WHERE type = 'table' AND name = '$table'"; done
+}
+
+# upload NUMBER STATEMENT...: what the statements do to alice.db, as an upload of hers; table forged_X as dx_X.
+upload() {
+    local number=$1
+    shift
+    rm -f was.db
+    sql alice.db "VACUUM INTO 'was.db'" "$@"
+    changeset diff was.db alice.db | LC_ALL=C sed 's/forged_/dx_/g' |
+        wrap alice.db upload from=alice epoch="$epoch" number="$number"
+}
+
+forced() {
+    sql hq.db "SELECT group_concat(tbl || ' ' || quote(key), '; ') FROM (SELECT * FROM dx_force ORDER BY tbl, key)"
+}
+
+conflicts() {
+    sql hq.db "SELECT kind, tbl, quote(key), coalesce(col, ''), quote(base), quote(ours), quote(theirs), outcome, origin
+        FROM dx_conflict ORDER BY id"
+}
+
+@test "an upload is merged, journalled with its origin, and counted" {
+    server
+    upload 1 "UPDATE item SET n = 10 WHERE id = 'a'" "INSERT INTO item VALUES ('d', 'dowel', 4, '2')" \
+        "DELETE FROM part WHERE item = 'b'" "INSERT INTO part VALUES ('d', 1, 'new')" >1.dx
+    dxapply hq.db <1.dx
+    [ "$(sql hq.db 'SELECT id, name, n, secret FROM item ORDER BY id')" = "a|anvil|10|s1
+b|bolt|2|s2
+c|cog|3|s3
+d|dowel|4|" ]
+    [ "$(sql hq.db 'SELECT item, no, what FROM part ORDER BY item, no')" = "a|1|top
+a|2|foot
+d|1|new" ]
+    [ "$(sql hq.db "SELECT count(*), min(origin), max(origin) FROM dx_journal")" = "4|alice|alice" ]
+    [ "$(sql hq.db "SELECT merged FROM dx_nodes WHERE name = 'alice'")" -eq 1 ]
+    [ -z "$(forced)" ]
+    txnlog read hq.db | dxpack cat | grep -q '"secret"'
+}
+
+@test "an upload counts once; gaps, strangers, other epochs and ended nodes are refused" {
+    server
+    upload 1 "UPDATE item SET n = 10 WHERE id = 'a'" >1.dx
+    upload 2 "UPDATE item SET n = 11 WHERE id = 'a'" >2.dx
+    upload 3 "UPDATE item SET n = 12 WHERE id = 'a'" >3.dx
+    run -3 dxapply hq.db <2.dx
+    [[ $output == *"upload 1 is missing"* ]]
+    dxapply hq.db <1.dx
+    run -3 dxapply hq.db <3.dx
+    [[ $output == *"upload 2 is missing"* ]]
+    dxapply hq.db <1.dx
+    cat 2.dx 3.dx | dxapply hq.db
+    [ "$(sql hq.db "SELECT n FROM item WHERE id = 'a'")" -eq 12 ]
+    [ "$(sql hq.db 'SELECT count(*) FROM dx_journal')" -eq 3 ]
+    upload 4 "UPDATE item SET n = 13 WHERE id = 'a'" >4.dx
+    for field in from=carol epoch=e0 number=0 applied=7; do
+        changeset diff was.db alice.db | wrap alice.db upload from=alice epoch="$epoch" number=4 "$field" >bad.dx
+        run -3 dxapply hq.db <bad.dx
+    done
+    [[ $output == *"restored from a backup"* ]]
+    txnroute node end hq.db alice
+    run -3 dxapply hq.db <4.dx
+    [[ $output == *ended* ]]
+    [ "$(sql hq.db "SELECT n FROM item WHERE id = 'a'")" -eq 12 ]
+}
+
+@test "an upload with a number merged before, but other content, is refused" {
+    server
+    upload 1 "UPDATE item SET n = 10 WHERE id = 'a'" | dxapply hq.db
+    upload 1 "UPDATE item SET n = 11 WHERE id = 'b'" >other.dx
+    run -3 dxapply hq.db <other.dx
+    [[ $output == *"restored from a backup"* ]]
+}
+
+@test "columns that nobody else changed are merged; equal changes are no conflict; the server wins the rest" {
+    server
+    sql hq.db "UPDATE item SET n = 50, name = 'amboss' WHERE id = 'a'" "UPDATE item SET n = 7 WHERE id = 'b'"
+    upload 1 "UPDATE item SET n = 60, at = '9' WHERE id = 'a'" "UPDATE item SET n = 7, at = '8' WHERE id = 'b'" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT id, name, n, at FROM item WHERE id < 'c'")" = "a|amboss|50|9
+b|bolt|7|8" ]
+    [ "$(conflicts)" = "update|item|'a'|n|1|50|60|ours|alice" ]
+    [ "$(forced)" = "item 'a'" ]
+}
+
+@test "client wins" {
+    server client
+    sql hq.db "UPDATE item SET n = 50 WHERE id = 'a'"
+    upload 1 "UPDATE item SET n = 60 WHERE id = 'a'" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT n FROM item WHERE id = 'a'")" -eq 60 ]
+    [ "$(conflicts)" = "update|item|'a'|n|1|50|60|theirs|alice" ]
+    [ "$(forced)" = "item 'a'" ]
+}
+
+@test "the newest by a column wins" {
+    server "newest at"
+    sql hq.db "UPDATE item SET n = 50, at = '5' WHERE id = 'a'" "UPDATE item SET n = 50, at = '5' WHERE id = 'b'"
+    upload 1 "UPDATE item SET n = 60, at = '6' WHERE id = 'a'" "UPDATE item SET n = 60, at = '4' WHERE id = 'b'" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT id, n, at FROM item WHERE id < 'c'")" = "a|60|6
+b|50|5" ]
+    [ "$(forced)" = "item 'a'; item 'b'" ]
+}
+
+@test "delete wins, and what it cost is recorded" {
+    server
+    sql hq.db "DELETE FROM item WHERE id = 'c'" "UPDATE part SET what = 'changed' WHERE item = 'b'"
+    upload 1 "UPDATE item SET n = 60 WHERE id = 'c'" "DELETE FROM part WHERE item = 'b'" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT count(*) FROM item WHERE id = 'c'") $(sql hq.db "SELECT count(*) FROM part WHERE item = 'b'")" = "0 0" ]
+    [ "$(conflicts | cut -d '|' -f 1,2,8)" = "gone|item|ours
+deleted|part|theirs" ]
+    [ "$(forced | grep -c "item 'c'; part")" -eq 1 ]
+}
+
+@test "deleted by both is no conflict; the same row inserted by both is none" {
+    server
+    sql hq.db "DELETE FROM item WHERE id = 'c'" "INSERT INTO item VALUES ('d', 'dowel', 4, NULL, '2')"
+    upload 1 "DELETE FROM item WHERE id = 'c'" "INSERT INTO item VALUES ('d', 'dowel', 4, '2')" | dxapply hq.db
+    [ "$(sql hq.db "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_conflict'")" -eq 0 ]
+}
+
+@test "different rows of one key: the server's stands, both are recorded" {
+    server
+    sql hq.db "INSERT INTO item VALUES ('d', 'dowel', 4, 'x', '2')"
+    upload 1 "INSERT INTO item VALUES ('d', 'dagger', 5, '2')" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT name FROM item WHERE id = 'd'")" = dowel ]
+    [ "$(conflicts | cut -d '|' -f 1-3,8)" = "insert|item|'d'|ask" ]
+    [ "$(forced)" = "item 'd'" ]
+}
+
+@test "what a node may not do is refused row by row, recorded, and sent back" {
+    server
+    sql alice.db "CREATE TABLE payroll (id TEXT PRIMARY KEY, n REAL)" "CREATE TABLE dx_meta (name TEXT PRIMARY KEY, value)" \
+        "CREATE TABLE forged_meta (name TEXT PRIMARY KEY, value)" \
+        "ALTER TABLE item ADD COLUMN secret TEXT" "CREATE TABLE ghost (id TEXT PRIMARY KEY)"
+    upload 1 "UPDATE price SET n = 0" "INSERT INTO payroll VALUES ('alice', 1e9)" "INSERT INTO forged_meta VALUES ('node', 'x')" \
+        "INSERT INTO ghost VALUES ('boo')" "UPDATE item SET secret = 'known', n = 5 WHERE id = 'a'" \
+        "UPDATE item SET n = 6 WHERE id = 'b'" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT n FROM price")" = 9.5 ]
+    [ "$(sql hq.db "SELECT count(*) FROM payroll")" -eq 1 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_meta WHERE name = 'node'")" -eq 0 ]
+    [ "$(sql hq.db "SELECT id, n, secret FROM item WHERE id < 'c'")" = "a|1|s1
+b|6|s2" ]
+    [ "$(sql hq.db "SELECT count(*), min(kind), max(kind) FROM dx_conflict")" = "5|permission|permission" ]
+    [ "$(forced)" = "item 'a'; payroll 'alice'; price 'a'" ]
+}
+
+@test "a row that refers to a missing one waits in quarantine, and goes in when that one comes" {
+    server
+    sql hq.db "DELETE FROM part WHERE item = 'c'" "DELETE FROM item WHERE id = 'c'"
+    upload 1 "INSERT INTO part VALUES ('c', 1, 'tooth')" "INSERT INTO item VALUES ('d', 'dowel', 4, '2')" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT tbl, reason FROM dx_quarantine")" = "part|it refers to item 'c', which is not there" ]
+    [ "$(forced)" = "$(forced | grep part)" ]
+    cp hq.db strict.db
+    upload 2 "UPDATE item SET n = 44 WHERE id = 'd'" >2.dx
+    dxapply hq.db <2.dx
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" -eq 1 ]
+    sql hq.db "INSERT INTO item VALUES ('c', 'cog', 3, 's3', '1')"
+    upload 3 "UPDATE item SET n = 45 WHERE id = 'd'" | dxapply hq.db
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" -eq 0 ]
+    [ "$(sql hq.db "SELECT what FROM part WHERE item = 'c'")" = tooth ]
+}
+
+@test "children may come before their parents, and rows may refer to each other" {
+    server
+    upload 1 "INSERT INTO part VALUES ('z', 1, 'child')" "INSERT INTO item VALUES ('z', 'zip', 1, '1')" >1.dx
+    dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT count(*) FROM part WHERE item = 'z'")" -eq 1 ]
+}
+
+@test "a unique value that another row has is quarantined; a swap is not" {
+    server
+    upload 1 "UPDATE item SET name = CASE id WHEN 'a' THEN 'bolt' WHEN 'b' THEN 'anvil' ELSE name END" | dxapply hq.db
+    [ "$(sql hq.db "SELECT group_concat(name) FROM (SELECT name FROM item ORDER BY id)")" = bolt,anvil,cog ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_journal")" -eq 2 ]
+    upload 2 "INSERT INTO item VALUES ('x', 'cog', 1, '1')" >2.dx
+    run -1 dxapply hq.db <2.dx
+    [[ $(sql hq.db "SELECT reason FROM dx_quarantine") == *UNIQUE* ]]
+    [ "$(forced)" = "item 'x'" ]
+    run -3 dxapply hq.db --strict < <(upload 3 "UPDATE item SET n = 2000 WHERE id = 'a'")
+}
+
+@test "a log is taken once, in order, onto any database" {
+    server
+    sql copy.db "$(tables_of hq.db item part price payroll)"
+    sql copy.db "ATTACH 'hq.db' AS hq" "INSERT INTO item SELECT * FROM hq.item" "INSERT INTO part SELECT * FROM hq.part" \
+        "INSERT INTO price SELECT * FROM hq.price" "INSERT INTO payroll SELECT * FROM hq.payroll"
+    sql hq.db "UPDATE item SET n = n + 1" "UPDATE item SET id = 'k' WHERE id = 'c'"
+    txnlog read hq.db >1.dx
+    txnlog ack hq.db <1.dx
+    sql hq.db "UPDATE item SET n = n + 1" "DELETE FROM part WHERE no = 2"
+    txnlog read hq.db >2.dx
+    txnlog ack hq.db <2.dx
+    sql hq.db "UPDATE price SET n = 3"
+    txnlog read hq.db >3.dx
+    dxapply copy.db <1.dx
+    run -3 dxapply copy.db <3.dx
+    [[ $output == *"is missing"* ]]
+    cat 1.dx 2.dx 2.dx 3.dx 1.dx | dxapply copy.db
+    same_table hq.db copy.db item part price payroll
+    run -3 dxapply hq.db <1.dx
+    [[ $output == *"very database"* ]]
+}
+
+@test "what was applied to a database that captures is its own change" {
+    server
+    sql other.db "CREATE TABLE price (id TEXT PRIMARY KEY, n REAL)" "INSERT INTO price VALUES ('a', 9.5)"
+    cp other.db changed.db
+    sql changed.db "UPDATE price SET n = 8" "INSERT INTO price VALUES ('q', 1)"
+    changeset diff other.db changed.db | wrap hq.db changes >log.dx
+    dxapply hq.db <log.dx
+    [ "$(sql hq.db "SELECT count(*), count(origin) FROM dx_journal")" = "2|0" ]
+}
+
+@test "undo takes exactly one apply back" {
+    server
+    cp hq.db before.db
+    upload 1 "UPDATE item SET n = 10, at = '3' WHERE id = 'a'" "INSERT INTO item VALUES ('d', 'dowel', 4, '2')" \
+        "DELETE FROM part WHERE item = 'b'" "UPDATE item SET name = CASE id WHEN 'c' THEN 'bolt' WHEN 'b' THEN 'cog' ELSE name END" >1.dx
+    dxapply hq.db --undo undo.dx <1.dx
+    cp hq.db after.db
+    dxapply hq.db <undo.dx
+    same_table before.db hq.db item part price payroll
+    # later changes of other columns stay; of the same ones, they are a conflict
+    cp after.db hq.db
+    sql hq.db "UPDATE item SET secret = 'later' WHERE id = 'a'" "UPDATE item SET at = '7' WHERE id = 'a'"
+    run -1 dxapply hq.db <undo.dx
+    [ "$(sql hq.db "SELECT n, secret, at FROM item WHERE id = 'a'")" = "1|later|7" ]
+}
+
+@test "REALs, blobs and integers are merged bit for bit" {
+    server
+    upload 1 "INSERT INTO price SELECT 'r' || value, value FROM (SELECT 1 AS value)" >1.dx
+    run -1 dxapply hq.db <1.dx
+    sql x.db "CREATE TABLE t (k INTEGER PRIMARY KEY, v)" "INSERT INTO t VALUES (1, 9e999), (2, -9e999), (3, 9007199254740993), (4, x''), (5, ''), (6, 3.40), (7, -0.0), (8, 0.1 + 0.2)"
+    sql y.db "CREATE TABLE t (k INTEGER PRIMARY KEY, v)"
+    cp y.db z.db
+    txnlog attach x.db
+    sql x.db "UPDATE t SET v = v" "CREATE TABLE u AS SELECT * FROM t" "DELETE FROM t" "INSERT INTO t SELECT * FROM u"
+    changeset diff y.db x.db | wrap x.db changes | dxapply z.db
+    same_table x.db z.db t
+    txnlog attach z.db
+    [ "$(txnlog digest x.db | grep ' t$')" = "$(txnlog digest z.db | grep ' t$')" ]
+}
