@@ -1,21 +1,24 @@
 /* txnroute: gives each node its share of what changed. */
 #include "cli.h"
+#include "dx.h"
 #include "member.h"
+#include "route.h"
 #include "store.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool json;
-static const char *package, *user;
+static const char *package, *user, *to_node, *now;
 
 /* Opens the database to change it, in one write transaction, with the router's tables there. */
 static struct db *open_for_change(const char *path)
 {
     struct db *db = db_open(path, DB_WRITE);
-    if (db && (store_require(db) || db_begin_write(db) || member_init(db))) {
+    if (db && (store_require(db) || db_begin_write(db) || route_init(db))) {
         db_close(db);
         return NULL;
     }
@@ -34,12 +37,50 @@ static int load(int argc, char **argv)
 {
     (void)argc;
     struct db *db = open_for_change(argv[0]);
-    struct package *p = db ? package_read(db, argv[1]) : NULL;
-    int rc = p ? package_put(db, p) : -1;
+    return db ? finish(db, route_load(db, argv[1], cli_warn)) : -1;
+}
+
+/* ---- routing ---- */
+
+static void tell_run(const struct route_done *d)
+{
+    cli_say("journal %lld to %lld: %lld rows moved, %lld changes in %lld archives, %lld rule statements",
+            (long long)d->after, (long long)d->upto, (long long)d->moved, (long long)d->changes,
+            (long long)d->archives, (long long)d->statements);
+}
+
+static int route(const char *path, const struct route *r)
+{
+    struct route_done done;
+    struct db *db = db_open(path, DB_WRITE);
+    int rc = db ? route_run(db, r, &done) : -1;
     if (rc == 0)
-        cli_say("package %s, version %s: %zu objects", p->name, p->version, p->nobject);
-    package_free(p);
-    return finish(db, rc);
+        tell_run(&done);
+    db_close(db);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *name;
+    struct route r = {
+        .docking = argc > 1 ? argv[1] : NULL, .now = now, .node = to_node, .out = STDOUT_FILENO};
+    if (argc < 2 && to_node == NULL)
+        return fail(ERR_USAGE, "run: where to? a docking directory, or --node NODE for stdout");
+    if (to_node && cli_archive_to_stdout())
+        return -1;
+    r.log = dx_open_input(NULL, &name);
+    return r.log < 0 ? -1 : route(argv[0], &r);
+}
+
+static int extract(int argc, char **argv)
+{
+    struct route r = {.docking = argc > 2 ? argv[2] : NULL,
+                      .now = now,
+                      .log = -1,
+                      .extract = argv[1],
+                      .out = STDOUT_FILENO};
+    return cli_archive_to_stdout() ? -1 : route(argv[0], &r);
 }
 
 /* ---- nodes ---- */
@@ -123,6 +164,14 @@ static const struct cli_option node_options[] = {
     {.name = "--json", .help = "list as JSON", .flag = &json},
     {0}};
 
+static const struct cli_option run_options[] = {
+    {.name = "--node", .value = "NODE", .help = "its archives to stdout", .text = &to_node},
+    {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
+    {0}};
+static const struct cli_option extract_options[] = {
+    {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
+    {0}};
+
 static const struct cli_verb verbs[] = {
     {.name = "load",
      .operands = "DB DIR",
@@ -137,6 +186,20 @@ static const struct cli_verb verbs[] = {
      .help = "register, change, end or list nodes",
      .options = node_options,
      .run = node},
+    {.name = "run",
+     .operands = "DB [DOCKING]",
+     .min = 1,
+     .max = 2,
+     .help = "route what changed; stdin: the log, as txnlog read writes it",
+     .options = run_options,
+     .run = run},
+    {.name = "extract",
+     .operands = "DB NODE [DOCKING]",
+     .min = 2,
+     .max = 3,
+     .help = "write all that the node may see, and begin its numbering anew",
+     .options = extract_options,
+     .run = extract},
 };
 
 int main(int argc, char **argv)

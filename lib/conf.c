@@ -13,7 +13,7 @@
 
 enum {
     FILE_MAX = 1 << 20,
-    LINE_MAX_BYTES = 190 /* inih cuts lines at 199 bytes and says nothing */
+    LINE_MAX_BYTES = 65000 /* inih cuts longer lines than it has room for, and says nothing */
 };
 
 /* The text while inih reads it line by line. */
@@ -77,6 +77,8 @@ struct conf *conf_read(const char *path)
     c->path = mem_text(path);
     struct source s = {.conf = c, .at = buf_text(&text)};
     bool nul = strlen(s.at) != text.n;
+    ini_use_stack = false;
+    ini_initial_alloc = ini_max_line = LINE_MAX_BYTES + 10;
     int bad = nul ? 0 : ini_parse_stream(next_line, &s, on_entry, &s);
     int rc = 0;
     if (s.too_long)

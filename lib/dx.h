@@ -102,6 +102,9 @@ struct dx_block *dx_block_new(const struct table *t, enum changeset_form form);
 void dx_block_add(struct dx_block *b, const struct change *c);
 size_t dx_block_size(const struct dx_block *b);
 void dx_block_end(struct dx_block *b, int level);
+
+/* Moves an ended block's bytes to the end of a file, from where dx_write_block copies them; `name` is for messages. */
+int dx_block_spill(struct dx_block *b, int fd, const char *name);
 void dx_block_free(struct dx_block *b);
 
 /* ---- reading ---- */

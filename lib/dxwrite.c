@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct dx_writer {
     int fd;
@@ -180,6 +181,10 @@ struct dx_block {
     size_t size;
     struct dx_count count;
     char hex[SHA_HEX];
+    int fd; /* when spilled: where the frame is */
+    off_t at;
+    size_t length;
+    bool spilled;
 };
 
 struct dx_block *dx_block_new(const struct table *t, enum changeset_form form)
@@ -215,6 +220,32 @@ void dx_block_end(struct dx_block *b, int level)
     buf_free(&b->bytes);
 }
 
+int dx_block_spill(struct dx_block *b, int fd, const char *name)
+{
+    b->fd = fd;
+    b->length = b->frame.n;
+    b->at = lseek(fd, 0, SEEK_END);
+    if (b->at < 0)
+        return fail_errno("%s: cannot seek", name);
+    int rc = file_write(fd, b->frame.p, b->frame.n, name);
+    buf_free(&b->frame);
+    b->spilled = true;
+    return rc;
+}
+
+/* Copies a block's compressed bytes to the archive. */
+static int put_frame(struct dx_writer *w, const struct dx_block *b)
+{
+    if (!b->spilled)
+        return zst_write_frame(w->zst, b->frame.p, b->frame.n);
+    struct buf frame = {0};
+    ssize_t got = pread(b->fd, buf_reserve(&frame, b->length), b->length, b->at);
+    int rc = got == (ssize_t)b->length ? zst_write_frame(w->zst, frame.p, b->length)
+                                       : fail(ERR_SYSTEM, "%s: cannot read a block back", w->name);
+    buf_free(&frame);
+    return rc;
+}
+
 void dx_block_free(struct dx_block *b)
 {
     if (b == NULL)
@@ -233,8 +264,7 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
         return -1;
     char *member = next_member(w, "");
     account(w, member, b->size, b->hex);
-    int rc = tar_begin(w->tar, member, b->size) || zst_write_frame(w->zst, b->frame.p, b->frame.n) ||
-             tar_end_unsaid(w->tar);
+    int rc = tar_begin(w->tar, member, b->size) || put_frame(w, b) || tar_end_unsaid(w->tar);
     free(member);
     w->count[i].inserts += b->count.inserts;
     w->count[i].updates += b->count.updates;

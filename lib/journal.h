@@ -41,6 +41,7 @@ void journal_reader_close(struct journal_reader *r);
 /* Who touched a row, as a filter for journal_net. */
 enum journal_whose {
     JOURNAL_ALL,
+    JOURNAL_TOUCHED, /* everybody; rows that are the same at both ends come too, see journal_net_same */
     JOURNAL_OWN /* all that the server does not know: everything but what came from upstream (STORE_UPSTREAM) */
 };
 
@@ -52,6 +53,16 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
                                 enum journal_whose whose);
 int journal_net_next(struct journal_net *r, struct change *c);
 void journal_net_close(struct journal_net *r);
+
+/* Of the change that journal_net_next gave last: whether the row was there before the range and is after it, whether
+ * it is the same at both ends (then the change tells only its key, in old), and who touched it: the distinct origins,
+ * "" for this database, valid until the next call. */
+struct journal_touch {
+    bool existed, exists, same;
+    const char *const *origin;
+    size_t norigin;
+};
+struct journal_touch journal_net_touch(const struct journal_net *r);
 
 /* ---- adding ---- */
 

@@ -20,8 +20,10 @@ struct journal_net {
     bool waiting;         /* s stands on a row not yet folded */
     struct arena arena;   /* holds the values of the row at hand */
     struct val *key, *old, *new, *c, *d;
-    char *origin;
-    bool existed, exists; /* before, after */
+    char **origin; /* distinct ones of the row at hand, the last one last */
+    size_t norigin;
+    enum journal_whose whose;
+    bool existed, exists, same; /* before, after; as journal_net_touch tells */
 };
 
 /* Result columns of the sorted scan; then c, d per column of the current layout. */
@@ -104,6 +106,7 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
 {
     struct journal_net *r = mem_zero(1, sizeof *r);
     r->db = db;
+    r->whose = whose;
     if (choose_layouts(r, table) == 0)
         r->s = prepare_sorted(r, whose);
     if (r->s == NULL) {
@@ -116,6 +119,12 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
     stmt_bind_int(r->s, 1, after);
     stmt_bind_int(r->s, 2, upto);
     return r;
+}
+
+static void forget_origins(struct journal_net *r)
+{
+    while (r->norigin)
+        free(r->origin[--r->norigin]);
 }
 
 void journal_net_close(struct journal_net *r)
@@ -135,6 +144,7 @@ void journal_net_close(struct journal_net *r)
     free(r->new);
     free(r->c);
     free(r->d);
+    forget_origins(r);
     free(r->origin);
     free(r);
 }
@@ -158,6 +168,7 @@ static bool same_key(const struct journal_net *r)
 static void begin_row(struct journal_net *r, bool existed)
 {
     arena_clear(&r->arena);
+    forget_origins(r);
     for (size_t k = 0; k < r->table->nkey; k++)
         r->key[k] = arena_val(&r->arena, &r->c[r->table->key[k]]);
     memset(r->old, 0, r->table->ncol * sizeof *r->old);
@@ -202,6 +213,21 @@ static void fold_insert(struct journal_net *r, const int *map)
     r->exists = true;
 }
 
+/* Moves the origin to the end of those of the row, or adds it there. */
+static void note_origin(struct journal_net *r, const char *origin)
+{
+    size_t i = 0;
+    while (i < r->norigin && strcmp(r->origin[i], origin) != 0)
+        i++;
+    if (i == r->norigin) {
+        r->origin = mem_grow(r->origin, i + 1, sizeof *r->origin);
+        r->origin[r->norigin++] = mem_text(origin);
+    }
+    char *name = r->origin[i];
+    memmove(r->origin + i, r->origin + i + 1, (r->norigin - i - 1) * sizeof *r->origin);
+    r->origin[r->norigin - 1] = name;
+}
+
 /* Takes the entry under the cursor into the row at hand. */
 static void fold(struct journal_net *r)
 {
@@ -214,8 +240,7 @@ static void fold(struct journal_net *r)
         fold_update(r);
     else
         fold_delete(r, map);
-    free(r->origin);
-    r->origin = mem_text(origin ? origin : "");
+    note_origin(r, origin ? origin : "");
 }
 
 /* Steps the cursor: whether a row waits in c and d; -1 on failure. */
@@ -231,6 +256,11 @@ static int advance(struct journal_net *r)
 /* An insert told by an older layout: the columns it lacks are as the row has them now. */
 static int complete(struct journal_net *r)
 {
+    size_t told = 0;
+    while (told < r->table->ncol && r->new[told].type != VAL_NONE)
+        told++;
+    if (told == r->table->ncol)
+        return 0;
     if (r->now == NULL && (r->now = prepare_now(r)) == NULL)
         return -1;
     for (size_t k = 0; k < r->table->nkey; k++)
@@ -273,23 +303,30 @@ static void put_key(const struct journal_net *r, struct val *row)
 /* The net change of the row at hand: 1, 0 when there is none, -1. */
 static int emit(struct journal_net *r, struct change *c)
 {
-    if (!r->existed && !r->exists)
-        return 0;
     c->op = !r->existed ? CHANGE_INSERT : !r->exists ? CHANGE_DELETE : CHANGE_UPDATE;
+    r->same = !r->existed && !r->exists;
     if (c->op == CHANGE_UPDATE) {
         for (size_t k = 0; k < r->table->nkey; k++)
             r->new[r->table->key[k]].type = VAL_NONE;
-        if (!keep_differences(r))
-            return 0;
+        r->same = !keep_differences(r);
     }
+    if (r->same && r->whose != JOURNAL_TOUCHED)
+        return 0;
+    if (r->same)
+        c->op = CHANGE_UPDATE;
     if (c->op == CHANGE_INSERT && complete(r))
         return -1;
     put_key(r, c->op == CHANGE_INSERT ? r->new : r->old);
     c->table = r->table;
     c->old = r->old;
     c->new = r->new;
-    c->origin = r->origin;
+    c->origin = r->origin[r->norigin - 1];
     return 1;
+}
+
+struct journal_touch journal_net_touch(const struct journal_net *r)
+{
+    return (struct journal_touch){r->existed, r->exists, r->same, (const char *const *)r->origin, r->norigin};
 }
 
 int journal_net_next(struct journal_net *r, struct change *c)

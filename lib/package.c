@@ -140,7 +140,7 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep FROM dx_object WHERE package = ?1 AND NOT gone ORDER BY place";
+    "change_key, user_key, keep FROM dx_object WHERE package = ?1 AND gone = ?2 ORDER BY place, id";
 
 static int take_object(struct package *p, struct stmt *s)
 {
@@ -165,12 +165,13 @@ static int take_object(struct package *p, struct stmt *s)
     return o.sent ? 0 : fail(ERR_REFUSED, "dx_object: object %s is damaged; load the package again", o.name);
 }
 
-static int get_objects(struct db *db, struct package *p)
+static int get_objects(struct db *db, struct package *p, bool gone)
 {
     struct stmt *s = db_prepare(db, sql_get);
     if (s == NULL)
         return -1;
     stmt_bind_text(s, 1, p->name);
+    stmt_bind_int(s, 2, gone);
     enum step step;
     int rc = 0;
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
@@ -179,7 +180,7 @@ static int get_objects(struct db *db, struct package *p)
     return rc || step != STEP_DONE ? -1 : 0;
 }
 
-struct package *package_get(struct db *db, const char *name)
+static struct package *get(struct db *db, const char *name, bool gone)
 {
     int64_t there;
     if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_package'"))
@@ -198,11 +199,21 @@ struct package *package_get(struct db *db, const char *name)
         fail(ERR_REFUSED, "%s: package %s is not loaded; load it: txnroute load %s DIRECTORY", db_path(db),
              name, db_path(db));
     stmt_free(s);
-    if (p && get_objects(db, p)) {
+    if (p && get_objects(db, p, gone)) {
         package_free(p);
         return NULL;
     }
     return p;
+}
+
+struct package *package_get(struct db *db, const char *name)
+{
+    return get(db, name, false);
+}
+
+struct package *package_gone(struct db *db, const char *name)
+{
+    return get(db, name, true);
 }
 
 int package_names(struct db *db, char ***names, size_t *n)
@@ -224,7 +235,7 @@ int package_names(struct db *db, char ***names, size_t *n)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static void free_object(struct object *o)
+static void free_one(struct object *o)
 {
     char *const text[] = {o->name,     o->table, o->rule,       o->via_column, o->via_object,
                           o->conflict, o->keys,  o->change_key, o->user_key,   o->keep};
@@ -233,13 +244,18 @@ static void free_object(struct object *o)
     table_free(o->sent);
 }
 
+void object_free(struct object *o, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free_one(&o[i]);
+    free(o);
+}
+
 void package_free(struct package *p)
 {
     if (p == NULL)
         return;
-    for (size_t i = 0; i < p->nobject; i++)
-        free_object(&p->object[i]);
-    free(p->object);
+    object_free(p->object, p->nobject);
     free(p->name);
     free(p->version);
     free(p->hash);

@@ -48,6 +48,10 @@ int package_put(struct db *db, struct package *p);
 struct package *package_get(struct db *db, const char *name);
 void package_free(struct package *p);
 
+/* The objects that the loaded package had and has no more, whose rows the router has yet to take away. */
+struct package *package_gone(struct db *db, const char *name);
+void object_free(struct object *o, size_t n); /* an array of objects */
+
 /* The names of the loaded packages, in order; the caller frees each, and the array. */
 int package_names(struct db *db, char ***names, size_t *n);
 

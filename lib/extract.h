@@ -1,0 +1,21 @@
+/* extract: all that one node may see, as an archive. */
+#ifndef EXTRACT_H
+#define EXTRACT_H
+
+#include "node.h"
+#include "plan.h"
+
+/* What the snapshot began: a new numbering with the node. */
+struct extract_mark {
+    char *epoch; /* to free */
+    int64_t number, position, told;
+};
+
+/* Writes the snapshot of the node's view after the run (dx_member and temp.dx_moved) to fd. */
+int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
+                  struct audiences *all, int fd, struct extract_mark *mark);
+
+/* Records it, in the run's transaction. */
+int extract_store(struct db *db, const char *node, const struct extract_mark *mark);
+
+#endif

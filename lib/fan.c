@@ -1,0 +1,556 @@
+/* fan: see fan.h. The rows of an object come from two streams in key order, what changed (the journal, net) and what
+ * moved (temp.dx_moved); what each row means to whom is decided by its audience before and after. */
+#include "fan.h"
+
+#include "err.h"
+#include "journal.h"
+#include "key.h"
+#include "layout.h"
+#include "mem.h"
+#include "member.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PENDING_MAX = 32 << 20 };
+
+/* A block being filled, of one audience. */
+struct builder {
+    int64_t audience;
+    bool upsert; /* or deletes */
+    struct dx_block *block;
+};
+
+int fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
+{
+    *f = (struct fan){.db = db, .audiences = a, .level = 1, .spill = spill};
+    return db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY "
+                       "KEY (obj, key, node)) WITHOUT ROWID; DELETE FROM temp.dx_forcing");
+}
+
+static void forget_nodes(struct fan *f)
+{
+    for (size_t i = 0; i < f->nname; i++)
+        free(f->name[i]);
+    free(f->name);
+    free(f->id);
+    f->name = NULL;
+    f->id = NULL;
+    f->nname = 0;
+}
+
+void fan_free(struct fan *f)
+{
+    for (size_t i = 0; i < f->npiece; i++)
+        dx_block_free(f->piece[i].block);
+    for (size_t i = 0; i < f->nbuilder; i++)
+        dx_block_free(f->builder[i].block);
+    free(f->piece);
+    free(f->builder);
+    forget_nodes(f);
+    *f = (struct fan){0};
+}
+
+int fan_nodes(struct fan *f)
+{
+    forget_nodes(f);
+    struct stmt *s = db_prepare(f->db, "SELECT name, id FROM temp.dx_node_now ORDER BY name");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        f->name = mem_grow(f->name, f->nname + 1, sizeof *f->name);
+        f->id = mem_grow(f->id, f->nname + 1, sizeof *f->id);
+        f->name[f->nname] = mem_text(stmt_text(s, 0));
+        f->id[f->nname++] = stmt_int(s, 1);
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* The node of that name, or 0. */
+static int64_t node_named(const struct fan *f, const char *name)
+{
+    size_t low = 0, high = f->nname;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(f->name[middle], name);
+        if (order == 0)
+            return f->id[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return 0;
+}
+
+/* ---- blocks ---- */
+
+/* One object on its way. */
+struct fanning {
+    struct fan *f;
+    const struct viewed *w;
+    const struct table *sent;
+    struct stmt *row, *member, *forcing;
+    struct journal_net *net;
+    struct stmt *moved;
+    int *map; /* sent column -> column of the journal's layout, or -1 */
+    const struct table *mapped;
+    struct val *key, *moved_key, *old, *new;
+    struct buf room;
+    struct { /* the audiences of the row before, and what they came to */
+        int64_t old, new, special, enter, leave, stay;
+        bool known;
+    } last;
+};
+
+static int end_block(struct fanning *g, struct builder *b)
+{
+    struct fan *f = g->f;
+    if (b->block == NULL)
+        return 0;
+    int64_t place = (int64_t)g->w->place;
+    f->pending -= dx_block_size(b->block);
+    dx_block_end(b->block, f->level);
+    f->piece = mem_grow(f->piece, f->npiece + 1, sizeof *f->piece);
+    f->piece[f->npiece++] = (struct piece){b->block, b->audience, b->upsert ? place + 1 : -1 - place};
+    int rc = dx_block_spill(b->block, f->spill, "temporary file");
+    b->block = NULL;
+    return rc;
+}
+
+static int end_blocks(struct fanning *g)
+{
+    int rc = 0;
+    for (size_t i = 0; i < g->f->nbuilder; i++)
+        rc = rc || end_block(g, &g->f->builder[i]) ? -1 : 0;
+    return rc;
+}
+
+static struct builder *builder_for(struct fan *f, int64_t audience, bool upsert)
+{
+    /* Ordered by audience, so that finding is fast and the order of the blocks does not depend on chance. */
+    size_t low = 0, high = f->nbuilder;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct builder *b = &f->builder[middle];
+        if (b->audience < audience || (b->audience == audience && b->upsert < upsert))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < f->nbuilder && f->builder[low].audience == audience && f->builder[low].upsert == upsert)
+        return &f->builder[low];
+    f->builder = mem_grow(f->builder, f->nbuilder + 1, sizeof *f->builder);
+    memmove(f->builder + low + 1, f->builder + low, (f->nbuilder - low) * sizeof *f->builder);
+    f->nbuilder++;
+    f->builder[low] = (struct builder){.audience = audience, .upsert = upsert};
+    return &f->builder[low];
+}
+
+/* Adds a change for all nodes of the audience. */
+static int add(struct fanning *g, int64_t audience, const struct change *c)
+{
+    struct fan *f = g->f;
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    struct builder *b = builder_for(f, audience, c->op != CHANGE_DELETE);
+    if (b->block == NULL)
+        b->block = dx_block_new(g->sent, CHANGESET_PATCH);
+    else
+        f->pending -= dx_block_size(b->block);
+    dx_block_add(b->block, c);
+    f->pending += dx_block_size(b->block);
+    f->changes++;
+    if (dx_block_size(b->block) >= DX_BLOCK)
+        return end_block(g, b);
+    return f->pending > PENDING_MAX ? end_blocks(g) : 0;
+}
+
+/* ---- what a row comes to ---- */
+
+static void clear_row(const struct fanning *g, struct val *row)
+{
+    memset(row, 0, g->sent->ncol * sizeof *row);
+}
+
+static void put_key(const struct fanning *g, struct val *row)
+{
+    for (size_t k = 0; k < g->sent->nkey; k++)
+        row[g->sent->key[k]] = g->key[k];
+}
+
+static int send_delete(struct fanning *g, int64_t audience)
+{
+    struct change c = {.table = g->sent, .op = CHANGE_DELETE, .origin = "", .old = g->old, .new = g->new};
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    clear_row(g, g->old);
+    clear_row(g, g->new);
+    put_key(g, g->old);
+    return add(g, audience, &c);
+}
+
+/* The row as it is now, whole. A row that is not there goes. */
+static int send_whole(struct fanning *g, int64_t audience)
+{
+    struct change c = {.table = g->sent, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    for (size_t k = 0; k < g->sent->nkey; k++)
+        stmt_bind(g->row, (int)k + 1, &g->key[k]);
+    enum step step = stmt_step(g->row);
+    if (step != STEP_ROW)
+        return step == STEP_DONE ? send_delete(g, audience) : -1;
+    clear_row(g, g->old);
+    for (size_t i = 0; i < g->sent->ncol; i++)
+        g->new[i] = stmt_val(g->row, (int)i);
+    int rc = add(g, audience, &c);
+    stmt_reset(g->row);
+    return rc;
+}
+
+/* The columns of the net change that travel. */
+static int send_update(struct fanning *g, int64_t audience, const struct change *net)
+{
+    struct change c = {.table = g->sent, .op = CHANGE_UPDATE, .origin = "", .old = g->old, .new = g->new};
+    bool any = false;
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    if (g->mapped != net->table) {
+        free(g->map);
+        g->map = table_map(g->sent, net->table);
+        g->mapped = net->table;
+    }
+    clear_row(g, g->old);
+    clear_row(g, g->new);
+    put_key(g, g->old);
+    for (size_t i = 0; i < g->sent->ncol; i++)
+        if (!g->sent->pk[i] && g->map[i] >= 0) {
+            g->new[i] = net->new[g->map[i]];
+            any |= g->new[i].type != VAL_NONE;
+        }
+    return any ? add(g, audience, &c) : 0;
+}
+
+/* Who gained, lost and kept the row, less those that are dealt with one by one. */
+static int split(struct fanning *g, int64_t old, int64_t new, int64_t special)
+{
+    struct audiences *a = g->f->audiences;
+    if (g->last.known && g->last.old == old && g->last.new == new && g->last.special == special)
+        return 0;
+    int64_t enter = audience_minus(a, new, old), leave = audience_minus(a, old, new),
+            stay = audience_both(a, old, new);
+    if (enter != AUDIENCE_ERROR && leave != AUDIENCE_ERROR && stay != AUDIENCE_ERROR && special) {
+        enter = audience_minus(a, enter, special);
+        leave = audience_minus(a, leave, special);
+        stay = audience_minus(a, stay, special);
+    }
+    if (enter == AUDIENCE_ERROR || leave == AUDIENCE_ERROR || stay == AUDIENCE_ERROR)
+        return -1;
+    g->last.old = old;
+    g->last.new = new;
+    g->last.special = special;
+    g->last.enter = enter;
+    g->last.leave = leave;
+    g->last.stay = stay;
+    g->last.known = true;
+    return 0;
+}
+
+/* A row as it is sent: its net change (NULL: none), who touched it, its audiences. */
+struct sending {
+    const struct change *net;
+    struct journal_touch touch;
+    bool forced; /* there may be requests for it */
+    int64_t old, new;
+};
+
+/* A node to which the row is sent by a rule of its own. */
+struct special {
+    int64_t node;
+    bool forced;
+};
+
+static size_t add_special(struct special **s, size_t n, int64_t node, bool forced)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((*s)[i].node == node) {
+            (*s)[i].forced |= forced;
+            return n;
+        }
+    *s = mem_grow(*s, n + 1, sizeof **s);
+    (*s)[n] = (struct special){node, forced};
+    return n + 1;
+}
+
+/* The nodes that touched the row, and those that asked for it. -1 on failure. */
+static int specials(struct fanning *g, const struct sending *r, struct special **out, size_t *n)
+{
+    *out = NULL;
+    *n = 0;
+    for (size_t i = 0; i < r->touch.norigin; i++) {
+        int64_t node = r->touch.origin[i][0] ? node_named(g->f, r->touch.origin[i]) : 0;
+        if (node)
+            *n = add_special(out, *n, node, false);
+    }
+    if (!r->forced)
+        return 0;
+    struct val packed = key_pack(g->key, g->sent->nkey, &g->room);
+    stmt_bind_int(g->forcing, 1, g->w->object->id);
+    stmt_bind(g->forcing, 2, &packed);
+    enum step step;
+    while ((step = stmt_step(g->forcing)) == STEP_ROW)
+        *n = add_special(out, *n, stmt_int(g->forcing, 0), true);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* A node's own change is not echoed; what others made of the row in the meantime, it gets whole, and so it does when
+ * it asked. What it put there and may not see, it is told to remove. */
+static int send_special(struct fanning *g, const struct sending *r, const struct special *s)
+{
+    struct audiences *a = g->f->audiences;
+    int before = audience_has(a, r->old, s->node), after = audience_has(a, r->new, s->node);
+    int64_t only = audience_intern(a, &s->node, 1);
+    if (before < 0 || after < 0 || only == AUDIENCE_ERROR)
+        return -1;
+    bool alone = !s->forced && r->touch.norigin == 1;
+    if (!after)
+        return send_delete(g, only);
+    if (alone && (before || !r->touch.existed))
+        return 0;
+    return send_whole(g, only);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int send_specials(struct fanning *g, const struct sending *r, int64_t *special)
+{
+    struct special *s;
+    size_t n;
+    int rc = specials(g, r, &s, &n);
+    int64_t *node = mem_zero(n, sizeof *node);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        node[i] = s[i].node;
+        rc = send_special(g, r, &s[i]);
+    }
+    if (n)
+        qsort(node, n, sizeof *node, by_id);
+    *special = audience_intern(g->f->audiences, node, n);
+    free(node);
+    free(s);
+    return rc || *special == AUDIENCE_ERROR ? -1 : 0;
+}
+
+static int send(struct fanning *g, const struct sending *r)
+{
+    int64_t special = AUDIENCE_NOBODY;
+    bool origins = r->touch.norigin > 1 || (r->touch.norigin == 1 && r->touch.origin[0][0]);
+    if ((r->forced || origins) && send_specials(g, r, &special))
+        return -1;
+    if (r->old == AUDIENCE_NOBODY && r->new == AUDIENCE_NOBODY)
+        return 0;
+    if (split(g, r->old, r->new, special))
+        return -1;
+    int64_t enter = g->last.enter, leave = g->last.leave, stay = g->last.stay;
+    if (send_whole(g, enter) || send_delete(g, leave))
+        return -1;
+    if (g->w->fresh || (r->net && r->net->op == CHANGE_INSERT))
+        return send_whole(g, stay);
+    return r->net && r->net->op == CHANGE_UPDATE && !r->touch.same ? send_update(g, stay, r->net) : 0;
+}
+
+/* ---- the two streams ---- */
+
+static struct stmt *prepare_row(struct fanning *g)
+{
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, g->sent, "");
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, g->sent->name);
+    buf_puts(&sql, " WHERE ");
+    layout_where_key(&sql, g->sent, 1);
+    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+/* What moved, in the order of the key's columns, which is the journal's. */
+static struct stmt *prepare_moved(struct fanning *g)
+{
+    struct buf sql = {0};
+    buf_addf(&sql, "SELECT key, old, new FROM temp.dx_moved WHERE obj = %lld ORDER BY ",
+             (long long)g->w->object->id);
+    if (g->sent->nkey == 1)
+        buf_puts(&sql, "key");
+    for (size_t k = 0; g->sent->nkey > 1 && k < g->sent->nkey; k++)
+        buf_addf(&sql, "%sdx_part(key, %zu, %zu)", k ? ", " : "", k, g->sent->nkey);
+    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+static int open_streams(struct fanning *g)
+{
+    struct fan *f = g->f;
+    g->key = mem_zero(g->sent->nkey, sizeof *g->key);
+    g->moved_key = mem_zero(g->sent->nkey, sizeof *g->moved_key);
+    g->old = mem_zero(g->sent->ncol, sizeof *g->old);
+    g->new = mem_zero(g->sent->ncol, sizeof *g->new);
+    g->row = prepare_row(g);
+    g->moved = prepare_moved(g);
+    g->member = db_prepare(f->db, "SELECT audience FROM main.dx_member WHERE obj = ?1 AND key = ?2");
+    g->forcing = db_prepare(f->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
+    if (!g->w->gone)
+        g->net = journal_net(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED);
+    return g->row && g->moved && g->member && g->forcing && (g->net || g->w->gone) ? 0 : -1;
+}
+
+static void close_streams(struct fanning *g)
+{
+    stmt_free(g->row);
+    stmt_free(g->moved);
+    stmt_free(g->member);
+    stmt_free(g->forcing);
+    journal_net_close(g->net);
+    free(g->map);
+    free(g->key);
+    free(g->moved_key);
+    free(g->old);
+    free(g->new);
+    buf_free(&g->room);
+}
+
+/* The audiences of a row that did not move. */
+static int held(struct fanning *g, struct sending *r)
+{
+    if (member_whole(g->w->object)) {
+        r->old = r->touch.existed ? AUDIENCE_ALL : AUDIENCE_NOBODY;
+        r->new = r->touch.exists ? AUDIENCE_ALL : AUDIENCE_NOBODY;
+        return 0;
+    }
+    struct val packed = key_pack(g->key, g->sent->nkey, &g->room);
+    stmt_bind_int(g->member, 1, g->w->object->id);
+    stmt_bind(g->member, 2, &packed);
+    enum step step = stmt_step(g->member);
+    r->old = r->new = step == STEP_ROW ? stmt_int(g->member, 0) : AUDIENCE_NOBODY;
+    stmt_reset(g->member);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+/* Steps what moved: 1 with its key in g->moved_key, 0, -1. */
+static int next_moved(struct fanning *g)
+{
+    enum step step = stmt_step(g->moved);
+    if (step != STEP_ROW)
+        return (int)step;
+    struct val packed = stmt_val(g->moved, 0);
+    if (!key_unpack(&packed, g->sent->nkey, g->moved_key))
+        return fail(ERR_REFUSED, "dx_member: a key of object %s is damaged", g->w->object->name);
+    return 1;
+}
+
+static int next_net(struct fanning *g, struct change *c)
+{
+    return g->net ? journal_net_next(g->net, c) : 0;
+}
+
+static int merge_streams(struct fanning *g)
+{
+    struct change c = {0};
+    struct val *net_key = mem_zero(g->sent->nkey, sizeof *net_key);
+    int net = next_net(g, &c), moved = next_moved(g), rc = 0;
+    while (rc == 0 && net >= 0 && moved >= 0 && (net || moved)) {
+        if (net)
+            change_key(&c, net_key);
+        int order = !net ? 1 : !moved ? -1 : vals_compare(net_key, g->moved_key, g->sent->nkey);
+        struct sending r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0};
+        if (order <= 0)
+            r.touch = journal_net_touch(g->net);
+        memcpy(g->key, order <= 0 ? net_key : g->moved_key, g->sent->nkey * sizeof *g->key);
+        if (order >= 0) {
+            r.old = stmt_int(g->moved, 1);
+            r.new = stmt_int(g->moved, 2);
+        } else
+            rc = held(g, &r);
+        rc = rc || send(g, &r) ? -1 : 0;
+        if (rc == 0 && order <= 0)
+            net = next_net(g, &c);
+        if (rc == 0 && order >= 0)
+            moved = next_moved(g);
+    }
+    free(net_key);
+    return rc || net < 0 || moved < 0 ? -1 : 0;
+}
+
+/* ---- nodes that hold nothing yet ---- */
+
+/* The rows that everybody holds, to those that are new. */
+static int fill_fresh(struct fanning *g)
+{
+    struct buf sql = {0};
+    struct change c = {.table = g->sent, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
+    if (g->f->fresh == AUDIENCE_NOBODY || g->w->gone || g->w->object->visible == VISIBLE_NONE ||
+        g->w->object->visible == VISIBLE_SELECT)
+        return 0;
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, g->sent, "x.");
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, g->sent->name);
+    buf_puts(&sql, " AS x");
+    if (!member_whole(g->w->object)) {
+        struct buf key = {0};
+        member_key(&key, g->sent, "x");
+        buf_puts(&sql, " WHERE ");
+        view_audience(&sql, g->w, buf_text(&key));
+        buf_addf(&sql, " = %d", AUDIENCE_ALL);
+        buf_free(&key);
+    }
+    buf_puts(&sql, " ORDER BY ");
+    layout_keys(&sql, g->sent, "x.");
+    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    buf_free(&sql);
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        clear_row(g, g->old);
+        for (size_t i = 0; i < g->sent->ncol; i++)
+            g->new[i] = stmt_val(s, (int)i);
+        rc = add(g, g->f->fresh, &c);
+    }
+    stmt_free(s);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+int fan_object(struct fan *f, const struct viewed *w)
+{
+    struct fanning g = {.f = f, .w = w, .sent = w->object->sent};
+    f->nbuilder = 0;
+    int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || end_blocks(&g) ? -1 : 0;
+    close_streams(&g);
+    return rc;
+}
+
+int fan_force(struct fan *f, const struct viewed *w)
+{
+    struct buf sql = {0};
+    long long id = (long long)w->object->id;
+    buf_addf(&sql,
+             "INSERT OR IGNORE INTO temp.dx_forcing (obj, key, node) SELECT %lld, f.key, f.node FROM "
+             "main.dx_force AS f JOIN temp.dx_node_now AS n ON n.id = f.node WHERE f.tbl = ",
+             id);
+    buf_quote(&sql, w->object->table);
+    buf_addf(&sql,
+             ";INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT obj, key, audience, audience "
+             "FROM (SELECT obj, key, ");
+    view_audience(&sql, w, "f.key");
+    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT obj, key FROM temp.dx_forcing WHERE obj = %lld) AS f)",
+             id);
+    int rc = db_exec(f->db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}

@@ -1,0 +1,48 @@
+/* fan: what moved and what changed, as blocks of an archive: each made once for all nodes that get the same rows, and
+ * kept in a temporary file until the nodes' archives are written. */
+#ifndef FAN_H
+#define FAN_H
+
+#include "dx.h"
+#include "view.h"
+
+/* One block, and who gets it. */
+struct piece {
+    struct dx_block *block;
+    int64_t audience;
+    int64_t rank; /* its place in an archive: deletes, children first; then the rest, parents first */
+};
+
+struct fan {
+    struct db *db;
+    struct audiences *audiences;
+    int64_t after, upto; /* of the journal */
+    int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
+    int level;
+    int spill; /* descriptor of the temporary file */
+    size_t npiece;
+    struct piece *piece;
+    struct builder *builder; /* blocks being filled */
+    size_t nbuilder;
+    size_t pending; /* bytes in them */
+    size_t nname;   /* the package's nodes by name, for echoes: ascending */
+    char **name;
+    int64_t *id;
+    int64_t changes; /* encoded, each once */
+};
+
+/* An empty fan; spill is a descriptor to write to. */
+int fan_init(struct fan *f, struct db *db, struct audiences *a, int spill);
+void fan_free(struct fan *f);
+
+/* Reads the package's nodes from temp.dx_node_now. */
+int fan_nodes(struct fan *f);
+
+/* Makes the blocks of one object; temp.dx_moved must be filled for it, and temp.dx_forcing(obj, key, node) with the
+ * requests for single rows. */
+int fan_object(struct fan *f, const struct viewed *w);
+
+/* Fills temp.dx_forcing from dx_force for the object (and names those rows in temp.dx_moved). */
+int fan_force(struct fan *f, const struct viewed *w);
+
+#endif

@@ -1,0 +1,390 @@
+/* image: see image.h. */
+#include "image.h"
+
+#include "err.h"
+#include "journal.h"
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct images {
+    struct db *db;
+    struct relation **relation;
+    size_t n;
+    struct journal_table *layout; /* what the journal knows */
+    size_t nlayout;
+};
+
+/* The nodes of the package being routed, and what changed in that table. */
+static const char sql_nodes[] =
+    "CREATE TEMP TABLE IF NOT EXISTS dx_node_now ("
+    " id INTEGER PRIMARY KEY, name TEXT UNIQUE, user TEXT, package TEXT, status TEXT);"
+    "CREATE INDEX IF NOT EXISTS temp.dx_node_user ON dx_node_now (user);"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_o_dx_node (id INTEGER, name TEXT, user TEXT, package TEXT, status "
+    "TEXT);"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_n_dx_node (id INTEGER, name TEXT, user TEXT, package TEXT, status "
+    "TEXT);";
+
+struct images *images_open(struct db *db)
+{
+    struct images *im = mem_zero(1, sizeof *im);
+    im->db = db;
+    if (db_exec(db, sql_nodes) == 0 && journal_tables(db, &im->layout, &im->nlayout) == 0)
+        return im;
+    images_close(im);
+    return NULL;
+}
+
+static void free_relation(struct relation *r)
+{
+    for (size_t i = 0; i < r->ncol; i++)
+        free(r->col[i]);
+    free(r->col);
+    free(r->read);
+    free(r->moved);
+    layout_free(r->layout);
+    free(r->name);
+    free(r->old_name);
+    free(r->new_name);
+    free(r);
+}
+
+void images_close(struct images *im)
+{
+    if (im == NULL)
+        return;
+    for (size_t i = 0; i < im->n; i++)
+        free_relation(im->relation[i]);
+    free(im->relation);
+    journal_tables_free(im->layout, im->nlayout);
+    free(im);
+}
+
+struct relation *images_at(struct images *im, size_t i)
+{
+    return i < im->n ? im->relation[i] : NULL;
+}
+
+/* ---- relations ---- */
+
+/* The image tables have the types and collations of the table's columns, so that rules compare there as they do in
+ * the table itself. */
+static int make_tables(struct images *im, const struct relation *r)
+{
+    struct buf sql = {0};
+    for (int new = 0; new < 2; new ++) {
+        char *name = mem_printf("dx_%c_%s", new ? 'n' : 'o', r->name);
+        buf_puts(&sql, "CREATE TEMP TABLE ");
+        buf_name(&sql, name);
+        for (size_t i = 0; i < r->ncol; i++) {
+            buf_puts(&sql, i ? ", " : " (");
+            buf_name(&sql, r->col[i]);
+            buf_addf(&sql, " %s COLLATE %s", r->layout->column[i].type, r->layout->column[i].collation);
+        }
+        buf_puts(&sql, "); CREATE INDEX temp.");
+        char *index = mem_printf("%s_k", name);
+        buf_name(&sql, index);
+        buf_puts(&sql, " ON ");
+        buf_name(&sql, name);
+        buf_puts(&sql, " (");
+        layout_keys(&sql, r->layout->table, "");
+        buf_puts(&sql, ");");
+        free(index);
+        free(name);
+    }
+    int rc = db_exec(im->db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}
+
+static void name_tables(struct relation *r)
+{
+    for (int new = 0; new < 2; new ++) {
+        struct buf b = {0};
+        char *name = mem_printf("dx_%c_%s", new ? 'n' : 'o', r->name);
+        buf_puts(&b, "temp.");
+        buf_name(&b, name);
+        free(name);
+        *(new ? &r->new_name : &r->old_name) = buf_take(&b);
+    }
+}
+
+static void set_columns(struct relation *r, size_t n, const char *const *col)
+{
+    r->ncol = n;
+    r->col = mem_zero(n, sizeof *r->col);
+    for (size_t i = 0; i < n; i++)
+        r->col[i] = mem_text(col[i]);
+    r->read = mem_zero(n, sizeof *r->read);
+    r->moved = mem_zero(n, sizeof *r->moved);
+}
+
+static bool is_table(struct images *im, const char *name, bool *failed)
+{
+    int64_t n;
+    *failed = db_get_int(im->db, &n,
+                         "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' "
+                         "AND name = %Q COLLATE NOCASE AND name NOT LIKE 'sqlite\\_%%' ESCAPE '\\'",
+                         name) != 0;
+    return n > 0;
+}
+
+static struct relation *add(struct images *im, struct relation *r)
+{
+    im->relation = mem_grow(im->relation, im->n + 1, sizeof *im->relation);
+    im->relation[im->n++] = r;
+    return r;
+}
+
+static struct relation *new_relation(struct images *im, const char *name)
+{
+    struct relation *r = mem_zero(1, sizeof *r);
+    if (strcasecmp(name, IMAGE_NODE) == 0) {
+        static const char *const col[] = {"id", "name", "user", "package", "status"};
+        r->name = mem_text(IMAGE_NODE);
+        r->captured = true;
+        set_columns(r, 5, col);
+        name_tables(r);
+        return add(im, r);
+    }
+    if ((r->layout = layout_of(im->db, name)) == NULL) {
+        free_relation(r);
+        return NULL;
+    }
+    r->name = mem_text(r->layout->table->name);
+    set_columns(r, r->layout->table->ncol, (const char *const *)r->layout->table->col);
+    for (size_t i = 0; i < im->nlayout; i++)
+        r->captured |= im->layout[i].current && strcmp(im->layout[i].table->name, r->name) == 0;
+    name_tables(r);
+    if (make_tables(im, r)) {
+        free_relation(r);
+        return NULL;
+    }
+    return add(im, r);
+}
+
+struct relation *images_relation(struct images *im, const char *name, bool *known)
+{
+    bool failed = false;
+    *known = true;
+    for (size_t i = 0; i < im->n; i++)
+        if (strcasecmp(im->relation[i]->name, name) == 0)
+            return im->relation[i];
+    if (strcasecmp(name, IMAGE_NODE) != 0 &&
+        (strncasecmp(name, "dx_", 3) == 0 || !is_table(im, name, &failed))) {
+        *known = failed;
+        return NULL;
+    }
+    return new_relation(im, name);
+}
+
+void image_read(struct relation *r, const char *column)
+{
+    r->wanted = true;
+    for (size_t i = 0; i < r->ncol; i++)
+        if (strcasecmp(r->col[i], column) == 0)
+            r->read[i] = true;
+}
+
+/* ---- filling ---- */
+
+/* Whether some entry of the range could matter: a row came or went, or a column that is read changed. */
+static int matters(struct images *im, const struct relation *r, int64_t after, int64_t upto, int64_t *found)
+{
+    struct buf sql = {0};
+    buf_addf(&sql, "SELECT 1 FROM main.dx_journal WHERE seq > %lld AND seq <= %lld AND (0", (long long)after,
+             (long long)upto);
+    for (size_t l = 0; l < im->nlayout; l++) {
+        const struct table *t = im->layout[l].table;
+        long long what = (long long)im->layout[l].id * JOURNAL_WHAT;
+        if (strcmp(t->name, r->name) != 0)
+            continue;
+        buf_addf(&sql, " OR what IN (%lld, %lld, %lld) OR (what = %lld AND (0", what + JOURNAL_INSERT,
+                 what + JOURNAL_DELETE, what + JOURNAL_REKEY, what + JOURNAL_UPDATE);
+        for (size_t i = 0; i < r->ncol; i++) {
+            int at = r->read[i] ? table_column(t, r->col[i]) : -1;
+            if (at >= 0 && !t->pk[at])
+                buf_addf(&sql, " OR c%d IS NOT NULL OR d%d IS NOT NULL", at, at);
+        }
+        buf_puts(&sql, "))");
+    }
+    buf_puts(&sql, ") LIMIT 1");
+    int rc = db_get_int(im->db, found, "%s", buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}
+
+/* The statements that fill one relation's images. */
+struct filling {
+    struct relation *r;
+    size_t ncol, *col; /* the columns filled: the key and those that are read */
+    struct stmt *old, *new, *now;
+    struct val *row;
+};
+
+static struct stmt *prepare_put(struct images *im, const struct filling *f, const char *into)
+{
+    struct buf sql = {0};
+    buf_addf(&sql, "INSERT INTO %s (", into);
+    for (size_t i = 0; i < f->ncol; i++) {
+        buf_puts(&sql, i ? ", " : "");
+        buf_name(&sql, f->r->col[f->col[i]]);
+    }
+    buf_puts(&sql, ") VALUES (?");
+    for (size_t i = 1; i < f->ncol; i++)
+        buf_puts(&sql, ", ?");
+    buf_puts(&sql, ")");
+    struct stmt *s = db_prepare(im->db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+static struct stmt *prepare_now(struct images *im, const struct filling *f)
+{
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    for (size_t i = 0; i < f->ncol; i++) {
+        buf_puts(&sql, i ? ", " : "");
+        buf_name(&sql, f->r->col[f->col[i]]);
+    }
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, f->r->name);
+    buf_puts(&sql, " WHERE ");
+    layout_where_key(&sql, f->r->layout->table, 1);
+    struct stmt *s = db_prepare(im->db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+static int begin_filling(struct images *im, struct filling *f)
+{
+    const struct relation *r = f->r;
+    f->col = mem_zero(r->ncol, sizeof *f->col);
+    f->row = mem_zero(r->ncol, sizeof *f->row);
+    for (size_t i = 0; i < r->ncol; i++)
+        if (r->read[i] || r->layout->table->pk[i])
+            f->col[f->ncol++] = i;
+    f->old = prepare_put(im, f, r->old_name);
+    f->new = prepare_put(im, f, r->new_name);
+    f->now = prepare_now(im, f);
+    return f->old && f->new && f->now ? 0 : -1;
+}
+
+static void end_filling(struct filling *f)
+{
+    free(f->col);
+    free(f->row);
+    stmt_free(f->old);
+    stmt_free(f->new);
+    stmt_free(f->now);
+}
+
+static int put(struct filling *f, struct stmt *s)
+{
+    for (size_t i = 0; i < f->ncol; i++)
+        stmt_bind(s, (int)i + 1, &f->row[i]);
+    return stmt_run(s);
+}
+
+/* Whether a column that is read changed; notes which. */
+static bool note_moved(struct filling *f, const struct change *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < f->ncol; i++)
+        if (c->new[f->col[i]].type != VAL_NONE) {
+            f->r->moved[f->col[i]] = true;
+            any = true;
+        }
+    return any;
+}
+
+static int put_update(struct filling *f, const struct change *c)
+{
+    const struct table *t = f->r->layout->table;
+    for (size_t k = 0; k < t->nkey; k++)
+        stmt_bind(f->now, (int)k + 1, &c->old[t->key[k]]);
+    enum step step = stmt_step(f->now);
+    if (step != STEP_ROW)
+        return step == STEP_ERROR ? -1
+                                  : fail(ERR_REFUSED,
+                                         "%s is in the journal, but not in the table; was it "
+                                         "written with triggers off?",
+                                         change_show(c));
+    for (size_t i = 0; i < f->ncol; i++)
+        f->row[i] = stmt_val(f->now, (int)i);
+    int rc = put(f, f->new);
+    for (size_t i = 0; i < f->ncol; i++)
+        if (c->new[f->col[i]].type != VAL_NONE)
+            f->row[i] = c->old[f->col[i]];
+    rc = rc || put(f, f->old);
+    stmt_reset(f->now);
+    f->r->has_old = f->r->has_new = true;
+    return rc ? -1 : 0;
+}
+
+static int put_change(struct filling *f, const struct change *c)
+{
+    if (c->op == CHANGE_UPDATE)
+        return note_moved(f, c) ? put_update(f, c) : 0;
+    bool insert = c->op == CHANGE_INSERT;
+    for (size_t i = 0; i < f->ncol; i++)
+        f->row[i] = (insert ? c->new : c->old)[f->col[i]];
+    f->r->came = true;
+    *(insert ? &f->r->has_new : &f->r->has_old) = true;
+    return put(f, insert ? f->new : f->old);
+}
+
+/* Statistics: without them SQLite takes an image of one row for a million rows. Of an empty table there are none. */
+static int analyze(struct images *im, const struct relation *r)
+{
+    if (r->has_old && db_execf(im->db, "ANALYZE %s", r->old_name))
+        return -1;
+    return r->has_new ? db_execf(im->db, "ANALYZE %s", r->new_name) : 0;
+}
+
+static int fill(struct images *im, struct relation *r, int64_t after, int64_t upto)
+{
+    struct filling f = {.r = r};
+    struct change c = {0};
+    struct journal_net *net =
+        begin_filling(im, &f) ? NULL : journal_net(im->db, r->name, after, upto, JOURNAL_ALL);
+    int got = net ? 1 : -1;
+    while (got > 0 && (got = journal_net_next(net, &c)) > 0)
+        if (put_change(&f, &c))
+            got = -1;
+    journal_net_close(net);
+    end_filling(&f);
+    return got ? -1 : analyze(im, r);
+}
+
+int images_fill(struct images *im, int64_t after, int64_t upto)
+{
+    for (size_t i = 0; i < im->n; i++) {
+        struct relation *r = im->relation[i];
+        int64_t found;
+        if (!r->wanted || r->layout == NULL)
+            continue;
+        if (matters(im, r, after, upto, &found) || (found && fill(im, r, after, upto)))
+            return -1;
+    }
+    return 0;
+}
+
+int images_nodes(struct images *im, const char *old, const char *new)
+{
+    bool known;
+    struct relation *r = images_relation(im, IMAGE_NODE, &known);
+    int64_t n;
+    if (r == NULL || db_exec(im->db, "DELETE FROM temp.dx_o_dx_node; DELETE FROM temp.dx_n_dx_node") ||
+        db_execf(im->db, "INSERT INTO temp.dx_o_dx_node %s; INSERT INTO temp.dx_n_dx_node %s", old, new) ||
+        db_get_int(im->db, &n, "SELECT count(*) FROM temp.dx_o_dx_node"))
+        return -1;
+    r->has_old = n > 0;
+    if (db_get_int(im->db, &n, "SELECT count(*) FROM temp.dx_n_dx_node"))
+        return -1;
+    r->has_new = n > 0;
+    r->came = r->has_old || r->has_new;
+    return analyze(im, r);
+}

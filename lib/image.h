@@ -1,0 +1,47 @@
+/* image: what changed in the tables that rules read, as two temporary tables each: the rows as they were at the one end
+ * of a range of the journal (dx_o_TABLE), and as they are at the other (dx_n_TABLE). Only rows that came, went, or
+ * changed in a column that some rule reads are in them, and of the columns only those are filled. */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include "layout.h"
+
+/* A table that rules may name; "dx_node" among them. */
+struct relation {
+    char *name;
+    struct layout *layout; /* NULL for dx_node */
+    size_t ncol;
+    char **col;
+    bool *read;                /* per column: some rule reads it */
+    bool wanted;               /* images are needed at all: somebody called image_read */
+    bool captured;             /* in the journal */
+    bool has_old, has_new;     /* after images_fill: there are rows */
+    bool *moved;               /* per column: it changed in some row that stayed */
+    bool came;                 /* rows came or went */
+    char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
+};
+
+#define IMAGE_NODE     "dx_node"
+#define IMAGE_NODE_NOW "temp.dx_node_now" /* (id, name, user, package, status) of the nodes to route */
+
+struct images *images_open(struct db *db);
+void images_close(struct images *im);
+
+/* The relation of that name (as SQLite compares names), or NULL with *known false when there is no such table;
+ * NULL with *known true on failure. Its image tables are there, empty. */
+struct relation *images_relation(struct images *im, const char *name, bool *known);
+
+/* Every relation there is, by number; NULL behind the last. */
+struct relation *images_at(struct images *im, size_t i);
+
+/* Some rule reads this column ("": none, but the rows). */
+void image_read(struct relation *r, const char *column);
+
+/* Fills the images of the range (after, upto] of the journal; dx_node's from temp.dx_o_dx_node, which the caller
+ * fills. */
+int images_fill(struct images *im, int64_t after, int64_t upto);
+
+/* Empties and fills the images of dx_node, by two SELECTs of (id, name, user, package, status). */
+int images_nodes(struct images *im, const char *old, const char *new);
+
+#endif

@@ -1,0 +1,62 @@
+/* rule: a rule of a package analysed: in which places which tables stand in it, which columns it reads, and whether it
+ * can be evaluated from changes (routing: one occurrence at a time) or only as a whole. */
+#ifndef RULE_H
+#define RULE_H
+
+#include "image.h"
+#include "package.h"
+
+/* One place in an arm's text where a table is named. */
+struct occurrence {
+    struct relation *relation;
+    size_t at, end; /* its bytes in the arm's SQL */
+    bool as;        /* a replacement needs " AS name" */
+    int dual;       /* number of the NOT EXISTS term around it, or -1 */
+    bool own;       /* the object's table as the arm's frame joins it, or as it yields the key */
+};
+
+/* A term NOT EXISTS (...): its bytes, and those of the word NOT. */
+struct dual {
+    size_t at, end, word_end;
+};
+
+/* An arm of the rule's UNION, in a frame that yields (k0, k1, ..., node): the key as the object's table has it, and
+ * the number of the node. */
+struct arm {
+    char *sql;
+    size_t noccurrence, ndual;
+    struct occurrence *occurrence;
+    struct dual *dual;
+};
+
+/* What a rule reads of one table. */
+struct reading {
+    struct relation *relation;
+    bool *column;
+};
+
+struct rule {
+    const struct object *object;
+    struct relation *relation; /* of the object's table */
+    size_t narm, nreading;
+    struct arm *arm;
+    struct reading *reading;
+    bool whole;       /* only evaluated whole */
+    char *why;        /* ... because of this word of it; else NULL */
+    char *keep;       /* the time filter at this moment, or NULL */
+    struct buf terms; /* of time (moment.h) */
+};
+
+/* Analyses the object's rule and time filter, and notes in the images what they read. `now` is the time of the run.
+ * NULL (ERR_REFUSED) with the reason and the remedy when it cannot be evaluated at all. */
+struct rule *rule_new(struct db *db, struct images *im, const struct object *o, const char *now);
+void rule_free(struct rule *r);
+
+/* Appends an arm's SQL with each occurrence replaced: use[i] is NULL for the table as it is now, or the name of the
+ * table that stands in. */
+void rule_sql(struct buf *sql, const struct arm *a, const char *const *use);
+
+/* Whether something that the rule reads has changed, by what images_fill found. */
+bool rule_touched(const struct rule *r);
+
+#endif

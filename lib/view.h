@@ -1,0 +1,52 @@
+/* view: who sees which rows: what a run finds moved from one audience to another, object by object. */
+#ifndef VIEW_H
+#define VIEW_H
+
+#include "audience.h"
+#include "rule.h"
+
+/* How an object's rows were held before the run. */
+enum view_was {
+    WAS_SAME,  /* as its definition says */
+    WAS_NONE,  /* not at all */
+    WAS_WHOLE, /* by everybody, without rows in dx_member */
+    WAS_MEMBER /* by dx_member, under another definition */
+};
+
+/* An object in a run. */
+struct viewed {
+    const struct object *object;
+    struct rule *rule;     /* NULL when gone */
+    struct viewed *parent; /* of VISIBLE_VIA */
+    enum view_was was;
+    bool gone;   /* no longer in the package */
+    bool fresh;  /* every held row is sent whole: more columns travel than before */
+    char *bound; /* the values of its time terms in the run before; NULL: none */
+    char *bound_now;
+    size_t place; /* parents first */
+};
+
+/* What the views of one run share. */
+struct views {
+    struct db *db;
+    struct audiences *audiences;
+    int64_t statements; /* of rules that ran, for tests and -v */
+};
+
+/* Makes the temporary tables: dx_moved(obj, key, old, new) is what view_move fills: the rows whose audience is
+ * another after the run than before it. */
+int view_init(struct db *db);
+
+/* Whether the object's definition, or the time it looks at, is another than in the run before. */
+bool view_redefined(const struct viewed *w);
+
+/* Finds what moved of one object; those of its parent must be there. The images must be filled. */
+int view_move(struct views *v, const struct viewed *w);
+
+/* Puts temp.dx_moved into dx_member, and new audiences into dx_audience. */
+int view_store(struct views *v, const struct viewed *w);
+
+/* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
+void view_audience(struct buf *sql, const struct viewed *w, const char *key);
+
+#endif
