@@ -64,6 +64,25 @@ struct gather {
     struct layout_column *column;
 };
 
+static void free_columns(struct layout_column *c, size_t n)
+{
+    for (size_t i = 0; c && i < n; i++) {
+        free(c[i].type);
+        free(c[i].value);
+        free(c[i].collation);
+    }
+    free(c);
+}
+
+static void gather_free(struct gather *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        free(g->name[i]);
+    free(g->name);
+    free(g->pk);
+    free_columns(g->column, g->n);
+}
+
 static void gather_column(struct gather *g, struct db *db, const char *table, struct stmt *s)
 {
     g->name = mem_grow(g->name, g->n + 1, sizeof *g->name);
@@ -147,11 +166,7 @@ struct layout *layout_of(struct db *db, const char *table)
                   db_path(db), name);
     if (rc == 0)
         finish(l, &g, name);
-    for (size_t i = 0; i < g.n; i++)
-        free(g.name[i]);
-    free(g.name);
-    free(g.pk);
-    free(g.column);
+    gather_free(&g);
     free(name);
     if (rc) {
         layout_free(l);
@@ -164,12 +179,8 @@ void layout_free(struct layout *l)
 {
     if (l == NULL)
         return;
-    for (size_t i = 0; l->table && i < l->table->ncol; i++) {
-        free(l->column[i].type);
-        free(l->column[i].value);
-        free(l->column[i].collation);
-    }
-    free(l->column);
+    if (l->table)
+        free_columns(l->column, l->table->ncol);
     table_free(l->table);
     free(l->sql);
     free(l);

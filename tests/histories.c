@@ -60,8 +60,7 @@ static const struct schema {
 /* Triggers that an application might have. */
 static const char *const triggers[] = {
     "CREATE TRIGGER app1 AFTER UPDATE ON t BEGIN UPDATE t SET a = 'app' WHERE k = NEW.k AND a = '1'; END",
-    "CREATE TRIGGER app2 AFTER INSERT ON t BEGIN UPDATE t SET a = 'app' WHERE k = NEW.k AND NEW.a IS NULL; "
-    "END",
+    "CREATE TRIGGER app2 AFTER INSERT ON t BEGIN UPDATE t SET a = 'app' WHERE k = NEW.k AND a IS NULL; END",
     "CREATE TRIGGER app3 BEFORE DELETE ON t WHEN OLD.a = 'x' BEGIN DELETE FROM t WHERE a = ''; END",
 };
 

@@ -306,7 +306,12 @@ k|1|1|2|3|x|x" ]
             echo "BEGIN IMMEDIATE; INSERT INTO t (who, n) VALUES ($1, $i); UPDATE total SET n = n + 1 WHERE who = $1; COMMIT;"
         done | sqlite3 -bail -cmd '.timeout 20000' now.db
     }
-    writer 1 & writer 2 & writer 3 & wait
+    local writers=()
+    for who in 1 2 3; do
+        writer $who &
+        writers+=($!)
+    done
+    wait "${writers[@]}"
     n=$(sized 40 10)
     [ "$(entries now.db)" = $((6 * n)) ]
     # The two entries of a transaction stand together.
