@@ -28,6 +28,11 @@ dxpack join -
 dxpack invert
 dxpack extract -C out
 txnlog ack a.db
+dxapply a.db
+dxapply -n a.db
+syncdiff rows a.db
+syncdiff screen a.db
+syncdiff compare /dev/stdin a.db
 COMMANDS
 }
 
@@ -50,6 +55,7 @@ refuses() {
     run -3 dxpack verify "$1"
     [[ $output == "dxpack: $1: "*"${2:-}"* ]] || { echo "said: $output"; return 1; }
     run -3 txnlog ack a.db <"$1"
+    run -3 dxapply a.db <"$1"
 }
 
 # The good archive's members, in d.
@@ -85,6 +91,11 @@ edit() {
     pack dx.json changes/000001 end.json >same.dx
     dxpack verify same.dx
     dxpack cat same.dx | cmp - <(dxpack cat good.dx)
+    txnlog ack a.db <same.dx
+    sql b.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
+    txnlog attach b.db
+    dxapply b.db <same.dx
+    [ "$(sqlite3 b.db "SELECT group_concat(name) FROM t")" = one,two,three ]
 }
 
 @test "an archive cut at every 1/64 of its length" {
@@ -101,9 +112,29 @@ edit() {
     readers >commands
     while read -r command; do
         # shellcheck disable=SC2086 # words of a command
-        mangle flip good.dx "$(sized 60 10)" 3 $command
+        mangle flip good.dx "$(sized 24 8)" 3 $command
     done <commands
     unchanged
+}
+
+@test "keys and rows that are damaged, in every command that reads them" {
+    sql a.db "UPDATE t SET name = 'x' || id"
+    sqlite3 a.db ".backup b.db"
+    syncdiff keys a.db >base.dx
+    sql a.db "UPDATE t SET name = name || '!'" "DELETE FROM t WHERE id = 2" "INSERT INTO t VALUES (9, 'new')"
+    syncdiff keys a.db >keys.dx
+    syncdiff compare --base base.dx --to-theirs plan.dx a.db b.db
+    syncdiff rows a.db <plan.dx >rows.dx
+    before=$(sqlite3 b.db .dump)
+    mangle cut keys.dx 64 3 syncdiff compare --base base.dx /dev/stdin b.db
+    mangle flip keys.dx "$(sized 100 20)" 3 syncdiff compare --base base.dx --to-theirs x.dx /dev/stdin b.db
+    mangle flip base.dx "$(sized 100 20)" 3 syncdiff compare --base /dev/stdin --to-theirs x.dx a.db b.db
+    mangle flip plan.dx "$(sized 100 20)" 3 syncdiff rows a.db
+    mangle cut rows.dx 64 3 dxapply b.db
+    mangle flip rows.dx "$(sized 100 20)" 3 dxapply b.db
+    [ ! -e x.dx ] && [ "$(sqlite3 b.db .dump)" = "$before" ]
+    dxapply b.db <rows.dx
+    same_table a.db b.db t
 }
 
 @test "what is no archive at all" {
@@ -120,7 +151,7 @@ edit() {
     all_refuse tape "not compressed with zstd"
     tar -C d -cf - end.json | seal >other.dx
     all_refuse other.dx "its first member is not dx.json"
-    all_refuse a.db "not a dx archive"
+    refuses a.db "not a dx archive"
     mkdir directory
     run -3 dxpack verify directory
     [[ $output == *"directory: a directory"* ]]
@@ -132,15 +163,16 @@ edit() {
 @test "an archive without seal, or with something behind it" {
     unpacked
     tar -C d -cf - dx.json changes/000001 end.json | seal --plain >plain.dx
-    all_refuse plain.dx "cut off"
+    refuses plain.dx "cut off"
     { cat good.dx; echo garbage; } >garbage.dx
-    all_refuse garbage.dx "something that is no archive follows"
+    refuses garbage.dx "something that is no archive follows"
     { cat good.dx; printf '\0'; } >nul.dx
-    all_refuse nul.dx "something that is no archive follows"
+    refuses nul.dx "something that is no archive follows"
     { cat good.dx; tail -c 40 good.dx; } >sealed.dx
-    all_refuse sealed.dx "something that is no archive follows"
+    refuses sealed.dx "something that is no archive follows"
     { cat good.dx; head -c 100 good.dx; } >half.dx
-    all_refuse half.dx "cut off"
+    refuses half.dx "cut off"
+    unchanged
 }
 
 @test "members missing, twice, in another order, or behind the end" {
@@ -183,6 +215,13 @@ edit() {
     unchanged
 }
 
+# The same with extract, which is to leave nothing anywhere.
+refuses_extract() {
+    refuses "$1"
+    run -3 dxpack extract -C out "$1"
+    [ -z "$(ls -A out)" ]
+}
+
 @test "names that would leave the directory, or mean something else" {
     unpacked
     for name in ../evil "$PWD/evil" changes/../../x changes/000001/x ./dx.json changes//000001 changes/1 changes/000001@ \
@@ -190,11 +229,11 @@ edit() {
         finish 3 dx.json changes/000001
         tar --format=gnu -P -C d --transform "s,^changes/000001\$,$name," -cf - dx.json changes/000001 end.json |
             seal >x.dx
-        all_refuse x.dx
+        refuses_extract x.dx
     done
     tar --format=pax --pax-option='path:=changes/000001?x' -C d -cf - changes/000001 | LC_ALL=C tr '?' '\0' >part
     { tar --format=ustar -C d -cf - dx.json | head -c 1024; cat part; } | seal >x.dx
-    all_refuse x.dx
+    refuses_extract x.dx
     [ -z "$(find .. -name evil)" ]
 }
 
@@ -203,24 +242,25 @@ edit() {
     mv d/changes/000001 d/row
     ln -s ../row d/changes/000001
     pack dx.json changes/000001 end.json >x.dx
-    all_refuse x.dx "not a plain file"
+    refuses x.dx "not a plain file"
     rm d/changes/000001
     ln d/row d/changes/000001
     tar --format=ustar -C d -cf - dx.json row changes/000001 end.json | seal >x.dx
-    all_refuse x.dx
+    refuses x.dx
     rm d/changes/000001
     mkdir d/changes/000001
     tar --format=ustar --no-recursion -C d -cf - dx.json changes/000001 end.json | seal >x.dx
-    all_refuse x.dx "not a plain file"
+    refuses x.dx "not a plain file"
     rmdir d/changes/000001
     mkfifo d/changes/000001
     tar --format=ustar -C d -cf - dx.json changes/000001 end.json | seal >x.dx
-    all_refuse x.dx "not a plain file"
+    refuses x.dx "not a plain file"
     rm d/changes/000001
     truncate -s 1000000 d/changes/000001
     printf x >>d/changes/000001
     tar --format=gnu --sparse -C d -cf - dx.json changes/000001 end.json | seal >x.dx
-    all_refuse x.dx
+    refuses x.dx
+    unchanged
 }
 
 @test "a head of another version, kind or shape" {
@@ -329,4 +369,110 @@ bounded() {
         head -c 5000000 /dev/zero | tr '\0' x; printf '":1}}\n'; } >lines
     run -3 dxpack make lines
     [[ $output == *"a head of "*" bytes"* ]]
+}
+
+# Every command that is given a database, as "COMMAND" with DB in its place; stdin is a good archive.
+database_commands() {
+    cat <<'COMMANDS'
+txnlog attach DB
+txnlog read DB
+txnlog ack DB
+txnlog trim DB
+txnlog status DB
+txnlog digest DB
+txnlog detach DB
+txnlog upload DB out
+txnroute load DB package
+txnroute node list DB
+txnroute node add DB alice --package p
+dxapply DB
+dxapply -n DB
+syncdiff keys DB
+syncdiff rows DB
+syncdiff screen DB
+syncdiff compare DB a.db
+syncdiff compare a.db DB
+COMMANDS
+}
+
+@test "a database that is not SQLite is refused by every command, and left as it is" {
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >package/package.conf
+    yes "Dear Sir or Madam" | head -n 500 >letter
+    cp a.db torn
+    printf 'not a page of the b-tree' | dd of=torn bs=1 seek=0 conv=notrunc status=none
+    for db in letter torn good.dx; do
+        cp "$db" before
+        database_commands >commands
+        while read -r command; do
+            # shellcheck disable=SC2086 # words of a command
+            run -3 ${command//DB/$db} <good.dx
+            [[ $output == *"$db: "* ]] || { echo "$command: $output"; false; }
+            cmp "$db" before || { echo "$command"; false; }
+        done <commands
+    done
+    unchanged
+}
+
+@test "a database that is not there is not made by who only reads or changes it" {
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >package/package.conf
+    database_commands >commands
+    while read -r command; do
+        # shellcheck disable=SC2086 # words of a command
+        run -4 ${command//DB/absent.db} <good.dx
+        [[ $output == *"absent.db: "* ]] || { echo "$command: $output"; false; }
+        [ ! -e absent.db ] || { echo "$command made it"; false; }
+    done <commands
+}
+
+@test "an archive of rows whose table is missing, has no key, or has lost a column of the key" {
+    for table in "other (id INTEGER PRIMARY KEY)" "t (id INTEGER, name TEXT)" "t (name TEXT PRIMARY KEY)" \
+        "t (id INTEGER, name TEXT, PRIMARY KEY (id, name))"; do
+        rm -f b.db
+        sql b.db "CREATE TABLE $table"
+        txnlog attach b.db
+        before=$(sqlite3 b.db .dump)
+        run -3 dxapply b.db <good.dx
+        [[ $output == *"b.db: "*"t"* ]]
+        [ "$(sqlite3 b.db .dump)" = "$before" ]
+    done
+}
+
+# limited KIB COMMAND...: no file may grow beyond that; a write past it fails like one to a full disk.
+limited() {
+    local kib=$1
+    shift
+    (trap '' XFSZ && ulimit -f "$kib" && exec "$@")
+}
+
+@test "a full disk ends with exit 4, and nothing has changed" {
+    for db in b.db c.db; do
+        sql $db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
+        txnlog attach $db
+    done
+    sql b.db "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        INSERT INTO t SELECT i, hex(randomblob(20)) FROM n"
+    txnlog read b.db >large.dx
+    for mode in delete wal; do
+        sql c.db "PRAGMA journal_mode = $mode"
+        before=$(sqlite3 c.db .dump)
+        run -4 limited 200 dxapply c.db <large.dx
+        [[ $output == *"c.db: "* ]]
+        [ "$(sqlite3 c.db .dump)" = "$before" ]
+        [ "$(sqlite3 c.db "PRAGMA integrity_check")" = ok ]
+    done
+    for command in "txnlog read b.db" "dxpack make lines" "dxpack join large.dx" "dxpack invert large.dx" \
+        "dxpack cat large.dx" "syncdiff keys b.db"; do
+        [ -e lines ] || dxpack cat large.dx >lines
+        # shellcheck disable=SC2086 # words of a command
+        limited 100 $command >out.dx 2>err && status=0 || status=$?
+        [ "$status" = 4 ] || { echo "$command: exit $status, $(cat err)"; false; }
+        grep -q "cannot write" err
+        run -3 dxpack verify out.dx
+    done
+    run -4 limited 100 dxpack extract -C out large.dx
+    [ -z "$(ls -A out)" ]
+    dxapply c.db <large.dx
+    same_table b.db c.db t
 }
