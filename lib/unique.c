@@ -20,6 +20,13 @@ static const char sql_columns[] = "SELECT name FROM pragma_table_xinfo(?1)";
 
 /* ---- CREATE INDEX, taken apart ---- */
 
+/* The terms between the outer parentheses as they stand, and the condition of a partial index, or NULL. */
+struct parts {
+    size_t n;
+    char **term;
+    char *where;
+};
+
 /* The end of the token at s: a quoted name or string, a comment, a word, or one character. */
 static const char *token_end(const char *s)
 {
@@ -56,15 +63,15 @@ static char *piece(const char *from, const char *to)
     return buf_take(&b);
 }
 
-static void add_term(struct unique_parts *p, const char *from, const char *to)
+static void add_term(struct parts *p, const char *from, const char *to)
 {
     p->term = mem_grow(p->term, p->n + 1, sizeof *p->term);
     p->term[p->n++] = piece(from, to);
 }
 
-void unique_parts_of(const char *sql, struct unique_parts *out)
+static void take_apart(const char *sql, struct parts *out)
 {
-    *out = (struct unique_parts){0};
+    *out = (struct parts){0};
     const char *s = sql, *start = NULL, *order = NULL; /* start of the term at hand; its ASC or DESC */
     int depth = 0;
     for (const char *end; *s; s = end) {
@@ -85,7 +92,7 @@ void unique_parts_of(const char *sql, struct unique_parts *out)
     }
 }
 
-void unique_parts_free(struct unique_parts *p)
+static void free_parts(struct parts *p)
 {
     for (size_t i = 0; i < p->n; i++)
         free(p->term[i]);
@@ -146,7 +153,7 @@ static int put_term(struct db *db, const struct layout *l, const char *column, c
 }
 
 static int put_terms(struct unique *u, struct db *db, const struct layout *l, const char *index,
-                     const struct unique_parts *parts, struct buf *out)
+                     const struct parts *parts, struct buf *out)
 {
     struct stmt *s = db_prepare(db, sql_terms);
     if (s == NULL)
@@ -176,10 +183,10 @@ static int put_terms(struct unique *u, struct db *db, const struct layout *l, co
 
 static int add_index(struct unique *u, struct db *db, const struct layout *l, struct stmt *index)
 {
-    struct unique_parts parts = {0};
+    struct parts parts = {0};
     struct buf text = {0};
     if (stmt_text(index, 3))
-        unique_parts_of(stmt_text(index, 3), &parts);
+        take_apart(stmt_text(index, 3), &parts);
     int rc = put_terms(u, db, l, stmt_text(index, 0), &parts, &text);
     if (rc == 0 && stmt_int(index, 2)) {
         all_decide(u, l->table);
@@ -192,7 +199,7 @@ static int add_index(struct unique *u, struct db *db, const struct layout *l, st
     if (rc == 0)
         add_condition(u, &text);
     buf_free(&text);
-    unique_parts_free(&parts);
+    free_parts(&parts);
     return rc;
 }
 

@@ -18,14 +18,4 @@ struct unique {
 int unique_of(struct db *db, const struct layout *l, struct unique *out);
 void unique_free(struct unique *u);
 
-/* The pieces of a CREATE INDEX statement: the terms between the outer parentheses as they stand, and the condition of
- * a partial index, or NULL. The caller frees with unique_parts_free. Exported for its test. */
-struct unique_parts {
-    size_t n;
-    char **term;
-    char *where;
-};
-void unique_parts_of(const char *sql, struct unique_parts *out);
-void unique_parts_free(struct unique_parts *p);
-
 #endif

@@ -337,7 +337,7 @@ k|1|1|2|3|x|x" ]
     run -1 txnlog status now.db
     run -0 txnlog attach now.db
     [[ $output == "txnlog: table t: trigger late "*"; mended" ]]
-    sql now.db "UPDATE t SET v = 'b'"
+    sql now.db "VACUUM" "UPDATE t SET v = 'b'"
     replays
 }
 
@@ -553,4 +553,31 @@ peer tape: at 0, 1 behind" ]]
     sql now.db "$contact"
     txnlog attach now.db
     run -2 txnlog read now.db --after x
+}
+
+@test "a full disk: attach changes nothing, read says so, upload leaves no half file" {
+    sql now.db "$contact"
+    cp now.db was.db
+    run -4 bash -c "ulimit -f 8; trap '' XFSZ; txnlog attach now.db"
+    [ "$(sqlite3 now.db .dump)" = "$(sqlite3 was.db .dump)" ]
+    txnlog attach now.db --node alice
+    sql now.db "INSERT INTO dx_meta VALUES ('server', 'e1')" "INSERT INTO contact WITH RECURSIVE n (i) AS
+        (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) SELECT i, hex(randomblob(40)), '' FROM n"
+    run -4 bash -c "txnlog read now.db >/dev/full"
+    [[ $output == "txnlog: stdout: "*"No space left"* ]]
+    run -4 bash -c "ulimit -f 64; trap '' XFSZ; txnlog upload now.db out"
+    [ -z "$(ls -A out)" ]
+    txnlog upload now.db out
+    dxpack verify <out/00000001.dx
+}
+
+@test "a busy database is told apart from a broken one" {
+    made "$contact"
+    coproc HOLD { sqlite3 now.db; }
+    echo "BEGIN IMMEDIATE; SELECT 'held';" >&"${HOLD[1]}"
+    read -r held <&"${HOLD[0]}"
+    [ "$held" = held ]
+    run -6 txnlog detach now.db
+    [[ $output == *"another program holds the write lock"* ]]
+    kill "$HOLD_PID"
 }
