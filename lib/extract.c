@@ -96,7 +96,7 @@ static int hold_keys(struct db *db, const struct viewed *w, const char *audience
         "m.audience IN (%s) AND NOT EXISTS (SELECT 1 FROM temp.dx_moved AS v WHERE v.obj = %lld AND "
         "v.key = m.key);"
         "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved WHERE obj = %lld AND "
-        "new <> 0 AND (new = %d OR dx_holds(new))",
+        "new <> 0 AND (new = %d OR dx_held_by(new))",
         id, audiences, id, id, AUDIENCE_ALL);
 }
 
@@ -142,7 +142,7 @@ static int write_rows(struct db *db, struct dx_writer *w, const struct viewed *v
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-/* dx_holds(audience): whether the node is in it. */
+/* dx_held_by(audience): whether the node is in it. */
 struct holder {
     struct audiences *audiences;
     int64_t node;
@@ -196,7 +196,8 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
     mark->told = n->merged;
     holder = (struct holder){all, n->id};
     dx_head_init(&h, DX_SNAPSHOT);
-    int rc = audience_of_node(db, n->id, &audiences) || db_function(db, "dx_holds", 1, sql_holds, &holder) ||
+    int rc = audience_of_node(db, n->id, &audiences) ||
+             db_function(db, "dx_held_by", 1, sql_holds, &holder) ||
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
              fill_head(db, &h, p, n, mark);
     struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, 3);

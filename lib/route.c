@@ -7,6 +7,7 @@
 #include "route.h"
 
 #include "err.h"
+#include "extract.h"
 #include "fan.h"
 #include "file.h"
 #include "journal.h"
@@ -14,8 +15,8 @@
 #include "member.h"
 #include "moment.h"
 #include "outbox.h"
+#include "pairs.h"
 #include "plan.h"
-#include "extract.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -235,6 +236,17 @@ static int deal(struct running *x, size_t first)
     return 0;
 }
 
+/* What moved of one object: nothing, when nothing that its rule reads has changed. */
+static int move_object(struct views *v, const struct viewed *w)
+{
+    if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
+        return 0;
+    if (!w->gone && !w->fresh && !view_redefined(w) && !rule_touched(w->rule) && !view_parent_moved(v, w) &&
+        !member_whole(w->object))
+        return 0;
+    return view_whole(w) ? view_move(v, w) : pairs_move(v, w);
+}
+
 static int route_package(struct running *x, const struct plan *p)
 {
     size_t first = x->fan.npiece;
@@ -244,7 +256,7 @@ static int route_package(struct running *x, const struct plan *p)
                                       "count(*) FROM temp.dx_o_dx_node)"))
         return -1;
     for (size_t i = 0; n && i < p->n; i++)
-        if (view_move(&x->views, &p->viewed[i]))
+        if (move_object(&x->views, &p->viewed[i]))
             return -1;
     for (size_t i = 0; n && i < p->n; i++)
         if ((!p->viewed[i].gone && fan_force(&x->fan, &p->viewed[i])) || fan_object(&x->fan, &p->viewed[i]))
@@ -437,7 +449,7 @@ static int prepare(struct running *x)
     x->views.audiences = audiences_open(x->db);
     x->images = images_open(x->db);
     if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
-        fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill)) ||
+        pairs_init(&x->views) || fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill)) ||
         plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) || list_receivers(x))
         return -1;
     x->fan.after = x->a;

@@ -90,7 +90,7 @@ static void frame_tail(struct buf *b, const struct analysis *an, struct arm *a)
         layout_keys(b, t, "");
         buf_puts(b, " FROM ");
     }
-    struct occurrence x = {.relation = an->rule->relation, .at = b->n, .dual = -1, .own = true};
+    struct occurrence x = {.relation = an->rule->relation, .at = b->n, .dual = -1, .frame = true};
     buf_name(b, t->name);
     x.end = b->n;
     x.as = an->rule->keep != NULL;
@@ -125,17 +125,31 @@ static void add_replaced(struct buf *b, const struct occurrence *o, const char *
 
 void rule_sql(struct buf *sql, const struct arm *a, const char *const *use)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < a->noccurrence; i++) {
-        const struct occurrence *o = &a->occurrence[i];
-        const char *name = use[i] ? use[i] : o->relation->layout ? NULL : IMAGE_NODE_NOW;
-        if (name == NULL)
+    rule_cut_sql(sql, a, use, 0, strlen(a->sql), NULL, 0);
+}
+
+void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, size_t from, size_t to,
+                  const struct cut *cut, size_t ncut)
+{
+    size_t at = from, c = 0;
+    for (size_t i = 0; i <= a->noccurrence; i++) {
+        const struct occurrence *o = i < a->noccurrence ? &a->occurrence[i] : NULL;
+        size_t next = o && o->at < to ? o->at : to;
+        for (; c < ncut && cut[c].at < next; c++) {
+            if (cut[c].at < at)
+                continue;
+            buf_add(sql, a->sql + at, cut[c].at - at);
+            buf_puts(sql, cut[c].text);
+            at = cut[c].end;
+        }
+        const char *name = o == NULL ? NULL : use[i] ? use[i] : o->relation->layout ? NULL : IMAGE_NODE_NOW;
+        if (o == NULL || o->at < at || o->at >= to || name == NULL)
             continue;
         buf_add(sql, a->sql + at, o->at - at);
         add_replaced(sql, o, name);
         at = o->end;
     }
-    buf_puts(sql, a->sql + at);
+    buf_add(sql, a->sql + at, to - at);
 }
 
 /* Whether the token, replaced by the relation's old image, makes a statement that reads that image. */
@@ -210,6 +224,85 @@ static void find_duals(struct arm *a, size_t from, size_t to)
         a->dual = mem_grow(a->dual, a->ndual + 1, sizeof *a->dual);
         a->dual[a->ndual++] = d;
     }
+    free(t);
+}
+
+/* The key's expressions in the result list of a SELECT: tokens [first, last) of each, from the second on. Their
+ * number, or 0 when there is another number than wanted. */
+static size_t key_expressions(const char *sql, const struct token *t, size_t n, size_t from, size_t want,
+                              size_t *first, size_t *last)
+{
+    size_t i = 0, k = 0;
+    while (i < n && t[i].at < from)
+        i++;
+    int depth = i < n ? t[i].depth : 0;
+    size_t begin = i + 1;
+    for (i++; i < n && !(t[i].depth == depth && token_is(sql, &t[i], "FROM")); i++) {
+        if (t[i].depth != depth || sql[t[i].at] != ',')
+            continue;
+        if (k > 0 && k <= want) {
+            first[k - 1] = begin;
+            last[k - 1] = i;
+        }
+        begin = i + 1;
+        k++;
+    }
+    if (k != want)
+        return 0;
+    first[k - 1] = begin;
+    last[k - 1] = i;
+    return k;
+}
+
+/* Whether the name that stands for the occurrence, in the arm's own FROM, is this one. */
+static bool called(const struct arm *a, const struct token *t, size_t n, const struct occurrence *o,
+                   const char *name, int depth)
+{
+    size_t i = 0;
+    while (i < n && t[i].at != o->at)
+        i++;
+    if (t[i].depth != depth)
+        return false;
+    if (o->as)
+        return strcasecmp(o->relation->name, name) == 0;
+    i += i + 1 < n && token_is(a->sql, &t[i + 1], "AS") ? 2 : 1;
+    char *alias = i < n ? token_name(a->sql, &t[i]) : NULL;
+    bool same = alias && strcasecmp(alias, name) == 0;
+    free(alias);
+    return same;
+}
+
+/* Finds the occurrence that yields the key: its alias, a dot, the key's column, for each column of the key. */
+static void find_anchor(const struct analysis *an, struct arm *a, size_t from)
+{
+    const struct table *sent = an->rule->object->sent;
+    size_t n, *first = mem_zero(sent->nkey, sizeof *first), *last = mem_zero(sent->nkey, sizeof *last);
+    struct token *t = tokens_of(a->sql, &n);
+    size_t k = key_expressions(a->sql, t, n, from, sent->nkey, first, last);
+    char *alias = k && last[0] - first[0] == 3 ? token_name(a->sql, &t[first[0]]) : NULL;
+    for (size_t i = 0; alias && i < k; i++) {
+        char *name = token_name(a->sql, &t[first[i]]), *column = NULL;
+        if (last[i] - first[i] == 3 && a->sql[t[first[i] + 1].at] == '.')
+            column = token_name(a->sql, &t[first[i] + 2]);
+        if (!name || !column || strcasecmp(name, alias) != 0 ||
+            strcasecmp(column, sent->col[sent->key[i]]) != 0) {
+            free(alias);
+            alias = NULL;
+        }
+        free(name);
+        free(column);
+    }
+    for (size_t i = 0; alias && i < a->noccurrence; i++) {
+        struct occurrence *o = &a->occurrence[i];
+        if (o->relation == an->rule->relation && !o->frame && o->dual < 0 &&
+            called(a, t, n, o, alias, t[first[0]].depth)) {
+            o->anchor = true;
+            break;
+        }
+    }
+    free(alias);
+    free(first);
+    free(last);
     free(t);
 }
 
@@ -371,6 +464,7 @@ static int add_arm(const struct analysis *an, const char *text)
     if (find_occurrences(an, a, from, to))
         return -1;
     find_duals(a, from, to);
+    find_anchor(an, a, from);
     struct buf now = {0};
     const char **none = mem_zero(a->noccurrence, sizeof *none);
     rule_sql(&now, a, none);
@@ -498,15 +592,26 @@ void rule_free(struct rule *r)
     free(r);
 }
 
+static bool touched(const struct reading *x)
+{
+    for (size_t c = 0; c < x->relation->ncol; c++)
+        if (x->column[c] && x->relation->moved[c])
+            return true;
+    return x->relation->came;
+}
+
 bool rule_touched(const struct rule *r)
 {
-    for (size_t i = 0; i < r->nreading; i++) {
-        const struct reading *x = &r->reading[i];
-        if (x->relation->came)
+    for (size_t i = 0; i < r->nreading; i++)
+        if (touched(&r->reading[i]))
             return true;
-        for (size_t c = 0; c < x->relation->ncol; c++)
-            if (x->column[c] && x->relation->moved[c])
-                return true;
-    }
+    return false;
+}
+
+bool rule_touched_by(const struct rule *r, const struct relation *relation)
+{
+    for (size_t i = 0; i < r->nreading; i++)
+        if (r->reading[i].relation == relation)
+            return touched(&r->reading[i]);
     return false;
 }

@@ -12,7 +12,8 @@ struct occurrence {
     size_t at, end; /* its bytes in the arm's SQL */
     bool as;        /* a replacement needs " AS name" */
     int dual;       /* number of the NOT EXISTS term around it, or -1 */
-    bool own;       /* the object's table as the arm's frame joins it, or as it yields the key */
+    bool frame;     /* the object's table, as the arm's frame joins it */
+    bool anchor;    /* the object's table, where it yields the key */
 };
 
 /* A term NOT EXISTS (...): its bytes, and those of the word NOT. */
@@ -56,7 +57,16 @@ void rule_free(struct rule *r);
  * table that stands in. */
 void rule_sql(struct buf *sql, const struct arm *a, const char *const *use);
 
-/* Whether something that the rule reads has changed, by what images_fill found. */
+/* The same for bytes [from, to) of it, with other bytes cut out and text put in their place. Cuts ascend. */
+struct cut {
+    size_t at, end;
+    const char *text;
+};
+void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, size_t from, size_t to,
+                  const struct cut *cut, size_t ncut);
+
+/* Whether something that the rule reads has changed, by what images_fill found: at all, or in one table. */
 bool rule_touched(const struct rule *r);
+bool rule_touched_by(const struct rule *r, const struct relation *relation);
 
 #endif

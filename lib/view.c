@@ -30,32 +30,57 @@ static void add_key(struct buf *b, const struct viewed *w, const char *alias)
     member_key(b, w->object->sent, alias);
 }
 
-/* Appends the packed key (k0, k1, ...) that an arm yields. */
-static void add_arm_key(struct buf *b, const struct object *o)
+void view_arm_key(struct buf *sql, const struct viewed *w)
 {
-    buf_puts(b, o->sent->nkey > 1 ? "dx_key(" : "");
-    for (size_t k = 0; k < o->sent->nkey; k++)
-        buf_addf(b, "%sk%zu", k ? ", " : "", k);
-    buf_puts(b, o->sent->nkey > 1 ? ")" : "");
+    size_t n = w->object->sent->nkey;
+    buf_puts(sql, n > 1 ? "dx_key(" : "");
+    for (size_t k = 0; k < n; k++)
+        buf_addf(sql, "%sk%zu", k ? ", " : "", k);
+    buf_puts(sql, n > 1 ? ")" : "");
 }
 
-/* Appends the packed key of the parent that a row under the alias names. */
-static void add_parent_key(struct buf *b, const struct viewed *w, const char *alias)
+/* The columns of `via`; the caller frees each, and the array. */
+static char **via_columns(const struct viewed *w, size_t *n)
 {
     const char *list = w->object->via_column;
     char **column = NULL;
-    size_t n = 0;
-    while (*list) {
+    for (*n = 0; *list; list += strspn(list, ", ")) {
         size_t length = strcspn(list, ",");
-        column = mem_grow(column, n + 1, sizeof *column);
-        column[n++] = mem_printf("%.*s", (int)length, list);
+        column = mem_grow(column, *n + 1, sizeof *column);
+        column[(*n)++] = mem_printf("%.*s", (int)length, list);
         list += length;
-        list += strspn(list, ", ");
     }
-    member_key_of(b, column, n, alias);
+    return column;
+}
+
+static void free_columns(char **column, size_t n)
+{
     while (n)
         free(column[--n]);
     free(column);
+}
+
+void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias)
+{
+    size_t n;
+    char **column = via_columns(w, &n);
+    member_key_of(sql, column, n, alias);
+    free_columns(column, n);
+}
+
+void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key)
+{
+    size_t n;
+    char **column = via_columns(w, &n);
+    for (size_t i = 0; i < n; i++) {
+        buf_addf(sql, "%s%s.", i ? " AND " : "", alias);
+        buf_name(sql, column[i]);
+        if (n == 1)
+            buf_addf(sql, " = %s", key);
+        else
+            buf_addf(sql, " = dx_part(%s, %zu, %zu)", key, i, n);
+    }
+    free_columns(column, n);
 }
 
 void view_audience(struct buf *sql, const struct viewed *w, const char *key)
@@ -84,8 +109,7 @@ static int run_sql(struct views *v, struct buf *sql)
 
 /* ---- evaluating a whole object into temp.dx_next ---- */
 
-/* Groups temp.dx_pair by key into temp.dx_next. */
-static int group_pairs(struct views *v)
+int view_group(struct views *v)
 {
     struct stmt *s = db_prepare(v->db, "SELECT key, node FROM temp.dx_pair ORDER BY key, node");
     struct stmt *put =
@@ -133,7 +157,7 @@ static int next_by_rule(struct views *v, const struct viewed *w)
         const char **now = mem_zero(a->noccurrence, sizeof *now);
         struct buf sql = {0};
         buf_puts(&sql, "INSERT INTO temp.dx_pair (key, node) SELECT ");
-        add_arm_key(&sql, w->object);
+        view_arm_key(&sql, w);
         buf_puts(&sql, ", node FROM (");
         rule_sql(&sql, a, now);
         buf_puts(&sql, ")");
@@ -142,7 +166,7 @@ static int next_by_rule(struct views *v, const struct viewed *w)
         if (run_sql(v, &sql))
             return fail_in("object %s", w->object->name);
     }
-    return group_pairs(v);
+    return view_group(v);
 }
 
 static void add_where_keep(struct buf *b, const struct viewed *w)
@@ -172,7 +196,7 @@ static int next_by_parent(struct views *v, const struct viewed *w)
     buf_puts(&sql, " AS audience FROM (SELECT ");
     add_key(&sql, w, "x");
     buf_puts(&sql, " AS key, ");
-    add_parent_key(&sql, w, "x");
+    view_parent_key(&sql, w, "x");
     buf_puts(&sql, " AS parent FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x");
@@ -296,7 +320,12 @@ bool view_redefined(const struct viewed *w)
     return w->was != WAS_SAME || (w->bound_now && (w->bound == NULL || strcmp(w->bound, w->bound_now) != 0));
 }
 
-static bool parent_moved(struct views *v, const struct viewed *w)
+bool view_whole(const struct viewed *w)
+{
+    return w->gone || view_redefined(w) || w->rule->whole || w->fresh || member_whole(w->object);
+}
+
+bool view_parent_moved(struct views *v, const struct viewed *w)
 {
     int64_t n = 1;
     if (w->parent)
@@ -307,16 +336,7 @@ static bool parent_moved(struct views *v, const struct viewed *w)
 
 int view_move(struct views *v, const struct viewed *w)
 {
-    int rc;
-    bool whole = !w->gone && member_whole(w->object);
-    if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
-        return 0;
-    if (whole && w->was == WAS_SAME)
-        rc = move_all(v, w);
-    else if (!view_redefined(w) && !rule_touched(w->rule) && !parent_moved(v, w))
-        rc = 0;
-    else
-        rc = move_whole(v, w);
+    int rc = !w->gone && member_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
     return rc || (w->fresh && name_all(v, w)) ? -1 : 0;
 }
 

@@ -40,11 +40,27 @@ int view_init(struct db *db);
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
 bool view_redefined(const struct viewed *w);
 
-/* Finds what moved of one object; those of its parent must be there. The images must be filled. */
+/* Finds what moved of one object, by evaluating it whole, or (rows that everybody holds) by what came and went;
+ * what moved of its parent must be there. The images must be filled. */
 int view_move(struct views *v, const struct viewed *w);
+
+/* Whether that is needed: its definition or the time is new, or its rule is not to be had from changes. */
+bool view_whole(const struct viewed *w);
+
+/* Whether rows of its parent moved. */
+bool view_parent_moved(struct views *v, const struct viewed *w);
 
 /* Puts temp.dx_moved into dx_member, and new audiences into dx_audience. */
 int view_store(struct views *v, const struct viewed *w);
+
+/* Groups temp.dx_pair(key, node) by key into temp.dx_next(key, audience). */
+int view_group(struct views *v);
+
+/* Appends the packed key that an arm yields; that of the parent which a row under the alias names; and a condition
+ * that this parent is the one of a packed key. */
+void view_arm_key(struct buf *sql, const struct viewed *w);
+void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias);
+void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key);
 
 /* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
 void view_audience(struct buf *sql, const struct viewed *w, const char *key);
