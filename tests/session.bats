@@ -1,0 +1,442 @@
+#!/usr/bin/env bats
+# Sessions over a directory: initsync, remotesync, dxserve, dxcron.
+
+load helper
+load site
+
+# The prepared site is made once and copied for each test.
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return
+    make_site
+    make_clients
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    cp -r "$BATS_FILE_TMPDIR"/{site,alice.db,alice.db-dx,bob.db,bob.db-dx} .
+}
+
+accounts() {
+    sql "$1" "SELECT row_id FROM account ORDER BY row_id LIMIT ${2:-1} OFFSET ${3:-0}"
+}
+
+@test "initsync makes the server's view of the node, once more changes nothing, and its journal is empty" {
+    right alice.db
+    right bob.db
+    no_litter .
+    before=$(sql alice.db .dump | sha256sum)
+    run -0 initsync alice.db site --node alice
+    right alice.db
+    [ "$(txnlog read alice.db | dxpack cat)" = "" ]
+    run -0 remotesync -v alice.db site
+    [[ $output == *"0 files sent (0 bytes), 0 received (0 bytes)"* ]]
+}
+
+@test "initsync refuses unknown nodes, ended ones, databases of other nodes, and files that are none" {
+    run -3 initsync carol.db site --node carol
+    [[ $output == *carol* ]]
+    [ ! -e carol.db ]
+    txnroute node end site/hq.db bob
+    run -3 initsync new.db site --node bob
+    [[ $output == *bob*ended* ]]
+    run -3 initsync alice.db site --node bob
+    echo text >note.db
+    run -3 initsync note.db site --node alice
+    [ "$(cat note.db)" = text ]
+    run -2 initsync x.db site --node ../x
+    run -2 initsync x.db site
+    run -4 initsync x.db nowhere --node alice
+}
+
+@test "what is changed on either side arrives on the other, and a second round moves nothing" {
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'" \
+        "INSERT INTO contact(row_id, account_id, last_name, last_upd) VALUES ('C-NEW', '$account', 'Quist', '2026')"
+    sql site/hq.db "UPDATE account SET name = 'Renamed' WHERE row_id = '$account'" "DELETE FROM product WHERE row_id = 'R-0007'"
+    run -0 remotesync -v alice.db site
+    [[ $output == *"1 files sent"* ]]
+    run -0 dxcron site
+    [ -z "$output" ]
+    [ "$(sql site/hq.db "SELECT city, name FROM account WHERE row_id = '$account'")" = "Turku|Renamed" ]
+    run -0 remotesync alice.db site
+    [ -z "$output" ]
+    right alice.db
+    run -0 remotesync bob.db site
+    right bob.db
+    run -0 dxcron site
+    run -0 remotesync -v alice.db site
+    [[ $output == *"0 files sent (0 bytes), 0 received (0 bytes)"* ]]
+    no_litter .
+}
+
+@test "remotesync --now brings the server's answer in the same session" {
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'"
+    run -0 remotesync --now alice.db site
+    right alice.db
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = Turku ]
+}
+
+@test "a conflict ends the same everywhere, is recorded on the server, and says so" {
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku', revenue = 5.5 WHERE row_id = '$account'"
+    sql site/hq.db "UPDATE account SET city = 'Oslo' WHERE row_id = '$account'"
+    remotesync alice.db site
+    run -1 dxcron site
+    run remotesync alice.db site
+    [ "$status" -le 1 ]
+    right alice.db
+    [ "$(sql alice.db "SELECT city, revenue FROM account WHERE row_id = '$account'")" = "Oslo|5.5" ]
+    run -0 dxcron site
+    run -0 remotesync alice.db site
+}
+
+@test "a row that another one's change hands over leaves one copy and arrives on the other whole" {
+    before=$(sql alice.db "SELECT count(*) FROM account")
+    [ "$before" -gt 0 ]
+    sql site/hq.db "UPDATE position SET login = 'bob' WHERE login = 'alice'"
+    dxcron site
+    remotesync alice.db site
+    remotesync bob.db site
+    right alice.db
+    right bob.db
+    [ "$(sql alice.db "SELECT count(*) FROM account")" = 0 ]
+    [ "$(sql bob.db "SELECT count(*) FROM account")" -ge "$before" ]
+}
+
+@test "unknown and ended nodes, and a key used for another node's copy, get a clear error" {
+    txnroute node end site/hq.db alice
+    run -3 remotesync alice.db site
+    [[ $output == *alice*ended* ]]
+    run -3 dxserve --site site --node carol </dev/null
+    [[ $output == "error 3"*carol* ]]
+    run -3 talk bob "$(greeting alice.db)"
+    [[ $output == *"belongs to node 'bob', the database to node 'alice'"* ]]
+    run -2 dxserve --site site --node ../bob </dev/null
+    run -2 dxserve --site site </dev/null
+    run -4 dxserve --site nowhere --node bob </dev/null
+}
+
+@test "a database that is no copy, no database, no site: refused with what to do" {
+    "$DX_ROOT/tests/data/sales" plain.db 1 10
+    run -3 remotesync plain.db site
+    run -3 remotesync absent.db site
+    [[ $output == *initsync* ]]
+    run -4 remotesync alice.db nowhere
+    run -2 remotesync alice.db
+    run -2 remotesync --frob alice.db site
+    right alice.db
+}
+
+@test "dxserve refuses lines that are no part of its protocol" {
+    hello=$(greeting alice.db)
+    zeros=$(printf '0%.0s' {1..64})
+    while read -r line; do
+        run -3 talk alice "$hello" "$line"
+        [[ ${lines[1]} == "error 3 "* ]]
+    done <<END
+frobnicate
+put
+put 1 5
+put x 5 $zeros
+put -1 5 $zeros
+put 01 5 $zeros
+put 1 5 ${zeros}0
+put 1 5 ../../../etc/passwd
+put 1 99999999999999999999 $zeros
+put 1 5000000000 $zeros
+get 1/../2 0
+get ../snapshot 0
+get 7 0
+get 99999999999999999999999999 0
+list all
+snapshot x
+$(printf 'x%.0s' {1..300})
+END
+    for line in list "put 1 5 $zeros" merge "get 1 0" "snapshot -" "hello 2 alice - 0 0 0" "hello 1 alice" \
+        "hello 1 alice - -1 0 0"; do
+        run -3 talk alice "$line"
+        [[ $output == "error 3 "* ]]
+    done
+    for line in list "put 1 5 $zeros" merge; do
+        run -3 talk alice "hello 1 alice - 0 0 0" "$line"
+        [[ ${lines[1]} == "error 3 "* ]]
+    done
+    run -4 talk alice "$hello" "put 1 5 $zeros"
+    run -4 talk alice "$hello"
+    run -0 talk alice "$hello" list bye
+    [ -z "$(find site -name '*.dx' -path '*inbox*')" ]
+}
+
+@test "an upload that is damaged, cut off, too large or no archive gets no name" {
+    hello=$(greeting alice.db)
+    echo "this is text" >text
+    sum=$(sha256sum <text)
+    run -3 talk alice "$hello" "put 1 13 ${sum%% *}" "this is text"
+    [[ $output == *"error 3 upload 1: "* ]]
+    run -3 talk alice "$hello" "put 1 13 ${sum%% *}" "this is test"
+    [[ $output == *damaged* ]]
+    run -3 dxserve --site site --node alice --limit 12 <<<"$hello
+put 1 13 ${sum%% *}"
+    [[ $output == *"more than the 12"* ]]
+    sql bob.db "UPDATE contact SET phone = '1'"
+    txnlog upload bob.db .
+    sum=$(sha256sum <00000001.dx)
+    { echo "$hello"; echo "put 1 $(stat -c %s 00000001.dx) ${sum%% *}"; cat 00000001.dx; } >foreign
+    run -3 dxserve --site site --node alice <foreign
+    [[ $output == *"is none of 'alice'"* ]]
+    [ -z "$(find site/docking/alice/inbox -type f)" ]
+}
+
+# An upload of alice's that lies in her outbox, and its number, size and digest.
+make_upload() {
+    sql alice.db "UPDATE account SET name = 'A ' || hex(randomblob(300))"
+    txnlog upload alice.db alice.db-dx/outbox
+    upload=$(echo alice.db-dx/outbox/*1.dx)
+    bytes=$(stat -c %s "$upload")
+    digest=$(sha256sum <"$upload")
+    digest=${digest%% *}
+}
+
+@test "an interrupted upload goes on at its byte, also when what is there is damaged" {
+    make_upload
+    { greeting alice.db; echo "put 1 $bytes $digest"; head -c 1000 "$upload"; } >half
+    run -4 dxserve --site site --node alice <half
+    part=site/docking/alice/inbox/.1.$digest.part
+    [ "$(stat -c %s "$part")" = 1000 ]
+    run -0 remotesync -v alice.db site
+    [[ $output == *"1 files sent ($((bytes - 1000)) bytes)"* ]]
+    cmp "$upload" site/docking/alice/inbox/00000001.dx
+    # Again, with a piece that is not the file's.
+    rm site/docking/alice/inbox/00000001.dx
+    head -c 1000 /dev/zero >"$part"
+    run -3 remotesync alice.db site
+    [[ $output == *"damaged on the way"* ]]
+    [ ! -e "$part" ]
+    run -0 remotesync -v alice.db site
+    cmp "$upload" site/docking/alice/inbox/00000001.dx
+    run -0 dxcron site
+    run -0 remotesync alice.db site
+    right alice.db
+    no_litter .
+}
+
+@test "an interrupted download goes on at its byte, also when what is there is damaged" {
+    sql site/hq.db "UPDATE product SET name = 'P ' || hex(randomblob(300))"
+    dxcron site
+    file=$(echo site/docking/alice/outbox/*.dx)
+    bytes=$(stat -c %s "$file")
+    digest=$(sha256sum <"$file")
+    part=alice.db-dx/inbox/.$((10#$(basename "$file" .dx))).${digest%% *}.part
+    head -c 1000 "$file" >"$part"
+    run -0 remotesync -v alice.db site
+    [[ $output == *"1 received ($((bytes - 1000)) bytes)"* ]]
+    right alice.db
+    no_litter .
+    part=bob.${part#alice.}
+    file=${file/alice/bob}
+    digest=$(sha256sum <"$file")
+    head -c 1000 /dev/zero >"${part%/*}/.$((10#$(basename "$file" .dx))).${digest%% *}.part"
+    run -3 remotesync bob.db site
+    [[ $output == *"damaged on the way"* ]]
+    run -0 remotesync bob.db site
+    right bob.db
+}
+
+@test "an interrupted first copy goes on at its byte, unless the server has moved beyond it" {
+    rm -r bob.db bob.db-dx
+    talk bob "hello 1 bob - 0 0 0" "snapshot -" bye >answer
+    read -r _ _ bytes digest < <(sed -n 2p answer)
+    mkdir -p bob.db-dx/inbox
+    head -c 100 site/docking/bob/snapshot.dx >"bob.db-dx/inbox/.0.$digest.part"
+    run -0 initsync -v bob.db site --node bob
+    [[ $output == *"1 received ($((bytes - 100)) bytes)"* ]]
+    right bob.db
+    no_litter .
+}
+
+@test "both ends keep a file until its receipt is proven" {
+    make_upload
+    sql site/hq.db "UPDATE product SET price = price + 1"
+    dxcron site
+    file=$(echo site/docking/alice/outbox/*.dx)
+    remotesync alice.db site
+    [ -e "$upload" ]
+    [ -e "$file" ]
+    remotesync alice.db site
+    [ -e "$upload" ]
+    [ ! -e "$file" ]
+    dxcron site
+    remotesync alice.db site
+    remotesync alice.db site
+    [ ! -e "$upload" ]
+    [ -z "$(find site -name '[0-9]*.dx' -path '*alice*')" ]
+    right alice.db
+}
+
+@test "a damaged file in the server's inbox is named and left; removed, it is sent again" {
+    make_upload
+    sql bob.db "UPDATE account SET city = 'Bergen'"
+    remotesync alice.db site
+    remotesync bob.db site
+    file=site/docking/alice/inbox/00000001.dx
+    printf 'X' | dd of=$file bs=1 seek=$((bytes / 2)) conv=notrunc status=none
+    run -1 dxcron site
+    [[ $output == *"docking/alice/inbox/00000001.dx: left where it is"* ]]
+    [ -e $file ]
+    [ ! -e site/docking/bob/inbox/00000001.dx ]
+    remotesync bob.db site
+    right bob.db
+    rm $file
+    remotesync alice.db site
+    dxcron site
+    remotesync alice.db site
+    right alice.db
+}
+
+@test "uploads are merged in the order in which they arrived" {
+    sql site/hq.db "UPDATE position SET territory = (SELECT territory FROM position WHERE login = 'alice') WHERE login = 'bob'"
+    dxcron site
+    remotesync alice.db site
+    remotesync bob.db site
+    account=$(accounts alice.db)
+    for who in bob alice; do
+        sql $who.db "UPDATE account SET city = '$who' WHERE row_id = '$account'"
+        remotesync $who.db site
+    done
+    run -1 dxcron site
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = bob ]
+    remotesync alice.db site || [ $? -eq 1 ]
+    remotesync bob.db site
+    right alice.db
+    right bob.db
+}
+
+@test "one session of a node, one sync of a database, one cron run at a time; the holder is named" {
+    mkfifo line
+    dxserve --site site --node alice <line >/dev/null 3>&- &
+    server=$!
+    exec 7>line
+    greeting alice.db >&7
+    eventually 5 grep -q dxserve site/docking/alice/lock
+    run -6 remotesync alice.db site
+    [[ $output == *"dxserve for alice (process $server)"* ]]
+    run -0 remotesync bob.db site
+    exec 7>&-
+    wait $server || true
+    exec 7<>alice.db-dx/lock
+    flock 7
+    echo "someone (process 1)" >alice.db-dx/lock
+    run -6 remotesync alice.db site 7>&-
+    [[ $output == *"someone (process 1)"* ]]
+    run -6 initsync alice.db site --node alice 7>&-
+    exec 7<>site/docking/cron.lock
+    flock 7
+    echo "another" >site/docking/cron.lock
+    run -6 dxcron site 7>&-
+    [ -z "$output" ]
+    run -6 dxcron -v site 7>&-
+    [[ $output == *another* ]]
+    exec 7>&-
+    run -0 dxcron --wait 5 site
+}
+
+@test "a copy restored from a backup is refused with the way out, which keeps what was changed in it" {
+    cp alice.db backup.db
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'"
+    remotesync --now alice.db site
+    remotesync alice.db site
+    mv backup.db alice.db
+    rm -f alice.db-wal alice.db-shm
+    sql alice.db "UPDATE account SET revenue = 7.5 WHERE row_id = '$account'"
+    for again in 1 2; do
+        run -3 remotesync alice.db site
+        [[ $output == *"restored from a backup"*"initsync"* ]]
+    done
+    run initsync alice.db site --node alice
+    [ "$status" -le 1 ]
+    run -0 remotesync --now alice.db site
+    right alice.db
+    [ "$(sql alice.db "SELECT city, revenue FROM account WHERE row_id = '$account'")" = "Turku|7.5" ]
+}
+
+@test "a server restored from a backup is noticed by the copies that are ahead of it" {
+    cp -r site backup
+    sql site/hq.db "UPDATE product SET price = 1"
+    dxcron site
+    remotesync alice.db site
+    rm -r site
+    mv backup site
+    run -3 remotesync alice.db site
+    [[ $output == *"the server was restored from a backup"*"initsync"* ]]
+    initsync alice.db site --node alice
+    right alice.db
+    sql site/hq.db "UPDATE product SET price = 2"
+    dxcron site
+    run -0 remotesync alice.db site
+    right alice.db
+}
+
+@test "a first copy over one with unsent changes keeps and sends them" {
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'"
+    sql site/hq.db "UPDATE account SET name = 'Renamed' WHERE row_id = '$account'"
+    initsync alice.db site --node alice
+    [ "$(sql alice.db "SELECT city, name FROM account WHERE row_id = '$account'")" = "Turku|Renamed" ]
+    remotesync --now alice.db site
+    right alice.db
+    [ "$(sql site/hq.db "SELECT city, name FROM account WHERE row_id = '$account'")" = "Turku|Renamed" ]
+}
+
+@test "a node's new copy elsewhere takes over; the old one is told" {
+    txnroute node end site/hq.db alice
+    txnroute node add site/hq.db alice --package sales --user alice
+    run -3 remotesync alice.db site
+    [[ $output == *"epoch"*"initsync"* ]]
+    initsync other.db site --node alice
+    right other.db alice
+    sql site/hq.db "UPDATE product SET price = 3"
+    dxcron site
+    remotesync other.db site
+    right other.db alice
+    run -3 remotesync alice.db site
+}
+
+@test "two copies of one node do not swallow each other's changes" {
+    cp alice.db twin.db
+    sql alice.db "UPDATE account SET city = 'Turku'"
+    sql twin.db "UPDATE account SET revenue = 7.5"
+    remotesync alice.db site
+    run -3 remotesync twin.db site
+    [[ $output == *"two copies of this node"*"initsync"* ]]
+    dxcron site
+    run -3 remotesync twin.db site
+    [[ $output == *"two copies of this node"* ]]
+    [ "$(sql site/hq.db "SELECT count(*) FROM account WHERE revenue = 7.5")" = 0 ]
+}
+
+@test "a session with nothing to do asks little of the machine" {
+    remotesync alice.db site
+    times=$( { TIMEFORMAT='%U %S'; time remotesync alice.db site; } 2>&1)
+    # Processor seconds of all processes; a bound for a slow machine, not a measurement.
+    awk -v "limit=$(sized 1 20)" '{ exit !($1 + $2 < limit) }' <<<"$times"
+}
+
+@test "database and site names with spaces, quotes and a leading dash" {
+    mkdir -p "it's a" && mv site "it's a/si te"
+    mv alice.db "al ice's.db"
+    mv alice.db-dx "al ice's.db-dx"
+    sql "al ice's.db" "UPDATE account SET city = 'Turku'"
+    run -0 remotesync --now "al ice's.db" "it's a/si te"
+    run -0 dxcron "it's a/si te"
+}
+
+@test "help and version" {
+    for command in initsync remotesync companionsync integratedsync dxserve dxcron; do
+        run -0 $command --help
+        [[ $output == "usage: $command "* ]]
+        run -0 $command --version
+        [[ $output == "$command (dx) "* ]]
+    done
+}
