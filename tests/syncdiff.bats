@@ -182,7 +182,7 @@ real_key 1 0 0 0 0 1 0" ]
     refused "no [object NAME]" $'[package]\nname = x'
     refused "table item is in two objects" $'[object item]\nkeys =\n[object other]\ntable = item'
     refused "conf:2: a line over" "[object item]
-user_key = $(printf 'n%.0s' {1..300})"
+user_key = $(printf '%070000d' 0)"
     run -4 syncdiff compare --conf missing a.db b.db
 }
 
