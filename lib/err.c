@@ -46,8 +46,9 @@ int fail_in(const char *fmt, ...)
     va_start(ap, fmt);
     record(code_now, fmt, ap);
     va_end(ap);
-    size_t n = strlen(message);
-    snprintf(message + n, sizeof message - n, ": %s", rest);
+    size_t n = strlen(message), room = sizeof message - n;
+    if (snprintf(message + n, room, ": %s", rest) >= (int)room)
+        message[sizeof message - 1] = 0; /* a long one is cut */
     return -1;
 }
 
