@@ -1,0 +1,371 @@
+/* hhextract: extracts a handheld's share of its companion's database, pairs devices, tells whether one may start. */
+#include "cli.h"
+#include "dx.h"
+#include "file.h"
+#include "handheld.h"
+#include "handpack.h"
+#include "mem.h"
+#include "route.h"
+#include "spool.h"
+#include "store.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *device, *conf, *user, *limit, *hold;
+static bool anew, release, as_json;
+
+static int need_device(void)
+{
+    return device ? 0 : fail(ERR_USAGE, "which device? --device NAME");
+}
+
+/* Opens the companion's database to change it, in one write transaction, with the router's tables there. */
+static struct db *open_companion(const char *path)
+{
+    struct db *db = db_open(path, DB_WRITE);
+    if (db && (store_require(db) || db_begin_write(db) || route_init(db))) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+/* Commits, and opens it anew: a run of the router has a connection of its own. */
+static int commit_and_reopen(struct db **db, const char *path)
+{
+    if (db_commit(*db))
+        return -1;
+    db_close(*db);
+    *db = db_open(path, DB_WRITE);
+    return *db ? 0 : -1;
+}
+
+/* ---- pair ---- */
+
+/* Refuses to make a second database for a device that has one, unless that is said. */
+static int check_lost(struct db *pc, const struct node *n, const char *id)
+{
+    char *path = NULL;
+    enum handheld_state state = HANDHELD_NONE;
+    if (!n->active)
+        return fail(ERR_REFUSED, "device %s has ended here; pair it under another name", device);
+    if (anew)
+        return 0;
+    if (handheld_path(pc, device, &path))
+        return -1;
+    int rc = path ? handheld_state(path, device, id, &state) : 0;
+    /* A pairing that was interrupted has left no database, and nothing was ever told by it. */
+    if (rc == 0 && (state == HANDHELD_OURS || n->applied > 0))
+        rc = fail(ERR_REFUSED,
+                  "device %s is paired here; its database was %s. If that is lost, with what was not yet "
+                  "sent from it: "
+                  "--anew",
+                  device, path ? path : "elsewhere");
+    free(path);
+    return rc;
+}
+
+static int register_device(struct db *pc, const char *package, const char *id)
+{
+    struct node n;
+    char *own = NULL;
+    int found = node_find(pc, device, &n);
+    if (found < 0 || store_get_text(pc, "node", &own))
+        return -1;
+    const char *as = user ? user : own ? own : device;
+    int rc = found ? check_lost(pc, &n, id) : 0;
+    if (rc == 0)
+        rc = found ? node_set(pc, device, user, package) : node_add(pc, device, as, package);
+    if (found)
+        node_free(&n);
+    free(own);
+    return rc;
+}
+
+/* Makes the device's database from an extract. */
+static int make_device(struct db *pc, const char *path, const char *id)
+{
+    int fd = spool_new();
+    if (fd < 0)
+        return -1;
+    const struct route r = {.log = -1, .extract = device, .out = fd};
+    struct route_done done;
+    int rc = route_run(pc, &r, &done) ? -1 : handheld_make(path, fd, id);
+    close(fd);
+    return rc;
+}
+
+static int pair(int argc, char **argv)
+{
+    enum handheld_state state = HANDHELD_NONE;
+    char *id = NULL, *package = NULL;
+    (void)argc;
+    if (need_device())
+        return -1;
+    if (!store_node_name(device))
+        return fail(ERR_USAGE, "--device: '%s': letters, digits, . _ - only", device);
+    struct db *pc = open_companion(argv[0]);
+    int rc = pc && handheld_workstation(pc, &id) == 0 ? handheld_state(argv[1], device, id, &state) : -1;
+    if (rc == 0 && state == HANDHELD_NONE)
+        rc = handpack_load(pc, conf, cli_say, &package) || register_device(pc, package, id) ? -1 : 0;
+    if (rc == 0)
+        rc = handheld_set_path(pc, device, argv[1]);
+    if (rc == 0)
+        rc = commit_and_reopen(&pc, argv[0]);
+    if (rc == 0 && state == HANDHELD_NONE)
+        rc = make_device(pc, argv[1], id);
+    if (rc == 0)
+        cli_say("%s: device %s, %s", argv[1], device, state == HANDHELD_OURS ? "paired already" : "paired");
+    free(package);
+    free(id);
+    db_close(pc);
+    return rc;
+}
+
+/* ---- run ---- */
+
+/* Whether the device at its path stands in the way, and how far it is; one that is not at hand is believed. */
+static int ask_device(struct db *pc, const struct node *n)
+{
+    struct handheld_progress p;
+    enum handheld_state state;
+    char *path = NULL, *id = NULL;
+    int rc = handheld_path(pc, n->name, &path) || handheld_workstation(pc, &id) ? -1 : 0;
+    if (rc == 0 && (path == NULL || !file_exists(path)))
+        cli_say("device %s: its database %s is not at hand", n->name, path ? path : "");
+    else if (rc == 0) {
+        rc = handheld_state(path, n->name, id, &state) || handheld_progress(path, n, &p) ? -1 : 0;
+        if (rc == 0 && p.pending)
+            rc = fail(ERR_REFUSED,
+                      "%s: %lld changes of device %s are not processed here yet; run: companionsync %s %s",
+                      path, (long long)p.pending, n->name, db_path(pc), path);
+        if (rc == 0 && p.applied > n->applied)
+            rc = node_note_applied(pc, n->id, p.applied);
+    }
+    free(id);
+    free(path);
+    return rc;
+}
+
+static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
+{
+    const int64_t *most = ctx;
+    cli_say("%s: %s: %lld rows", o->name, filter, (long long)rows);
+    if (*most < 0 || rows <= *most)
+        return 0;
+    return fail(ERR_REFUSED,
+                "object %s: %lld rows, more than the limit of %lld; the device stays as it is. Narrow its "
+                "filter (%s), "
+                "or raise --limit",
+                o->name, (long long)rows, (long long)*most, filter);
+}
+
+/* An archive of no changes, for nobody in particular: a sync has one to apply, also when there is nothing new. */
+static int write_nothing(void)
+{
+    struct dx_head h;
+    dx_head_init(&h, DX_CHANGES);
+    struct dx_writer *w = dx_writer_open(STDOUT_FILENO, "stdout", &h, 1);
+    dx_head_free(&h);
+    return w ? dx_writer_close(w) : -1;
+}
+
+static int copy_out(int fd)
+{
+    char piece[1 << 16];
+    ssize_t got;
+    if (spool_seek(fd, 0, "extract"))
+        return -1;
+    while ((got = file_read(fd, piece, sizeof piece, "extract")) > 0)
+        if (file_write(STDOUT_FILENO, piece, (size_t)got, "stdout"))
+            return -1;
+    return got < 0 ? -1 : 0;
+}
+
+/* Routes, and writes to stdout what the device has not applied. */
+static int extract(struct db *pc, int64_t most)
+{
+    int fd = spool_new();
+    if (fd < 0)
+        return -1;
+    const struct route r = {.log = -1, .node = device, .out = fd};
+    struct route_done done;
+    struct node n;
+    int rc = route_run(pc, &r, &done) || node_require(pc, device, &n) ? -1 : 0;
+    if (rc == 0) {
+        rc = handpack_each(pc, &n, over_limit, &most);
+        if (rc == 0)
+            rc = lseek(fd, 0, SEEK_END) > 0 ? copy_out(fd) : write_nothing();
+        node_free(&n);
+    }
+    close(fd);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    struct node n = {0};
+    char *package = NULL;
+    int64_t most = -1;
+    (void)argc;
+    if (need_device() || cli_archive_to_stdout() || (limit && cli_number(limit, "--limit", &most)))
+        return -1;
+    struct db *pc = open_companion(argv[0]);
+    int rc = pc && node_require(pc, device, &n) == 0 ? ask_device(pc, &n) : -1;
+    if (rc == 0 && conf)
+        rc = handpack_load(pc, conf, cli_say, &package);
+    if (rc == 0 && package && strcmp(package, n.package) != 0)
+        rc = node_set(pc, device, NULL, package);
+    if (rc == 0)
+        rc = commit_and_reopen(&pc, argv[0]) ? -1 : extract(pc, most);
+    node_free(&n);
+    free(package);
+    db_close(pc);
+    return rc;
+}
+
+/* ---- ready ---- */
+
+static int ready(int argc, char **argv)
+{
+    char *why = NULL;
+    (void)argc;
+    if (hold && release)
+        return fail(ERR_USAGE, "--hold or --release, not both");
+    if (hold || release)
+        return handheld_set_hold(argv[0], hold);
+    int rc = handheld_hold(argv[0], &why);
+    if (rc == 0 && why) {
+        cli_warn("%s: not ready: %s; synchronize again", argv[0], why);
+        rc = ERR_AGAIN;
+    }
+    free(why);
+    return rc;
+}
+
+/* ---- status ---- */
+
+static int add_object(void *ctx, const struct object *o, const char *filter, int64_t rows)
+{
+    if (as_json)
+        json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:I}", "object", o->name, "table", o->table,
+                                             "filter", filter, "rows", (json_int_t)rows));
+    else
+        printf("  %-20s %10lld rows  %s\n", o->name, (long long)rows, filter);
+    return 0;
+}
+
+/* One device; the path says whether it is one, and not another node. */
+static int add_device(struct db *pc, const struct node *n, const char *path, json_t *all)
+{
+    struct handheld_progress p = {0};
+    bool here = file_exists(path);
+    if (here && handheld_progress(path, n, &p))
+        return -1;
+    json_t *objects = json_array();
+    if (!as_json) {
+        printf("%s: %s, package %s, user %s: archive %lld, %lld uploads processed; ", n->name,
+               n->active ? "active" : "ended", n->package, n->user, (long long)n->archive,
+               (long long)n->merged);
+        if (here)
+            printf("%s: archive %lld applied, %lld changes to process\n", path, (long long)p.applied,
+                   (long long)p.pending);
+        else
+            printf("%s is not at hand\n", path);
+    }
+    int rc = handpack_each(pc, n, add_object, objects);
+    if (!as_json) {
+        json_decref(objects);
+        return rc;
+    }
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "device", n->name, "status",
+                          n->active ? "active" : "ended", "package", n->package, "user", n->user, "path",
+                          path, "archive", (json_int_t)n->archive, "merged", (json_int_t)n->merged, "applied",
+                          here ? json_integer(p.applied) : json_null(), "pending",
+                          here ? json_integer(p.pending) : json_null(), "objects", objects);
+    json_array_append_new(all, j);
+    return rc;
+}
+
+static int add_devices(struct db *pc, json_t *all)
+{
+    struct node *n = NULL;
+    size_t count = 0;
+    int rc = node_list(pc, &n, &count);
+    for (size_t i = 0; i < count; i++) {
+        char *path = NULL;
+        if (rc == 0)
+            rc = handheld_path(pc, n[i].name, &path);
+        if (rc == 0 && path)
+            rc = add_device(pc, &n[i], path, all);
+        free(path);
+        node_free(&n[i]);
+    }
+    free(n);
+    return rc;
+}
+
+static int status(int argc, char **argv)
+{
+    int64_t nodes;
+    (void)argc;
+    json_t *all = json_array();
+    struct db *pc = db_open(argv[0], DB_READ);
+    int rc = pc && store_require(pc) == 0 && db_begin_read(pc) == 0 ? 0 : -1;
+    if (rc == 0)
+        rc = db_get_int(pc, &nodes, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_nodes'");
+    if (rc == 0 && nodes)
+        rc = add_devices(pc, all);
+    if (rc == 0 && as_json) {
+        json_dumpf(all, stdout, JSON_INDENT(1));
+        putchar('\n');
+    }
+    json_decref(all);
+    db_close(pc);
+    return rc;
+}
+
+#define DEVICE                                                                      \
+    {                                                                               \
+        "--device", "NAME", "the device, as a node of the companion", NULL, &device \
+    }
+#define CONF                                                                                         \
+    {                                                                                                \
+        "--conf", "FILE", "the package of the device: a package.conf, or its directory", NULL, &conf \
+    }
+
+static const struct cli_option pair_options[] = {
+    DEVICE,
+    CONF,
+    {"--user", "USER", "what rules know it by (default: the companion's own node name)", NULL, &user},
+    {"--anew", NULL, "its database is lost: make it once more", &anew, NULL},
+    {0}};
+static const struct cli_option run_options[] = {
+    DEVICE, CONF, {"--limit", "N", "refuse more than N rows of an object", NULL, &limit}, {0}};
+static const struct cli_option ready_options[] = {
+    {"--hold", "WHY", "from now on say no, until --release", NULL, &hold},
+    {"--release", NULL, "say yes again", &release, NULL},
+    {0}};
+static const struct cli_option status_options[] = {{"--json", NULL, "as JSON", &as_json, NULL}, {0}};
+
+static const struct cli_verb verbs[] = {
+    {"pair", "PC.db DEVICE.db", 2, 2, "bind a device to its companion, and make its database", pair_options,
+     pair},
+    {"run", "PC.db", 1, 1, "write the device's next archive", run_options, run},
+    {"ready", "DEVICE.db", 1, 1, "whether the device may start: exit 0, or 7 when it must synchronize again",
+     ready_options, ready},
+    {"status", "PC.db", 1, 1, "the devices, and per object its filter and rows", status_options, status},
+};
+
+int main(int argc, char **argv)
+{
+    static const struct cli_command command = {.name = "hhextract",
+                                               .help = "extract a handheld's share, pair devices",
+                                               .verb = verbs,
+                                               .nverb = sizeof verbs / sizeof *verbs};
+    return cli_main(&command, argc, argv);
+}

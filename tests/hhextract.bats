@@ -1,0 +1,213 @@
+#!/usr/bin/env bats
+# hhextract and what it is for: three levels, server, companion, device.
+
+load helper
+
+# The server, with alice and bob.
+make_site() {
+    mkdir site
+    "$DX_ROOT/tests/data/sales" site/hq.db 1 40
+    txnlog attach site/hq.db
+    txnroute load site/hq.db "$DX_ROOT/tests/data/sales-package"
+    txnroute node add site/hq.db alice --package sales --user alice
+    txnroute node add site/hq.db bob --package sales --user bob
+}
+
+# The same, and alice's copy, and her device palm.
+make_levels() {
+    make_site
+    initsync alice.db site --node alice
+    hhextract pair alice.db palm.db --device palm
+}
+
+# alike DEVICE COMPANION: the device holds, byte for byte, what the companion says that it should.
+alike() {
+    local name=${1%.db}
+    [ "$(txnlog digest "$1")" = "$(txnlog digest "$2" --node "$name")" ] ||
+        { diff <(txnlog digest "$1") <(txnlog digest "$2" --node "$name"); return 1; }
+}
+
+@test "pair makes the device's database, whole and bound to its companion; again, nothing happens" {
+    make_levels
+    alike palm.db alice.db
+    same_table palm.db alice.db account contact opportunity activity product territory
+    [ "$(txnlog status palm.db --json | jq -r .node)" = palm ]
+    sha256sum palm.db >before
+    hhextract pair alice.db palm.db --device palm
+    sha256sum --quiet -c before
+    [ ! -e palm.db.new ]
+}
+
+@test "a device belongs to one companion and has one name" {
+    make_levels
+    initsync bob.db site --node bob
+    run -3 hhextract pair bob.db palm.db --device palm
+    [[ $output == *"palm.db: this device is paired with another companion"* ]]
+    run -3 companionsync bob.db palm.db
+    run -3 hhextract pair alice.db palm.db --device other
+    [[ $output == *"this is device palm, not other"* ]]
+    run -3 hhextract pair alice.db bob.db --device other
+    [[ $output == *"no device"* ]]
+    run -3 hhextract pair alice.db second.db --device palm
+    [[ $output == *"device palm is paired here; its database was $PWD/palm.db"*"--anew"* ]]
+    [ ! -e second.db ]
+    run -2 hhextract pair alice.db new.db
+    run -2 hhextract pair alice.db new.db --device "no name"
+    sql plain.db "CREATE TABLE t(id INTEGER PRIMARY KEY)"
+    run -3 hhextract pair plain.db new.db --device x
+    [ ! -e new.db ]
+}
+
+@test "device changes reach the companion, the server and the others; theirs reach the device" {
+    make_levels
+    initsync bob.db site --node bob
+    local account
+    account=$(sql palm.db "SELECT row_id FROM account ORDER BY row_id LIMIT 1")
+    sql palm.db "UPDATE account SET city = 'from palm' WHERE row_id = '$account'" \
+        "INSERT INTO contact(row_id, account_id, last_name, last_upd) VALUES ('C-palm', '$account', 'Palm', '2025-01-01')"
+    sql site/hq.db "UPDATE product SET name = 'from hq' WHERE rowid = 1"
+    integratedsync --now alice.db palm.db site
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = "from palm" ]
+    [ "$(sql site/hq.db "SELECT last_name FROM contact WHERE row_id = 'C-palm'")" = Palm ]
+    integratedsync --now alice.db palm.db site
+    [ "$(sql palm.db "SELECT count(*) FROM product WHERE name = 'from hq'")" = 1 ]
+    [ "$(txnlog digest alice.db)" = "$(txnlog digest site/hq.db --node alice)" ]
+    alike palm.db alice.db
+}
+
+@test "companionsync alone, as often as one likes: changes go up as the companion's own" {
+    make_levels
+    local account i
+    account=$(sql palm.db "SELECT row_id FROM account ORDER BY row_id LIMIT 1")
+    for i in 1 2 3; do
+        sql palm.db "UPDATE account SET city = 'palm $i' WHERE row_id = '$account'"
+        sql alice.db "UPDATE product SET name = 'alice $i' WHERE rowid = $i"
+        companionsync alice.db palm.db
+        alike palm.db alice.db
+        [ "$(sql alice.db "SELECT city FROM account WHERE row_id = '$account'")" = "palm $i" ]
+    done
+    companionsync alice.db palm.db
+    alike palm.db alice.db
+    remotesync alice.db site
+    dxcron site
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = "palm 3" ]
+}
+
+@test "run refuses while changes on the device wait, recorded as an upload or not, and says what to do" {
+    make_levels
+    sql palm.db "UPDATE product SET name = 'x' WHERE rowid = 1"
+    run -3 --separate-stderr bash -c 'hhextract run alice.db --device palm >archive'
+    [[ $stderr == *"1 changes of device palm are not processed here yet; run: companionsync alice.db"* ]]
+    [ ! -s archive ]
+    txnlog upload palm.db outbox
+    run -3 bash -c 'hhextract run alice.db --device palm >archive'
+    dxapply alice.db --as-local <outbox/00000001.dx
+    hhextract run alice.db --device palm | dxapply palm.db
+    alike palm.db alice.db
+}
+
+@test "run gives all that the device has not applied, in order, also when an archive was lost" {
+    make_levels
+    sql alice.db "UPDATE product SET name = 'one' WHERE rowid = 1"
+    hhextract run alice.db --device palm >lost
+    sql alice.db "UPDATE product SET name = 'two' WHERE rowid = 2"
+    hhextract run alice.db --device palm >both
+    [ "$(dxpack list --json both | wc -l)" = 2 ]
+    dxapply palm.db <both
+    alike palm.db alice.db
+    hhextract run alice.db --device palm >nothing
+    [ "$(dxpack cat nothing | wc -l)" = 0 ]
+    dxapply palm.db <nothing
+    alike palm.db alice.db
+}
+
+@test "a package of its own: filters, and what a change of them moves" {
+    make_site
+    initsync alice.db site --node alice
+    mkdir conf
+    cat >conf/package.conf <<-END
+	[package]
+	name = palm
+	version = 1
+	[object account]
+	visible = SELECT n.name, a.row_id FROM account a JOIN dx_node n ON n.user = 'alice' WHERE a.row_id < 'A-000020'
+	[object contact]
+	via = account_id -> account
+	END
+    hhextract pair alice.db palm.db --device palm --conf conf
+    [ "$(app_tables palm.db)" = "account
+contact" ]
+    [ "$(sql palm.db "SELECT count(*) FROM account")" = "$(sql alice.db "SELECT count(*) FROM account WHERE row_id < 'A-000020'")" ]
+    alike palm.db alice.db
+    sed -i "s/A-000020/A-000010/; s/version = 1/version = 2/" conf/package.conf
+    companionsync alice.db palm.db --conf conf/package.conf
+    [ "$(sql palm.db "SELECT count(*) FROM account")" = "$(sql alice.db "SELECT count(*) FROM account WHERE row_id < 'A-000010'")" ]
+    alike palm.db alice.db
+    hhextract status alice.db --json >status
+    [ "$(jq -r '.[0].objects[] | select(.object == "contact") | .filter' status)" = "via account_id -> account" ]
+    [ "$(jq '.[0].objects[] | select(.object == "contact") | .rows' status)" = "$(sql palm.db "SELECT count(*) FROM contact")" ]
+    cp conf/package.conf conf/other.conf
+    run -3 hhextract pair alice.db new.db --device new --conf conf/other.conf
+    run -4 hhextract pair alice.db new.db --device new --conf missing
+}
+
+@test "over the row limit is an error, and the device stays as it was" {
+    make_levels
+    sql alice.db "UPDATE product SET name = 'one' WHERE rowid = 1"
+    txnlog digest palm.db >before
+    run -3 --separate-stderr bash -c 'hhextract run alice.db --device palm --limit 3 >archive'
+    [[ $stderr == *"more than the limit of 3; the device stays as it is"* ]]
+    [ ! -s archive ]
+    [ "$(txnlog digest palm.db)" = "$(cat before)" ]
+    hhextract run alice.db --device palm --limit 100000 | dxapply palm.db
+    alike palm.db alice.db
+}
+
+@test "a device that lost its database is made anew, when that is said" {
+    make_levels
+    sql palm.db "UPDATE product SET name = 'x' WHERE rowid = 1"
+    companionsync alice.db palm.db
+    sql palm.db "UPDATE product SET name = 'y' WHERE rowid = 2"
+    companionsync alice.db palm.db
+    rm -r palm.db*
+    run -3 hhextract pair alice.db palm.db --device palm
+    [[ $output == *"--anew"* ]]
+    hhextract pair alice.db palm.db --device palm --anew
+    alike palm.db alice.db
+    sql palm.db "UPDATE product SET name = 'z' WHERE rowid = 1"
+    companionsync alice.db palm.db
+    alike palm.db alice.db
+    [ "$(sql alice.db "SELECT name FROM product WHERE rowid = 1")" = z ]
+}
+
+@test "ready says whether the device may start" {
+    make_levels
+    hhextract ready palm.db
+    hhextract ready palm.db --hold "patch 2 was installed"
+    run -7 hhextract ready palm.db
+    [[ $output == *"palm.db: not ready: patch 2 was installed; synchronize again"* ]]
+    hhextract ready palm.db --release
+    hhextract ready palm.db
+    run -2 hhextract ready palm.db --hold x --release
+    run -3 hhextract ready alice.db
+    run -3 hhextract ready nothing.db
+    [ ! -e nothing.db ]
+}
+
+@test "status shows each device: how far it is, what waits on it, and what it holds" {
+    make_levels
+    [ "$(hhextract status site/hq.db --json | jq length)" = 0 ]
+    sql palm.db "UPDATE product SET name = 'x' WHERE rowid = 1"
+    [ "$(hhextract status alice.db --json | jq -c '.[] | [.device, .status, .pending, .user]')" = '["palm","active",1,"alice"]' ]
+    hhextract status alice.db | grep -q "palm: active, package handheld, user alice"
+    mv palm.db away.db
+    [ "$(hhextract status alice.db --json | jq -c '.[] | [.device, .pending]')" = '["palm",null]' ]
+}
+
+@test "an unknown device, and a companion that is none, are refused" {
+    make_levels
+    run -3 bash -c 'hhextract run alice.db --device other >archive'
+    run -3 bash -c 'hhextract run site/hq.db --device palm >archive'
+    run -2 bash -c 'hhextract run alice.db >archive'
+    run -2 bash -c 'hhextract run alice.db --device palm --limit x >archive'
+}
