@@ -66,10 +66,11 @@ alike() {
     sql palm.db "UPDATE account SET city = 'from palm' WHERE row_id = '$account'" \
         "INSERT INTO contact(row_id, account_id, last_name, last_upd) VALUES ('C-palm', '$account', 'Palm', '2025-01-01')"
     sql site/hq.db "UPDATE product SET name = 'from hq' WHERE rowid = 1"
+    sql alice.db "UPDATE account SET name = 'from alice' WHERE row_id = '$account'"
     integratedsync --now alice.db palm.db site
     [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = "from palm" ]
     [ "$(sql site/hq.db "SELECT last_name FROM contact WHERE row_id = 'C-palm'")" = Palm ]
-    integratedsync --now alice.db palm.db site
+    [ "$(sql site/hq.db "SELECT name FROM account WHERE row_id = '$account'")" = "from alice" ]
     [ "$(sql palm.db "SELECT count(*) FROM product WHERE name = 'from hq'")" = 1 ]
     [ "$(txnlog digest alice.db)" = "$(txnlog digest site/hq.db --node alice)" ]
     alike palm.db alice.db
@@ -81,7 +82,7 @@ alike() {
     account=$(sql palm.db "SELECT row_id FROM account ORDER BY row_id LIMIT 1")
     for i in 1 2 3; do
         sql palm.db "UPDATE account SET city = 'palm $i' WHERE row_id = '$account'"
-        sql alice.db "UPDATE product SET name = 'alice $i' WHERE rowid = $i"
+        sql alice.db "UPDATE account SET name = 'alice $i' WHERE row_id = '$account'"
         companionsync alice.db palm.db
         alike palm.db alice.db
         [ "$(sql alice.db "SELECT city FROM account WHERE row_id = '$account'")" = "palm $i" ]
