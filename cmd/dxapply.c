@@ -1,8 +1,12 @@
 /* dxapply: applies archives to a database: downloads and snapshots on a client, uploads on a server, logs anywhere. */
 #include "apply.h"
 #include "cli.h"
+#include "resolve.h"
+#include "review.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,7 +109,190 @@ static int apply(int argc, char **argv)
     return code;
 }
 
+/* ---- conflicts ---- */
+
+static bool all, as_json;
+
+static const struct cli_option conflicts_options[] = {
+    {"--all", NULL, "list those that were resolved, too", &all, NULL},
+    {"--json", NULL, "a JSON object a line for each", &as_json, NULL},
+    {0}};
+
+struct listing {
+    struct targets targets;
+    int64_t n;
+    struct buf text;
+};
+
+static int list_conflict(void *ctx, const struct conflict *c)
+{
+    struct listing *l = ctx;
+    buf_clear(&l->text);
+    if (l->n++ == 0 && !as_json)
+        review_heading(&l->text);
+    if ((as_json ? review_json : review_text)(&l->targets, c, &l->text))
+        return -1;
+    fputs(buf_text(&l->text), stdout);
+    return 0;
+}
+
+static int list_quarantined(void *ctx, const struct quarantined *q)
+{
+    struct listing *l = ctx;
+    buf_clear(&l->text);
+    if (l->n++ == 0 && !as_json)
+        review_heading(&l->text);
+    if ((as_json ? review_quarantined_json : review_quarantined_text)(&l->targets, q, &l->text))
+        return -1;
+    fputs(buf_text(&l->text), stdout);
+    return 0;
+}
+
+static int conflicts(int argc, char **argv)
+{
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_READ);
+    if (db == NULL)
+        return -1;
+    struct listing l = {0};
+    targets_init(&l.targets, db);
+    int rc = db_begin_read(db) || conflict_each(db, !all, list_conflict, &l) ||
+             quarantine_each(db, list_quarantined, &l);
+    targets_free(&l.targets);
+    buf_free(&l.text);
+    db_close(db);
+    return rc ? -1 : l.n ? ERR_LOOK : 0;
+}
+
+/* ---- resolve ---- */
+
+/* One line of answers: {"id":3,"take":"theirs"} */
+static int take_answer(struct db *db, const char *line, int number)
+{
+    json_t *answer = json_loads(line, 0, NULL);
+    json_t *id = json_object_get(answer, "id");
+    const char *take = json_string_value(json_object_get(answer, "take"));
+    enum resolve_side side;
+    int rc = -1;
+    if (!json_is_integer(id) || take == NULL)
+        fail(ERR_REFUSED,
+             "stdin: line %d: an answer is {\"id\":NUMBER,\"take\":\"ours\"|\"theirs\"|\"base\"}", number);
+    else
+        rc = resolve_side(take, &side) || resolve_conflict(db, json_integer_value(id), side) ? -1 : 0;
+    json_decref(answer);
+    return rc;
+}
+
+static int take_answers(struct db *db)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int rc = 0;
+    for (int number = 1; rc == 0 && getline(&line, &room, stdin) > 0; number++)
+        rc = line[strspn(line, " \t\n")] ? take_answer(db, line, number) : 0;
+    free(line);
+    return rc;
+}
+
+struct asking {
+    struct listing listing;
+    struct db *db;
+    FILE *terminal;
+    int64_t *id; /* of the open conflicts; they are asked about when the list is complete */
+    size_t n;
+    bool stop;
+};
+
+static int gather(void *ctx, const struct conflict *c)
+{
+    struct asking *a = ctx;
+    a->id = realloc(a->id, (a->n + 1) * sizeof *a->id);
+    if (a->id == NULL)
+        abort();
+    a->id[a->n++] = c->id;
+    return 0;
+}
+
+static int show(void *ctx, const struct conflict *c)
+{
+    struct asking *a = ctx;
+    buf_clear(&a->listing.text);
+    int rc = review_text(&a->listing.targets, c, &a->listing.text);
+    fputs(buf_text(&a->listing.text), a->terminal);
+    return rc;
+}
+
+static int ask_one(struct asking *a, int64_t id)
+{
+    char line[64];
+    if (conflict_get(a->db, id, show, a))
+        return -1;
+    for (;;) {
+        fputs("take [o]urs, [t]heirs, [b]ase, [s]kip, [q]uit? ", a->terminal);
+        fflush(a->terminal);
+        if (fgets(line, sizeof line, a->terminal) == NULL || line[0] == 'q') {
+            a->stop = true;
+            return 0;
+        }
+        if (line[0] == 's')
+            return 0;
+        enum resolve_side side = line[0] == 'o'   ? RESOLVE_OURS
+                                 : line[0] == 't' ? RESOLVE_THEIRS
+                                                  : RESOLVE_BASE;
+        if (side == RESOLVE_BASE && line[0] != 'b')
+            continue;
+        if (resolve_conflict(a->db, id, side) == 0)
+            return 0;
+        fprintf(a->terminal, "%s\n", err_message());
+    }
+}
+
+static int ask(struct db *db)
+{
+    struct asking a = {.db = db, .terminal = fopen("/dev/tty", "r+")};
+    if (a.terminal == NULL)
+        return fail(ERR_USAGE, "no terminal to ask on; give ID and side, or JSON answers on stdin");
+    targets_init(&a.listing.targets, db);
+    int rc = conflict_each(db, true, gather, &a);
+    for (size_t i = 0; i < a.n && rc == 0 && !a.stop; i++)
+        rc = ask_one(&a, a.id[i]);
+    targets_free(&a.listing.targets);
+    buf_free(&a.listing.text);
+    free(a.id);
+    fclose(a.terminal);
+    return rc;
+}
+
+static int resolve(int argc, char **argv)
+{
+    int64_t id;
+    enum resolve_side side;
+    if (argc == 2)
+        return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base; or neither");
+    if (argc == 3 && (cli_number(argv[1], "ID", &id) || resolve_side(argv[2], &side)))
+        return -1;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    if (db == NULL)
+        return -1;
+    int rc = argc == 3 ? resolve_conflict(db, id, side) : isatty(STDIN_FILENO) ? ask(db) : take_answers(db);
+    db_close(db);
+    return rc;
+}
+
 static const struct cli_verb verbs[] = {
+    {.name = "conflicts",
+     .operands = "DB",
+     .min = 1,
+     .max = 1,
+     .help = "list what merges decided against somebody, and rows in quarantine",
+     .options = conflicts_options,
+     .run = conflicts},
+    {.name = "resolve",
+     .operands = "DB [ID ours|theirs|base]",
+     .min = 1,
+     .max = 3,
+     .help = "decide a conflict anew; without ID ask on the terminal, or take JSON answers from stdin",
+     .run = resolve},
     {.name = NULL,
      .operands = "DB < ARCHIVE",
      .min = 1,

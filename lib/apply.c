@@ -53,17 +53,16 @@ static const struct kind *choose(const struct dx_head *h, const char *name)
 
 static int apply_changes(struct work *w, const struct kind *k)
 {
-    struct change c, local;
+    struct change *c = &w->read, local;
     int got;
-    while ((got = dx_read(w->reader, &c)) > 0) {
-        struct target *t = targets_for(&w->targets, c.table);
+    while ((got = dx_read(w->reader, c)) > 0) {
+        struct target *t = targets_for(&w->targets, c->table);
         if (t == NULL) {
-            if (k->stranger == NULL || k->stranger(w, &c))
+            if (k->stranger == NULL || k->stranger(w, c))
                 return -1;
             continue;
         }
-        target_map(t, c.table, &c, &local);
-        w->read = &c;
+        target_map(t, c->table, c, &local);
         if (w->leave && work_waits(w, t, &local)) {
             w->count->left++;
             continue;

@@ -17,7 +17,7 @@
 /* ---- encode ---- */
 
 /* A string of UTF-8 in quotes. */
-static void put_string(struct buf *b, const void *p, size_t n)
+void jsonl_string(struct buf *b, const void *p, size_t n)
 {
     const char *at = p, *end = at + n;
     buf_byte(b, '"');
@@ -65,7 +65,7 @@ static void put_real(struct buf *b, double r)
         buf_puts(b, ".0");
 }
 
-static void put_value(struct buf *b, const struct val *v)
+void jsonl_value(struct buf *b, const struct val *v)
 {
     switch (v->type) {
     case VAL_INT:
@@ -78,7 +78,7 @@ static void put_value(struct buf *b, const struct val *v)
         if (v->n && (memchr(v->p, 0, v->n) || !utf8_sound(v->p, v->n)))
             put_base64(b, "text", v->p, v->n);
         else
-            put_string(b, v->p, v->n);
+            jsonl_string(b, v->p, v->n);
         break;
     case VAL_BLOB:
         put_base64(b, "blob", v->p, v->n);
@@ -92,9 +92,9 @@ static void put_column(struct buf *b, const struct table *t, size_t i, const str
 {
     if (!first)
         buf_byte(b, ',');
-    put_string(b, t->col[i], strlen(t->col[i]));
+    jsonl_string(b, t->col[i], strlen(t->col[i]));
     buf_byte(b, ':');
-    put_value(b, v);
+    jsonl_value(b, v);
 }
 
 /* ,"as":{...} of the columns that the row tells and `mask` (if given) has too. */
@@ -126,11 +126,11 @@ void jsonl_put(struct buf *b, const struct change *c)
     const struct table *t = c->table;
     const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
     buf_puts(b, "{\"table\":");
-    put_string(b, t->name, strlen(t->name));
+    jsonl_string(b, t->name, strlen(t->name));
     buf_addf(b, ",\"op\":\"%s\"", change_op_name(c->op));
     if (c->origin && *c->origin) {
         buf_puts(b, ",\"origin\":");
-        put_string(b, c->origin, strlen(c->origin));
+        jsonl_string(b, c->origin, strlen(c->origin));
     }
     buf_puts(b, ",\"key\":{");
     for (size_t k = 0; k < t->nkey; k++)

@@ -17,6 +17,10 @@
 /* Appends the line, newline included. */
 void jsonl_put(struct buf *b, const struct change *c);
 
+/* Appends one value, or a string, as it stands in such a line. */
+void jsonl_value(struct buf *b, const struct val *v);
+void jsonl_string(struct buf *b, const void *p, size_t n);
+
 /* A line as parsed. One object serves any number of lines. */
 struct jsonl *jsonl_new(void);
 void jsonl_free(struct jsonl *l);

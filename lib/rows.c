@@ -100,7 +100,7 @@ static struct val hash_now(struct rows_hash *h, const struct target *t)
  * stand; of the new side, in the same columns, what is to come. */
 static bool has_change_key(struct work *w, const struct target *t, const struct change *c, bool new)
 {
-    const struct change *read = w->read;
+    const struct change *read = &w->read;
     struct rows_hash *h = hash_of(w, read->table);
     if (h->by) {
         struct val now = hash_now(h, t);

@@ -58,9 +58,9 @@ struct work {
     struct snapshot *snapshot;
     struct merge *merge;
     struct rows *rows;
-    const struct change *read; /* the change being judged, in the archive's columns */
-    bool leave;                /* what cannot be done is left alone, not quarantined */
-    char *archive;             /* what conflicts and quarantined rows say they came from */
+    struct change read; /* the change being judged, in the archive's columns */
+    bool leave;         /* what cannot be done is left alone, not quarantined */
+    char *archive;      /* what conflicts and quarantined rows say they came from */
 };
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another

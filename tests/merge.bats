@@ -296,3 +296,80 @@ b|6|s2" ]
     txnlog attach z.db
     [ "$(txnlog digest x.db | grep ' t$')" = "$(txnlog digest z.db | grep ' t$')" ]
 }
+
+# lost: a conflict of each kind, the server's side standing. 1 update item a.n, 2 gone item c, 3 deleted part b 1,
+# 4 insert item d, 5 permission price a.
+lost() {
+    server
+    sql hq.db "UPDATE item SET n = 50 WHERE id = 'a'" "DELETE FROM item WHERE id = 'c'" \
+        "UPDATE part SET what = 'changed' WHERE item = 'b'" "INSERT INTO item VALUES ('d', 'dowel', 4, 'x', '2')"
+    upload 1 "UPDATE item SET n = 60 WHERE id = 'a'" "UPDATE item SET n = 61 WHERE id = 'c'" \
+        "DELETE FROM part WHERE item = 'b'" "INSERT INTO item VALUES ('d', 'dagger', 5, '3')" "UPDATE price SET n = 0" >1.dx
+    run -1 dxapply hq.db <1.dx
+}
+
+# id KIND: the number of the conflict of that kind.
+id() {
+    sql hq.db "SELECT id FROM dx_conflict WHERE kind = '$1'"
+}
+
+@test "conflicts are listed as text and as JSON, with base, ours and theirs" {
+    lost
+    run -1 dxapply conflicts hq.db
+    [[ $output == *"item 'a'.n: was 1, here 50, from alice 60"* ]]
+    [[ $output == *"item 'c': here no row; alice update n 61"* ]]
+    [ "${#lines[@]}" -eq 6 ]
+    dxapply conflicts hq.db --json >list || [ $? -eq 1 ]
+    [ "$(jq -rc 'select(.kind == "update") | [.table, .key.id, .column, .base, .ours, .theirs, .outcome, .origin]' list)" = \
+        '["item","a","n",1,50,60,"ours","alice"]' ]
+    [ "$(jq -rc 'select(.kind == "deleted") | [.base.what, .ours.what, .theirs]' list)" = '["head","changed",null]' ]
+    [ "$(jq -rc 'select(.kind == "gone") | [.base.n, .ours, .theirs.n]' list)" = '[3,null,61]' ]
+    [ "$(jq -rc 'select(.kind == "insert") | [.base, .ours.name, .theirs.name]' list)" = '[null,"dowel","dagger"]' ]
+    [ "$(jq -rc 'select(.kind == "permission") | .reason' list)" != null ]
+    run -0 dxapply conflicts alice.db
+    [ -z "$output" ]
+}
+
+@test "a resolution is an ordinary change, made once" {
+    lost
+    before=$(sql hq.db "SELECT max(seq) FROM dx_journal")
+    dxapply resolve hq.db "$(id update)" theirs
+    dxapply resolve hq.db "$(id gone)" theirs
+    dxapply resolve hq.db "$(id deleted)" ours
+    dxapply resolve hq.db "$(id insert)" theirs
+    dxapply resolve hq.db "$(id permission)" ours
+    [ "$(sql hq.db "SELECT * FROM item ORDER BY id")" = "a|anvil|60|s1|1
+b|bolt|2|s2|1
+c|cog|61|s3|1
+d|dagger|5|x|3" ]
+    [ "$(sql hq.db "SELECT what FROM part WHERE item = 'b'")" = changed ]
+    [ "$(sql hq.db "SELECT count(*), count(origin) FROM dx_journal WHERE seq > $before")" = "4|0" ]
+    run -3 dxapply resolve hq.db "$(id update)" ours
+    [[ $output == *"resolved already"* ]]
+    run -0 dxapply conflicts hq.db
+    run -1 dxapply conflicts hq.db --all
+    [ "${#lines[@]}" -eq 6 ]
+}
+
+@test "what cannot be resolved so is refused; misuse" {
+    lost
+    run -3 dxapply resolve hq.db 99 ours
+    run -3 dxapply resolve hq.db "$(id insert)" base
+    [[ $output == *"nothing to take"* ]]
+    run -2 dxapply resolve hq.db 1
+    run -2 dxapply resolve hq.db 1 mine
+    sql hq.db "DELETE FROM item WHERE id = 'a'"
+    run -3 dxapply resolve hq.db "$(id update)" theirs
+    [[ $output == *"not there any more"* ]]
+}
+
+@test "answers come as JSON, or from a terminal" {
+    lost
+    printf '{"id":%s,"take":"base"}\n\n{"id":%s,"take":"ours"}\n' "$(id update)" "$(id insert)" | dxapply resolve hq.db
+    [ "$(sql hq.db "SELECT n FROM item WHERE id = 'a'")" -eq 1 ]
+    run -3 dxapply resolve hq.db <<<'{"id":"x"}'
+    printf 't\ns\nq\n' | script -qec "dxapply resolve hq.db" /dev/null >log
+    grep -q 'here no row; alice update n 61' log
+    [ "$(sql hq.db "SELECT n FROM item WHERE id = 'c'")" -eq 61 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE resolved IS NULL")" -eq 2 ]
+}
