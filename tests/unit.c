@@ -143,7 +143,7 @@ static void test_key_pack(void)
 {
     int before = failures;
     struct buf room = {0};
-    struct val key[2] = {val_text("a"), val_int(7)}, back[2];
+    struct val key[2] = {val_text("a"), val_int(7)}, back[3];
     struct val packed = key_pack(key, 2, &room);
     check(packed.type == VAL_BLOB && key_unpack(&packed, 2, back) && vals_compare(key, back, 2) == 0,
           "two columns");
