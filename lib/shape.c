@@ -18,7 +18,8 @@ struct column {
 
 struct shape {
     char *name;
-    struct table *fixed;
+    size_t number;
+    struct table *fixed, *known; /* known: as of the newest shape_table */
     size_t ncol, nkey;
     struct column *col;
 };
@@ -43,6 +44,7 @@ static void shape_free(struct shape *p)
     free(p->col);
     free(p->name);
     table_free(p->fixed);
+    table_free(p->known);
     free(p);
 }
 
@@ -66,8 +68,11 @@ struct shape *shapes_find(struct shapes *s, const char *table)
         }
     }
     s->shape = mem_grow(s->shape, s->n + 1, sizeof *s->shape);
-    struct shape *p = s->shape[s->n++] = mem_zero(1, sizeof *p);
+    struct shape *p = mem_zero(1, sizeof *p);
     p->name = mem_text(table);
+    p->number = s->n;
+    s->at = s->n;
+    s->shape[s->n++] = p;
     return p;
 }
 
@@ -201,30 +206,65 @@ static void order(const struct shape *p, size_t *out)
     }
 }
 
-static struct table *layout(const struct shape *p)
+/* The layout with column turn[i] of p in place i. */
+static struct table *make_table(const struct shape *p, const size_t *turn)
 {
-    if (p->fixed)
-        return table_copy(p->fixed);
-    size_t *turn = mem_zero(p->ncol, sizeof *turn);
     const char **name = mem_zero(p->ncol, sizeof *name);
     uint8_t *pk = mem_zero(p->ncol, 1);
-    order(p, turn);
     for (size_t i = 0; i < p->ncol; i++) {
         name[i] = p->col[turn[i]].name;
         pk[i] = (uint8_t)p->col[turn[i]].key;
     }
     struct table *t = table_new(p->name, p->ncol, name, pk);
-    free(turn);
     free(name);
     free(pk);
     return t;
 }
 
-struct table **shapes_tables(const struct shapes *s, size_t *n)
+const struct table *shape_table(struct shape *p)
 {
-    struct table **t = mem_zero(s->n, sizeof *t);
-    for (size_t i = 0; i < s->n; i++)
-        t[i] = layout(s->shape[i]);
-    *n = s->n;
+    if (p->fixed)
+        return p->fixed;
+    if (p->known && p->known->ncol == p->ncol)
+        return p->known;
+    size_t *turn = mem_zero(p->ncol, sizeof *turn);
+    for (size_t i = 0; i < p->ncol; i++)
+        turn[i] = i;
+    table_free(p->known);
+    p->known = make_table(p, turn);
+    free(turn);
+    return p->known;
+}
+
+size_t shape_number(const struct shape *p)
+{
+    return p->number;
+}
+
+size_t shapes_count(const struct shapes *s)
+{
+    return s->n;
+}
+
+struct shape *shapes_get(const struct shapes *s, size_t number)
+{
+    return s->shape[number];
+}
+
+struct table *shape_layout(struct shape *p, size_t *place)
+{
+    size_t n = shape_table(p)->ncol, *turn = mem_zero(n, sizeof *turn);
+    struct table *t;
+    if (p->fixed) {
+        for (size_t i = 0; i < n; i++)
+            place[i] = i;
+        t = table_copy(p->fixed);
+    } else {
+        order(p, turn);
+        for (size_t i = 0; i < n; i++)
+            place[turn[i]] = i;
+        t = make_table(p, turn);
+    }
+    free(turn);
     return t;
 }

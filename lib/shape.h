@@ -20,8 +20,17 @@ int shape_key(struct shape *p, const char *const *name, size_t n);
 int shape_columns(struct shape *p, const char *const *name, size_t n);
 bool shape_is_key(const struct shape *p, const char *column);
 
-/* The layouts, in the order in which their tables were first named. A table's columns stand so that every line's order
- * is kept, as long as lines agree; otherwise the one named first comes first. The caller frees each, and the array. */
-struct table **shapes_tables(const struct shapes *s, size_t *n);
+/* What is known so far: the layout with the columns in the order of their first mention, which later ones follow. It
+ * is p's, until more is learnt. */
+const struct table *shape_table(struct shape *p);
+
+size_t shape_number(const struct shape *p); /* in the order in which tables were first named, from 0 */
+size_t shapes_count(const struct shapes *s);
+struct shape *shapes_get(const struct shapes *s, size_t number);
+
+/* The layout of all that was learnt, which the caller frees. Its columns stand so that every line's order is kept, as
+ * long as lines agree; otherwise the one named first comes first. place[i], of as many as there are columns, is where
+ * column i of shape_table has come to stand. */
+struct table *shape_layout(struct shape *p, size_t *place);
 
 #endif
