@@ -3,7 +3,10 @@
 #include "dx.h"
 #include "member.h"
 #include "route.h"
+#include "status.h"
 #include "store.h"
+#include "try.h"
+#include "why.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -167,6 +170,104 @@ static int node(int argc, char **argv)
                             : node_end(db, name));
 }
 
+/* ---- asking ---- */
+
+static int why(int argc, char **argv)
+{
+    struct buf out = {0};
+    struct db *db = db_open(argv[0], DB_READ);
+    int holds =
+        db && db_begin_read(db) == 0 ? why_tell(db, argv[1], argv[2], argv + 3, (size_t)argc - 3, &out) : -1;
+    if (holds >= 0)
+        fputs(buf_text(&out), stdout);
+    buf_free(&out);
+    db_close(db);
+    return holds < 0 ? -1 : holds ? 0 : ERR_LOOK;
+}
+
+static json_t *line_json(const struct try_line *l)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "node", l->node, "object", l->object, "gained",
+                     (json_int_t)l->gained, "gained_bytes", (json_int_t)l->gained_bytes, "lost",
+                     (json_int_t)l->lost, "lost_bytes", (json_int_t)l->lost_bytes);
+}
+
+static int try(int argc, char **argv)
+{
+    struct try_line *line;
+    size_t n;
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db && store_require(db) == 0 ? try_package(db, argv[1], &line, &n) : -1;
+    db_close(db);
+    if (rc)
+        return -1;
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (json)
+            json_array_append_new(all, line_json(&line[i]));
+        else
+            printf("%-20s %-20s gains %lld rows (%lld bytes), loses %lld rows (%lld bytes)\n", line[i].node,
+                   line[i].object, (long long)line[i].gained, (long long)line[i].gained_bytes,
+                   (long long)line[i].lost, (long long)line[i].lost_bytes);
+    if (json)
+        rc = print_json(all);
+    else
+        json_decref(all);
+    try_free(line, n);
+    return rc ? rc : n ? ERR_LOOK : 0;
+}
+
+static json_t *status_json(const struct node_status *s)
+{
+    json_t *j = node_json(&s->node);
+    json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "backlog_archives",
+                             (json_int_t)s->waiting.archives, "backlog_rows", (json_int_t)s->waiting.changes,
+                             "backlog_bytes", (json_int_t)s->waiting.bytes, "backlog_age", (json_int_t)s->age,
+                             "unfetched", (json_int_t)s->files, "unfetched_bytes", (json_int_t)s->bytes,
+                             "session", s->session, "conflicts", (json_int_t)s->conflicts);
+    json_object_update(j, more);
+    json_decref(more);
+    return j;
+}
+
+static void print_status(const struct status *s)
+{
+    printf("journal: routed up to %lld of %lld\n", (long long)s->routed, (long long)s->end);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct node_status *n = &s->node[i];
+        printf("%-20s %s  archive %lld, applied %lld; waiting: %lld archives, %lld rows, %lld bytes, %lld s; "
+               "not fetched: %lld; session: %s; conflicts: %lld\n",
+               n->node.name, n->node.active ? "active" : "ended", (long long)n->node.archive,
+               (long long)n->node.applied, (long long)n->waiting.archives, (long long)n->waiting.changes,
+               (long long)n->waiting.bytes, (long long)n->age, (long long)n->files,
+               n->session[0] ? n->session : "none", (long long)n->conflicts);
+    }
+}
+
+static int print_status_json(const struct status *s)
+{
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < s->n; i++)
+        json_array_append_new(nodes, status_json(&s->node[i]));
+    return print_json(json_pack("{s:I, s:I, s:s, s:o}", "routed", (json_int_t)s->routed, "journal",
+                                (json_int_t)s->end, "docking", s->docking, "nodes", nodes));
+}
+
+static int status(int argc, char **argv)
+{
+    struct status s = {0};
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db && db_begin_read(db) == 0 ? status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
+    if (rc == 0 && json)
+        rc = print_status_json(&s);
+    else if (rc == 0)
+        print_status(&s);
+    status_free(&s);
+    db_close(db);
+    return rc;
+}
+
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
@@ -180,6 +281,8 @@ static const struct cli_option run_options[] = {
 static const struct cli_option extract_options[] = {
     {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
     {0}};
+
+static const struct cli_option json_options[] = {{.name = "--json", .help = "as JSON", .flag = &json}, {0}};
 
 static const struct cli_verb verbs[] = {
     {.name = "load",
@@ -209,6 +312,26 @@ static const struct cli_verb verbs[] = {
      .help = "write all that the node may see, and begin its numbering anew",
      .options = extract_options,
      .run = extract},
+    {.name = "why",
+     .operands = "DB NODE TABLE KEY...",
+     .min = 4,
+     .max = -1,
+     .help = "say why the node has the row (exit 0) or has it not (exit 1)",
+     .run = why},
+    {.name = "try",
+     .operands = "DB DIR",
+     .min = 2,
+     .max = 2,
+     .help = "say what the package in DIR would give and take, node by node (exit 1 if anything)",
+     .options = json_options,
+     .run = try},
+    {.name = "status",
+     .operands = "DB [DOCKING]",
+     .min = 1,
+     .max = 2,
+     .help = "how each node stands: backlog, files not fetched, last session, conflicts",
+     .options = json_options,
+     .run = status},
 };
 
 int main(int argc, char **argv)

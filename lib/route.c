@@ -10,6 +10,7 @@
 #include "extract.h"
 #include "fan.h"
 #include "file.h"
+#include "history.h"
 #include "journal.h"
 #include "mem.h"
 #include "member.h"
@@ -36,7 +37,8 @@ struct receiver {
     struct node node;
     const struct plan *plan;
     size_t npiece, *piece; /* numbers in the fan */
-    bool forced, written;
+    bool written;
+    int64_t changes, bytes; /* of its archive */
 };
 
 struct running {
@@ -59,7 +61,7 @@ struct running {
 
 int route_init(struct db *db)
 {
-    return member_init(db) || db_exec(db, sql_make) ? -1 : 0;
+    return member_init(db) || history_init(db) || db_exec(db, sql_make) ? -1 : 0;
 }
 
 /* ---- what changed says stdin ---- */
@@ -335,12 +337,14 @@ static int write_archive(struct running *x, struct receiver *r)
         qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
     for (size_t i = 0; rc == 0 && i < r->npiece; i++)
         rc = dx_write_block(w, x->fan.piece[r->piece[i]].block);
+    r->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)
         rc = dx_writer_close(w);
     else
         dx_writer_abort(w);
     dx_head_free(&h);
     r->written = rc == 0;
+    r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
     x->done->archives += rc == 0;
     return rc || outbox_end(x->outbox) ? -1 : 0;
 }
@@ -387,7 +391,8 @@ static int store_nodes(struct running *x)
         stmt_bind_int(s, 2, r->node.archive + 1);
         stmt_bind_int(s, 3, x->b);
         stmt_bind_int(s, 4, r->node.merged);
-        rc = stmt_run(s);
+        struct history_archive a = {r->node.id, r->node.archive + 1, x->b, r->changes, r->bytes, x->now};
+        rc = stmt_run(s) || history_archive(x->db, &a) ? -1 : 0;
     }
     stmt_free(s);
     return rc;
@@ -403,6 +408,15 @@ static int store_routed(struct running *x)
                    "package FROM main.dx_routed");
 }
 
+/* What a definition gives or takes when it is loaded is no news of a row. */
+static int store_object(struct running *x, const struct viewed *w)
+{
+    bool noted = w->gone || w->was != WAS_SAME || member_whole(w->object);
+    if (!noted && history_note(x->db, w->object->id, x->b))
+        return -1;
+    return view_store(&x->views, w);
+}
+
 static int store(struct running *x)
 {
     int64_t routes;
@@ -412,12 +426,12 @@ static int store(struct running *x)
         return fail(ERR_BUSY, "%s: another router was faster; run it again", db_path(x->db));
     for (size_t p = 0; p < x->nplan; p++) {
         for (size_t i = 0; i < x->plan[p].n; i++)
-            if (view_store(&x->views, &x->plan[p].viewed[i]))
+            if (store_object(x, &x->plan[p].viewed[i]))
                 return -1;
         if (plan_settle(x->db, &x->plan[p]))
             return -1;
     }
-    if (store_nodes(x) || store_routed(x) ||
+    if (store_nodes(x) || store_routed(x) || history_forget(x->db, x->a, x->b) ||
         db_execf(x->db, "DELETE FROM main.dx_force WHERE id <= %lld", (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark)))
         return -1;

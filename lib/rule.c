@@ -254,53 +254,56 @@ static size_t key_expressions(const char *sql, const struct token *t, size_t n, 
     return k;
 }
 
-/* Whether the name that stands for the occurrence, in the arm's own FROM, is this one. */
-static bool called(const struct arm *a, const struct token *t, size_t n, const struct occurrence *o,
-                   const char *name, int depth)
+/* The words that may follow a table's name and are no alias. */
+static const char *const no_alias[] = {"JOIN",  "INNER", "CROSS",  "LEFT",      "NATURAL",
+                                       "ON",    "USING", "WHERE",  "GROUP",     "HAVING",
+                                       "UNION", "SET",   "EXCEPT", "INTERSECT", NULL};
+
+/* Finds the names by which the tables in the arm's own FROM go. */
+static void find_aliases(struct arm *a, const struct token *t, size_t n, size_t from)
 {
-    size_t i = 0;
-    while (i < n && t[i].at != o->at)
-        i++;
-    if (t[i].depth != depth)
-        return false;
-    if (o->as)
-        return strcasecmp(o->relation->name, name) == 0;
-    i += i + 1 < n && token_is(a->sql, &t[i + 1], "AS") ? 2 : 1;
-    char *alias = i < n ? token_name(a->sql, &t[i]) : NULL;
-    bool same = alias && strcasecmp(alias, name) == 0;
-    free(alias);
-    return same;
+    size_t first = 0;
+    while (first < n && t[first].at < from)
+        first++;
+    for (size_t k = 0, i = first; k < a->noccurrence; k++) {
+        struct occurrence *o = &a->occurrence[k];
+        while (i < n && t[i].at < o->at)
+            i++;
+        if (o->frame || i >= n || t[i].at != o->at || t[i].depth != t[first].depth || o->at > a->end)
+            continue;
+        size_t next = i + 1 < n && token_is(a->sql, &t[i + 1], "AS") ? i + 2 : i + 1;
+        bool named = !o->as && next < n && t[next].at < a->end && !token_in(a->sql, &t[next], no_alias);
+        o->alias = named ? token_name(a->sql, &t[next]) : NULL;
+        if (o->alias == NULL)
+            o->alias = mem_text(o->relation->name);
+    }
 }
 
-/* Finds the occurrence that yields the key: its alias, a dot, the key's column, for each column of the key. */
+/* The anchor yields the key: its alias, a dot, the key's column, for each column of the key. */
 static void find_anchor(const struct analysis *an, struct arm *a, size_t from)
 {
     const struct table *sent = an->rule->object->sent;
     size_t n, *first = mem_zero(sent->nkey, sizeof *first), *last = mem_zero(sent->nkey, sizeof *last);
     struct token *t = tokens_of(a->sql, &n);
     size_t k = key_expressions(a->sql, t, n, from, sent->nkey, first, last);
-    char *alias = k && last[0] - first[0] == 3 ? token_name(a->sql, &t[first[0]]) : NULL;
-    for (size_t i = 0; alias && i < k; i++) {
-        char *name = token_name(a->sql, &t[first[i]]), *column = NULL;
-        if (last[i] - first[i] == 3 && a->sql[t[first[i] + 1].at] == '.')
-            column = token_name(a->sql, &t[first[i] + 2]);
-        if (!name || !column || strcasecmp(name, alias) != 0 ||
-            strcasecmp(column, sent->col[sent->key[i]]) != 0) {
-            free(alias);
-            alias = NULL;
+    find_aliases(a, t, n, from);
+    a->list_end = k ? t[last[k - 1] - 1].end : 0;
+    for (size_t c = 0; k && c < a->noccurrence; c++) {
+        struct occurrence *o = &a->occurrence[c];
+        bool yields = o->alias && o->relation == an->rule->relation;
+        for (size_t i = 0; yields && i < k; i++) {
+            bool dotted = last[i] - first[i] == 3 && a->sql[t[first[i] + 1].at] == '.';
+            char *name = dotted ? token_name(a->sql, &t[first[i]]) : NULL;
+            char *column = dotted ? token_name(a->sql, &t[first[i] + 2]) : NULL;
+            yields = name && column && strcasecmp(name, o->alias) == 0 &&
+                     strcasecmp(column, sent->col[sent->key[i]]) == 0;
+            free(name);
+            free(column);
         }
-        free(name);
-        free(column);
-    }
-    for (size_t i = 0; alias && i < a->noccurrence; i++) {
-        struct occurrence *o = &a->occurrence[i];
-        if (o->relation == an->rule->relation && !o->frame && o->dual < 0 &&
-            called(a, t, n, o, alias, t[first[0]].depth)) {
-            o->anchor = true;
+        o->anchor = yields;
+        if (yields)
             break;
-        }
     }
-    free(alias);
     free(first);
     free(last);
     free(t);
@@ -461,6 +464,8 @@ static int add_arm(const struct analysis *an, const char *text)
     size_t to = b.n;
     frame_tail(&b, an, a);
     a->sql = buf_take(&b);
+    a->list = from + strlen("SELECT");
+    a->end = to;
     if (find_occurrences(an, a, from, to))
         return -1;
     find_duals(a, from, to);
@@ -579,6 +584,8 @@ void rule_free(struct rule *r)
         return;
     for (size_t i = 0; i < r->narm; i++) {
         free(r->arm[i].sql);
+        for (size_t k = 0; k < r->arm[i].noccurrence; k++)
+            free(r->arm[i].occurrence[k].alias);
         free(r->arm[i].occurrence);
         free(r->arm[i].dual);
     }

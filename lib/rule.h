@@ -14,6 +14,7 @@ struct occurrence {
     int dual;       /* number of the NOT EXISTS term around it, or -1 */
     bool frame;     /* the object's table, as the arm's frame joins it */
     bool anchor;    /* the object's table, where it yields the key */
+    char *alias;    /* the name it goes by in the arm's own FROM; NULL elsewhere */
 };
 
 /* A term NOT EXISTS (...): its bytes, and those of the word NOT. */
@@ -25,6 +26,7 @@ struct dual {
  * the number of the node. */
 struct arm {
     char *sql;
+    size_t list, list_end, end; /* its own text in it: SELECT [list, list_end) ... end */
     size_t noccurrence, ndual;
     struct occurrence *occurrence;
     struct dual *dual;

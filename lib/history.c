@@ -1,0 +1,102 @@
+/* history: see history.h. */
+#include "history.h"
+
+#include "audience.h"
+#include "mem.h"
+
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_history ("
+    " position INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT NULL, new INTEGER NOT "
+    "NULL,"
+    " PRIMARY KEY (obj, key, position)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS dx_archive ("
+    " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, made TEXT NOT NULL, PRIMARY KEY (node, number)) WITHOUT ROWID;";
+
+/* Entries of the journal for which moves are remembered. */
+enum { REMEMBERED = 1000000 };
+
+int history_init(struct db *db)
+{
+    return db_exec(db, sql_make);
+}
+
+int history_note(struct db *db, int64_t object, int64_t position)
+{
+    return db_execf(db,
+                    "INSERT OR REPLACE INTO main.dx_history (position, obj, key, old, new) "
+                    "SELECT %lld, obj, key, old, new FROM temp.dx_moved WHERE obj = %lld AND old <> new",
+                    (long long)position, (long long)object);
+}
+
+int history_archive(struct db *db, const struct history_archive *a)
+{
+    return db_execf(
+        db,
+        "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, made) VALUES "
+        "(%lld, %lld, %lld, %lld, %lld, %Q);"
+        "DELETE FROM main.dx_archive WHERE node = %lld AND number < %lld",
+        (long long)a->node, (long long)a->number, (long long)a->position, (long long)a->changes,
+        (long long)a->bytes, a->made, (long long)a->node, (long long)a->number - 1000);
+}
+
+int history_forget(struct db *db, int64_t after, int64_t upto)
+{
+    if (after / REMEMBERED == upto / REMEMBERED)
+        return 0;
+    return db_execf(db, "DELETE FROM main.dx_history WHERE position < %lld", (long long)upto - REMEMBERED);
+}
+
+int history_waiting(struct db *db, int64_t node, int64_t applied, struct history_waiting *w)
+{
+    struct stmt *s =
+        db_preparef(db,
+                    "SELECT count(*), total(changes), total(bytes), min(made) FROM dx_archive WHERE "
+                    "node = %lld AND number > %lld",
+                    (long long)node, (long long)applied);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    *w = (struct history_waiting){0};
+    if (step == STEP_ROW)
+        *w = (struct history_waiting){stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2),
+                                      mem_text(stmt_text(s, 3))};
+    stmt_free(s);
+    return step == STEP_ROW ? 0 : -1;
+}
+
+static int find(struct audiences *a, struct stmt *s, int64_t node, struct history_entry *e)
+{
+    enum step step;
+    while ((step = stmt_step(s)) == STEP_ROW) {
+        int before = audience_has(a, stmt_int(s, 1), node), after = audience_has(a, stmt_int(s, 2), node);
+        if (before < 0 || after < 0)
+            return -1;
+        if (before != after) {
+            e->gained = after;
+            e->position = stmt_int(s, 0);
+            return 1;
+        }
+    }
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e)
+{
+    struct audiences *a = audiences_open(db);
+    struct stmt *s = db_prepare(db, "SELECT position, old, new FROM dx_history WHERE obj = ?1 AND key = ?2 "
+                                    "ORDER BY position DESC");
+    int found = a && s ? 0 : -1;
+    *e = (struct history_entry){0};
+    if (found == 0) {
+        audience_all(a, &node, 1);
+        stmt_bind_int(s, 1, object);
+        stmt_bind(s, 2, key);
+        found = find(a, s, node, e);
+    }
+    stmt_free(s);
+    audiences_close(a);
+    if (found > 0 &&
+        db_get_int(db, &e->archive, "SELECT number FROM dx_archive WHERE node = %lld AND position = %lld",
+                   (long long)node, (long long)e->position))
+        return -1;
+    return found;
+}

@@ -1,0 +1,38 @@
+/* history: which rows went from one audience to another, run by run, and which archive each run gave each node. */
+#ifndef HISTORY_H
+#define HISTORY_H
+
+#include "db.h"
+
+/* Makes the tables, if not there. */
+int history_init(struct db *db);
+
+/* In the run's transaction: notes what temp.dx_moved says of one object. */
+int history_note(struct db *db, int64_t object, int64_t position);
+
+/* ... that the node got an archive, of so many changes and bytes, at that time. */
+struct history_archive {
+    int64_t node, number, position, changes, bytes;
+    const char *made;
+};
+int history_archive(struct db *db, const struct history_archive *a);
+
+/* ... and forgets, now and then, what is long past. The journal was routed from `after` to `upto`. */
+int history_forget(struct db *db, int64_t after, int64_t upto);
+
+/* What waits for a node beyond archive `applied`: archives, changes, bytes, and when the oldest was made (NULL: none;
+ * to free). */
+struct history_waiting {
+    int64_t archives, changes, bytes;
+    char *oldest;
+};
+int history_waiting(struct db *db, int64_t node, int64_t applied, struct history_waiting *w);
+
+/* The newest time at which the node gained or lost the row. 1, 0 when it is not known, -1. */
+struct history_entry {
+    bool gained;
+    int64_t position, archive; /* 0: no archive carried it (a snapshot did) */
+};
+int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e);
+
+#endif

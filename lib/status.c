@@ -1,0 +1,71 @@
+/* status: see status.h. */
+#include "status.h"
+
+#include "journal.h"
+#include "mem.h"
+#include "outbox.h"
+#include "store.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A session holds DOCKING/NODE/lock, and writes its holder there. */
+static void last_session(const char *docking, struct node_status *s)
+{
+    char *lock = mem_printf("%s/%s/lock", docking, s->node.name);
+    struct stat st;
+    struct tm tm;
+    if (stat(lock, &st) == 0) {
+        gmtime_r(&st.st_mtime, &tm);
+        strftime(s->session, sizeof s->session, "%Y-%m-%d %H:%M:%S", &tm);
+    }
+    free(lock);
+}
+
+static int read_node(struct db *db, const char *docking, bool conflicts, struct node_status *s)
+{
+    if (history_waiting(db, s->node.id, s->node.applied, &s->waiting) ||
+        outbox_waiting(docking, s->node.name, &s->files, &s->bytes))
+        return -1;
+    last_session(docking, s);
+    if (s->waiting.oldest &&
+        db_get_int(db, &s->age, "SELECT max(0, strftime('%%s', 'now') - strftime('%%s', %Q))",
+                   s->waiting.oldest))
+        return -1;
+    return conflicts ? db_get_int(db, &s->conflicts,
+                                  "SELECT count(*) FROM dx_conflict WHERE origin = %Q AND resolved IS NULL",
+                                  s->node.name)
+                     : 0;
+}
+
+int status_read(struct db *db, const char *docking, struct status *s)
+{
+    struct node *node;
+    int64_t conflicts;
+    *s = (struct status){0};
+    if (store_require(db) || store_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
+        db_get_int(db, &conflicts, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_conflict'") ||
+        node_list(db, &node, &s->n))
+        return -1;
+    s->docking = outbox_directory(db, docking);
+    s->node = mem_zero(s->n, sizeof *s->node);
+    int rc = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        s->node[i].node = node[i];
+        rc = rc || read_node(db, s->docking, conflicts > 0, &s->node[i]) ? -1 : 0;
+    }
+    free(node);
+    return rc;
+}
+
+void status_free(struct status *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        node_free(&s->node[i].node);
+        free(s->node[i].waiting.oldest);
+    }
+    free(s->node);
+    free(s->docking);
+    *s = (struct status){0};
+}
