@@ -37,6 +37,7 @@ struct dx_reader {
     size_t at;
     const struct table *table;
     size_t table_index;
+    size_t *by_name; /* numbers of the head's tables, sorted by name */
     struct val *old, *new;
     size_t room; /* of those */
     struct dx_watch watch;
@@ -75,6 +76,7 @@ void dx_reader_close(struct dx_reader *r)
     dx_head_free(&r->head);
     buf_free(&r->in);
     free(r->count);
+    free(r->by_name);
     free(r->old);
     free(r->new);
     free(r->member);
@@ -164,6 +166,29 @@ static void begin_archive(struct dx_reader *r)
     r->tar = tar_reader_new(from_zst, r, r->name);
 }
 
+struct named {
+    const char *name;
+    size_t number;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+static void sort_tables(struct dx_reader *r)
+{
+    size_t n = r->head.ntable;
+    struct named *named = mem_zero(n, sizeof *named);
+    for (size_t i = 0; i < n; i++)
+        named[i] = (struct named){r->head.table[i]->name, i};
+    qsort(named, n, sizeof *named, compare_names);
+    r->by_name = mem_grow(r->by_name, n + 1, sizeof *r->by_name);
+    for (size_t i = 0; i < n; i++)
+        r->by_name[i] = named[i].number;
+    free(named);
+}
+
 static int read_head(struct dx_reader *r)
 {
     int got = next_member(r);
@@ -177,6 +202,7 @@ static int read_head(struct dx_reader *r)
     account(r, size);
     r->count = mem_zero(r->head.ntable, sizeof *r->count);
     r->end.count = r->count;
+    sort_tables(r);
     buf_clear(&r->in);
     return 0;
 }
@@ -244,11 +270,26 @@ static int end_archive(struct dx_reader *r)
     return rc ? -1 : at_seal(r);
 }
 
+/* The number of the head's table of that name, or ntable. A hostile archive may have thousands of tables and turn from
+ * one to another with every change. */
+static size_t find_table(const struct dx_reader *r, const char *name)
+{
+    size_t low = 0, high = r->head.ntable;
+    if (r->table && strcmp(r->table->name, name) == 0)
+        return r->table_index;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(r->head.table[r->by_name[middle]]->name, name);
+        if (order == 0)
+            return r->by_name[middle];
+        *(order < 0 ? &low : &high) = order < 0 ? middle + 1 : middle;
+    }
+    return r->head.ntable;
+}
+
 static int use_table(struct dx_reader *r, const struct changeset_table *t)
 {
-    size_t i = 0;
-    while (i < r->head.ntable && strcmp(r->head.table[i]->name, t->name) != 0)
-        i++;
+    size_t i = find_table(r, t->name);
     if (i == r->head.ntable)
         return fail(ERR_REFUSED, "%s: %s: table '%.100s' is not in dx.json", r->name, r->member, t->name);
     const struct table *known = r->head.table[i];

@@ -305,6 +305,11 @@ wrap() {
     # the same rows as our own log tells, whatever their order
     dxpack cat theirs.dx | sort >theirs.lines
     txnlog read b.db | dxpack cat | sort | diff - theirs.lines
+    # and dxapply makes of them what sqlite3changeset_apply makes
+    cp a.db c.db
+    txnlog attach c.db
+    dxapply c.db <theirs.dx
+    same_tables b.db c.db
     changeset patch a.db b.db >theirs
     wrap theirs patchset >theirs.dx
     dxpack cat theirs.dx | sort >theirs.lines
