@@ -86,7 +86,8 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
  * Values are copied. */
 int dx_write(struct dx_writer *w, const struct change *c);
 
-/* Adds a block made by dx_block_end, compressed once and shared by many archives of the same tables. */
+/* Adds a block made by dx_block_end, compressed once and shared by many archives of the same tables. Refuses one with a
+ * change over DX_CHANGE_MAX. */
 struct dx_block;
 int dx_write_block(struct dx_writer *w, const struct dx_block *block);
 

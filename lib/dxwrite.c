@@ -149,6 +149,12 @@ static int turn_origin(struct dx_writer *w, const char *origin)
     return 0;
 }
 
+static int too_large(const struct dx_writer *w, const char *which, size_t n)
+{
+    return fail(ERR_REFUSED, "%s: %s: a change of %zu bytes, %d MiB are the most an archive carries", w->name,
+                which, n, DX_CHANGE_MAX >> 20);
+}
+
 int dx_write(struct dx_writer *w, const struct change *c)
 {
     const char *origin = c->origin ? c->origin : "";
@@ -161,8 +167,7 @@ int dx_write(struct dx_writer *w, const struct change *c)
     size_t start = w->block.n;
     changeset_put_change(&w->block, c, w->head.form);
     if (w->block.n - start > DX_CHANGE_MAX)
-        return fail(ERR_REFUSED, "%s: %s: a change of %zu bytes, %d MiB are the most an archive carries",
-                    w->name, change_show(c), w->block.n - start, DX_CHANGE_MAX >> 20);
+        return too_large(w, change_show(c), w->block.n - start);
     count_change(w, w->at_index, c->op);
     return 0;
 }
@@ -185,6 +190,8 @@ struct dx_block {
     off_t at;
     size_t length;
     bool spilled;
+    size_t too_large; /* bytes of a change that no archive carries, 0 when there is none */
+    char *which;      /* that one */
 };
 
 struct dx_block *dx_block_new(const struct table *t, enum changeset_form form)
@@ -198,7 +205,12 @@ struct dx_block *dx_block_new(const struct table *t, enum changeset_form form)
 
 void dx_block_add(struct dx_block *b, const struct change *c)
 {
+    size_t start = b->bytes.n;
     changeset_put_change(&b->bytes, c, b->form);
+    if (b->bytes.n - start > DX_CHANGE_MAX && b->too_large == 0) {
+        b->too_large = b->bytes.n - start;
+        b->which = mem_text(change_show(c));
+    }
     *(c->op == CHANGE_INSERT   ? &b->count.inserts
       : c->op == CHANGE_UPDATE ? &b->count.updates
                                : &b->count.deletes) += 1;
@@ -252,6 +264,7 @@ void dx_block_free(struct dx_block *b)
         return;
     buf_free(&b->bytes);
     buf_free(&b->frame);
+    free(b->which);
     free(b);
 }
 
@@ -260,6 +273,8 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
     size_t i = find_table(w, b->table);
     if (i == w->head.ntable)
         return fail(ERR_REFUSED, "%s: table %s is not in the archive's head", w->name, b->table->name);
+    if (b->too_large)
+        return too_large(w, b->which, b->too_large);
     if (flush_block(w))
         return -1;
     char *member = next_member(w, "");
