@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool as_local, dry, strict;
+static bool as_local, dry, resend, strict;
 static const char *approve, *guard_percent, *guard_rows, *undo;
 
 static const struct cli_option apply_options[] = {
@@ -18,6 +18,8 @@ static const struct cli_option apply_options[] = {
     {"--strict", NULL, "refuse the archive when a row cannot be applied, instead of quarantining it", &strict,
      NULL},
     {"--as-local", NULL, "what an upload changes counts as changed here (on a companion)", &as_local, NULL},
+    {"--resend", NULL, "over a copy, a snapshot settles none of the uploads made there: they go up again",
+     &resend, NULL},
     {"--undo", "FILE", "write an archive that takes this apply back", NULL, &undo},
     {"--guard-rows", "N", "stop when more than N rows of a table would be deleted or overwritten", NULL,
      &guard_rows},
@@ -30,6 +32,7 @@ static int read_options(struct apply_options *o)
     *o = (struct apply_options){.dry = dry,
                                 .strict = strict,
                                 .as_local = as_local,
+                                .resend = resend,
                                 .approve = approve,
                                 .undo = undo,
                                 .guard_rows = -1,

@@ -211,11 +211,11 @@ static bool same_row(const struct target *t, const struct val *row)
     return true;
 }
 
-/* Both made a row with this key. */
+/* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
 static int merge_same_key(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
     if (same_row(t, c->new))
-        return 0;
+        return force(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
     if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))
         return -1;

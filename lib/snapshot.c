@@ -79,7 +79,7 @@ static int is_behind(struct work *w, bool *behind)
     return rc;
 }
 
-/* Numbers begin anew: what was uploaded under the old ones and not acknowledged goes up again. */
+/* Numbers begin anew: what was uploaded under the old ones and is not settled goes up again. */
 static int renumber(struct work *w)
 {
     const struct dx_head *h = w->head;
@@ -92,7 +92,7 @@ static int renumber(struct work *w)
 static int begin_over(struct work *w)
 {
     int64_t settled;
-    if (pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled))
+    if (pending_settled(w->db, &settled))
         return -1;
     return pending_load(w->db, &w->targets, settled, &w->pending);
 }
@@ -110,8 +110,9 @@ int snapshot_begin(struct work *w)
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    bool behind;
-    if (is_behind(w, &behind) || ((p->renumbered || behind) && renumber(w)))
+    bool behind, resend = w->options->resend;
+    if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
+        ((p->renumbered || behind || resend) && renumber(w)))
         return -1;
     return p->over && begin_over(w) ? -1 : 1;
 }

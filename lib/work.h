@@ -11,6 +11,7 @@ struct apply_options {
     bool dry;            /* do everything, then take it back */
     bool strict;         /* refuse the archive when a row cannot be applied, instead of quarantining it */
     bool as_local;       /* journal what is merged as made here */
+    bool resend;         /* snapshots: what they acknowledge is another copy's; settle nothing by it */
     const char *approve; /* the digest of an archive that guards let through, or NULL */
     const char *undo;    /* where to write the archive that takes this apply back, or NULL */
     int64_t guard_rows;  /* at most so many rows of a table deleted or overwritten; -1: no guard */

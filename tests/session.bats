@@ -87,6 +87,8 @@ accounts() {
     [ "$status" -le 1 ]
     right alice.db
     [ "$(sql alice.db "SELECT city, revenue FROM account WHERE row_id = '$account'")" = "Oslo|5.5" ]
+    run -1 dxapply conflicts site/hq.db
+    [[ $output == *"$account"* ]]
     run -0 dxcron site
     run -0 remotesync alice.db site
 }
@@ -414,6 +416,26 @@ make_upload() {
     run -3 remotesync twin.db site
     [[ $output == *"two copies of this node"* ]]
     [ "$(sql site/hq.db "SELECT count(*) FROM account WHERE revenue = 7.5")" = 0 ]
+    initsync twin.db site --node alice
+    run -0 remotesync --now twin.db site
+    right twin.db alice
+    [ "$(sql site/hq.db "SELECT count(*) FROM account WHERE revenue = 7.5 AND city = 'Turku'")" -gt 0 ]
+    run -3 remotesync alice.db site
+    [[ $output == *epoch*initsync* ]]
+}
+
+@test "a first copy over one whose upload has been merged does not send it again" {
+    account=$(accounts alice.db)
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'"
+    remotesync alice.db site
+    dxcron site
+    sql site/hq.db "UPDATE account SET city = 'Oslo' WHERE row_id = '$account'"
+    initsync alice.db site --node alice
+    right alice.db
+    run -0 remotesync --now -v alice.db site
+    [[ $output == *"0 files sent"* ]]
+    right alice.db
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = Oslo ]
 }
 
 @test "a session with nothing to do asks little of the machine" {
