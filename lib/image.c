@@ -76,14 +76,14 @@ static int make_tables(struct images *im, const struct relation *r)
     struct buf sql = {0};
     for (int new = 0; new < 2; new ++) {
         char *name = mem_printf("dx_%c_%s", new ? 'n' : 'o', r->name);
-        buf_puts(&sql, "CREATE TEMP TABLE ");
+        buf_puts(&sql, "CREATE TEMP TABLE IF NOT EXISTS ");
         buf_name(&sql, name);
         for (size_t i = 0; i < r->ncol; i++) {
             buf_puts(&sql, i ? ", " : " (");
             buf_name(&sql, r->col[i]);
             buf_addf(&sql, " %s COLLATE %s", r->layout->column[i].type, r->layout->column[i].collation);
         }
-        buf_puts(&sql, "); CREATE INDEX temp.");
+        buf_puts(&sql, "); CREATE INDEX IF NOT EXISTS temp.");
         char *index = mem_printf("%s_k", name);
         buf_name(&sql, index);
         buf_puts(&sql, " ON ");

@@ -430,15 +430,15 @@ static int next_by_parent(struct views *v, const struct viewed *w)
 {
     struct buf sql = {0};
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT key, audience FROM (SELECT key, ");
-    view_audience(&sql, w->parent, "parent");
+    view_audience(&sql, w->parent, "dx_c.dx_parent");
     buf_puts(&sql, " AS audience FROM (SELECT ");
     member_key(&sql, w->object->sent, "x");
     buf_puts(&sql, " AS key, ");
     view_parent_key(&sql, w, "x");
-    buf_addf(&sql, " AS parent FROM %s AS x", w->rule->relation->new_name);
+    buf_addf(&sql, " AS dx_parent FROM %s AS x", w->rule->relation->new_name);
     if (w->rule->keep)
         buf_addf(&sql, " WHERE (%s\n)", w->rule->keep);
-    buf_puts(&sql, ")) WHERE audience <> 0");
+    buf_puts(&sql, ") AS dx_c) WHERE audience <> 0");
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     return rc;

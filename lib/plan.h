@@ -10,6 +10,7 @@ struct plan {
     struct viewed *viewed; /* parents first; those that are gone last */
     struct object *old;    /* the objects that are gone */
     size_t nold;
+    bool routed; /* by this run */
 };
 
 /* All loaded packages with their rules, at that time. NULL with *n 0 when there are none. */

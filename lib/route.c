@@ -217,7 +217,7 @@ static int set_nodes(struct running *x, const struct plan *p)
 }
 
 /* Notes which nodes get which of the pieces from `first` on. */
-static int deal(struct running *x, size_t first)
+static int deal(struct running *x, const struct plan *p, size_t first)
 {
     for (size_t i = first; i < x->fan.npiece; i++) {
         const struct audience *set = audience_get(x->views.audiences, x->fan.piece[i].audience);
@@ -230,6 +230,8 @@ static int deal(struct running *x, size_t first)
             if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
                 continue;
             struct receiver *to = &x->receiver[r];
+            if (to->plan != p)
+                continue;
             if ((to->npiece & (to->npiece - 1)) == 0)
                 to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
             to->piece[to->npiece++] = i;
@@ -249,24 +251,33 @@ static int move_object(struct views *v, const struct viewed *w)
     return view_whole(w) ? view_move(v, w) : pairs_move(v, w);
 }
 
-static int route_package(struct running *x, const struct plan *p)
+/* Whether nobody holds anything of the package, and nobody is to: then its first node will find it as it is now. */
+static int idle(struct running *x, const struct plan *p)
+{
+    int64_t n;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->viewed[i].was != WAS_NONE)
+            return 0;
+    return db_get_int(x->db, &n, "SELECT count(*) FROM temp.dx_node_now") ? -1 : n == 0;
+}
+
+static int route_package(struct running *x, struct plan *p)
 {
     size_t first = x->fan.npiece;
-    int64_t n;
-    if (set_nodes(x, p) || db_get_int(x->db, &n,
-                                      "SELECT (SELECT count(*) FROM temp.dx_node_now) + (SELECT "
-                                      "count(*) FROM temp.dx_o_dx_node)"))
-        return -1;
-    for (size_t i = 0; n && i < p->n; i++)
+    int nothing = set_nodes(x, p) ? -1 : idle(x, p);
+    if (nothing)
+        return nothing < 0 ? -1 : 0;
+    p->routed = true;
+    for (size_t i = 0; i < p->n; i++)
         if (move_object(&x->views, &p->viewed[i]))
             return -1;
-    for (size_t i = 0; n && i < p->n; i++)
+    for (size_t i = 0; i < p->n; i++)
         if ((!p->viewed[i].gone && fan_force(&x->fan, &p->viewed[i])) || fan_object(&x->fan, &p->viewed[i]))
             return -1;
     for (size_t i = 0; i < x->nreceiver; i++)
         if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
             x->receiver[i].plan = p;
-    return deal(x, first);
+    return deal(x, p, first);
 }
 
 /* ---- archives ---- */
@@ -425,6 +436,8 @@ static int store(struct running *x)
     if (routes != x->routes)
         return fail(ERR_BUSY, "%s: another router was faster; run it again", db_path(x->db));
     for (size_t p = 0; p < x->nplan; p++) {
+        if (!x->plan[p].routed)
+            continue;
         for (size_t i = 0; i < x->plan[p].n; i++)
             if (store_object(x, &x->plan[p].viewed[i]))
                 return -1;
@@ -580,6 +593,16 @@ static int hand_out(struct running *x)
 
 /* ---- loading ---- */
 
+static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
+{
+    if (r->whole)
+        tell("object %s: evaluated whole whenever what it reads changes, because of: %s", r->object->name,
+             r->why);
+    if (r->terms.n)
+        tell("object %s: evaluated whole when the time in it moves on, for a date once a day",
+             r->object->name);
+}
+
 int route_load(struct db *db, const char *directory, void (*tell)(const char *fmt, ...))
 {
     char now[MOMENT_ROOM];
@@ -592,9 +615,8 @@ int route_load(struct db *db, const char *directory, void (*tell)(const char *fm
         struct rule *rule = rule_new(db, im, &p->object[i], now);
         if (rule == NULL)
             rc = fail_in("%s/package.conf", directory);
-        else if (rule->whole)
-            tell("object %s: evaluated whole whenever what it reads changes, because of: %s",
-                 p->object[i].name, rule->why);
+        else
+            tell_rule(rule, tell);
         rule_free(rule);
     }
     /* What was before the first package was loaded was never routed to anybody. */

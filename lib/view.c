@@ -192,16 +192,16 @@ static int next_by_parent(struct views *v, const struct viewed *w)
 {
     struct buf sql = {0};
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT key, audience FROM (SELECT key, ");
-    view_audience(&sql, w->parent, "parent");
+    view_audience(&sql, w->parent, "dx_c.dx_parent");
     buf_puts(&sql, " AS audience FROM (SELECT ");
     add_key(&sql, w, "x");
     buf_puts(&sql, " AS key, ");
     view_parent_key(&sql, w, "x");
-    buf_puts(&sql, " AS parent FROM main.");
+    buf_puts(&sql, " AS dx_parent FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x");
     add_where_keep(&sql, w);
-    buf_puts(&sql, ")) WHERE audience <> 0");
+    buf_puts(&sql, ") AS dx_c) WHERE audience <> 0");
     return run_sql(v, &sql);
 }
 
