@@ -131,8 +131,20 @@ static int refuse_unseen(struct work *w, struct target *t, const struct change *
     return merge_force(w, t, c, w->merge->node.name);
 }
 
+/* Whether the change only says that the row was touched and is as it was (JOURNAL_OWN): what the node held back for its
+ * sake meanwhile must be sent again. */
+static bool only_touched(const struct change *c)
+{
+    for (size_t i = 0; i < c->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE && !val_same(&c->new[i], &c->old[i]))
+            return false;
+    return c->op == CHANGE_UPDATE;
+}
+
 int accept_one(struct work *w, struct target *t, struct change *c)
 {
+    if (only_touched(c))
+        return merge_force(w, t, c, w->merge->node.name);
     struct merge_table *m = merge_table(w, t);
     if (m == NULL)
         return -1;

@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "stop.h"
 
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -132,11 +133,14 @@ int db_begin_write(struct db *db)
 
 int db_commit(struct db *db)
 {
-    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
-        return 0;
-    fail_db(db, "cannot commit");
-    db_rollback(db);
-    return -1;
+    stop_point();
+    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+        fail_db(db, "cannot commit");
+        db_rollback(db);
+        return -1;
+    }
+    stop_point();
+    return 0;
 }
 
 void db_rollback(struct db *db)

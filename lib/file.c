@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,12 +141,14 @@ int file_sync_directory(const char *directory)
 int file_new_commit(struct file_new *f)
 {
     int rc = file_new_sync(f);
+    stop_point();
     if (rc == 0 && rename(f->temp, f->path))
         rc = fail_errno("%s: cannot rename to %s", f->temp, f->path);
     if (rc) {
         file_new_abort(f);
         return -1;
     }
+    stop_point();
     char *directory = directory_of(f->path);
     rc = file_sync_directory(directory);
     free(directory);

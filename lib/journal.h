@@ -42,7 +42,11 @@ void journal_reader_close(struct journal_reader *r);
 enum journal_whose {
     JOURNAL_ALL,
     JOURNAL_TOUCHED, /* everybody; rows that are the same at both ends come too, see journal_net_same */
-    JOURNAL_OWN /* all that the server does not know: everything but what came from upstream (STORE_UPSTREAM) */
+    /* All that the server does not know: everything but what came from upstream (STORE_UPSTREAM). What was changed and
+     * came back to what it was is told, too, as an update to the same value: while it was pending it held back what the
+     * server sent, so the server must hear of it to send that again. A row made and deleted again is told as an update
+     * of its first column beside the key from NULL to NULL. */
+    JOURNAL_OWN
 };
 
 /* Reads the net change of each row of one table (all its layouts, told in the columns of the current one) in

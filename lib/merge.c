@@ -155,9 +155,10 @@ static bool takes(const char *outcome)
 }
 
 /* Judges each column that the change tells against t->now, and leaves in c what is to be written, with the values here
- * as the old ones. conflicts: how many were recorded. Whether anything is left: 1, 0, -1. */
+ * as the old ones. A column that came back to what it was (JOURNAL_OWN) is no conflict, but if it is another here the
+ * origin must hear of it. owed: whether the row is to be sent back. Whether anything is left: 1, 0, -1. */
 static int judge_columns(struct work *w, struct target *t, struct change *c, const struct merge_policy *p,
-                         int *conflicts)
+                         bool *owed)
 {
     const char *outcome = decide(p, t, c);
     bool take = takes(outcome);
@@ -167,12 +168,11 @@ static int judge_columns(struct work *w, struct target *t, struct change *c, con
             continue;
         bool there = equal(&c->new[i], &t->now[i]);
         bool expected = c->old[i].type == VAL_NONE || equal(&c->old[i], &t->now[i]);
-        if (!there && !expected) {
-            (*conflicts)++;
-            if (conflict_column(w, t, c, (int)i, outcome))
-                return -1;
-        }
-        if (there || (!expected && !take))
+        bool returned = val_same(&c->old[i], &c->new[i]);
+        *owed |= !there && !expected;
+        if (!there && !expected && !returned && conflict_column(w, t, c, (int)i, outcome))
+            return -1;
+        if (there || (!expected && (returned || !take)))
             c->new[i].type = c->old[i].type = VAL_NONE;
         else {
             c->old[i] = t->now[i];
@@ -191,13 +191,14 @@ static int merge_update(struct work *w, struct target *t, struct change *c, cons
         return -1;
     if (done == DONE)
         return effect_note(&w->effect, t, c);
-    int got = target_row(t, c, NULL), conflicts = 0;
+    int got = target_row(t, c, NULL);
+    bool owed = false;
     if (got < 0)
         return -1;
     if (got == 0)
         return conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL) || force(w, t, c) ? -1 : 0;
-    int any = judge_columns(w, t, c, p, &conflicts);
-    if (any < 0 || (conflicts && force(w, t, c)))
+    int any = judge_columns(w, t, c, p, &owed);
+    if (any < 0 || (owed && force(w, t, c)))
         return -1;
     return any ? work_put(w, t, c) : 0;
 }

@@ -277,14 +277,15 @@ static int complete(struct journal_net *r)
     return step == STEP_ERROR ? -1 : 0;
 }
 
-/* Leaves in new what differs from old, in old the key and what differs. Whether anything does. */
+/* Leaves in new what differs from old, in old the key and what differs; of own changes also what was changed and came
+ * back to what it was. Whether anything is left. */
 static bool keep_differences(struct journal_net *r)
 {
-    bool any = false;
+    bool any = false, all = r->whose == JOURNAL_OWN;
     for (size_t i = 0; i < r->table->ncol; i++) {
         if (r->table->pk[i])
             continue;
-        if (r->new[i].type != VAL_NONE && val_same(&r->old[i], &r->new[i]))
+        if (r->new[i].type != VAL_NONE && !all && val_same(&r->old[i], &r->new[i]))
             r->new[i].type = VAL_NONE;
         if (r->new[i].type == VAL_NONE)
             r->old[i].type = VAL_NONE;
@@ -300,6 +301,19 @@ static void put_key(const struct journal_net *r, struct val *row)
         row[r->table->key[k]] = r->key[k];
 }
 
+/* A row made and deleted again, told as an update of nothing: its first column beside the key from NULL to NULL.
+ * Whether there is one. */
+static bool tell_ghost(struct journal_net *r)
+{
+    size_t i = 0;
+    while (i < r->table->ncol && r->table->pk[i])
+        i++;
+    if (i == r->table->ncol)
+        return false;
+    r->old[i].type = r->new[i].type = VAL_NULL;
+    return true;
+}
+
 /* The net change of the row at hand: 1, 0 when there is none, -1. */
 static int emit(struct journal_net *r, struct change *c)
 {
@@ -310,7 +324,8 @@ static int emit(struct journal_net *r, struct change *c)
             r->new[r->table->key[k]].type = VAL_NONE;
         r->same = !keep_differences(r);
     }
-    if (r->same && r->whose != JOURNAL_TOUCHED)
+    bool ghost = r->same && r->whose == JOURNAL_OWN && !r->existed && tell_ghost(r);
+    if (r->same && r->whose != JOURNAL_TOUCHED && !ghost)
         return 0;
     if (r->same)
         c->op = CHANGE_UPDATE;
