@@ -486,23 +486,3 @@ const char *db_collation(struct db *db, const char *table, const char *column)
         return NULL;
     return collation;
 }
-
-void db_literal(struct buf *out, const struct val *v)
-{
-    const uint8_t *p = v->p;
-    switch (v->type) {
-    case VAL_INT:
-        buf_addf(out, "%lld", (long long)v->i);
-        break;
-    case VAL_TEXT:
-    case VAL_BLOB:
-        /* As a blob: text may hold NULs and bytes that are no UTF-8. */
-        buf_puts(out, v->type == VAL_TEXT ? "CAST(x'" : "x'");
-        for (size_t i = 0; i < v->n; i++)
-            buf_addf(out, "%02x", p[i]);
-        buf_puts(out, v->type == VAL_TEXT ? "' AS TEXT)" : "'");
-        break;
-    default:
-        buf_puts(out, "NULL");
-    }
-}

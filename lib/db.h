@@ -111,7 +111,4 @@ int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void
 /* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL when unknown. */
 const char *db_collation(struct db *db, const char *table, const char *column);
 
-/* A quoted SQL literal of the value, exact for every type but REAL, which must be bound. */
-void db_literal(struct buf *out, const struct val *v);
-
 #endif

@@ -6,6 +6,7 @@
 #include "err.h"
 #include "file.h"
 #include "mem.h"
+#include "stop.h"
 #include "store.h"
 
 #include <dirent.h>
@@ -292,6 +293,7 @@ int outbox_commit(struct outbox *o)
     int rc = 0;
     for (size_t i = 0; i < o->n; i++) {
         struct letter *l = &o->letter[i];
+        stop_point();
         if (rename(l->temp, l->path))
             rc = fail_errno("%s: cannot rename to %s; the next run does it", l->temp, l->path);
         else

@@ -1,0 +1,10 @@
+#!/usr/bin/env bats
+# Random histories of a server and its nodes, played with the real commands (tests/sim.c). A long run is
+# `TMPDIR=/dev/shm build/test/sim 1 2000`; a history that failed is played again by its seed.
+
+load helper
+
+@test "every copy converges, whatever is lost, repeated, reordered, cut off or killed on the way" {
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+    run -0 sim 1 "$(sized 16 4)"
+}
