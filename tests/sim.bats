@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Random histories of a server and its nodes, played with the real commands (tests/sim.c). A long run is
+# Random histories of a server and its nodes, played with the real commands (tests/tools/sim.c). A long run is
 # `TMPDIR=/dev/shm build/test/sim 1 2000`; a history that failed is played again by its seed.
 
 load helper
