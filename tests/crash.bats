@@ -91,15 +91,15 @@ END
     export STAGES=$PWD/stages REAL_PATH=$PATH
 }
 
-# die_at_each_stage before|after "COMMAND...": killed at the first stage, run again and killed at the second, and so
-# on until it gets through.
+# die_at_each_stage before|after "COMMAND..." [STRIDE]: killed at the first stage, run again and killed at the second
+# (or the one so much later), and so on until it gets through.
 die_at_each_stage() {
-    local code=137
+    local code=137 stride=${3:-1}
     for ((kills = 0; code == 137; kills++)); do
         [ $kills -lt 200 ] || return 1
         echo 1 >stages/.count
         code=0
-        DIE=$1 DIE_AT=$((kills + 1)) PATH=$STAGES:$PATH setsid --wait $2 >out 2>&1 </dev/null || code=$?
+        DIE=$1 DIE_AT=$((kills * stride + 1)) PATH=$STAGES:$PATH setsid --wait $2 >out 2>&1 </dev/null || code=$?
         if [ $code -eq 6 ]; then # a last process was about to go
             sleep 0.05
             code=137
@@ -167,7 +167,7 @@ die_at_each_stage() {
     done
 }
 
-@test "integratedsync, killed at every stage boundary" {
+@test "integratedsync, killed at every third stage boundary" {
     hhextract pair bob.db palm.db --device palm
     make_stages
     mkdir saved
@@ -176,7 +176,7 @@ die_at_each_stage() {
         rm -rf site bob.db* palm.db*
         cp -r saved/* .
         sql palm.db "UPDATE account SET name = 'P ' || name" "DELETE FROM contact WHERE row_id < 'C-000030'"
-        die_at_each_stage $when "integratedsync --now bob.db palm.db site"
+        die_at_each_stage $when "integratedsync --now bob.db palm.db site" 3
         take_step "integratedsync --now bob.db palm.db site"
         right bob.db
         [ "$(txnlog digest palm.db)" = "$(txnlog digest bob.db --node palm)" ]
