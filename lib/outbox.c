@@ -108,6 +108,7 @@ static int mark(struct outbox *o)
 {
     char *path = marker_of(o);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    stop_point();
     int rc = fd < 0 || fsync(fd) ? fail_errno("%s: cannot write", path) : file_sync_directory(o->docking);
     if (fd >= 0)
         close(fd);
@@ -120,6 +121,7 @@ static int unmark(struct outbox *o)
 {
     char *path = marker_of(o);
     int rc = unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove", path) : 0;
+    stop_point();
     free(path);
     o->marked = false;
     return rc;
@@ -157,6 +159,7 @@ static int settle(void *ctx, const char *path, int64_t number)
     const int64_t *newest = ctx;
     char *name = mem_printf("%.*s", (int)strlen(path) - 4, path); /* without ".new" */
     int rc = number <= *newest ? rename(path, name) : unlink(path);
+    stop_point();
     if (rc)
         rc = fail_errno("%s: cannot end what was left unfinished", path);
     free(name);
@@ -259,6 +262,7 @@ int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const c
         l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (l.fd < 0)
         fail_errno("%s: cannot create", l.temp);
+    stop_point();
     o->letter = mem_grow(o->letter, o->n + 1, sizeof *o->letter);
     o->letter[o->n++] = l;
     *name = l.temp;
@@ -346,6 +350,7 @@ int outbox_copy(const struct outbox *o, const char *node, int64_t from, int fd, 
 static int remove_upto(void *ctx, const char *path, int64_t number)
 {
     const int64_t *upto = ctx;
+    stop_point();
     return number <= *upto && unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove", path) : 0;
 }
 
