@@ -3,7 +3,7 @@
 #ifndef STOP_H
 #define STOP_H
 
-/* Stands before and after each commit and each rename. */
+/* Stands before and after each commit and each rename, and where a file comes or goes. */
 void stop_point(void);
 
 #endif

@@ -238,7 +238,7 @@ static int remove_acknowledged(const char *directory, int64_t acked)
         int64_t n = number_of(e->d_name);
         if (n && n <= acked) {
             char *path = file_join(directory, e->d_name);
-            stop_here();
+            stop_point();
             if (unlink(path) && errno != ENOENT)
                 rc = fail_errno("%s: cannot remove the acknowledged upload", path);
             free(path);
