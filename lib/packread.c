@@ -1,287 +1,28 @@
 /* packread: reads and checks package.conf (package.h, dx-package(5)). What its rules do is analysed by rule.c. */
-#include "conf.h"
 #include "err.h"
 #include "file.h"
-#include "layout.h"
 #include "mem.h"
-#include "package.h"
-#include "sha.h"
+#include "packentry.h"
 #include "store.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-enum { FILE_MAX = 1 << 20 };
-
-/* An object while it is read. */
-struct draft {
-    struct object o;
-    struct layout *layout;
-    const struct conf_entry *at; /* its first entry, for messages */
-    bool done, open;             /* while ordering */
-};
-
-struct reading {
-    struct db *db;
-    const char *directory;
-    struct conf *conf;
-    struct package *p;
-    struct draft *draft;
-    size_t n;
-    struct sha *sha;
-};
-
-/* ---- words ---- */
-
-/* The words of a list; the caller frees each, and the array. */
-static size_t words(const char *list, char separator, char ***out)
-{
-    size_t n = 0;
-    char *word;
-    *out = NULL;
-    while ((word = conf_word(&list, separator))) {
-        *out = mem_grow(*out, n + 1, sizeof **out);
-        (*out)[n++] = word;
-    }
-    return n;
-}
-
-static void free_words(char **w, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(w[i]);
-    free(w);
-}
-
-/* conf_refuse with a format. */
-__attribute__((format(printf, 3, 4))) static int refuse(const struct reading *r, const struct conf_entry *e,
-                                                        const char *fmt, ...)
-{
-    char why[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
-    va_end(ap);
-    return conf_refuse(r->conf, e, why);
-}
-
-/* Every word of the list must be a column of the table. */
-static int check_columns(const struct reading *r, const struct conf_entry *e, const struct table *t, char **w,
-                         size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (table_column(t, w[i]) < 0)
-            return refuse(r, e, "table %s has no column %s", t->name, w[i]);
-    return 0;
-}
-
-static int check_list(const struct reading *r, const struct conf_entry *e, const struct table *t)
-{
-    char **alternative, **w;
-    size_t n = words(e->value, '|', &alternative);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        size_t m = words(alternative[i], ',', &w);
-        rc = m ? check_columns(r, e, t, w, m) : refuse(r, e, "a column's name is missing");
-        free_words(w, m);
-    }
-    free_words(alternative, n);
-    return rc;
-}
-
-/* ---- the entries of an object ---- */
-
-static int take_columns(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    const struct table *t = d->layout->table;
-    const char *list = e ? e->value : "*";
-    bool except = false;
-    char **w;
-    list += strspn(list, " \t\r\n");
-    if (*list == '*') {
-        list += 1 + strspn(list + 1, " \t\r\n");
-        except = strncasecmp(list, "except", 6) == 0;
-        if (!except && *list)
-            return refuse(r, e, "`*`, `* except a, b`, or `a, b` is meant");
-        list += except ? 6 : 0;
-    } else
-        except = false;
-    bool all = e == NULL || e->value[strspn(e->value, " \t\r\n")] == '*';
-    size_t n = words(list, ',', &w);
-    int rc = e ? check_columns(r, e, t, w, n) : 0;
-    const char **col = mem_zero(t->ncol, sizeof *col);
-    uint8_t *pk = mem_zero(t->ncol, 1);
-    size_t ncol = 0;
-    for (size_t i = 0; i < t->ncol; i++) {
-        bool named = false;
-        for (size_t k = 0; k < n; k++)
-            named |= strcasecmp(w[k], t->col[i]) == 0;
-        if (named && all && t->pk[i] && rc == 0)
-            rc = refuse(r, e, "%s belongs to the key of %s, which always travels", t->col[i], t->name);
-        if (named != all || t->pk[i]) {
-            pk[ncol] = t->pk[i];
-            col[ncol++] = t->col[i];
-        }
-    }
-    d->o.sent = table_new(t->name, ncol, col, pk);
-    free(col);
-    free(pk);
-    free_words(w, n);
-    return rc;
-}
-
-static int take_write(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    static const struct {
-        const char *word;
-        unsigned flag;
-    } known[] = {{"yes", WRITE_INSERT | WRITE_UPDATE | WRITE_DELETE},
-                 {"no", 0},
-                 {"insert", WRITE_INSERT},
-                 {"update", WRITE_UPDATE},
-                 {"delete", WRITE_DELETE}};
-    char **w;
-    size_t n = words(e->value, ',', &w);
-    int rc = n ? 0 : refuse(r, e, "yes, no, or a list of insert, update, delete");
-    d->o.write = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        size_t k = 0;
-        while (k < 5 && strcasecmp(w[i], known[k].word) != 0)
-            k++;
-        if (k == 5 || (k < 2 && n > 1))
-            rc = refuse(r, e, "'%s': yes, no, or a list of insert, update, delete", w[i]);
-        else
-            d->o.write |= known[k].flag;
-    }
-    free_words(w, n);
-    return rc;
-}
-
-/* A rule may stand in a file of the package: visible = @FILE. */
-static int take_file(struct reading *r, const struct conf_entry *e, char **sql)
-{
-    struct buf text = {0};
-    const char *name = e->value + 1;
-    if (*name == 0 || strchr(name, '/') || name[0] == '.')
-        return refuse(r, e, "'%s' must be a file in the package's directory", name);
-    char *path = file_join(r->directory, name);
-    int rc = file_load(path, FILE_MAX, &text);
-    free(path);
-    if (rc == 0) {
-        sha_add(r->sha, text.p, text.n);
-        *sql = buf_take(&text);
-    }
-    buf_free(&text);
-    return rc;
-}
-
-static int take_visible(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    if (d->o.visible == VISIBLE_VIA)
-        return refuse(r, e, "the object has `via` already; one of the two says who sees it");
-    if (strcasecmp(e->value, "all") == 0)
-        d->o.visible = VISIBLE_ALL;
-    else if (strcasecmp(e->value, "none") == 0)
-        d->o.visible = VISIBLE_NONE;
-    else {
-        d->o.visible = VISIBLE_SELECT;
-        if (e->value[0] == '@')
-            return take_file(r, e, &d->o.rule);
-        d->o.rule = mem_text(e->value);
-    }
-    return 0;
-}
-
-static int take_via(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    const char *arrow = strstr(e->value, "->");
-    if (d->o.rule || d->o.visible == VISIBLE_ALL)
-        return refuse(r, e, "the object has `visible` already; one of the two says who sees it");
-    if (arrow == NULL)
-        return refuse(r, e, "`via = column -> object` is meant");
-    char *column = mem_printf("%.*s", (int)(arrow - e->value), e->value);
-    const char *object = arrow + 2;
-    char **w;
-    size_t n = words(column, ',', &w);
-    int rc = n ? check_columns(r, e, d->layout->table, w, n) : refuse(r, e, "a column's name is missing");
-    struct buf list = {0};
-    for (size_t i = 0; i < n; i++)
-        buf_addf(&list, "%s%s", i ? ", " : "", w[i]);
-    d->o.visible = VISIBLE_VIA;
-    d->o.via_column = buf_take(&list);
-    object += strspn(object, " \t\r\n");
-    d->o.via_object = mem_printf("%.*s", (int)strcspn(object, " \t\r\n"), object);
-    free_words(w, n);
-    free(column);
-    return rc;
-}
-
-static int take_conflict(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    const char *v = e->value;
-    char *column = strncasecmp(v, "newest", 6) == 0 ? mem_text(v + 6 + strspn(v + 6, " \t")) : NULL;
-    int rc = 0;
-    if (column && *column == 0)
-        rc = refuse(r, e, "`newest COLUMN` is meant");
-    else if (column && table_column(d->layout->table, column) < 0)
-        rc = refuse(r, e, "table %s has no column %s", d->layout->table->name, column);
-    else if (!column && strcmp(v, "server") != 0 && strcmp(v, "client") != 0 && strcmp(v, "ask") != 0)
-        rc = refuse(r, e, "server, client, ask, or newest COLUMN");
-    else {
-        free(d->o.conflict);
-        d->o.conflict = column ? mem_printf("newest %s", column) : mem_text(v);
-    }
-    free(column);
-    return rc;
-}
-
-static int take_entry(struct reading *r, struct draft *d, const struct conf_entry *e)
-{
-    const char *n = e->name;
-    if (strcmp(n, "table") == 0)
-        return 0; /* taken first */
-    if (strcmp(n, "visible") == 0)
-        return take_visible(r, d, e);
-    if (strcmp(n, "via") == 0)
-        return take_via(r, d, e);
-    if (strcmp(n, "columns") == 0)
-        return take_columns(r, d, e);
-    if (strcmp(n, "write") == 0)
-        return take_write(r, d, e);
-    if (strcmp(n, "conflict") == 0)
-        return take_conflict(r, d, e);
-    char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
-                  : strcmp(n, "user_key") == 0 ? &d->o.user_key
-                  : strcmp(n, "keep") == 0     ? &d->o.keep
-                  : strcmp(n, "keys") == 0     ? &d->o.keys
-                                               : NULL;
-    if (text == NULL)
-        return refuse(r, e,
-                      "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-                      "conflict, keys, keep");
-    if (text == &d->o.keys && strcmp(e->value, "rekey") != 0 && strcmp(e->value, "issue") != 0)
-        return refuse(r, e, "rekey or issue");
-    free(*text);
-    *text = mem_text(e->value);
-    return text == &d->o.keep || text == &d->o.keys ? 0 : check_list(r, e, d->layout->table);
-}
 
 static int check_layout(const struct reading *r, const struct draft *d)
 {
     const struct table *t = d->layout->table;
     for (size_t k = 0; k < t->nkey; k++)
         if (strcasecmp(d->layout->column[t->key[k]].collation, "BINARY") != 0)
-            return refuse(
+            return packentry_refuse(
                 r, d->at,
                 "the key column %s of table %s compares by %s; keys must compare byte by byte: make "
                 "it COLLATE BINARY",
                 t->col[t->key[k]], t->name, d->layout->column[t->key[k]].collation);
     for (size_t i = 0; i + 1 < r->n; i++)
         if (strcasecmp(r->draft[i].o.table, d->o.table) == 0)
-            return refuse(r, d->at, "table %s is that of object %s already", t->name, r->draft[i].o.name);
+            return packentry_refuse(r, d->at, "table %s is that of object %s already", t->name,
+                                    r->draft[i].o.name);
     return 0;
 }
 
@@ -296,7 +37,7 @@ static int check_repeats(const struct reading *r, const char *section)
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; of_section(c, i, section) && k < i; k++)
             if (of_section(c, k, section) && strcmp(c->entry[i].name, c->entry[k].name) == 0)
-                return refuse(r, &c->entry[i], "given twice");
+                return packentry_refuse(r, &c->entry[i], "given twice");
     return 0;
 }
 
@@ -322,7 +63,7 @@ static int take_object(struct reading *r, const char *section)
     d->o.keep = mem_text("");
     d->o.visible = VISIBLE_NONE;
     if (*name == 0)
-        return refuse(r, d->at, "an object has a name: [object NAME]");
+        return packentry_refuse(r, d->at, "an object has a name: [object NAME]");
     if ((d->layout = layout_of(r->db, d->o.table)) == NULL)
         return fail_in("%s:%d: [%s]", c->path, d->at->line, section);
     free(d->o.table);
@@ -334,13 +75,13 @@ static int take_object(struct reading *r, const char *section)
             continue;
         columns |= strcmp(c->entry[i].name, "columns") == 0;
         visible |= strcmp(c->entry[i].name, "visible") == 0 || strcmp(c->entry[i].name, "via") == 0;
-        if (take_entry(r, d, &c->entry[i]))
+        if (packentry_take(r, d, &c->entry[i]))
             return -1;
     }
     if (!visible)
-        return refuse(r, d->at,
-                      "who sees it? `visible = all`, none or a SELECT, or `via = column -> object`");
-    return columns ? 0 : take_columns(r, d, NULL);
+        return packentry_refuse(
+            r, d->at, "who sees it? `visible = all`, none or a SELECT, or `via = column -> object`");
+    return columns ? 0 : packentry_columns(r, d, NULL);
 }
 
 /* ---- the whole ---- */
@@ -358,23 +99,23 @@ static int check_via(const struct reading *r, const struct draft *d)
 {
     const struct draft *p = draft_named(r, d->o.via_object);
     if (p == NULL)
-        return refuse(r, d->at, "via %s: there is no object of that name", d->o.via_object);
+        return packentry_refuse(r, d->at, "via %s: there is no object of that name", d->o.via_object);
     const struct table *t = p->layout->table;
     char **w;
-    size_t n = words(d->o.via_column, ',', &w);
-    int rc = n == t->nkey
-                 ? 0
-                 : refuse(r, d->at, "via: %zu columns are named, the key of %s has %zu", n, t->name, t->nkey);
+    size_t n = packentry_words(d->o.via_column, ',', &w);
+    int rc = n == t->nkey ? 0
+                          : packentry_refuse(r, d->at, "via: %zu columns are named, the key of %s has %zu", n,
+                                             t->name, t->nkey);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const struct layout_column *c = &d->layout->column[table_column(d->layout->table, w[i])];
         const struct layout_column *k = &p->layout->column[t->key[i]];
         if (c->affinity != k->affinity || strcasecmp(c->collation, k->collation) != 0)
-            rc = refuse(
+            rc = packentry_refuse(
                 r, d->at,
                 "via: %s.%s (%s, %s) and %s.%s (%s, %s) compare by different rules; declare them alike",
                 d->o.table, w[i], c->type, c->collation, t->name, t->col[t->key[i]], k->type, k->collation);
     }
-    free_words(w, n);
+    packentry_free_words(w, n);
     return rc;
 }
 
@@ -426,7 +167,7 @@ static int check_cycle(const struct reading *r, const struct draft *d)
     const struct draft *at = d;
     for (size_t steps = 0; at->o.via_object; steps++) {
         if (steps > r->n || ((at = draft_named(r, at->o.via_object)) == d))
-            return refuse(
+            return packentry_refuse(
                 r, d->at,
                 "via goes round in a circle back to %s; give one object of it a `visible` of its own",
                 d->o.name);
@@ -456,7 +197,7 @@ static int take_package(struct reading *r)
     for (size_t i = 0; i < c->n; i++)
         if (of_section(c, i, head) && strcmp(c->entry[i].name, "name") != 0 &&
             strcmp(c->entry[i].name, "version") != 0)
-            return refuse(r, &c->entry[i], "no such option; there are name, version");
+            return packentry_refuse(r, &c->entry[i], "no such option; there are name, version");
     const char *name = conf_get(c, head, "name"), *version = conf_get(c, head, "version");
     if (name == NULL || version == NULL)
         return fail(ERR_REFUSED, "%s: [package] needs name = and version =", c->path);
@@ -479,7 +220,8 @@ static int take_sections(struct reading *r)
         if (!first || strcmp(section, "package") == 0)
             continue;
         if (strncmp(section, "object", 6) != 0 || (section[6] != ' ' && section[6] != '\t'))
-            return refuse(r, &c->entry[i], "no such section; there are [package] and [object NAME]");
+            return packentry_refuse(r, &c->entry[i],
+                                    "no such section; there are [package] and [object NAME]");
         if (take_object(r, section))
             return -1;
     }
@@ -489,7 +231,7 @@ static int take_sections(struct reading *r)
 static int hash_conf(struct reading *r, const char *path)
 {
     struct buf text = {0};
-    int rc = file_load(path, FILE_MAX, &text);
+    int rc = file_load(path, PACKENTRY_FILE_MAX, &text);
     if (rc == 0)
         sha_add(r->sha, text.p, text.n);
     buf_free(&text);
