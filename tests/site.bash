@@ -23,11 +23,11 @@ right() {
     local node=${2:-$(basename "$1" .db)} here there
     here=$(txnlog digest "$1") || return
     there=$(txnlog digest site/hq.db --node "$node") || return
-    [ -n "$here" ] && [ "$here" = "$there" ] || {
+    if [ -z "$here" ] || [ "$here" != "$there" ]; then
         echo "$1 is not the server's view of $node:"
         diff <(echo "$here") <(echo "$there")
         return 1
-    }
+    fi
 }
 
 # no_litter DIR...: nothing under a temporary name, nothing that waits.

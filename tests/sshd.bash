@@ -9,10 +9,10 @@ start_sshd() {
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
     mkdir -m 700 ssh
     for key in host plain "$@"; do
-        ssh-keygen -q -t ed25519 -N '' -C $key -f ssh/$key
+        ssh-keygen -q -t ed25519 -N '' -C "$key" -f "ssh/$key"
     done
     for key; do
-        echo "restrict,command=\"dxserve --site $PWD/site --node $key\" $(cat ssh/$key.pub)"
+        echo "restrict,command=\"dxserve --site $PWD/site --node $key\" $(cat "ssh/$key.pub")"
     done >ssh/authorized_keys
     cat ssh/plain.pub >>ssh/authorized_keys
     for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -40,7 +40,7 @@ END
         [ "$try" -lt 10 ] || { cat ssh/log; return 1; }
     done
     echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 ssh/host.pub)" >ssh/known_hosts
-    here=127.0.0.1:$PWD/site
+    export here=127.0.0.1:$PWD/site
 }
 
 # as KEY: the ssh command of whoever has that key.
