@@ -475,7 +475,10 @@ static int merge_streams(struct fanning *g)
         if (order >= 0) {
             r.old = stmt_int(g->moved, 1);
             r.new = stmt_int(g->moved, 2);
-        } else
+        }
+        /* A row that all hold and somebody asked for stands there as it is now: it may have come or gone. */
+        bool now_only = order == 0 && r.old == r.new &&member_whole(g->w->object) && !view_redefined(g->w);
+        if (order < 0 || now_only)
             rc = held(g, &r);
         rc = rc || send(g, &r) ? -1 : 0;
         if (rc == 0 && order <= 0)

@@ -457,6 +457,7 @@ static void become(const struct sim_step *s, const char *in, const char *out, co
     for (int w = 0; argv[w] && w < WORDS - 1; w++)
         word[w] = mem_text(argv[w]);
     execvp(word[0], word);
+    fprintf(stderr, "%s is not in PATH\n", word[0]);
     _exit(121);
 }
 
@@ -1231,9 +1232,10 @@ static int begin(struct run *r)
          db_exec(r->server.db, "PRAGMA synchronous = OFF") || db_exec(r->server.db, buf_text(&schema)) ||
          (r->h->enforced && db_exec(r->server.db, "PRAGMA foreign_keys = ON"))))
         rc = broke("%s", err_message());
-    if (rc == 0 && (RUN(NULL, NULL, NULL, "txnlog", "attach", "hq.db") ||
-                    RUN(NULL, NULL, NULL, "txnroute", "load", "hq.db", "p")))
-        rc = surprise("txnroute load", 0);
+    int made = rc ? 0 : RUN(NULL, NULL, NULL, "txnlog", "attach", "hq.db");
+    made = rc || made ? made : RUN(NULL, NULL, NULL, "txnroute", "load", "hq.db", "p");
+    if (made > 1) /* 1: it advises */
+        rc = surprise("txnroute load", made);
     for (int n = 0; rc == 0 && n < r->h->nnode; n++) {
         char *node = mem_printf("n%d", n), *user = mem_printf("u%d", n % USERS);
         int code =
