@@ -5,6 +5,7 @@
 #include "key.h"
 #include "mem.h"
 #include "member.h"
+#include "newkey.h"
 #include "pending.h"
 
 #include <stdlib.h>
@@ -48,9 +49,11 @@ int accept_begin(struct work *w)
     if (go <= 0)
         return go;
     m->package = package_get(w->db, m->node.package);
-    if (m->package == NULL || effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
+    if (m->package == NULL || rekeys_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
+        journal_end(w->db, &m->start) || effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
     w->effect.origin = m->node.name;
+    m->give = newkey_give;
     return 1;
 }
 
@@ -141,7 +144,7 @@ static bool only_touched(const struct change *c)
     return c->op == CHANGE_UPDATE;
 }
 
-int accept_one(struct work *w, struct target *t, struct change *c)
+static int judge(struct work *w, struct target *t, struct change *c)
 {
     if (only_touched(c))
         return merge_force(w, t, c, w->merge->node.name);
@@ -165,4 +168,22 @@ int accept_one(struct work *w, struct target *t, struct change *c)
 int accept_stranger(struct work *w, const struct change *c)
 {
     return conflict_stranger(w, c, err_message());
+}
+
+int accept_one(struct work *w, struct target *t, struct change *c)
+{
+    if (w->merge->rekeys.n == 0)
+        return judge(w, t, c);
+    /* The row under the node's own key is not what the node takes it for; the row under the one here is. */
+    struct val *key = mem_zero(t->table->nkey, sizeof *key);
+    struct buf room = {0};
+    change_key(c, key);
+    struct val own = key_pack(key, t->table->nkey, &room);
+    int rc = 0;
+    if (newkey_map(w, t, c))
+        rc = node_force(w->db, w->merge->node.id, t->table->name, &own) ||
+             merge_force(w, t, c, w->merge->node.name);
+    buf_free(&room);
+    free(key);
+    return rc ? -1 : judge(w, t, c);
 }

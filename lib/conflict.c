@@ -109,6 +109,15 @@ int conflict_row(struct work *w, struct target *t, const struct change *c, bool 
     return rc;
 }
 
+int conflict_rekeyed(struct work *w, struct target *t, const struct change *c)
+{
+    int64_t before = w->count->conflicts;
+    if (conflict_row(w, t, c, true, CONFLICT_REKEY, CONFLICT_THEIRS, "its row got another key"))
+        return -1;
+    w->count->conflicts = before; /* both rows live: nothing to look at */
+    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
+}
+
 int conflict_stranger(struct work *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};

@@ -10,6 +10,7 @@
 #define CONFLICT_DELETED    "deleted"    /* they deleted a row that was changed here */
 #define CONFLICT_INSERT     "insert"     /* both made a row with this key */
 #define CONFLICT_DUPLICATE  "duplicate"  /* they made a row whose user key another row has */
+#define CONFLICT_REKEY      "rekey"      /* both made a row with this integer key: theirs got another */
 #define CONFLICT_PERMISSION "permission" /* the node may not do that */
 #define CONFLICT_MOVED      "moved"      /* a row of a plan is not as it was when the plan was made */
 
@@ -36,6 +37,9 @@ int conflict_column(struct work *w, struct target *t, const struct change *c, in
                     const char *outcome);
 int conflict_row(struct work *w, struct target *t, const struct change *c, bool here, const char *kind,
                  const char *outcome, const char *reason);
+
+/* Records, as settled, that the insert's integer key was taken and it got another. */
+int conflict_rekeyed(struct work *w, struct target *t, const struct change *c);
 
 /* The same for a change of a table that the database does not have. */
 int conflict_stranger(struct work *w, const struct change *c, const char *reason);

@@ -6,6 +6,7 @@
 #include "err.h"
 #include "node.h"
 #include "pending.h"
+#include "rename.h"
 #include "store.h"
 
 #include <stdlib.h>
@@ -87,12 +88,12 @@ int download_begin(struct work *w)
     int companion = download_is_companion(w->db);
     /* What the server has judged is pending no more, and its judgement may be in this very archive. */
     if (companion < 0 || pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled) ||
-        pending_load(w->db, &w->targets, settled, &w->pending) ||
         effect_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    return 1;
+    return rename_rows(w, settled, companion) || pending_load(w->db, &w->targets, settled, &w->pending) ? -1
+                                                                                                        : 1;
 }
 
 int download_end(struct work *w)

@@ -50,6 +50,14 @@ enum {
     DX_TABLES_MAX = 10000
 };
 
+/* A row whose integer key another row has got, under its new key. What referred to the old key is renamed with it. */
+struct dx_rekey {
+    char *table;
+    int64_t old, new;
+    size_t nref;
+    char **ref; /* table, column, table, column ... that may refer to it: 2 * nref texts */
+};
+
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
 struct dx_head {
     enum dx_kind kind;
@@ -65,6 +73,9 @@ struct dx_head {
     struct table **table; /* every table whose rows may follow */
     size_t nschema;
     char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
+    size_t nrekey;
+    struct dx_rekey
+        *rekey; /* downloads: rows of the receiver's that it must rename, before anything else, in order */
 };
 
 /* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
@@ -72,6 +83,9 @@ void dx_head_init(struct dx_head *h, enum dx_kind kind);
 void dx_head_free(struct dx_head *h);
 void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
 void dx_head_add_schema(struct dx_head *h, const char *sql);
+/* Adds one whose references the caller adds; it is the head's. */
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new);
+void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
 void dx_head_set(char **text, const char *value); /* replaces one of the texts */
 
 /* The layout of that name, or NULL. */

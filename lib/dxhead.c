@@ -48,8 +48,15 @@ void dx_head_free(struct dx_head *h)
         table_free(h->table[i]);
     for (size_t i = 0; i < h->nschema; i++)
         free(h->schema[i]);
+    for (size_t i = 0; i < h->nrekey; i++) {
+        for (size_t k = 0; k < 2 * h->rekey[i].nref; k++)
+            free(h->rekey[i].ref[k]);
+        free(h->rekey[i].ref);
+        free(h->rekey[i].table);
+    }
     free(h->table);
     free(h->schema);
+    free(h->rekey);
     *h = (struct dx_head){0};
 }
 
@@ -68,6 +75,22 @@ void dx_head_add_schema(struct dx_head *h, const char *sql)
 {
     h->schema = mem_grow(h->schema, h->nschema + 1, sizeof *h->schema);
     h->schema[h->nschema++] = mem_text(sql);
+}
+
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new)
+{
+    h->rekey = mem_grow(h->rekey, h->nrekey + 1, sizeof *h->rekey);
+    struct dx_rekey *r = &h->rekey[h->nrekey++];
+    *r = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
+    return r;
+}
+
+void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column)
+{
+    r->ref = mem_grow(r->ref, 2 * r->nref + 2, sizeof *r->ref);
+    r->ref[2 * r->nref] = mem_text(table);
+    r->ref[2 * r->nref + 1] = mem_text(column);
+    r->nref++;
 }
 
 void dx_head_set(char **text, const char *value)
@@ -162,6 +185,16 @@ static const char *unfit(const struct dx_head *h)
     return NULL;
 }
 
+/* {"table":"t","old":7,"new":8,"refs":["u","t_id","t","parent"]} */
+static json_t *rekey_json(const struct dx_rekey *r)
+{
+    json_t *refs = json_array();
+    for (size_t i = 0; i < 2 * r->nref; i++)
+        json_array_append_new(refs, json_string(r->ref[i]));
+    return json_pack("{s:s, s:I, s:I, s:o}", "table", r->table, "old", (json_int_t)r->old, "new",
+                     (json_int_t)r->new, "refs", refs);
+}
+
 static void put_head(struct buf *b, const struct dx_head *h)
 {
     json_t *json = json_pack("{s:i, s:s}", "dx", DX_FORMAT, "kind", kinds[h->kind]);
@@ -185,6 +218,11 @@ static void put_head(struct buf *b, const struct dx_head *h)
     if (h->nschema)
         json_object_set(json, "schema", schema);
     json_decref(schema);
+    json_t *rekeys = h->nrekey ? json_array() : NULL;
+    for (size_t i = 0; i < h->nrekey; i++)
+        json_array_append_new(rekeys, rekey_json(&h->rekey[i]));
+    if (rekeys)
+        json_object_set_new(json, "rekeys", rekeys);
     put_json(b, json);
 }
 
@@ -337,6 +375,32 @@ static int get_schema(json_t *array, const char *name, struct dx_head *h)
     return 0;
 }
 
+static int get_rekey(json_t *json, struct dx_head *h)
+{
+    const char *table = json_string_value(json_object_get(json, "table"));
+    json_t *old = json_object_get(json, "old"), *new = json_object_get(json, "new");
+    json_t *refs = json_object_get(json, "refs");
+    if (table == NULL || !json_is_integer(old) || !json_is_integer(new) || json_array_size(refs) % 2)
+        return -1;
+    struct dx_rekey *r = dx_head_add_rekey(h, table, json_integer_value(old), json_integer_value(new));
+    for (size_t i = 0; i < json_array_size(refs); i += 2) {
+        const char *from = json_string_value(json_array_get(refs, i));
+        const char *column = json_string_value(json_array_get(refs, i + 1));
+        if (from == NULL || column == NULL)
+            return -1;
+        dx_rekey_refer(r, from, column);
+    }
+    return 0;
+}
+
+static int get_rekeys(json_t *array, const char *name, struct dx_head *h)
+{
+    for (size_t i = 0; i < json_array_size(array); i++)
+        if (get_rekey(json_array_get(array, i), h))
+            return bad(name, "dx.json", "a rekey without table, keys and references");
+    return array && !json_is_array(array) ? bad(name, "dx.json", "rekeys is not a list") : 0;
+}
+
 static int get_head(json_t *json, const char *name, struct dx_head *h)
 {
     if (get_kind(json, name, h))
@@ -350,7 +414,10 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
         return bad(name, "dx.json", "a number that cannot be");
     if (get_tables(json_object_get(json, "tables"), name, h))
         return -1;
-    return get_schema(json_object_get(json, "schema"), name, h);
+    return get_schema(json_object_get(json, "schema"), name, h) ||
+                   get_rekeys(json_object_get(json, "rekeys"), name, h)
+               ? -1
+               : 0;
 }
 
 int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)

@@ -21,6 +21,7 @@ void merge_free(struct merge *m)
     }
     free(m->table);
     rowset_free(&m->inserted);
+    rekeys_free(&m->rekeys);
     if (m->noded)
         node_free(&m->node);
     package_free(m->package);
@@ -32,6 +33,7 @@ static void set_policy(struct merge_table *m, const struct target *t, const stru
     m->policy = (struct merge_policy){.prefer = MERGE_OURS};
     if (o == NULL)
         return;
+    m->policy.rekey = t->layout->rowid_key && strcmp(o->keys, "rekey") == 0;
     if (strcmp(o->conflict, "client") == 0)
         m->policy.prefer = MERGE_THEIRS;
     else if (strcmp(o->conflict, "ask") == 0)
@@ -217,6 +219,8 @@ static int merge_same_key(struct work *w, struct target *t, struct change *c, co
 {
     if (same_row(t, c->new))
         return force(w, t, c);
+    if (p->rekey && w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0)
+        return w->merge->give(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
     if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))
         return -1;

@@ -6,6 +6,7 @@
 #include "conflict.h"
 #include "node.h"
 #include "package.h"
+#include "rekey.h"
 
 enum merge_prefer { MERGE_OURS, MERGE_THEIRS, MERGE_NEWEST, MERGE_ASK };
 
@@ -29,8 +30,11 @@ struct merge {
     bool noded; /* an upload: node and package are set */
     struct node node;
     struct package *package;
+    struct rekeys rekeys;   /* keys of the node's that are others here */
+    int64_t start;          /* end of the journal before the upload */
     struct rowset inserted; /* rows the node made that no archive has told it of */
     bool inserted_known;
+    work_one *give; /* gives an insert whose integer key is taken another one (newkey_give) */
     size_t n;
     struct merge_table *table; /* per target */
 };

@@ -18,6 +18,7 @@
 #include "outbox.h"
 #include "pairs.h"
 #include "plan.h"
+#include "rekey.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct receiver {
     const struct plan *plan;
     size_t npiece, *piece; /* numbers in the fan */
     bool written;
+    int64_t rekey;          /* newest of those that its archive carries */
     int64_t changes, bytes; /* of its archive */
 };
 
@@ -340,6 +342,10 @@ static int write_archive(struct running *x, struct receiver *r)
     h.ack = r->node.merged;
     h.form = CHANGESET_PATCH;
     add_tables(&h, r->plan);
+    if (rekey_fill(x->db, r->node.id, &h, &r->rekey)) {
+        dx_head_free(&h);
+        return -1;
+    }
     int fd = outbox_begin(x->outbox, &r->node, h.number, &name);
     struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &h, x->fan.level);
     int rc = w ? 0 : -1;
@@ -403,7 +409,10 @@ static int store_nodes(struct running *x)
         stmt_bind_int(s, 3, x->b);
         stmt_bind_int(s, 4, r->node.merged);
         struct history_archive a = {r->node.id, r->node.archive + 1, x->b, r->changes, r->bytes, x->now};
-        rc = stmt_run(s) || history_archive(x->db, &a) ? -1 : 0;
+        rc = stmt_run(s) || history_archive(x->db, &a) ||
+                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
+                 ? -1
+                 : 0;
     }
     stmt_free(s);
     return rc;

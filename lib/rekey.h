@@ -1,0 +1,44 @@
+/* rekey: integer keys that two databases handed out for different rows: which rows of a node's got a fresh key here
+ * (dx_rekey), until the node has renamed them. */
+#ifndef REKEY_H
+#define REKEY_H
+
+#include "db.h"
+#include "dx.h"
+#include "package.h"
+
+/* The rekeys that a node has not applied yet, and which columns refer to which tables. A zeroed one is empty. */
+struct rekeys {
+    size_t n, nref;
+    struct dx_rekey *rekey; /* in their order; without references */
+    struct rekey_ref *ref;
+};
+
+struct rekey_ref {
+    char *table, *column, *parent;
+};
+
+/* Reads those of the node that no archive up to `applied` carried, and the references: declared foreign keys of one
+ * column, and the package's via columns. */
+int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p);
+void rekeys_free(struct rekeys *r);
+
+/* What the node's key of that table is here. */
+int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key);
+
+/* A key for the row that no other row has and nobody will hand out: the same for the same row. */
+int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
+                int64_t *out);
+
+/* Notes that the node's row `old` is `new` here, and adds it to r. */
+int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new);
+
+/* Router: adds what no archive has carried yet to the head; *last is the newest of them. Then, in the commit, notes the
+ * archive's number. */
+int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last);
+int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number);
+
+/* A companion that has renamed a row for its server has its own nodes rename it. */
+int rekey_pass(struct db *db, const struct dx_rekey *r);
+
+#endif

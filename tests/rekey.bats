@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# Integer keys that several offline nodes handed out for different rows: nobody's row is lost, and references follow.
+
+load helper
+
+# office [KEYS]: hq.db and three copies of it, of customers, orders and their lines.
+office() {
+    sql hq.db "CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, friend INTEGER REFERENCES customer)" \
+        "CREATE TABLE sale (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customer, what TEXT)" \
+        "CREATE TABLE line (sale INTEGER REFERENCES sale, no INTEGER, item TEXT, PRIMARY KEY (sale, no)) WITHOUT ROWID" \
+        "INSERT INTO customer VALUES (1, 'first', NULL)" "INSERT INTO sale VALUES (1, 1, 'first')"
+    txnlog attach hq.db
+    mkdir package docking
+    cat >package/package.conf <<-CONF
+	[package]
+	name = p
+	version = 1
+	[object customer]
+	visible = all
+	keys = ${1:-rekey}
+	[object sale]
+	visible = all
+	[object line]
+	visible = all
+	CONF
+    txnroute load hq.db package
+    for who in alice bob carol; do
+        txnroute node add hq.db $who --package p
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+}
+
+# sells WHO: a customer, a friend of that one, a sale and two lines, all with the next keys.
+sells() {
+    sql "$1.db" "INSERT INTO customer (name) VALUES ('$1')" \
+        "INSERT INTO customer (name, friend) SELECT '$1 friend', max(id) FROM customer" \
+        "INSERT INTO sale (customer, what) SELECT max(id), '$1' FROM customer" \
+        "INSERT INTO line SELECT max(id), 1, '$1 one' FROM sale" "INSERT INTO line SELECT max(id), 2, '$1 two' FROM sale"
+}
+
+up() {
+    for who; do
+        txnlog upload $who.db $who-out
+        for file in $who-out/*.dx; do
+            dxapply hq.db <"$file" || [ $? -eq 1 ] || return
+        done
+    done
+}
+
+down() {
+    txnroute run hq.db docking </dev/null
+    for who; do
+        for file in docking/$who/outbox/*.dx; do
+            [ ! -e "$file" ] || dxapply $who.db <"$file" || return
+        done
+    done
+}
+
+all_right() {
+    for who in alice bob carol; do
+        [ "$(txnlog digest hq.db --node $who)" = "$(txnlog digest $who.db)" ] || { echo "$who differs"; return 1; }
+    done
+}
+
+# What belongs together, by names.
+story() {
+    sql "$1" "SELECT s.what, c.name, f.name, group_concat(l.item, '+') FROM sale s JOIN customer c ON c.id = s.customer
+        LEFT JOIN customer f ON f.id = c.friend LEFT JOIN line l ON l.sale = s.id GROUP BY s.id ORDER BY s.what"
+}
+
+@test "three nodes hand out the same keys, parents and children at once: nothing is lost, references follow" {
+    office
+    for who in alice bob carol; do sells $who; done
+    up alice bob carol
+    down alice bob carol
+    all_right
+    [ "$(story hq.db)" = "alice|alice friend|alice|alice one+alice two
+bob|bob friend|bob|bob one+bob two
+carol|carol friend|carol|carol one+carol two
+first|first||" ]
+    [ "$(story carol.db)" = "$(story hq.db)" ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind = 'rekey' AND resolved NOTNULL")" -eq 6 ]
+    up alice bob carol
+    down alice bob carol
+    all_right
+}
+
+@test "what is said of the row under its old key is understood, until the node knows the new one" {
+    office
+    sells alice
+    sells bob
+    up alice bob
+    # bob goes on before he hears of it
+    sql bob.db "UPDATE customer SET name = 'Bob' WHERE name = 'bob'" "UPDATE sale SET what = 'Bob' WHERE what = 'bob'" \
+        "INSERT INTO sale (customer, what) SELECT id, 'second' FROM customer WHERE name = 'Bob'" \
+        "INSERT INTO line SELECT id, 3, 'three' FROM sale WHERE what = 'Bob'" "DELETE FROM line WHERE item = 'bob one'"
+    up bob
+    sql bob.db "UPDATE line SET item = 'two' WHERE item = 'bob two'" \
+        "INSERT INTO customer (name, friend) SELECT 'last', id FROM customer WHERE name = 'Bob'"
+    down alice bob carol
+    up bob
+    down alice bob carol
+    all_right
+    [ "$(story hq.db | grep -v alice)" = "Bob|bob friend|Bob|two+three
+first|first||
+second|Bob||" ]
+    [ "$(sql alice.db "SELECT f.name FROM customer c JOIN customer f ON f.id = c.friend WHERE c.name = 'last'")" = Bob ]
+}
+
+@test "a row that its node has deleted meanwhile stays deleted; the other one lives" {
+    office
+    sells alice
+    sells bob
+    up alice bob
+    sql bob.db "DELETE FROM line WHERE item GLOB 'bob*'" "DELETE FROM sale WHERE what = 'bob'" "DELETE FROM customer WHERE name GLOB 'bob*'"
+    up bob
+    down alice bob carol
+    all_right
+    [ "$(story bob.db)" = "alice|alice friend|alice|alice one+alice two
+first|first||" ]
+}
+
+@test "keys = issue keeps both apart and asks" {
+    office issue
+    sql alice.db "INSERT INTO customer (name) VALUES ('alice')"
+    sql bob.db "INSERT INTO customer (name) VALUES ('bob')"
+    up alice bob
+    down alice bob carol
+    all_right
+    [ "$(sql hq.db "SELECT name FROM customer ORDER BY id")" = "first
+alice" ]
+    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .outcome, .ours.name, .theirs.name] | join(" ")')" = "insert ask alice bob" ]
+}
