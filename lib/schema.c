@@ -2,6 +2,7 @@
 #include "schema.h"
 
 #include "err.h"
+#include "layout.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -76,6 +77,46 @@ static int there(struct db *db, const struct look *l, const char *sql)
     return db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE sql = %Q", sql) ? -1 : n > 0;
 }
 
+static int add_column(struct db *db, const struct layout *l, size_t i)
+{
+    const struct layout_column *c = &l->column[i];
+    struct buf sql = {0};
+    buf_puts(&sql, "ALTER TABLE main.");
+    buf_name(&sql, l->table->name);
+    buf_puts(&sql, " ADD COLUMN ");
+    buf_name(&sql, l->table->col[i]);
+    buf_addf(&sql, " %s", c->type);
+    if (strcasecmp(c->collation, "BINARY") != 0) {
+        buf_puts(&sql, " COLLATE ");
+        buf_name(&sql, c->collation);
+    }
+    if (c->value)
+        buf_addf(&sql, "%s DEFAULT (%s)", c->notnull ? " NOT NULL" : "", c->value);
+    struct stmt *s = db_prepare(db, buf_text(&sql));
+    int rc = s ? stmt_run(s) : -1;
+    stmt_free(s);
+    buf_free(&sql);
+    return rc;
+}
+
+/* Gives the table the columns that the statement, run in a database of its own, would have given it. */
+static int widen(struct db *db, const char *table, const char *sql)
+{
+    struct db *apart = db_open(":memory:", DB_CREATE);
+    struct stmt *s = apart ? db_prepare(apart, sql) : NULL;
+    struct layout *new = s &&stmt_run(s) == 0 ? layout_of(apart, table) : NULL;
+    struct layout *old = new ? layout_of(db, table) : NULL;
+    int rc = old ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < new->table->ncol; i++)
+        if (table_column(old->table, new->table->col[i]) < 0)
+            rc = add_column(db, new, i);
+    layout_free(new);
+    layout_free(old);
+    stmt_free(s);
+    db_close(apart);
+    return rc;
+}
+
 static int make(struct db *db, const char *sql, bool indexes)
 {
     struct look l = {0};
@@ -90,7 +131,7 @@ static int make(struct db *db, const char *sql, bool indexes)
     else if (l.odd || (rc == 0 && l.table == NULL))
         rc = refuse(db, sql);
     else if (known)
-        rc = 0;
+        rc = indexes ? 0 : widen(db, l.table, sql);
     else if (rc == 0 && (l.action == CREATE_INDEX) == indexes) {
         struct stmt *s = db_prepare(db, sql); /* the first statement only: that which was looked at */
         rc = s ? stmt_run(s) : -1;

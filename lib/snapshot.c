@@ -105,6 +105,9 @@ int snapshot_begin(struct work *w)
     download_state_free(&s);
     if (rc || store_init(w->db) || schema_make(w->db, w->head->schema, w->head->nschema, false))
         return -1;
+    /* Columns that were added are captured before they are filled, so that their values do not count as made here. */
+    if (p->over && snapshot_attach(w))
+        return -1;
     int companion = download_is_companion(w->db);
     if (companion < 0 || effect_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;

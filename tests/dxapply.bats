@@ -220,6 +220,58 @@ z|1|" ]
     same_tables alice.db before.db
 }
 
+@test "a snapshot over a copy adds the columns that it lacks, and does not take their values for its own changes" {
+    client
+    sql alice.db "UPDATE item SET n = 100 WHERE id = 'a'"
+    sql hq.db "ALTER TABLE item ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey' COLLATE NOCASE" "ALTER TABLE item ADD COLUMN w REAL" \
+        "UPDATE item SET colour = 'red', w = 1.5 WHERE id < 'c'" "CREATE TABLE extra (id INTEGER PRIMARY KEY, x)" "INSERT INTO extra VALUES (7, 8)"
+    sql none.db "$(sql hq.db .schema)"
+    changeset patch none.db hq.db | wrap hq.db snapshot to=alice epoch=e2 number=1 ack=0 schema=hq.db >again.dx
+    dxapply alice.db <again.dx
+    [ "$(sql alice.db "SELECT id, n, colour, w FROM item ORDER BY id")" = "a|100|red|1.5
+b|2|red|1.5
+c|3|grey|" ]
+    [ "$(sql alice.db "SELECT x FROM extra")" -eq 8 ]
+    [ "$(sql alice.db "SELECT count(*) FROM dx_journal")" -eq 1 ]
+    sql alice.db "UPDATE item SET w = 2 WHERE id = 'c'" "UPDATE extra SET x = 9"
+    [ "$(sql alice.db "SELECT count(*) FROM dx_journal")" -eq 3 ]
+    txnlog status alice.db
+}
+
+@test "killed at any step that lasts, it is all there or not at all, and the next run does the rest" {
+    client
+    sql hq.db "UPDATE item SET n = 10" "DELETE FROM part WHERE no = 2"
+    download 4 >4.dx
+    for n in 1 2; do
+        cp alice.db killed.db
+        DX_STOP_AT=$n run -137 dxapply killed.db <4.dx
+        [ "$(sql killed.db 'PRAGMA integrity_check')" = ok ]
+        dxapply killed.db <4.dx
+        same_tables killed.db hq.db
+        rm killed.db*
+        DX_STOP_AT=$n run -137 dxapply killed.db <snap.dx
+        rm -f killed.db*
+    done
+    cp alice.db killed.db
+    DX_STOP_AT=3 dxapply killed.db <4.dx
+    same_tables killed.db hq.db
+}
+
+@test "a full disk changes nothing, and is exit 4" {
+    client
+    sql hq.db "WITH s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 3000)
+        INSERT INTO item (id, name) SELECT 'big' || i, hex(zeroblob(400)) || i FROM s"
+    download 4 >4.dx
+    sql alice.db "PRAGMA wal_checkpoint(TRUNCATE)"
+    cp alice.db before.db
+    full() (trap '' XFSZ && ulimit -f 1000 && dxapply alice.db <4.dx)
+    run -4 full
+    same_tables alice.db before.db
+    [ "$(meta alice.db applied)" -eq 3 ]
+    dxapply alice.db <4.dx
+    same_tables alice.db hq.db
+}
+
 @test "a row that cannot be applied is quarantined with what follows on it; --strict refuses instead" {
     client
     sql alice.db "CREATE TABLE item2 (id TEXT PRIMARY KEY, name TEXT UNIQUE, n INTEGER CHECK (n < 50), b BLOB, r REAL)" \
