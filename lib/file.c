@@ -6,8 +6,10 @@
 #include "mem.h"
 #include "stop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,11 +79,45 @@ struct file_new {
     int fd;
 };
 
+static char *directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return mem_text(".");
+    return slash == path ? mem_text("/") : mem_printf("%.*s", (int)(slash - path), path);
+}
+
+/* Whether NAME is BASE.PID.tmp, and the process is no more. */
+static bool is_left(const char *name, const char *base)
+{
+    size_t n = strlen(base);
+    char *end;
+    if (strncmp(name, base, n) != 0 || name[n] != '.')
+        return false;
+    long pid = strtol(name + n + 1, &end, 10);
+    return pid > 0 && strcmp(end, ".tmp") == 0 && kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+/* Removes what a killed process left of the same file. */
+static void sweep(const char *path)
+{
+    char *directory = directory_of(path);
+    const char *slash = strrchr(path, '/');
+    DIR *d = opendir(directory);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (is_left(e->d_name, slash ? slash + 1 : path))
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    free(directory);
+}
+
 struct file_new *file_new_open(const char *path)
 {
     struct file_new *f = mem_zero(1, sizeof *f);
     f->path = mem_text(path);
     f->temp = mem_printf("%s.%ld.tmp", path, (long)getpid());
+    sweep(path);
     f->fd = open(f->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (f->fd < 0) {
         fail_errno("%s: cannot create", f->temp);
@@ -118,14 +154,6 @@ static void file_new_free(struct file_new *f)
     free(f->path);
     free(f->temp);
     free(f);
-}
-
-static char *directory_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        return mem_text(".");
-    return slash == path ? mem_text("/") : mem_printf("%.*s", (int)(slash - path), path);
 }
 
 int file_sync_directory(const char *directory)

@@ -20,7 +20,7 @@ int file_write(int fd, const void *p, size_t n, const char *name);
 int file_load(const char *path, size_t max, struct buf *out);
 
 /* A file that replaces `path` as a whole or not at all: written under a temporary name in the same directory,
- * synced, renamed, and the directory synced. NULL / -1 on failure. */
+ * synced, renamed, and the directory synced. What a killed process left of it is removed. NULL / -1 on failure. */
 struct file_new *file_new_open(const char *path);
 int file_new_fd(const struct file_new *f);
 const char *file_new_temp(const struct file_new *f); /* its temporary path */

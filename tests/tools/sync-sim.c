@@ -150,7 +150,7 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
             return mem_printf("'w%d'", below(5));
         break;
     default:
-        if (chance(25))
+        if (chance(45)) /* few, so that values go away and come back */
             return mem_text(ANY("NULL", "0", "1", "2", "1.5", "x'00ff'", "''", "-0.0", "'\xc3\xa4'"));
     }
     return mem_printf("'v%d.%d'", who, h->token++);
