@@ -113,7 +113,7 @@ contact|1000|alice" ]
 
 @test "random histories: every copy is the server's view, and every change is accounted for" {
     [ ! -w /dev/shm ] || cd "$(mktemp -d /dev/shm/dx-converge.XXXXXX)" || return
-    run -0 sync-sim 0 "${DX_HISTORIES:-$(sized 20 3)}"
+    run -0 sync-sim 0 "${DX_HISTORIES:-$(sized 16 3)}"
     run -0 sync-sim -n 8 100000 "$((100000 + ${DX_HISTORIES:-$(sized 30 3)} / 10))"
     case $PWD in /dev/shm/*) rm -rf "$PWD" ;; esac
 }

@@ -1,7 +1,8 @@
 /* sync-sim: random histories of a server and its clients, exchanged with faults, until every copy must be right.
  *
- *   sync-sim [-n CLIENTS] [-c] [-s] FROM TO [DIR]     seeds FROM to TO-1; works in DIR (default: .)
+ *   sync-sim [-n CLIENTS] [-c] [-s] [-t SECONDS] FROM TO [DIR]     seeds FROM to TO-1; works in DIR (default: .)
  *     -n CLIENTS   at most so many (default 4)    -c   integer keys collide    -s   no stage is hurt
+ *     -t SECONDS   no new history after that time
  *
  * A history is a schema, a package, clients, and steps: transactions anywhere, and the stages of a synchronization run
  * with the real txnlog, txnroute and dxapply: uploads made, merged, routed, applied, copies made anew, journals trimmed.
@@ -38,6 +39,7 @@ enum { SERVER = -1 };
 
 static int most_nodes = 4;
 static bool colliding, smooth;
+static time_t most_seconds = 1 << 30;
 
 /* ---- chance ---- */
 
@@ -454,7 +456,7 @@ static void become(const struct sim_step *s, const char *in, const char *out, co
     if (s && s->hurt == HURT_DISK)
         limit_disk(s->at);
     char *word[WORDS] = {NULL};
-    for (int w = 0; argv[w] && w < WORDS - 1; w++)
+    for (int w = 0; w < WORDS - 1 && argv[w]; w++)
         word[w] = mem_text(argv[w]);
     execvp(word[0], word);
     fprintf(stderr, "%s is not in PATH\n", word[0]);
@@ -1357,15 +1359,17 @@ static void tell(const struct history *h, const char *first)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sync-sim [-n CLIENTS] [-c] [-s] FROM TO [DIR]\n");
+    fprintf(stderr, "usage: sync-sim [-n CLIENTS] [-c] [-s] [-t SECONDS] FROM TO [DIR]\n");
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    for (int opt; (opt = getopt(argc, argv, "n:cs")) != -1;) {
+    for (int opt; (opt = getopt(argc, argv, "n:cst:")) != -1;) {
         if (opt == 'n')
             most_nodes = atoi(optarg);
+        else if (opt == 't')
+            most_seconds = atoi(optarg);
         else if (opt == 'c')
             colliding = true;
         else if (opt == 's')
@@ -1382,7 +1386,9 @@ int main(int argc, char **argv)
         perror(argv[2]);
         return 2;
     }
-    for (uint64_t seed = from; seed < to; seed++) {
+    time_t begun = time(NULL);
+    uint64_t seed = from;
+    for (; seed < to && time(NULL) - begun < most_seconds; seed++) {
         struct history *h = make_history(seed);
         if (run_history(h)) {
             char *first = mem_text(trouble);
@@ -1396,6 +1402,6 @@ int main(int argc, char **argv)
         free_history(h);
     }
     printf("%llu histories, every copy as the server sees it, every change accounted for\n",
-           (unsigned long long)(to - from));
+           (unsigned long long)(seed - from));
     return 0;
 }
