@@ -92,9 +92,11 @@ END
 }
 
 # die_at_each_stage before|after "COMMAND..." [STRIDE]: killed at the first stage, run again and killed at the second
-# (or the one so much later), and so on until it gets through.
+# (or the one so much later), and so on until it gets through. Just before one is nearly just after the one before:
+# a third of these will do.
 die_at_each_stage() {
     local code=137 stride=${3:-1}
+    [ "$1" != before ] || stride=3
     for ((kills = 0; code == 137; kills++)); do
         [ $kills -lt 200 ] || return 1
         echo 1 >stages/.count
@@ -107,7 +109,7 @@ die_at_each_stage() {
         fi
     done
     [ $code -le 1 ] || { echo "$2: exit $code"; cat out; return 1; }
-    [ $kills -gt 5 ] || { echo "$2: only $kills stages"; return 1; }
+    [ $((kills * stride)) -gt 8 ] || { echo "$2: only $kills stages"; return 1; }
 }
 
 @test "the first remotesync, killed at every stage boundary" {
@@ -349,7 +351,10 @@ no_room() {
 }
 
 @test "a full disk on the server, then on the client: nothing is half done, and the next run goes on" {
-    small_disk disk 6000 || return 0
+    if ! small_disk disk 6000; then
+        echo "# no right to mount a small disk here: files that cannot grow, above, stand for it" >&3
+        return 0
+    fi
     sql alice.db "UPDATE contact SET photo = randomblob(20000)"
     mv site disk/
     ln -s disk/site site
