@@ -4,7 +4,6 @@
 #include "err.h"
 #include "key.h"
 #include "mem.h"
-#include "member.h"
 #include "newkey.h"
 #include "pending.h"
 
@@ -99,17 +98,20 @@ static int inserted_since(struct work *w, const struct target *t, const struct c
     return rowset_find(&m->inserted, t, c) != NULL;
 }
 
-static int holds(struct work *w, const struct merge_table *m, const struct target *t, const struct change *c)
+static int holds(struct work *w, struct merge_table *m, const struct target *t, const struct change *c)
 {
     if (member_whole(m->object))
         return 1;
-    struct val *key = mem_zero(t->table->nkey, sizeof *key);
+    struct val keys[8], *key = t->table->nkey <= 8 ? keys : mem_zero(t->table->nkey, sizeof *key);
     struct buf room = {0};
+    if (m->asker == NULL && (m->asker = member_asker_open(w->db, &w->merge->node, m->object)) == NULL)
+        return -1;
     change_key(c, key);
     struct val packed = key_pack(key, t->table->nkey, &room);
-    int held = member_holds(w->db, &w->merge->node, m->object, &packed);
+    int held = member_ask(m->asker, &packed);
     buf_free(&room);
-    free(key);
+    if (key != keys)
+        free(key);
     return held ? held : inserted_since(w, t, c);
 }
 

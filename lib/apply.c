@@ -229,6 +229,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     int rc = run(&w, k, &fires);
     work_defer_free(&w);
     merge_free(w.merge);
+    stmt_free(w.conflict);
     effect_end(&w.effect);
     targets_free(&w.targets);
     rowset_free(&w.pending);

@@ -28,9 +28,10 @@ static const char sql_present[] =
 
 static int add(struct work *w, const struct conflict *c)
 {
-    struct stmt *s = db_exec(w->db, sql_make) ? NULL : db_prepare(w->db, sql_add);
-    if (s == NULL)
+    if (w->conflict == NULL &&
+        (db_exec(w->db, sql_make) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
         return -1;
+    struct stmt *s = w->conflict;
     const struct val *const values[] = {&c->key, &c->base, &c->ours, &c->theirs, &c->incoming, &c->row};
     const char *const texts[] = {c->outcome, c->reason, w->effect.origin, w->archive};
     stmt_bind_text(s, 1, c->kind);
@@ -41,7 +42,6 @@ static int add(struct work *w, const struct conflict *c)
     for (int i = 0; i < 4; i++)
         stmt_bind_text(s, 10 + i, texts[i]);
     int rc = stmt_run(s);
-    stmt_free(s);
     *(strcmp(c->kind, CONFLICT_PERMISSION) == 0 ? &w->count->refused : &w->count->conflicts) += 1;
     return rc;
 }

@@ -78,20 +78,6 @@ void member_where(struct buf *sql, const struct table *t, const char *alias, con
 
 /* ---- who holds what ---- */
 
-/* The audience of a row: AUDIENCE_NOBODY when it is in nobody's view. */
-static int audience_of(struct db *db, const struct object *o, const struct val *key, int64_t *audience)
-{
-    struct stmt *s = db_prepare(db, "SELECT audience FROM dx_member WHERE obj = ?1 AND key = ?2");
-    if (s == NULL)
-        return -1;
-    stmt_bind_int(s, 1, o->id);
-    stmt_bind(s, 2, key);
-    enum step step = stmt_step(s);
-    *audience = step == STEP_ROW ? stmt_int(s, 0) : AUDIENCE_NOBODY;
-    stmt_free(s);
-    return step == STEP_ERROR ? -1 : 0;
-}
-
 static int row_exists(struct db *db, const struct object *o, const struct val *key)
 {
     struct buf sql = {0};
@@ -113,21 +99,65 @@ static int row_exists(struct db *db, const struct object *o, const struct val *k
     return found;
 }
 
-int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key)
+struct member_asker {
+    struct db *db;
+    const struct node *node;
+    const struct object *object;
+    struct stmt *find;
+    struct audiences *audiences;
+    int64_t last; /* the audience asked of last, and its answer: rows that come together often share one */
+    int held;
+};
+
+struct member_asker *member_asker_open(struct db *db, const struct node *n, const struct object *o)
 {
-    int64_t audience;
-    if (o->visible == VISIBLE_NONE)
+    struct member_asker *a = mem_zero(1, sizeof *a);
+    *a = (struct member_asker){.db = db, .node = n, .object = o, .last = AUDIENCE_NOBODY};
+    a->find = db_prepare(db, "SELECT audience FROM dx_member WHERE obj = ?1 AND key = ?2");
+    a->audiences = audiences_open(db);
+    if (a->find && a->audiences)
+        return a;
+    member_asker_close(a);
+    return NULL;
+}
+
+void member_asker_close(struct member_asker *a)
+{
+    if (a == NULL)
+        return;
+    stmt_free(a->find);
+    audiences_close(a->audiences);
+    free(a);
+}
+
+int member_ask(struct member_asker *a, const struct val *key)
+{
+    if (a->object->visible == VISIBLE_NONE)
         return 0;
-    if (member_whole(o))
-        return row_exists(db, o, key);
-    if (audience_of(db, o, key, &audience))
+    if (member_whole(a->object))
+        return row_exists(a->db, a->object, key);
+    stmt_bind_int(a->find, 1, a->object->id);
+    stmt_bind(a->find, 2, key);
+    enum step step = stmt_step(a->find);
+    int64_t audience = step == STEP_ROW ? stmt_int(a->find, 0) : AUDIENCE_NOBODY;
+    stmt_reset(a->find);
+    if (step == STEP_ERROR)
         return -1;
     if (audience == AUDIENCE_NOBODY || audience == AUDIENCE_ALL)
         return audience == AUDIENCE_ALL;
-    struct audiences *a = audiences_open(db);
-    int has = a ? audience_has(a, audience, n->id) : -1;
-    audiences_close(a);
-    return has;
+    if (audience != a->last) {
+        a->held = audience_has(a->audiences, audience, a->node->id);
+        a->last = audience;
+    }
+    return a->held;
+}
+
+int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key)
+{
+    struct member_asker *a = member_asker_open(db, n, o);
+    int held = a ? member_ask(a, key) : -1;
+    member_asker_close(a);
+    return held;
 }
 
 int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql)

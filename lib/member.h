@@ -15,6 +15,11 @@ bool member_whole(const struct object *o);
 /* Whether the node holds the row: 1, 0, -1. key is key_pack of the row's key. */
 int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key);
 
+/* The same for many rows of one object; node and object must outlive it. */
+struct member_asker *member_asker_open(struct db *db, const struct node *n, const struct object *o);
+int member_ask(struct member_asker *a, const struct val *key);
+void member_asker_close(struct member_asker *a);
+
 /* Appends a SELECT of the object's sent columns (in o->sent order) of all rows that the node holds, in key order.
  * It may call SQL functions that member_functions has given to the connection. */
 int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql);

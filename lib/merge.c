@@ -17,6 +17,7 @@ void merge_free(struct merge *m)
         return;
     for (size_t i = 0; i < m->n; i++) {
         parents_free(m->table[i].parents);
+        member_asker_close(m->table[i].asker);
         free(m->table[i].sent);
     }
     free(m->table);

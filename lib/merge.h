@@ -4,6 +4,7 @@
 #define MERGE_H
 
 #include "conflict.h"
+#include "member.h"
 #include "node.h"
 #include "package.h"
 #include "rekey.h"
@@ -22,6 +23,7 @@ struct merge_table {
     struct merge_policy policy;
     struct parents *parents;
     const struct object *object; /* uploads: NULL when it does not travel */
+    struct member_asker *asker;  /* uploads: which rows the node holds; NULL until it is wanted */
     uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
 };
 

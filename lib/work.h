@@ -55,6 +55,7 @@ struct work {
     /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
     int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
+    struct stmt *conflict; /* records one; NULL until the first */
     struct defer *defer;
     struct snapshot *snapshot;
     struct merge *merge;
