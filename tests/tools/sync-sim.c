@@ -115,11 +115,12 @@ struct history {
 
 static void make_tables(struct history *h)
 {
-    h->ntable = 2 + below(3) + 1;
+    h->ntable = 3 + below(3);
+    int integer = below(h->ntable);
     for (int t = 0; t < h->ntable; t++) {
         struct sim_table *x = &h->table[t];
         snprintf(x->name, sizeof x->name, "t%d", t);
-        x->integer = t == h->ntable - 1;
+        x->integer = t == integer || (colliding && chance(40));
         x->without_rowid = chance(30);
         x->unique = chance(25);
         x->hides = chance(20);
@@ -151,8 +152,12 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
         if (t->unique && chance(30))
             return mem_printf("'w%d'", below(5));
         break;
+    case X:
+        if (chance(80)) /* two, so that values go away and come back */
+            return mem_text(ANY("0", "1"));
+        break;
     default:
-        if (chance(45)) /* few, so that values go away and come back */
+        if (chance(30))
             return mem_text(ANY("NULL", "0", "1", "2", "1.5", "x'00ff'", "''", "-0.0", "'\xc3\xa4'"));
     }
     return mem_printf("'v%d.%d'", who, h->token++);
@@ -197,7 +202,7 @@ static void put_update(struct history *h, struct buf *b, const struct sim_table 
 {
     char *row = some_row(t);
     buf_addf(b, "UPDATE OR IGNORE %s SET ", t->name);
-    for (int i = 0, n = 1 + below(2), c = 1 + below(columns_of(t, who) - 1); i < n; i++) {
+    for (int i = 0, n = 1 + below(2), c = chance(30) ? X : 1 + below(columns_of(t, who) - 1); i < n; i++) {
         char *v = any_value(h, t, c, who);
         buf_addf(b, "%s%s = %s", i ? ", " : "", column[c], v);
         free(v);
@@ -226,7 +231,7 @@ static char *make_statement(struct history *h, int who)
         buf_puts(&b, " ON CONFLICT (id) DO UPDATE SET x = excluded.x, own = excluded.own");
     } else if (q < 80)
         put_update(h, &b, t, who);
-    else if (q < 85 && !t->integer) {
+    else if (q < 85) {
         key = new_key(h, t, who);
         buf_addf(&b, "UPDATE OR IGNORE %s SET id = %s WHERE %s", t->name, key, row);
     } else if (q < 88 && t->unique) /* two unique values change places */
@@ -1174,13 +1179,62 @@ static bool on_server(struct run *r, const struct entry *e)
     return count(r, e, "SELECT count(*) FROM %s WHERE id = ?1 AND %s IS ?2", e->table, column[e->column]) > 0;
 }
 
+/* The keys under which the server may have what the client called by one: itself, and what it was rekeyed to. */
+static int keys_of(struct run *r, int node, const char *table, const struct buf *key, struct buf *out,
+                   int room)
+{
+    struct wire w = wire_over(key->p, key->n);
+    struct val old = val_get(&w);
+    int n = 0;
+    buf_add(&out[n++], key->p, key->n);
+    if (old.type != VAL_INT ||
+        !number_of(r->server.db, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_rekey'", 0))
+        return n;
+    struct stmt *s = db_preparef(r->server.db,
+                                 "SELECT new FROM dx_rekey WHERE tbl = %Q AND old = %lld AND node = "
+                                 "(SELECT id FROM dx_nodes WHERE name = 'n%d')",
+                                 table, (long long)old.i, node);
+    while (s && n < room && stmt_step(s) == STEP_ROW) {
+        struct val new = stmt_val(s, 0);
+        val_put(&out[n++], &new);
+    }
+    stmt_free(s);
+    return n;
+}
+
+/* Whether the server has, or had, what the entry says, or a record of why not. */
+static bool known(struct run *r, int node, const struct entry *e)
+{
+    enum { SYNONYMS = 8 };
+    struct buf key[SYNONYMS] = {0}, value[SYNONYMS] = {0};
+    const struct sim_table *t = &r->h->table[e->table[1] - '0'];
+    bool refers = e->column == P && t->parent >= 0;
+    int nkey = keys_of(r, node, e->table, &e->key, key, SYNONYMS), nvalue = 1;
+    if (refers)
+        nvalue = keys_of(r, node, r->h->table[t->parent].name, &e->new, value, SYNONYMS);
+    else
+        buf_add(&value[0], e->new.p, e->new.n);
+    bool found = false;
+    for (int k = 0; k < nkey; k++)
+        for (int v = 0; v < nvalue && !found; v++) {
+            struct entry as = *e;
+            as.key = key[k];
+            as.new = value[v];
+            found = on_server(r, &as) || told(&r->server.did, &as) || recorded(r, node, &as);
+        }
+    for (int i = 0; i < SYNONYMS; i++) {
+        buf_free(&key[i]);
+        buf_free(&value[i]);
+    }
+    return found;
+}
+
 static int check_accounts(struct run *r, int node)
 {
-    const struct entries *did = &r->client[node].did;
-    for (size_t i = 0; i < did->n; i++) {
-        const struct entry *e = &did->e[i];
-        if (overwritten(&r->client[node], i) || undone(&r->client[node], i) || on_server(r, e) ||
-            told(&r->server.did, e) || recorded(r, node, e))
+    const struct party *p = &r->client[node];
+    for (size_t i = 0; i < p->did.n; i++) {
+        const struct entry *e = &p->did.e[i];
+        if (overwritten(p, i) || undone(p, i) || known(r, node, e))
             continue;
         struct buf key = {0}, value = {0};
         show_row(&key, &e->key);
