@@ -7,8 +7,7 @@
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_history ("
     " position INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT NULL, new INTEGER NOT "
-    "NULL,"
-    " PRIMARY KEY (obj, key, position)) WITHOUT ROWID;"
+    "NULL);"
     "CREATE TABLE IF NOT EXISTS dx_archive ("
     " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, made TEXT NOT NULL, PRIMARY KEY (node, number)) WITHOUT ROWID;";
@@ -24,7 +23,7 @@ int history_init(struct db *db)
 int history_note(struct db *db, int64_t object, int64_t position)
 {
     return db_execf(db,
-                    "INSERT OR REPLACE INTO main.dx_history (position, obj, key, old, new) "
+                    "INSERT INTO main.dx_history (position, obj, key, old, new) "
                     "SELECT %lld, obj, key, old, new FROM temp.dx_moved WHERE obj = %lld AND old <> new",
                     (long long)position, (long long)object);
 }
@@ -83,7 +82,7 @@ int history_of(struct db *db, int64_t node, int64_t object, const struct val *ke
 {
     struct audiences *a = audiences_open(db);
     struct stmt *s = db_prepare(db, "SELECT position, old, new FROM dx_history WHERE obj = ?1 AND key = ?2 "
-                                    "ORDER BY position DESC");
+                                    "ORDER BY rowid DESC");
     int found = a && s ? 0 : -1;
     *e = (struct history_entry){0};
     if (found == 0) {

@@ -56,6 +56,11 @@ enum journal_whose {
 struct journal_net *journal_net(struct db *db, const char *table, int64_t after, int64_t upto,
                                 enum journal_whose whose);
 int journal_net_next(struct journal_net *r, struct change *c);
+
+/* The same for some of the columns only, beside the key: those with want[i] (by the current layout's columns). Changes
+ * are told in a table of these columns alone; updates of others are left out. */
+struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
+                                     const bool *want);
 void journal_net_close(struct journal_net *r);
 
 /* Of the change that journal_net_next gave last: whether the row was there before the range and is after it, whether

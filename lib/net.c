@@ -17,6 +17,7 @@ struct journal_net {
     size_t nlayout;
     int **map; /* column of the current layout -> column of layout i, or -1; NULL for other tables */
     struct stmt *s, *now; /* now: a row as it is */
+    bool some;            /* table has only some of the layout's columns */
     bool waiting;         /* s stands on a row not yet folded */
     struct arena arena;   /* holds the values of the row at hand */
     struct val *key, *old, *new, *c, *d;
@@ -28,6 +29,16 @@ struct journal_net {
 
 /* Result columns of the sorted scan; then c, d per column of the current layout. */
 enum { AT_SEQ, AT_OP, AT_LAYOUT, AT_ORIGIN, AT_VALUES };
+
+/* Of updates, only those of a column that is asked for. */
+static void add_wanted(struct buf *sql, const struct journal_net *r, size_t l)
+{
+    buf_addf(sql, " AND (what & 7 <> %d", JOURNAL_UPDATE);
+    for (size_t i = 0; i < r->table->ncol; i++)
+        if (!r->table->pk[i] && r->map[l][i] >= 0)
+            buf_addf(sql, " OR c%d IS NOT NULL OR d%d IS NOT NULL", r->map[l][i], r->map[l][i]);
+    buf_puts(sql, ")");
+}
 
 /* One SELECT for a layout; the insert half of its key changes is one of its own, with d as the image. */
 static void add_select(struct buf *sql, const struct journal_net *r, size_t l, bool second,
@@ -49,6 +60,8 @@ static void add_select(struct buf *sql, const struct journal_net *r, size_t l, b
         buf_addf(sql, " AND what = %lld", what + JOURNAL_REKEY);
     else
         buf_addf(sql, " AND what BETWEEN %lld AND %lld", what, what + JOURNAL_WHAT - 1);
+    if (r->some && !second)
+        add_wanted(sql, r, l);
     if (whose == JOURNAL_OWN)
         buf_puts(sql, " AND origin IS NOT '" STORE_UPSTREAM "'");
 }
@@ -85,15 +98,33 @@ static struct stmt *prepare_now(struct journal_net *r)
     return s;
 }
 
-static int choose_layouts(struct journal_net *r, const char *table)
+/* The layout with its key and the columns that are wanted (NULL: all). */
+static struct table *reduced(const struct table *t, const bool *want)
+{
+    const char **col = mem_zero(t->ncol, sizeof *col);
+    uint8_t *pk = mem_zero(t->ncol, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (want == NULL || want[i] || t->pk[i]) {
+            pk[n] = t->pk[i];
+            col[n++] = t->col[i];
+        }
+    struct table *out = table_new(t->name, n, col, pk);
+    free(col);
+    free(pk);
+    return out;
+}
+
+static int choose_layouts(struct journal_net *r, const char *table, const bool *want)
 {
     if (journal_tables(r->db, &r->layout, &r->nlayout))
         return -1;
     for (size_t l = 0; l < r->nlayout; l++)
         if (r->layout[l].current && strcmp(r->layout[l].table->name, table) == 0)
-            r->table = table_copy(r->layout[l].table);
+            r->table = reduced(r->layout[l].table, want);
     if (r->table == NULL)
         return fail(ERR_REFUSED, "%s: table %s is not captured; run `txnlog attach`", db_path(r->db), table);
+    r->some = want != NULL;
     r->map = mem_zero(r->nlayout, sizeof *r->map);
     for (size_t l = 0; l < r->nlayout; l++)
         if (strcmp(r->layout[l].table->name, table) == 0)
@@ -101,13 +132,13 @@ static int choose_layouts(struct journal_net *r, const char *table)
     return 0;
 }
 
-struct journal_net *journal_net(struct db *db, const char *table, int64_t after, int64_t upto,
-                                enum journal_whose whose)
+static struct journal_net *open_net(struct db *db, const char *table, int64_t after, int64_t upto,
+                                    enum journal_whose whose, const bool *want)
 {
     struct journal_net *r = mem_zero(1, sizeof *r);
     r->db = db;
     r->whose = whose;
-    if (choose_layouts(r, table) == 0)
+    if (choose_layouts(r, table, want) == 0)
         r->s = prepare_sorted(r, whose);
     if (r->s == NULL) {
         journal_net_close(r);
@@ -121,10 +152,16 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
     return r;
 }
 
-static void forget_origins(struct journal_net *r)
+struct journal_net *journal_net(struct db *db, const char *table, int64_t after, int64_t upto,
+                                enum journal_whose whose)
 {
-    while (r->norigin)
-        free(r->origin[--r->norigin]);
+    return open_net(db, table, after, upto, whose, NULL);
+}
+
+struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
+                                     const bool *want)
+{
+    return open_net(db, table, after, upto, JOURNAL_ALL, want);
 }
 
 void journal_net_close(struct journal_net *r)
@@ -144,7 +181,6 @@ void journal_net_close(struct journal_net *r)
     free(r->new);
     free(r->c);
     free(r->d);
-    forget_origins(r);
     free(r->origin);
     free(r);
 }
@@ -168,7 +204,7 @@ static bool same_key(const struct journal_net *r)
 static void begin_row(struct journal_net *r, bool existed)
 {
     arena_clear(&r->arena);
-    forget_origins(r);
+    r->norigin = 0;
     for (size_t k = 0; k < r->table->nkey; k++)
         r->key[k] = arena_val(&r->arena, &r->c[r->table->key[k]]);
     memset(r->old, 0, r->table->ncol * sizeof *r->old);
@@ -221,7 +257,7 @@ static void note_origin(struct journal_net *r, const char *origin)
         i++;
     if (i == r->norigin) {
         r->origin = mem_grow(r->origin, i + 1, sizeof *r->origin);
-        r->origin[r->norigin++] = mem_text(origin);
+        r->origin[r->norigin++] = arena_copy(&r->arena, origin, strlen(origin) + 1);
     }
     char *name = r->origin[i];
     memmove(r->origin + i, r->origin + i + 1, (r->norigin - i - 1) * sizeof *r->origin);
