@@ -405,9 +405,11 @@ static int open_streams(struct fanning *g)
     g->moved = prepare_moved(g);
     g->member = db_prepare(f->db, "SELECT audience FROM main.dx_member WHERE obj = ?1 AND key = ?2");
     g->forcing = db_prepare(f->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
-    if (!g->w->gone)
+    bool touched =
+        !g->w->gone && g->w->object->visible != VISIBLE_NONE && images_touched(f->images, g->sent->name);
+    if (touched)
         g->net = journal_net(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED);
-    return g->row && g->moved && g->member && g->forcing && (g->net || g->w->gone) ? 0 : -1;
+    return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? 0 : -1;
 }
 
 static void close_streams(struct fanning *g)
@@ -529,9 +531,30 @@ static int fill_fresh(struct fanning *g)
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
+/* Whether any row of the object is held, or moved, or was written by a node: else nobody hears of what changed. 1, 0,
+ * -1. */
+static int concerns(struct fan *f, const struct viewed *w)
+{
+    int64_t n;
+    long long id = (long long)w->object->id;
+    if (member_whole(w->object))
+        return 1;
+    if (db_get_int(f->db, &n,
+                   "SELECT EXISTS (SELECT 1 FROM temp.dx_moved WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
+                   "main.dx_member WHERE obj = %lld) OR EXISTS (SELECT 1 FROM main.dx_journal WHERE seq > "
+                   "%lld AND seq "
+                   "<= %lld AND origin IS NOT NULL)",
+                   id, id, (long long)f->after, (long long)f->upto))
+        return -1;
+    return n != 0;
+}
+
 int fan_object(struct fan *f, const struct viewed *w)
 {
     struct fanning g = {.f = f, .w = w, .sent = w->object->sent};
+    int concerned = concerns(f, w);
+    if (concerned <= 0)
+        return concerned;
     f->nbuilder = 0;
     int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || end_blocks(&g) ? -1 : 0;
     close_streams(&g);

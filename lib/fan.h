@@ -16,6 +16,7 @@ struct piece {
 struct fan {
     struct db *db;
     struct audiences *audiences;
+    const struct images *images;
     int64_t after, upto; /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
     int level;

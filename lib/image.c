@@ -15,6 +15,7 @@ struct images {
     size_t n;
     struct journal_table *layout; /* what the journal knows */
     size_t nlayout;
+    bool *touched; /* per layout: it is in the range */
 };
 
 /* The nodes of the package being routed, and what changed in that table. */
@@ -58,6 +59,7 @@ void images_close(struct images *im)
     for (size_t i = 0; i < im->n; i++)
         free_relation(im->relation[i]);
     free(im->relation);
+    free(im->touched);
     journal_tables_free(im->layout, im->nlayout);
     free(im);
 }
@@ -71,6 +73,17 @@ struct relation *images_at(struct images *im, size_t i)
 
 /* The image tables have the types and collations of the table's columns, so that rules compare there as they do in
  * the table itself. */
+static void add_column(struct buf *sql, const struct relation *r, size_t i)
+{
+    bool rowid = r->layout->rowid_key && r->layout->table->pk[i];
+    buf_name(sql, r->col[i]);
+    if (rowid)
+        buf_puts(sql, " INTEGER PRIMARY KEY");
+    else
+        buf_addf(sql, " %s COLLATE %s", r->layout->column[i].type, r->layout->column[i].collation);
+}
+
+/* They are kept by their key: in each a row stands once at most. */
 static int make_tables(struct images *im, const struct relation *r)
 {
     struct buf sql = {0};
@@ -80,18 +93,14 @@ static int make_tables(struct images *im, const struct relation *r)
         buf_name(&sql, name);
         for (size_t i = 0; i < r->ncol; i++) {
             buf_puts(&sql, i ? ", " : " (");
-            buf_name(&sql, r->col[i]);
-            buf_addf(&sql, " %s COLLATE %s", r->layout->column[i].type, r->layout->column[i].collation);
+            add_column(&sql, r, i);
         }
-        buf_puts(&sql, "); CREATE INDEX IF NOT EXISTS temp.");
-        char *index = mem_printf("%s_k", name);
-        buf_name(&sql, index);
-        buf_puts(&sql, " ON ");
-        buf_name(&sql, name);
-        buf_puts(&sql, " (");
-        layout_keys(&sql, r->layout->table, "");
-        buf_puts(&sql, ");");
-        free(index);
+        if (!r->layout->rowid_key) {
+            buf_puts(&sql, ", PRIMARY KEY (");
+            layout_keys(&sql, r->layout->table, "");
+            buf_puts(&sql, ")) WITHOUT ROWID;");
+        } else
+            buf_puts(&sql, ");");
         free(name);
     }
     int rc = db_exec(im->db, buf_text(&sql));
@@ -190,150 +199,189 @@ void image_read(struct relation *r, const char *column)
 
 /* ---- filling ---- */
 
-/* Whether some entry of the range could matter: a row came or went, or a column that is read changed. */
-static int matters(struct images *im, const struct relation *r, int64_t after, int64_t upto, int64_t *found)
+/* Which layouts are in the range at all: one pass over it, so that tables that nobody wrote to cost nothing. */
+static int find_touched(struct images *im, int64_t after, int64_t upto)
 {
-    struct buf sql = {0};
-    buf_addf(&sql, "SELECT 1 FROM main.dx_journal WHERE seq > %lld AND seq <= %lld AND (0", (long long)after,
-             (long long)upto);
-    for (size_t l = 0; l < im->nlayout; l++) {
-        const struct table *t = im->layout[l].table;
-        long long what = (long long)im->layout[l].id * JOURNAL_WHAT;
-        if (strcmp(t->name, r->name) != 0)
-            continue;
-        buf_addf(&sql, " OR what IN (%lld, %lld, %lld) OR (what = %lld AND (0", what + JOURNAL_INSERT,
-                 what + JOURNAL_DELETE, what + JOURNAL_REKEY, what + JOURNAL_UPDATE);
-        for (size_t i = 0; i < r->ncol; i++) {
-            int at = r->read[i] ? table_column(t, r->col[i]) : -1;
-            if (at >= 0 && !t->pk[at])
-                buf_addf(&sql, " OR c%d IS NOT NULL OR d%d IS NOT NULL", at, at);
-        }
-        buf_puts(&sql, "))");
-    }
-    buf_puts(&sql, ") LIMIT 1");
-    int rc = db_get_int(im->db, found, "%s", buf_text(&sql));
-    buf_free(&sql);
-    return rc;
+    struct stmt *s = db_preparef(im->db,
+                                 "SELECT DISTINCT what >> 3 FROM main.dx_journal WHERE seq > %lld AND seq <= "
+                                 "%lld",
+                                 (long long)after, (long long)upto);
+    enum step step = STEP_ERROR;
+    im->touched = mem_zero(im->nlayout, sizeof *im->touched);
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        for (size_t i = 0; i < im->nlayout; i++)
+            im->touched[i] |= im->layout[i].id == stmt_int(s, 0);
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
 }
 
-/* The statements that fill one relation's images. */
+bool images_touched(const struct images *im, const char *table)
+{
+    for (size_t i = 0; i < im->nlayout; i++)
+        if (im->touched[i] && strcmp(im->layout[i].table->name, table) == 0)
+            return true;
+    return false;
+}
+
+/* One relation on its way. */
 struct filling {
+    struct images *im;
     struct relation *r;
-    size_t ncol, *col; /* the columns filled: the key and those that are read */
+    size_t ncol, *col;         /* the columns filled: the key and those that are read */
+    const struct table *table; /* of the changes */
+    size_t *from;              /* where they are in a change */
     struct stmt *old, *new, *now;
     struct val *row;
 };
 
-static struct stmt *prepare_put(struct images *im, const struct filling *f, const char *into)
+static void add_columns(struct buf *sql, const struct filling *f)
+{
+    for (size_t i = 0; i < f->ncol; i++) {
+        buf_puts(sql, i ? ", " : "");
+        buf_name(sql, f->r->col[f->col[i]]);
+    }
+}
+
+static struct stmt *prepare_put(const struct filling *f, const char *into)
 {
     struct buf sql = {0};
     buf_addf(&sql, "INSERT INTO %s (", into);
-    for (size_t i = 0; i < f->ncol; i++) {
-        buf_puts(&sql, i ? ", " : "");
-        buf_name(&sql, f->r->col[f->col[i]]);
-    }
+    add_columns(&sql, f);
     buf_puts(&sql, ") VALUES (?");
     for (size_t i = 1; i < f->ncol; i++)
         buf_puts(&sql, ", ?");
     buf_puts(&sql, ")");
-    struct stmt *s = db_prepare(im->db, buf_text(&sql));
+    struct stmt *s = db_prepare(f->im->db, buf_text(&sql));
     buf_free(&sql);
     return s;
 }
 
-static struct stmt *prepare_now(struct images *im, const struct filling *f)
+static struct stmt *prepare_now(const struct filling *f)
 {
     struct buf sql = {0};
     buf_puts(&sql, "SELECT ");
-    for (size_t i = 0; i < f->ncol; i++) {
-        buf_puts(&sql, i ? ", " : "");
-        buf_name(&sql, f->r->col[f->col[i]]);
-    }
+    add_columns(&sql, f);
     buf_puts(&sql, " FROM main.");
     buf_name(&sql, f->r->name);
     buf_puts(&sql, " WHERE ");
     layout_where_key(&sql, f->r->layout->table, 1);
-    struct stmt *s = db_prepare(im->db, buf_text(&sql));
+    struct stmt *s = db_prepare(f->im->db, buf_text(&sql));
     buf_free(&sql);
     return s;
 }
 
-static int begin_filling(struct images *im, struct filling *f)
+static int begin_filling(struct filling *f)
 {
     const struct relation *r = f->r;
     f->col = mem_zero(r->ncol, sizeof *f->col);
+    f->from = mem_zero(r->ncol, sizeof *f->from);
     f->row = mem_zero(r->ncol, sizeof *f->row);
     for (size_t i = 0; i < r->ncol; i++)
         if (r->read[i] || r->layout->table->pk[i])
             f->col[f->ncol++] = i;
-    f->old = prepare_put(im, f, r->old_name);
-    f->new = prepare_put(im, f, r->new_name);
-    f->now = prepare_now(im, f);
+    f->old = prepare_put(f, r->old_name);
+    f->new = prepare_put(f, r->new_name);
+    f->now = prepare_now(f);
     return f->old && f->new && f->now ? 0 : -1;
 }
 
 static void end_filling(struct filling *f)
 {
     free(f->col);
+    free(f->from);
     free(f->row);
     stmt_free(f->old);
     stmt_free(f->new);
     stmt_free(f->now);
 }
 
-static int put(struct filling *f, struct stmt *s)
+static int put(const struct filling *f, struct stmt *s)
 {
     for (size_t i = 0; i < f->ncol; i++)
         stmt_bind(s, (int)i + 1, &f->row[i]);
     return stmt_run(s);
 }
 
-/* Whether a column that is read changed; notes which. */
-static bool note_moved(struct filling *f, const struct change *c)
+/* Finds the columns in the changes' table. */
+static int match_columns(struct filling *f, const struct table *t)
 {
-    bool any = false;
-    for (size_t i = 0; i < f->ncol; i++)
-        if (c->new[f->col[i]].type != VAL_NONE) {
-            f->r->moved[f->col[i]] = true;
-            any = true;
-        }
-    return any;
+    for (size_t i = 0; i < f->ncol; i++) {
+        int at = table_column(t, f->r->col[f->col[i]]);
+        if (at < 0)
+            return fail(ERR_REFUSED, "column %s of table %s is not captured; run `txnlog attach`",
+                        f->r->col[f->col[i]], f->r->name);
+        f->from[i] = (size_t)at;
+    }
+    f->table = t;
+    return 0;
+}
+
+/* What of the row did not change is as it is now. */
+static int take_now(const struct filling *f, const struct change *c)
+{
+    const struct table *t = f->r->layout->table;
+    for (size_t k = 0; k < t->nkey; k++)
+        stmt_bind(f->now, (int)k + 1, &c->old[c->table->key[k]]);
+    enum step step = stmt_step(f->now);
+    if (step == STEP_DONE)
+        return fail(ERR_REFUSED,
+                    "%s is in the journal, but not in the table; was it written with triggers off?",
+                    change_show(c));
+    for (size_t i = 0; step == STEP_ROW && i < f->ncol; i++)
+        f->row[i] = stmt_val(f->now, (int)i);
+    return step == STEP_ROW ? 0 : -1;
 }
 
 static int put_update(struct filling *f, const struct change *c)
 {
-    const struct table *t = f->r->layout->table;
-    for (size_t k = 0; k < t->nkey; k++)
-        stmt_bind(f->now, (int)k + 1, &c->old[t->key[k]]);
-    enum step step = stmt_step(f->now);
-    if (step != STEP_ROW)
-        return step == STEP_ERROR ? -1
-                                  : fail(ERR_REFUSED,
-                                         "%s is in the journal, but not in the table; was it "
-                                         "written with triggers off?",
-                                         change_show(c));
-    for (size_t i = 0; i < f->ncol; i++)
-        f->row[i] = stmt_val(f->now, (int)i);
+    bool all = true;
+    for (size_t i = 0; i < f->ncol; i++) {
+        bool moved = c->new[f->from[i]].type != VAL_NONE, key = c->table->pk[f->from[i]] != 0;
+        f->r->moved[f->col[i]] |= moved;
+        all &= moved || key;
+        f->row[i] = key ? c->old[f->from[i]] : c->new[f->from[i]];
+    }
+    if (!all && take_now(f, c))
+        return -1;
     int rc = put(f, f->new);
     for (size_t i = 0; i < f->ncol; i++)
-        if (c->new[f->col[i]].type != VAL_NONE)
-            f->row[i] = c->old[f->col[i]];
+        if (c->new[f->from[i]].type != VAL_NONE)
+            f->row[i] = c->old[f->from[i]];
     rc = rc || put(f, f->old);
-    stmt_reset(f->now);
+    if (!all)
+        stmt_reset(f->now);
     f->r->has_old = f->r->has_new = true;
     return rc ? -1 : 0;
 }
 
 static int put_change(struct filling *f, const struct change *c)
 {
+    if (f->table != c->table && match_columns(f, c->table))
+        return -1;
     if (c->op == CHANGE_UPDATE)
-        return note_moved(f, c) ? put_update(f, c) : 0;
+        return put_update(f, c);
     bool insert = c->op == CHANGE_INSERT;
     for (size_t i = 0; i < f->ncol; i++)
-        f->row[i] = (insert ? c->new : c->old)[f->col[i]];
+        f->row[i] = (insert ? c->new : c->old)[f->from[i]];
     f->r->came = true;
     *(insert ? &f->r->has_new : &f->r->has_old) = true;
     return put(f, insert ? f->new : f->old);
+}
+
+/* Which columns of the journal's layout some rule reads; to free. */
+static bool *wanted(const struct images *im, const struct relation *r)
+{
+    bool *want = NULL;
+    for (size_t l = 0; l < im->nlayout; l++) {
+        const struct table *t = im->layout[l].table;
+        if (!im->layout[l].current || strcmp(t->name, r->name) != 0)
+            continue;
+        want = mem_zero(t->ncol, sizeof *want);
+        for (size_t i = 0; i < r->ncol; i++)
+            if (r->read[i] && table_column(t, r->col[i]) >= 0)
+                want[table_column(t, r->col[i])] = true;
+    }
+    return want;
 }
 
 /* Statistics: without them SQLite takes an image of one row for a million rows. Of an empty table there are none. */
@@ -346,27 +394,28 @@ static int analyze(struct images *im, const struct relation *r)
 
 static int fill(struct images *im, struct relation *r, int64_t after, int64_t upto)
 {
-    struct filling f = {.r = r};
+    struct filling f = {.im = im, .r = r};
     struct change c = {0};
+    bool *want = wanted(im, r);
     struct journal_net *net =
-        begin_filling(im, &f) ? NULL : journal_net(im->db, r->name, after, upto, JOURNAL_ALL);
+        want && begin_filling(&f) == 0 ? journal_net_some(im->db, r->name, after, upto, want) : NULL;
     int got = net ? 1 : -1;
     while (got > 0 && (got = journal_net_next(net, &c)) > 0)
         if (put_change(&f, &c))
             got = -1;
     journal_net_close(net);
     end_filling(&f);
+    free(want);
     return got ? -1 : analyze(im, r);
 }
 
 int images_fill(struct images *im, int64_t after, int64_t upto)
 {
+    if (find_touched(im, after, upto))
+        return -1;
     for (size_t i = 0; i < im->n; i++) {
         struct relation *r = im->relation[i];
-        int64_t found;
-        if (!r->wanted || r->layout == NULL)
-            continue;
-        if (matters(im, r, after, upto, &found) || (found && fill(im, r, after, upto)))
+        if (r->wanted && r->layout && images_touched(im, r->name) && fill(im, r, after, upto))
             return -1;
     }
     return 0;

@@ -47,7 +47,9 @@ int member_functions(struct db *db)
 
 void member_key_of(struct buf *sql, char *const *column, size_t n, const char *alias)
 {
-    buf_puts(sql, n > 1 ? "dx_key(" : "");
+    /* The plus takes the column's affinity away: the untyped keys it is compared with stay as they are, and their
+     * index serves. */
+    buf_puts(sql, n > 1 ? "dx_key(" : "+");
     for (size_t i = 0; i < n; i++) {
         buf_addf(sql, "%s%s.", i ? ", " : "", alias);
         buf_name(sql, column[i]);

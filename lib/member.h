@@ -25,7 +25,7 @@ void member_asker_close(struct member_asker *a);
 int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql);
 
 /* Appends SQL for the packed key (key_pack) of table alias `alias`, made of the columns of t's key or of those named:
- * the column itself, or dx_key(a, b). */
+ * the column itself (without its affinity), or dx_key(a, b). */
 void member_key(struct buf *sql, const struct table *t, const char *alias);
 void member_key_of(struct buf *sql, char *const *column, size_t n, const char *alias);
 

@@ -4,6 +4,7 @@
 #include "err.h"
 #include "mem.h"
 #include "member.h"
+#include "own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,7 @@ enum {
 
 static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_plus (key, node INTEGER, PRIMARY KEY (key, node)) WITHOUT ROWID;"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_minus (key, node INTEGER, PRIMARY KEY (key, node)) WITHOUT ROWID;"
-    /* The object's own changed rows. */
-    "CREATE TEMP TABLE IF NOT EXISTS dx_own (key PRIMARY KEY) WITHOUT ROWID;";
+    "CREATE TEMP TABLE IF NOT EXISTS dx_minus (key, node INTEGER, PRIMARY KEY (key, node)) WITHOUT ROWID;";
 
 /* dx_holds(audience, node) */
 static struct val sql_holds(void *ctx, const struct val *args, size_t n)
@@ -244,7 +243,9 @@ static struct stmt *prepare_pairs(struct views *v, const struct viewed *w, bool 
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
-    const char *not_own = own ? " AND NOT EXISTS (SELECT 1 FROM temp.dx_own AS o WHERE o.key = p.key)" : "";
+    struct buf not_own = {0};
+    if (own)
+        own_exclude(&not_own, w, "p.key");
     buf_addf(
         &sql,
         "SELECT p.key, p.node, 1, coalesce(m.audience, 0) FROM temp.dx_plus AS p LEFT JOIN main.dx_member "
@@ -252,7 +253,8 @@ static struct stmt *prepare_pairs(struct views *v, const struct viewed *w, bool 
         "p.node))%s UNION ALL "
         "SELECT p.key, p.node, 0, m.audience FROM temp.dx_minus AS p CROSS JOIN main.dx_member AS m "
         "WHERE m.obj = %lld AND m.key = p.key AND dx_holds(m.audience, p.node)%s",
-        id, not_own, id, not_own);
+        id, buf_text(&not_own), id, buf_text(&not_own));
+    buf_free(&not_own);
     for (size_t a = 0; a < w->rule->narm; a++) {
         const struct arm *arm = &w->rule->arm[a];
         const char **now = mem_zero(arm->noccurrence, sizeof *now);
@@ -391,134 +393,7 @@ static int move_pairs(struct views *v, const struct viewed *w, bool own)
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-/* ---- the object's own changed rows ---- */
-
-static int list_own(struct views *v, const struct viewed *w)
+int pairs_move(struct views *v, const struct viewed *w, bool own)
 {
-    const struct relation *r = w->rule->relation;
-    struct buf sql = {0};
-    buf_puts(&sql, "DELETE FROM temp.dx_own;");
-    for (int new = 0; new < 2; new ++) {
-        buf_puts(&sql, "INSERT OR IGNORE INTO temp.dx_own (key) SELECT ");
-        member_key(&sql, w->object->sent, "x");
-        buf_addf(&sql, " FROM %s AS x;", new ? r->new_name : r->old_name);
-    }
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_free(&sql);
-    return rc;
-}
-
-/* What the rule makes of the rows, into dx_next. */
-static int next_by_rule(struct views *v, const struct viewed *w)
-{
-    if (db_exec(v->db, "DELETE FROM temp.dx_pair"))
-        return -1;
-    int rc = 0;
-    for (size_t a = 0; rc == 0 && a < w->rule->narm; a++) {
-        const struct arm *arm = &w->rule->arm[a];
-        struct asking q = {v, w, arm, mem_zero(arm->noccurrence, sizeof *q.use), NULL};
-        for (size_t i = 0; i < arm->noccurrence; i++)
-            if (arm->occurrence[i].frame || arm->occurrence[i].anchor)
-                q.use[i] = w->rule->relation->new_name;
-        rc = ask(&q, "dx_pair", NULL, 0);
-        free(q.use);
-    }
-    return rc ? -1 : view_group(v);
-}
-
-static int next_by_parent(struct views *v, const struct viewed *w)
-{
-    struct buf sql = {0};
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT key, audience FROM (SELECT key, ");
-    view_audience(&sql, w->parent, "dx_c.dx_parent");
-    buf_puts(&sql, " AS audience FROM (SELECT ");
-    member_key(&sql, w->object->sent, "x");
-    buf_puts(&sql, " AS key, ");
-    view_parent_key(&sql, w, "x");
-    buf_addf(&sql, " AS dx_parent FROM %s AS x", w->rule->relation->new_name);
-    if (w->rule->keep)
-        buf_addf(&sql, " WHERE (%s\n)", w->rule->keep);
-    buf_puts(&sql, ") AS dx_c) WHERE audience <> 0");
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_free(&sql);
-    return rc;
-}
-
-static int next_by_keep(struct views *v, const struct viewed *w)
-{
-    struct buf sql = {0};
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
-    member_key(&sql, w->object->sent, "x");
-    buf_addf(&sql, ", %d FROM %s AS x WHERE (%s\n)", AUDIENCE_ALL, w->rule->relation->new_name,
-             w->rule->keep);
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_free(&sql);
-    return rc;
-}
-
-static int move_own(struct views *v, const struct viewed *w)
-{
-    long long id = (long long)w->object->id;
-    int rc = list_own(v, w) || db_exec(v->db, "DELETE FROM temp.dx_next");
-    if (rc == 0)
-        rc = w->object->visible == VISIBLE_SELECT ? next_by_rule(v, w)
-             : w->object->visible == VISIBLE_VIA  ? next_by_parent(v, w)
-                                                  : next_by_keep(v, w);
-    return rc ? -1
-              : db_execf(
-                    v->db,
-                    "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, key, old, new FROM (SELECT "
-                    "o.key, coalesce((SELECT audience FROM main.dx_member AS m WHERE m.obj = %lld AND m.key "
-                    "= o.key), 0) AS old, coalesce((SELECT audience FROM temp.dx_next AS n WHERE n.key = "
-                    "o.key), 0) AS new FROM temp.dx_own AS o) WHERE old <> new",
-                    id, id);
-}
-
-/* ---- children ---- */
-
-/* Rows that did not change themselves go where their parent went. */
-static int move_children(struct views *v, const struct viewed *w, bool own)
-{
-    struct buf sql = {0}, key = {0};
-    long long id = (long long)w->object->id;
-    member_key(&key, w->object->sent, "x");
-    buf_addf(&sql,
-             "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, %s, m.old, m.new FROM "
-             "temp.dx_moved AS m CROSS JOIN main.",
-             id, buf_text(&key));
-    buf_name(&sql, w->object->table);
-    buf_addf(&sql, " AS x WHERE m.obj = %lld AND m.old <> m.new AND ", (long long)w->parent->object->id);
-    view_where_parent(&sql, w, "x", "m.key");
-    if (own)
-        buf_addf(&sql, " AND NOT EXISTS (SELECT 1 FROM temp.dx_own AS o WHERE o.key = %s)", buf_text(&key));
-    if (w->rule->keep) {
-        buf_puts(&sql, " AND (SELECT (");
-        buf_puts(&sql, w->rule->keep);
-        buf_puts(&sql, "\n) FROM main.");
-        buf_name(&sql, w->object->table);
-        buf_puts(&sql, " AS dx_w WHERE ");
-        for (size_t k = 0; k < w->object->sent->nkey; k++) {
-            buf_puts(&sql, k ? " AND dx_w." : "dx_w.");
-            buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
-            buf_puts(&sql, " = x.");
-            buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
-        }
-        buf_puts(&sql, ")");
-    }
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_free(&sql);
-    buf_free(&key);
-    return rc;
-}
-
-int pairs_move(struct views *v, const struct viewed *w)
-{
-    bool own = rule_touched_by(w->rule, w->rule->relation);
-    if (own && move_own(v, w))
-        return -1;
-    if (w->object->visible == VISIBLE_VIA)
-        return move_children(v, w, own);
-    if (w->object->visible != VISIBLE_SELECT)
-        return 0;
     return find_candidates(v, w) || move_pairs(v, w, own) ? -1 : 0;
 }

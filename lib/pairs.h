@@ -5,8 +5,7 @@
  * place, all others as they are now. A pair that is no longer true had a derivation with at least one old row: one
  * occurrence as old images, each later one of those that changed as it is now, or as old images. The former are true;
  * the latter are checked against what is held and against the rule as it is now. NOT EXISTS turns round: rows that
- * went away let pairs in. The object's own changed rows are evaluated by key instead: their whole new set against
- * what is held. */
+ * went away let pairs in. The object's own changed rows are evaluated by key instead (own.h). */
 #ifndef PAIRS_H
 #define PAIRS_H
 
@@ -15,8 +14,8 @@
 /* Makes the temporary tables. */
 int pairs_init(struct views *v);
 
-/* Fills temp.dx_moved of an object whose rule is exact, or that stands below a parent or everybody sees in part. The
- * definition must be the one by which the rows are held. */
-int pairs_move(struct views *v, const struct viewed *w);
+/* Adds to temp.dx_moved what the rule gained and lost because of other tables (and of other rows of its own); own: the
+ * object's own changed rows have been dealt with. The rule must be exact, and the one by which the rows are held. */
+int pairs_move(struct views *v, const struct viewed *w, bool own);
 
 #endif

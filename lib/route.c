@@ -16,10 +16,12 @@
 #include "member.h"
 #include "moment.h"
 #include "outbox.h"
+#include "own.h"
 #include "pairs.h"
 #include "plan.h"
 #include "rekey.h"
 #include "store.h"
+#include "whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,7 +252,14 @@ static int move_object(struct views *v, const struct viewed *w)
     if (!w->gone && !w->fresh && !view_redefined(w) && !rule_touched(w->rule) && !view_parent_moved(v, w) &&
         !member_whole(w->object))
         return 0;
-    return view_whole(w) ? view_move(v, w) : pairs_move(v, w);
+    if (whole_needed(w))
+        return whole_move(v, w);
+    bool own = rule_touched_by(w->rule, w->rule->relation);
+    if (own && own_move(v, w))
+        return -1;
+    return w->object->visible == VISIBLE_VIA      ? own_children(v, w, own)
+           : w->object->visible == VISIBLE_SELECT ? pairs_move(v, w, own)
+                                                  : 0;
 }
 
 /* Whether nobody holds anything of the package, and nobody is to: then its first node will find it as it is now. */
@@ -488,6 +497,7 @@ static int prepare(struct running *x)
         pairs_init(&x->views) || fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill)) ||
         plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) || list_receivers(x))
         return -1;
+    x->fan.images = x->images;
     x->fan.after = x->a;
     x->fan.upto = x->b;
     return db_exec(x->db,

@@ -288,6 +288,7 @@ static void find_anchor(const struct analysis *an, struct arm *a, size_t from)
     size_t k = key_expressions(a->sql, t, n, from, sent->nkey, first, last);
     find_aliases(a, t, n, from);
     a->list_end = k ? t[last[k - 1] - 1].end : 0;
+    a->keys = k ? t[first[0]].at : 0;
     for (size_t c = 0; k && c < a->noccurrence; c++) {
         struct occurrence *o = &a->occurrence[c];
         bool yields = o->alias && o->relation == an->rule->relation;
@@ -426,6 +427,46 @@ static int aggregates(const struct analysis *an, const char *sql)
     return step == STEP_DONE ? found : -1;
 }
 
+/* Whether the arm uses the anchor's key only to name the row: with the key taken out of its result, it reads no key
+ * column of the anchor. What it does read there makes the classes of rows (class.h). */
+static int find_class(const struct analysis *an, struct arm *a)
+{
+    const struct relation *r = an->rule->relation;
+    const char *image = strchr(r->new_name, '"') + 1; /* temp."dx_n_NAME" */
+    const char **use = mem_zero(a->noccurrence, sizeof *use);
+    struct buf sql = {0}, none = {0};
+    struct touches seen = {0};
+    bool anchored = false;
+    for (size_t i = 0; i < a->noccurrence; i++) {
+        use[i] = a->occurrence[i].anchor ? r->new_name : NULL;
+        anchored |= a->occurrence[i].anchor;
+    }
+    for (size_t k = 0; k < r->layout->table->nkey; k++)
+        buf_puts(&none, k ? ", NULL" : "NULL");
+    buf_puts(&sql, "SELECT ");
+    struct cut cut = {a->keys, a->list_end, buf_text(&none)};
+    rule_cut_sql(&sql, a, use, a->list, a->end, &cut, 1);
+    int rc = anchored ? db_touches(an->db, buf_text(&sql), note_touch, &seen) : 0;
+    bool *column = mem_zero(r->ncol, sizeof *column);
+    for (size_t i = 0; i < seen.n; i++)
+        for (size_t c = 0; c < r->ncol; c++)
+            if (strncasecmp(seen.t[i].table, image, strlen(image) - 1) == 0 &&
+                strlen(seen.t[i].table) == strlen(image) - 1 &&
+                strcasecmp(seen.t[i].column, r->col[c]) == 0) {
+                column[c] = true;
+                anchored &= !r->layout->table->pk[c];
+            }
+    if (anchored && rc == 0)
+        a->class_column = column;
+    else
+        free(column);
+    free_touches(&seen);
+    buf_free(&sql);
+    buf_free(&none);
+    free(use);
+    return rc;
+}
+
 /* ---- one arm ---- */
 
 static int check_columns(const struct analysis *an, const char *text)
@@ -474,7 +515,7 @@ static int add_arm(const struct analysis *an, const char *text)
     const char **none = mem_zero(a->noccurrence, sizeof *none);
     rule_sql(&now, a, none);
     free(none);
-    int rc = note_reads(an, buf_text(&now));
+    int rc = note_reads(an, buf_text(&now)) || find_class(an, a) ? -1 : 0;
     char *why = rule_whole(text);
     int escape = rc ? 0 : escapes(an, a), aggregate = rc ? 0 : aggregates(an, buf_text(&now));
     buf_free(&now);
@@ -588,6 +629,7 @@ void rule_free(struct rule *r)
             free(r->arm[i].occurrence[k].alias);
         free(r->arm[i].occurrence);
         free(r->arm[i].dual);
+        free(r->arm[i].class_column);
     }
     for (size_t i = 0; i < r->nreading; i++)
         free(r->reading[i].column);

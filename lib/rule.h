@@ -26,10 +26,11 @@ struct dual {
  * the number of the node. */
 struct arm {
     char *sql;
-    size_t list, list_end, end; /* its own text in it: SELECT [list, list_end) ... end */
+    size_t list, keys, list_end, end; /* its own text in it: SELECT [list: node, [keys, list_end) ... end) */
     size_t noccurrence, ndual;
     struct occurrence *occurrence;
     struct dual *dual;
+    bool *class_column; /* where the key only names the row: what the arm reads of the anchor; else NULL */
 };
 
 /* What a rule reads of one table. */

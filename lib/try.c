@@ -7,6 +7,7 @@
 #include "moment.h"
 #include "plan.h"
 #include "route.h"
+#include "whole.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,9 +97,8 @@ static int evaluate(struct trying *t)
     for (size_t i = 0; i < t->plan->n; i++) {
         const struct viewed *w = &t->plan->viewed[i];
         enum step step = STEP_ERROR;
-        if (view_whole(w) && !(member_whole(w->object) && w->was == WAS_SAME) && view_move(&t->views, w))
-            return -1;
-        if (!view_whole(w) && w->parent && view_move(&t->views, w)) /* below one that is defined anew */
+        bool all = !w->gone && member_whole(w->object) && w->was == WAS_SAME;
+        if (!all && (whole_needed(w) || w->parent) && whole_move(&t->views, w))
             return -1;
         struct stmt *s = prepare_sums(t, w);
         int rc = s ? 0 : -1;

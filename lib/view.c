@@ -1,5 +1,4 @@
-/* view: see view.h. Evaluation of whole objects, children by their parent, and the store; evaluation from changes is
- * pairs.c. */
+/* view: see view.h. */
 #include "view.h"
 
 #include "err.h"
@@ -15,7 +14,8 @@ static const char sql_make[] =
     "DELETE FROM temp.dx_moved;"
     /* Pairs that a rule yields, and what they come to by key. */
     "CREATE TEMP TABLE IF NOT EXISTS dx_pair (key, node INTEGER);"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_next (key PRIMARY KEY, audience INTEGER) WITHOUT ROWID;";
+    "CREATE TEMP TABLE IF NOT EXISTS dx_next (key PRIMARY KEY, audience INTEGER) WITHOUT ROWID;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_class_next (key INTEGER PRIMARY KEY, audience INTEGER);";
 
 int view_init(struct db *db)
 {
@@ -23,12 +23,6 @@ int view_init(struct db *db)
 }
 
 /* ---- SQL of one object ---- */
-
-/* Appends "KEY" for rows of the object's table under the alias. */
-static void add_key(struct buf *b, const struct viewed *w, const char *alias)
-{
-    member_key(b, w->object->sent, alias);
-}
 
 void view_arm_key(struct buf *sql, const struct viewed *w)
 {
@@ -100,25 +94,16 @@ void view_audience(struct buf *sql, const struct viewed *w, const char *key)
             id, key, id, key);
 }
 
-static int run_sql(struct views *v, struct buf *sql)
-{
-    int rc = db_exec(v->db, buf_text(sql));
-    buf_free(sql);
-    return rc;
-}
-
-/* ---- evaluating a whole object into temp.dx_next ---- */
-
-int view_group(struct views *v)
+int view_group(struct views *v, const char *into)
 {
     struct stmt *s = db_prepare(v->db, "SELECT key, node FROM temp.dx_pair ORDER BY key, node");
     struct stmt *put =
-        db_prepare(v->db, "INSERT OR REPLACE INTO temp.dx_next (key, audience) VALUES (?1, ?2)");
+        db_preparef(v->db, "INSERT OR REPLACE INTO temp.%s (key, audience) VALUES (?1, ?2)", into);
     int64_t *node = NULL;
     size_t n = 0;
     struct val *key = NULL;
     enum step step = STEP_ERROR;
-    int rc = s && put ? 0 : -1;
+    int rc = s && put ? db_execf(v->db, "DELETE FROM temp.%s", into) : -1;
     while (rc == 0) {
         step = stmt_step(s);
         struct val next = step == STEP_ROW ? stmt_val(s, 0) : (struct val){0};
@@ -148,181 +133,11 @@ int view_group(struct views *v)
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-static int next_by_rule(struct views *v, const struct viewed *w)
-{
-    if (db_exec(v->db, "DELETE FROM temp.dx_pair"))
-        return -1;
-    for (size_t i = 0; i < w->rule->narm; i++) {
-        const struct arm *a = &w->rule->arm[i];
-        const char **now = mem_zero(a->noccurrence, sizeof *now);
-        struct buf sql = {0};
-        buf_puts(&sql, "INSERT INTO temp.dx_pair (key, node) SELECT ");
-        view_arm_key(&sql, w);
-        buf_puts(&sql, ", node FROM (");
-        rule_sql(&sql, a, now);
-        buf_puts(&sql, ")");
-        free(now);
-        v->statements++;
-        if (run_sql(v, &sql))
-            return fail_in("object %s", w->object->name);
-    }
-    return view_group(v);
-}
-
-static void add_where_keep(struct buf *b, const struct viewed *w)
-{
-    if (w->rule->keep)
-        buf_addf(b, " WHERE (%s\n)", w->rule->keep);
-}
-
-/* Every row, or every row that the time filter keeps. */
-static int next_by_all(struct views *v, const struct viewed *w)
-{
-    struct buf sql = {0};
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
-    add_key(&sql, w, "x");
-    buf_addf(&sql, ", %d FROM main.", AUDIENCE_ALL);
-    buf_name(&sql, w->object->table);
-    buf_puts(&sql, " AS x");
-    add_where_keep(&sql, w);
-    return run_sql(v, &sql);
-}
-
-static int next_by_parent(struct views *v, const struct viewed *w)
-{
-    struct buf sql = {0};
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT key, audience FROM (SELECT key, ");
-    view_audience(&sql, w->parent, "dx_c.dx_parent");
-    buf_puts(&sql, " AS audience FROM (SELECT ");
-    add_key(&sql, w, "x");
-    buf_puts(&sql, " AS key, ");
-    view_parent_key(&sql, w, "x");
-    buf_puts(&sql, " AS dx_parent FROM main.");
-    buf_name(&sql, w->object->table);
-    buf_puts(&sql, " AS x");
-    add_where_keep(&sql, w);
-    buf_puts(&sql, ") AS dx_c) WHERE audience <> 0");
-    return run_sql(v, &sql);
-}
-
-static int fill_next(struct views *v, const struct viewed *w)
-{
-    if (db_exec(v->db, "DELETE FROM temp.dx_next"))
-        return -1;
-    if (w->gone || w->object->visible == VISIBLE_NONE)
-        return 0;
-    return w->object->visible == VISIBLE_SELECT ? next_by_rule(v, w)
-           : w->object->visible == VISIBLE_ALL  ? next_by_all(v, w)
-                                                : next_by_parent(v, w);
-}
-
-/* ---- comparing with what was held ---- */
-
-static int compare_member(struct views *v, const struct viewed *w)
-{
-    long long id = (long long)w->object->id;
-    return db_execf(v->db,
-                    "INSERT INTO temp.dx_moved (obj, key, old, new) "
-                    "SELECT %lld, n.key, coalesce(m.audience, 0), n.audience FROM temp.dx_next AS n "
-                    "LEFT JOIN main.dx_member AS m ON m.obj = %lld AND m.key = n.key "
-                    "WHERE m.audience IS NOT n.audience;"
-                    "INSERT INTO temp.dx_moved (obj, key, old, new) "
-                    "SELECT m.obj, m.key, m.audience, 0 FROM main.dx_member AS m WHERE m.obj = %lld "
-                    "AND NOT EXISTS (SELECT 1 FROM temp.dx_next AS n WHERE n.key = m.key)",
-                    id, id, id);
-}
-
-/* The object was held by everybody: the rows there were before the run are those of now, without those that came,
- * with those that went. */
-static int compare_whole(struct views *v, const struct viewed *w)
-{
-    long long id = (long long)w->object->id;
-    struct buf sql = {0};
-    const struct relation *r = w->rule ? w->rule->relation : NULL;
-    buf_addf(&sql,
-             "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, key, %d, coalesce((SELECT "
-             "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
-             id, AUDIENCE_ALL);
-    add_key(&sql, w, "x");
-    buf_puts(&sql, " AS key FROM main.");
-    buf_name(&sql, w->object->table);
-    buf_puts(&sql, " AS x");
-    if (r) {
-        buf_puts(&sql, " EXCEPT SELECT ");
-        add_key(&sql, w, "x");
-        buf_addf(&sql, " FROM %s AS x UNION SELECT ", r->new_name);
-        add_key(&sql, w, "x");
-        buf_addf(&sql, " FROM %s AS x", r->old_name);
-    }
-    buf_puts(&sql, ") AS was;");
-    buf_addf(&sql,
-             "DELETE FROM temp.dx_moved WHERE obj = %lld AND old = new;"
-             "INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT %lld, key, 0, audience FROM "
-             "temp.dx_next",
-             id, id);
-    return run_sql(v, &sql);
-}
-
-static int move_whole(struct views *v, const struct viewed *w)
-{
-    return fill_next(v, w) || (w->was == WAS_WHOLE ? compare_whole(v, w) : compare_member(v, w)) ? -1 : 0;
-}
-
-/* ---- rows that everybody holds ---- */
-
-/* Came and went: only the children of the object ask. */
-static int move_all(struct views *v, const struct viewed *w)
-{
-    struct relation *r = w->rule->relation;
-    if (!r->wanted || !r->came)
-        return 0;
-    struct buf sql = {0};
-    for (int went = 0; went < 2; went++) {
-        buf_addf(&sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ",
-                 (long long)w->object->id);
-        add_key(&sql, w, "x");
-        buf_addf(&sql, ", %d, %d FROM %s AS x WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ",
-                 went ? AUDIENCE_ALL : 0, went ? 0 : AUDIENCE_ALL, went ? r->old_name : r->new_name,
-                 went ? r->new_name : r->old_name);
-        for (size_t k = 0; k < w->object->sent->nkey; k++) {
-            const char *column = w->object->sent->col[w->object->sent->key[k]];
-            buf_puts(&sql, k ? " AND y." : "y.");
-            buf_name(&sql, column);
-            buf_puts(&sql, " = x.");
-            buf_name(&sql, column);
-        }
-        buf_puts(&sql, ");");
-    }
-    return run_sql(v, &sql);
-}
-
 /* ---- the whole ---- */
-
-/* More columns travel: every row that is held is named, moved or not. */
-static int name_all(struct views *v, const struct viewed *w)
-{
-    struct buf sql = {0};
-    buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ",
-             (long long)w->object->id);
-    if (member_whole(w->object)) {
-        add_key(&sql, w, "x");
-        buf_addf(&sql, ", %d, %d FROM main.", AUDIENCE_ALL, AUDIENCE_ALL);
-        buf_name(&sql, w->object->table);
-        buf_puts(&sql, " AS x");
-    } else
-        buf_addf(&sql, "key, audience, audience FROM main.dx_member WHERE obj = %lld",
-                 (long long)w->object->id);
-    return run_sql(v, &sql);
-}
 
 bool view_redefined(const struct viewed *w)
 {
     return w->was != WAS_SAME || (w->bound_now && (w->bound == NULL || strcmp(w->bound, w->bound_now) != 0));
-}
-
-bool view_whole(const struct viewed *w)
-{
-    return w->gone || view_redefined(w) || w->rule->whole || w->fresh || member_whole(w->object);
 }
 
 bool view_parent_moved(struct views *v, const struct viewed *w)
@@ -332,12 +147,6 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
         db_get_int(v->db, &n, "SELECT 1 FROM temp.dx_moved WHERE obj = %lld LIMIT 1",
                    (long long)w->parent->object->id);
     return w->parent && n;
-}
-
-int view_move(struct views *v, const struct viewed *w)
-{
-    int rc = !w->gone && member_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
-    return rc || (w->fresh && name_all(v, w)) ? -1 : 0;
 }
 
 int view_store(struct views *v, const struct viewed *w)

@@ -1,4 +1,5 @@
-/* view: who sees which rows: what a run finds moved from one audience to another, object by object. */
+/* view: who sees which rows: an object in a run, and the tables in which a run finds what moved from one audience to
+ * another. */
 #ifndef VIEW_H
 #define VIEW_H
 
@@ -33,19 +34,12 @@ struct views {
     int64_t statements; /* of rules that ran, for tests and -v */
 };
 
-/* Makes the temporary tables: dx_moved(obj, key, old, new) is what view_move fills: the rows whose audience is
+/* Makes the temporary tables: dx_moved(obj, key, old, new): the rows whose audience is
  * another after the run than before it. */
 int view_init(struct db *db);
 
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
 bool view_redefined(const struct viewed *w);
-
-/* Finds what moved of one object, by evaluating it whole, or (rows that everybody holds) by what came and went;
- * what moved of its parent must be there. The images must be filled. */
-int view_move(struct views *v, const struct viewed *w);
-
-/* Whether that is needed: its definition or the time is new, or its rule is not to be had from changes. */
-bool view_whole(const struct viewed *w);
 
 /* Whether rows of its parent moved. */
 bool view_parent_moved(struct views *v, const struct viewed *w);
@@ -53,8 +47,8 @@ bool view_parent_moved(struct views *v, const struct viewed *w);
 /* Puts temp.dx_moved into dx_member, and new audiences into dx_audience. */
 int view_store(struct views *v, const struct viewed *w);
 
-/* Groups temp.dx_pair(key, node) by key into temp.dx_next(key, audience). */
-int view_group(struct views *v);
+/* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
+int view_group(struct views *v, const char *into);
 
 /* Appends the packed key that an arm yields; that of the parent which a row under the alias names; and a condition
  * that this parent is the one of a packed key. */

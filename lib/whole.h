@@ -1,0 +1,14 @@
+/* whole: what moved of an object that is evaluated whole: all its rows by its definition, against what was held. */
+#ifndef WHOLE_H
+#define WHOLE_H
+
+#include "view.h"
+
+/* Whether that is needed: its definition or the time is new, or its rule is not to be had from changes; or everybody
+ * holds its rows, so that nothing is to be evaluated. */
+bool whole_needed(const struct viewed *w);
+
+/* Fills temp.dx_moved of the object. */
+int whole_move(struct views *v, const struct viewed *w);
+
+#endif
