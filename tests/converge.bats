@@ -111,6 +111,61 @@ update|product|P1|price|ours|bob" ]
 contact|1000|alice" ]
 }
 
+# exchange NODE...: everything that waits, until nothing does.
+exchange() {
+    local round who file
+    for round in 1 2; do
+        for who; do
+            txnlog upload $who.db $who-out
+            for file in "$who"-out/*.dx; do [ ! -e "$file" ] || dxapply hq.db <"$file" || [ $? -eq 1 ]; done
+        done
+        txnroute run hq.db docking </dev/null
+        for who; do
+            for file in docking/"$who"/outbox/*.dx; do [ ! -e "$file" ] || dxapply $who.db <"$file" || [ $? -eq 1 ]; done
+        done
+    done
+    for who; do diff <(txnlog digest $who.db) <(txnlog digest hq.db --node "$who") || return; done
+}
+
+@test "a copy made anew: extract killed at each durable step, and asked for again, then the apply of what it gave" {
+    local n code=137
+    cp -r "$BATS_FILE_TMPDIR/scene" .
+    for ((n = 1; code == 137; n++)); do
+        rm -rf again
+        cp -r scene again
+        cd again
+        code=0
+        DX_STOP_AT=$n txnroute extract hq.db alice docking >alice.dx || code=$?
+        [ $code -eq 0 ] || [ $code -eq 137 ]
+        [ $code -eq 0 ] || txnroute extract hq.db alice docking >alice.dx
+        dxapply alice.db <alice.dx
+        exchange alice bob
+        cd ..
+    done
+    [ "$n" -gt 4 ]
+    (cd scene && txnroute extract hq.db alice docking >alice.dx)
+    kill_points "dxapply alice.db <alice.dx"
+    cd scene
+    exchange alice bob
+}
+
+@test "a row that all hold, changed by one node and deleted by another before the router runs, leaves every copy" {
+    cp -r "$BATS_FILE_TMPDIR/scene" .
+    cd scene
+    exchange alice bob
+    sql hq.db "INSERT INTO product VALUES ('P9', 9)"
+    sed -i 's/^write = update/write = yes/' package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db carol --package p --user carol
+    txnroute extract hq.db carol docking | dxapply carol.db
+    exchange alice bob carol
+    sql alice.db "UPDATE product SET price = 10 WHERE id = 'P9'"
+    sql bob.db "DELETE FROM product WHERE id = 'P9'"
+    exchange alice bob carol
+    [ "$(sql carol.db "SELECT count(*) FROM product WHERE id = 'P9'")" = 0 ]
+    [ "$(sql hq.db "SELECT kind FROM dx_conflict WHERE key = 'P9'")" = deleted ]
+}
+
 @test "random histories: every copy is the server's view, and every change is accounted for" {
     [ ! -w /dev/shm ] || cd "$(mktemp -d /dev/shm/dx-converge.XXXXXX)" || return
     run -0 sync-sim 0 "${DX_HISTORIES:-$(sized 16 3)}"
