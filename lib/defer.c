@@ -1,10 +1,12 @@
 /* defer: changes that cannot be done yet (work.h). They wait in a temporary table, so that their number does not matter;
  * the rows they belong to are known in memory. */
 #include "err.h"
+#include "exchange.h"
 #include "key.h"
 #include "mem.h"
 #include "quarantine.h"
 #include "record.h"
+#include "waiting.h"
 #include "work.h"
 
 #include <stdlib.h>
@@ -14,45 +16,20 @@ static const char sql_make[] =
     "DROP TABLE IF EXISTS temp.dx_wait;"
     "CREATE TEMP TABLE dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin TEXT, archive "
     "TEXT,"
-    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB);"
+    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB);"
+    "CREATE INDEX temp.dx_wait_row ON dx_wait (row);"
     "DROP TABLE IF EXISTS temp.dx_out;"
     "CREATE TEMP TABLE dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change BLOB)";
 static const char sql_add[] =
-    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+static const char sql_of_row[] =
+    "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
 static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4 WHERE seq = ?5";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
-#define COLUMNS \
-    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change FROM temp.dx_wait "
-static const char sql_up[] = COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
-static const char sql_down[] = COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
-static const char sql_taken[] = COLUMNS "WHERE seq > ?1 AND judged AND taken ORDER BY seq LIMIT 1";
-static const char sql_put_out[] =
-    "INSERT INTO temp.dx_out (seq, target, row, change) VALUES (?1, ?2, ?3, ?4)";
-static const char sql_take_out[] = "SELECT seq, target, row, change FROM temp.dx_out ORDER BY seq";
-
-enum { AT_SEQ, AT_TARGET, AT_WAY, AT_ORIGIN, AT_ARCHIVE, AT_JUDGED, AT_TAKEN, AT_HELD, AT_REASON, AT_CHANGE };
-
-struct defer {
-    int64_t n;          /* waiting */
-    struct rowset rows; /* theirs */
-    bool ready;         /* the tables are there */
-    int64_t retrying;   /* seq of the one being tried, 0 while reading */
-    bool blocked;       /* it was deferred again */
-    struct stmt *add, *again, *done;
-};
-
-/* An entry, with the values it needs beyond the next step of the statement that found it. */
-struct entry {
-    int64_t seq, held;
-    struct target *target;
-    enum work_way way;
-    char *origin, *archive, *reason;
-    bool judged;
-    struct change change;
-    struct arena arena;
-};
+static const char sql_up[] = DEFER_COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
+static const char sql_down[] = DEFER_COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
 
 static int make_ready(struct work *w)
 {
@@ -66,11 +43,24 @@ static int make_ready(struct work *w)
     return 0;
 }
 
-static int add(struct work *w, const struct quarantined *q, struct target *t, bool taken)
+/* The row of a change as one value; `room` holds it. */
+static struct val row_of(const struct target *t, const struct change *c, struct buf *room)
+{
+    buf_clear(room);
+    wire_put_varint(room, t->index);
+    change_key_bytes(c, room);
+    return (struct val){.type = VAL_BLOB, .p = room->p, .n = room->n};
+}
+
+static int add(struct work *w, const struct quarantined *q, struct target *t, const struct change *c,
+               bool taken)
 {
     struct defer *d = w->defer;
+    struct buf room = {0};
     if (make_ready(w))
         return -1;
+    struct val row = row_of(t, c, &room);
+    stmt_bind(d->add, 10, &row);
     stmt_bind_int(d->add, 1, (int64_t)t->index);
     stmt_bind_int(d->add, 2, q->way);
     stmt_bind_text(d->add, 3, q->origin);
@@ -81,7 +71,9 @@ static int add(struct work *w, const struct quarantined *q, struct target *t, bo
     stmt_bind(d->add, 8, &q->change);
     stmt_bind_int(d->add, 9, q->id);
     d->n++;
-    return stmt_run(d->add);
+    int rc = stmt_run(d->add);
+    buf_free(&room);
+    return rc;
 }
 
 static int again(struct work *w, const struct val *bytes, bool judged, bool taken, const char *reason)
@@ -96,10 +88,64 @@ static int again(struct work *w, const struct val *bytes, bool judged, bool take
     return stmt_run(s);
 }
 
+/* What a download says of a row is what it shall be, so a later one takes the place of what waits, column by column. */
+static void lay_over(struct change *waiting, const struct change *c)
+{
+    if (c->op != CHANGE_UPDATE || waiting->op == CHANGE_DELETE) {
+        *waiting = *c;
+        return;
+    }
+    for (size_t i = 0; i < c->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE)
+            waiting->new[i] = c->new[i];
+}
+
+/* Lays a download's change over the one of its row that waits: 1, 0 when none does, -1. */
+static int renew(struct work *w, struct target *t, const struct change *c)
+{
+    struct buf room = {0}, bytes = {0};
+    struct arena arena = {0};
+    struct change waiting;
+    struct val row = row_of(t, c, &room);
+    struct stmt *s = db_prepare(w->db, sql_of_row);
+    int rc = -1;
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind(s, 1, &row);
+        stmt_bind_int(s, 2, WORK_DOWNLOAD);
+        step = stmt_step(s);
+        rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
+    }
+    if (rc > 0) {
+        struct val was = stmt_val(s, 1);
+        int64_t seq = stmt_int(s, 0);
+        rc = record_get(&was, t, &arena, &waiting) ? -1 : 1;
+        stmt_reset(s);
+        if (rc > 0) {
+            lay_over(&waiting, c);
+            record_put(&bytes, &waiting);
+            struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+            w->defer->retrying = seq;
+            rc = again(w, &v, false, false, "it waits for another row") ? -1 : 1;
+            w->defer->retrying = 0;
+        }
+    }
+    stmt_free(s);
+    arena_free(&arena);
+    buf_free(&room);
+    buf_free(&bytes);
+    return rc;
+}
+
 int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
                const char *reason)
 {
     struct buf bytes = {0};
+    if (w->way == WORK_DOWNLOAD && !w->defer->retrying && work_waits(w, t, c)) {
+        int renewed = renew(w, t, c);
+        if (renewed)
+            return renewed < 0 ? -1 : 0;
+    }
     record_put(&bytes, c);
     struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
     int rc;
@@ -113,7 +159,7 @@ int work_defer(struct work *w, struct target *t, const struct change *c, bool ju
                                 .reason = reason,
                                 .change = v};
         rowset_add(&w->defer->rows, t, c);
-        rc = add(w, &q, t, taken);
+        rc = add(w, &q, t, c, taken);
     }
     buf_free(&bytes);
     return rc;
@@ -133,7 +179,7 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
     if (rc == 0) {
         rowset_add(&w->defer->rows, t, &c);
-        rc = add(w, q, t, false);
+        rc = add(w, q, t, &c, false);
     }
     arena_free(&arena);
     return rc;
@@ -160,7 +206,7 @@ void work_defer_free(struct work *w)
 
 /* ---- trying again ---- */
 
-static void free_entry(struct entry *e)
+void defer_entry_free(struct entry *e)
 {
     free(e->origin);
     free(e->archive);
@@ -169,10 +215,12 @@ static void free_entry(struct entry *e)
     *e = (struct entry){0};
 }
 
+enum { AT_SEQ, AT_TARGET, AT_WAY, AT_ORIGIN, AT_ARCHIVE, AT_JUDGED, AT_TAKEN, AT_HELD, AT_REASON, AT_CHANGE };
+
 /* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
-static int next_entry(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
+int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
 {
-    free_entry(e);
+    defer_entry_free(e);
     stmt_bind_int(s, 1, seq);
     enum step step = stmt_step(s);
     if (step != STEP_ROW)
@@ -191,7 +239,7 @@ static int next_entry(struct work *w, struct stmt *s, int64_t seq, struct entry 
     return rc ? -1 : 1;
 }
 
-static int entry_done(struct work *w, const struct entry *e)
+int defer_done(struct work *w, const struct entry *e)
 {
     w->defer->n--;
     w->count->released += e->held != 0;
@@ -219,7 +267,7 @@ static int try_entry(struct work *w, struct entry *e)
     w->way = way;
     if (rc)
         return -1;
-    return w->defer->blocked ? 0 : entry_done(w, e);
+    return w->defer->blocked ? 0 : defer_done(w, e);
 }
 
 /* One pass over all that waits, oldest first; what waits behind an older one of its row goes on waiting. */
@@ -230,7 +278,7 @@ static int pass_up(struct work *w)
     struct entry e = {0};
     int64_t seq = INT64_MIN;
     int got = s ? 1 : -1;
-    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
         seq = e.seq;
         if (rowset_find(&still, e.target, &e.change))
             continue;
@@ -239,7 +287,7 @@ static int pass_up(struct work *w)
         else if (w->defer->blocked)
             rowset_add(&still, e.target, &e.change);
     }
-    free_entry(&e);
+    defer_entry_free(&e);
     rowset_free(&still);
     stmt_free(s);
     return got;
@@ -253,136 +301,14 @@ static int pass_down(struct work *w)
     struct entry e = {0};
     int64_t seq = INT64_MAX;
     int got = s ? 1 : -1;
-    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
         seq = e.seq;
         if (try_entry(w, &e))
             got = -1;
     }
-    free_entry(&e);
+    defer_entry_free(&e);
     stmt_free(s);
     return got;
-}
-
-/* ---- rows in each other's way ---- */
-
-/* Deletes the entry's row, if there is one, and notes what it will be when it is put in again. */
-static int take_out(struct work *w, struct entry *e, struct stmt *put_out)
-{
-    (void)w;
-    struct target *t = e->target;
-    struct change full = e->change;
-    struct buf bytes = {0};
-    int64_t rowid = 0;
-    int rc = 0;
-    if (full.op == CHANGE_UPDATE) {
-        int got = target_row(t, &e->change, &rowid);
-        if (got <= 0)
-            return got;
-        struct val *row = arena_alloc(&e->arena, t->table->ncol * sizeof *row);
-        for (size_t i = 0; i < t->table->ncol; i++)
-            row[i] = full.new[i].type == VAL_NONE ? arena_val(&e->arena, &t->now[i]) : full.new[i];
-        full.op = CHANGE_INSERT;
-        full.new = row;
-        rc = target_delete(t, &e->change, false) == DONE ? 0 : -1;
-    }
-    record_put(&bytes, &full);
-    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
-    stmt_bind_int(put_out, 1, e->seq);
-    stmt_bind_int(put_out, 2, (int64_t)t->index);
-    stmt_bind_int(put_out, 3, rowid);
-    stmt_bind(put_out, 4, &v);
-    rc = rc || stmt_run(put_out) ? -1 : 0;
-    buf_free(&bytes);
-    return rc;
-}
-
-/* The seqs of rows that could not be put in again. */
-struct failed {
-    size_t n;
-    int64_t *seq;
-};
-
-static int put_in(struct work *w, struct failed *failed)
-{
-    struct stmt *s = db_prepare(w->db, sql_take_out);
-    struct arena arena = {0};
-    enum step step = STEP_ERROR;
-    while (s && (step = stmt_step(s)) == STEP_ROW) {
-        struct target *t = w->targets.target[stmt_int(s, 1)];
-        int64_t rowid = stmt_int(s, 2);
-        struct val bytes = stmt_val(s, 3);
-        struct change c;
-        arena_clear(&arena);
-        enum done done = DONE_ERROR;
-        if (record_get(&bytes, t, &arena, &c) == 0)
-            done = target_insert(t, &c, rowid ? &rowid : NULL);
-        if (done == DONE_ERROR) {
-            step = STEP_ERROR;
-            break;
-        }
-        if (done != DONE) {
-            failed->seq = mem_grow(failed->seq, failed->n + 1, sizeof *failed->seq);
-            failed->seq[failed->n++] = stmt_int(s, 0);
-        }
-    }
-    arena_free(&arena);
-    stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
-}
-
-static int each_taken(struct work *w, int (*fn)(struct work *w, struct entry *e, struct stmt *s),
-                      struct stmt *with)
-{
-    struct stmt *s = db_prepare(w->db, sql_taken);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (fn(w, &e, with))
-            got = -1;
-    }
-    free_entry(&e);
-    stmt_free(s);
-    return got;
-}
-
-static int note_exchanged(struct work *w, struct entry *e, struct stmt *unused)
-{
-    (void)unused;
-    const char *origin = w->effect.origin;
-    w->effect.origin = e->origin;
-    int rc = effect_note(&w->effect, e->target, &e->change);
-    w->effect.origin = origin;
-    return rc ? rc : entry_done(w, e);
-}
-
-/* One attempt: all out, all in. 1 done, 0 some could not be put in (everything is as before, and those are no longer
- * `taken`), -1. */
-static int attempt(struct work *w, struct stmt *put_out)
-{
-    struct failed failed = {0};
-    int rc = db_exec(w->db, "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange");
-    rc = rc || each_taken(w, take_out, put_out) || put_in(w, &failed) ? -1 : 0;
-    if (rc == 0 && failed.n)
-        rc = db_exec(w->db, "ROLLBACK TO dx_exchange");
-    rc = rc || db_exec(w->db, "RELEASE dx_exchange") ? -1 : 0;
-    for (size_t i = 0; i < failed.n && rc == 0; i++)
-        rc = db_execf(w->db, "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld", (long long)failed.seq[i]);
-    if (rc == 0 && failed.n == 0)
-        rc = each_taken(w, note_exchanged, NULL);
-    free(failed.seq);
-    return rc ? -1 : failed.n == 0;
-}
-
-static int exchange(struct work *w)
-{
-    struct stmt *put_out = db_prepare(w->db, sql_put_out);
-    int done = put_out ? 0 : -1;
-    while (done == 0)
-        done = attempt(w, put_out);
-    stmt_free(put_out);
-    return done < 0 ? -1 : 0;
 }
 
 /* ---- what is left ---- */
@@ -426,12 +352,12 @@ static int quarantine_rest(struct work *w)
     struct entry e = {0};
     int64_t seq = INT64_MIN;
     int got = s ? 1 : -1;
-    while (got > 0 && (got = next_entry(w, s, seq, &e)) > 0) {
+    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
         seq = e.seq;
         if (give_up(w, &e))
             got = -1;
     }
-    free_entry(&e);
+    defer_entry_free(&e);
     stmt_free(s);
     return got;
 }
@@ -444,7 +370,7 @@ int work_settle(struct work *w)
         return 0;
     while (d->n && d->n < before) {
         before = d->n;
-        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange(w)))
+        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)))
             return -1;
     }
     return quarantine_rest(w);

@@ -1,0 +1,39 @@
+/* waiting: the changes that wait in temp.dx_wait, as defer.c and exchange.c share them; the others go by work.h. */
+#ifndef WAITING_H
+#define WAITING_H
+
+#include "arena.h"
+#include "work.h"
+
+struct defer {
+    int64_t n;          /* waiting */
+    struct rowset rows; /* theirs */
+    bool ready;         /* the tables are there */
+    int64_t retrying;   /* seq of the one being tried, 0 while reading */
+    bool blocked;       /* it was deferred again */
+    struct stmt *add, *again, *done;
+};
+
+/* An entry, with the values it needs beyond the next step of the statement that found it. */
+struct entry {
+    int64_t seq, held;
+    struct target *target;
+    enum work_way way;
+    char *origin, *archive, *reason;
+    bool judged;
+    struct change change;
+    struct arena arena;
+};
+
+/* The columns of an entry, to be selected by a statement for defer_next. */
+#define DEFER_COLUMNS \
+    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change FROM temp.dx_wait "
+
+/* The next entry by such a statement, whose only parameter is the seq to go on from: 1, 0, -1. Frees the one before. */
+int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e);
+void defer_entry_free(struct entry *e);
+
+/* The entry's change is done: it waits no more. */
+int defer_done(struct work *w, const struct entry *e);
+
+#endif
