@@ -130,7 +130,7 @@ static char *make_arm(struct history *h, int t)
         else if (strcmp(name[i], h->table[t].name) == 0)
             own = i;
     }
-    const char *anycol[8];
+    char *anycol[8];
     for (int i = 0; i < 8; i++) {
         int o = below(n);
         anycol[i] = mem_printf("%s.%s", alias[o], is_node[o] ? "user" : any_column());
@@ -189,6 +189,8 @@ static char *make_arm(struct history *h, int t)
     if (chance(25))
         buf_addf(&b, "%sNOT EXISTS (SELECT 1 FROM %s s2 WHERE s2.%s = %s)", word,
                  h->table[below(h->ntable)].name, any_column(), anycol[below(8)]);
+    for (int i = 0; i < 8; i++)
+        free(anycol[i]);
     free(key);
     return buf_take(&b);
 }
