@@ -12,18 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PENDING_MAX = 32 << 20 };
-
-/* A block being filled, of one audience. */
-struct builder {
-    int64_t audience;
-    bool upsert; /* or deletes */
-    struct dx_block *block;
-};
-
 int fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
 {
-    *f = (struct fan){.db = db, .audiences = a, .level = 1, .spill = spill};
+    *f = (struct fan){.db = db, .audiences = a, .pieces = {.level = 1, .spill = spill}};
     return db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY "
                        "KEY (obj, key, node)) WITHOUT ROWID; DELETE FROM temp.dx_forcing");
 }
@@ -41,12 +32,7 @@ static void forget_nodes(struct fan *f)
 
 void fan_free(struct fan *f)
 {
-    for (size_t i = 0; i < f->npiece; i++)
-        dx_block_free(f->piece[i].block);
-    for (size_t i = 0; i < f->nbuilder; i++)
-        dx_block_free(f->builder[i].block);
-    free(f->piece);
-    free(f->builder);
+    pieces_free(&f->pieces);
     forget_nodes(f);
     *f = (struct fan){0};
 }
@@ -83,8 +69,6 @@ static int64_t node_named(const struct fan *f, const char *name)
     return 0;
 }
 
-/* ---- blocks ---- */
-
 /* One object on its way. */
 struct fanning {
     struct fan *f;
@@ -102,69 +86,6 @@ struct fanning {
         bool known;
     } last;
 };
-
-static int end_block(struct fanning *g, struct builder *b)
-{
-    struct fan *f = g->f;
-    if (b->block == NULL)
-        return 0;
-    int64_t place = (int64_t)g->w->place;
-    f->pending -= dx_block_size(b->block);
-    dx_block_end(b->block, f->level);
-    f->piece = mem_grow(f->piece, f->npiece + 1, sizeof *f->piece);
-    f->piece[f->npiece++] = (struct piece){b->block, b->audience, b->upsert ? place + 1 : -1 - place};
-    int rc = dx_block_spill(b->block, f->spill, "temporary file");
-    b->block = NULL;
-    return rc;
-}
-
-static int end_blocks(struct fanning *g)
-{
-    int rc = 0;
-    for (size_t i = 0; i < g->f->nbuilder; i++)
-        rc = rc || end_block(g, &g->f->builder[i]) ? -1 : 0;
-    return rc;
-}
-
-static struct builder *builder_for(struct fan *f, int64_t audience, bool upsert)
-{
-    /* Ordered by audience, so that finding is fast and the order of the blocks does not depend on chance. */
-    size_t low = 0, high = f->nbuilder;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct builder *b = &f->builder[middle];
-        if (b->audience < audience || (b->audience == audience && b->upsert < upsert))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < f->nbuilder && f->builder[low].audience == audience && f->builder[low].upsert == upsert)
-        return &f->builder[low];
-    f->builder = mem_grow(f->builder, f->nbuilder + 1, sizeof *f->builder);
-    memmove(f->builder + low + 1, f->builder + low, (f->nbuilder - low) * sizeof *f->builder);
-    f->nbuilder++;
-    f->builder[low] = (struct builder){.audience = audience, .upsert = upsert};
-    return &f->builder[low];
-}
-
-/* Adds a change for all nodes of the audience. */
-static int add(struct fanning *g, int64_t audience, const struct change *c)
-{
-    struct fan *f = g->f;
-    if (audience == AUDIENCE_NOBODY)
-        return 0;
-    struct builder *b = builder_for(f, audience, c->op != CHANGE_DELETE);
-    if (b->block == NULL)
-        b->block = dx_block_new(g->sent, CHANGESET_PATCH);
-    else
-        f->pending -= dx_block_size(b->block);
-    dx_block_add(b->block, c);
-    f->pending += dx_block_size(b->block);
-    f->changes++;
-    if (dx_block_size(b->block) >= DX_BLOCK)
-        return end_block(g, b);
-    return f->pending > PENDING_MAX ? end_blocks(g) : 0;
-}
 
 /* ---- what a row comes to ---- */
 
@@ -187,7 +108,7 @@ static int send_delete(struct fanning *g, int64_t audience)
     clear_row(g, g->old);
     clear_row(g, g->new);
     put_key(g, g->old);
-    return add(g, audience, &c);
+    return pieces_add(&g->f->pieces, audience, &c);
 }
 
 /* The row as it is now, whole. A row that is not there goes. */
@@ -204,7 +125,7 @@ static int send_whole(struct fanning *g, int64_t audience)
     clear_row(g, g->old);
     for (size_t i = 0; i < g->sent->ncol; i++)
         g->new[i] = stmt_val(g->row, (int)i);
-    int rc = add(g, audience, &c);
+    int rc = pieces_add(&g->f->pieces, audience, &c);
     stmt_reset(g->row);
     return rc;
 }
@@ -229,7 +150,7 @@ static int send_update(struct fanning *g, int64_t audience, const struct change 
             g->new[i] = net->new[g->map[i]];
             any |= g->new[i].type != VAL_NONE;
         }
-    return any ? add(g, audience, &c) : 0;
+    return any ? pieces_add(&g->f->pieces, audience, &c) : 0;
 }
 
 /* Who gained, lost and kept the row, less those that are dealt with one by one. */
@@ -525,7 +446,7 @@ static int fill_fresh(struct fanning *g)
         clear_row(g, g->old);
         for (size_t i = 0; i < g->sent->ncol; i++)
             g->new[i] = stmt_val(s, (int)i);
-        rc = add(g, g->f->fresh, &c);
+        rc = pieces_add(&g->f->pieces, g->f->fresh, &c);
     }
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
@@ -555,8 +476,8 @@ int fan_object(struct fan *f, const struct viewed *w)
     int concerned = concerns(f, w);
     if (concerned <= 0)
         return concerned;
-    f->nbuilder = 0;
-    int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || end_blocks(&g) ? -1 : 0;
+    pieces_begin(&f->pieces, g.sent, (int64_t)w->place);
+    int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || pieces_end(&f->pieces) ? -1 : 0;
     close_streams(&g);
     return rc;
 }

@@ -3,15 +3,8 @@
 #ifndef FAN_H
 #define FAN_H
 
-#include "dx.h"
+#include "piece.h"
 #include "view.h"
-
-/* One block, and who gets it. */
-struct piece {
-    struct dx_block *block;
-    int64_t audience;
-    int64_t rank; /* its place in an archive: deletes, children first; then the rest, parents first */
-};
 
 struct fan {
     struct db *db;
@@ -19,17 +12,10 @@ struct fan {
     const struct images *images;
     int64_t after, upto; /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
-    int level;
-    int spill; /* descriptor of the temporary file */
-    size_t npiece;
-    struct piece *piece;
-    struct builder *builder; /* blocks being filled */
-    size_t nbuilder;
-    size_t pending; /* bytes in them */
-    size_t nname;   /* the package's nodes by name, for echoes: ascending */
+    struct pieces pieces;
+    size_t nname; /* the package's nodes by name, for echoes: ascending */
     char **name;
     int64_t *id;
-    int64_t changes; /* encoded, each once */
 };
 
 /* An empty fan; spill is a descriptor to write to. */

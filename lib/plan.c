@@ -1,6 +1,7 @@
 /* plan: see plan.h. */
 #include "plan.h"
 
+#include "analyse.h"
 #include "err.h"
 #include "mem.h"
 #include "member.h"

@@ -6,6 +6,8 @@
  * another router have been faster, dx_meta's `routes` tells, and nothing is written. */
 #include "route.h"
 
+#include "claim.h"
+#include "deliver.h"
 #include "err.h"
 #include "extract.h"
 #include "fan.h"
@@ -19,7 +21,6 @@
 #include "own.h"
 #include "pairs.h"
 #include "plan.h"
-#include "rekey.h"
 #include "store.h"
 #include "whole.h"
 
@@ -35,16 +36,6 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_routed ("
     " id INTEGER PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, package TEXT NOT NULL);";
 
-/* A receiver of archives in this run. */
-struct receiver {
-    struct node node;
-    const struct plan *plan;
-    size_t npiece, *piece; /* numbers in the fan */
-    bool written;
-    int64_t rekey;          /* newest of those that its archive carries */
-    int64_t changes, bytes; /* of its archive */
-};
-
 struct running {
     struct db *db;
     const struct route *route;
@@ -57,8 +48,7 @@ struct running {
     struct plan *plan;
     size_t nplan;
     struct fan fan;
-    struct receiver *receiver;
-    size_t nreceiver;
+    struct delivery delivery;
     FILE *spill, *snapshot;
     struct extract_mark mark;
 };
@@ -68,72 +58,7 @@ int route_init(struct db *db)
     return member_init(db) || history_init(db) || db_exec(db, sql_make) ? -1 : 0;
 }
 
-/* ---- what changed says stdin ---- */
-
-static int check_head(struct db *db, const struct dx_head *h, const char *name)
-{
-    char *epoch = NULL;
-    int64_t routed;
-    if (store_get_text(db, "epoch", &epoch) || store_get_int(db, "routed", &routed)) {
-        free(epoch);
-        return -1;
-    }
-    int rc = 0;
-    if (h->kind != DX_CHANGES || h->to[0])
-        rc = fail(ERR_REFUSED,
-                  "%s: an archive of kind %s%s%s; the log is meant: txnlog read %s | txnroute run", name,
-                  dx_kind_name(h->kind), h->to[0] ? " for node " : "", h->to, db_path(db));
-    else if (epoch && strcmp(epoch, h->epoch) != 0)
-        rc = fail(ERR_REFUSED,
-                  "%s: a log of epoch %s, the journal of %s is of epoch %s; it is another database's, or one "
-                  "was restored",
-                  name, h->epoch, db_path(db), epoch);
-    else if (h->after > routed)
-        rc =
-            fail(ERR_REFUSED,
-                 "%s: the log begins behind entry %lld, but routing stands at %lld: entries %lld to %lld are "
-                 "missing; read from there: txnlog read %s --after %lld",
-                 name, (long long)h->after, (long long)routed, (long long)routed + 1, (long long)h->after,
-                 db_path(db), (long long)routed);
-    free(epoch);
-    return rc;
-}
-
-/* The log on stdin is a claim of what changed: it must be whole and of this journal. What changed is then read from
- * the journal itself, in the run's snapshot. */
-static int check_log(struct db *db, int fd)
-{
-    static const char name[] = "stdin";
-    const struct dx_head *h;
-    struct dx_reader *r = dx_reader_open(fd, name);
-    int got = r ? 1 : -1;
-    while (got > 0 && (got = dx_next(r, &h)) > 0)
-        if (check_head(db, h, name) || dx_skip(r))
-            got = -1;
-    dx_reader_close(r);
-    return got;
-}
-
 /* ---- before ---- */
-
-static int check_journal(struct running *x)
-{
-    int64_t first;
-    if (db_get_int(x->db, &first, "SELECT min(seq) FROM dx_journal"))
-        return -1;
-    if (x->a > x->b)
-        return fail(ERR_REFUSED,
-                    "%s: routing stands at %lld, the journal ends at %lld: the database was restored from a "
-                    "backup; `txnlog attach` it anew and extract every node anew",
-                    db_path(x->db), (long long)x->a, (long long)x->b);
-    if (x->b > x->a && first > x->a + 1)
-        return fail(
-            ERR_REFUSED,
-            "%s: entries %lld to %lld are gone from the journal before they were routed; extract every "
-            "node anew",
-            db_path(x->db), (long long)x->a + 1, (long long)first - 1);
-    return 0;
-}
 
 static int read_positions(struct running *x)
 {
@@ -142,7 +67,7 @@ static int read_positions(struct running *x)
         return -1;
     x->done->after = x->a;
     x->done->upto = x->b;
-    return check_journal(x);
+    return claim_check_journal(x->db, x->a, x->b);
 }
 
 /* Whether there is anything to do at all: most runs under cron find nothing. 1, 0, -1. */
@@ -220,30 +145,6 @@ static int set_nodes(struct running *x, const struct plan *p)
     return x->fan.fresh == AUDIENCE_ERROR ? -1 : fan_nodes(&x->fan);
 }
 
-/* Notes which nodes get which of the pieces from `first` on. */
-static int deal(struct running *x, const struct plan *p, size_t first)
-{
-    for (size_t i = first; i < x->fan.npiece; i++) {
-        const struct audience *set = audience_get(x->views.audiences, x->fan.piece[i].audience);
-        if (set == NULL)
-            return -1;
-        size_t r = 0; /* both ascend by id */
-        for (size_t k = 0; k < set->n; k++) {
-            while (r < x->nreceiver && x->receiver[r].node.id < set->node[k])
-                r++;
-            if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
-                continue;
-            struct receiver *to = &x->receiver[r];
-            if (to->plan != p)
-                continue;
-            if ((to->npiece & (to->npiece - 1)) == 0)
-                to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
-            to->piece[to->npiece++] = i;
-        }
-    }
-    return 0;
-}
-
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
 static int move_object(struct views *v, const struct viewed *w)
 {
@@ -274,7 +175,7 @@ static int idle(struct running *x, const struct plan *p)
 
 static int route_package(struct running *x, struct plan *p)
 {
-    size_t first = x->fan.npiece;
+    size_t first = x->fan.pieces.n;
     int nothing = set_nodes(x, p) ? -1 : idle(x, p);
     if (nothing)
         return nothing < 0 ? -1 : 0;
@@ -285,105 +186,7 @@ static int route_package(struct running *x, struct plan *p)
     for (size_t i = 0; i < p->n; i++)
         if ((!p->viewed[i].gone && fan_force(&x->fan, &p->viewed[i])) || fan_object(&x->fan, &p->viewed[i]))
             return -1;
-    for (size_t i = 0; i < x->nreceiver; i++)
-        if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
-            x->receiver[i].plan = p;
-    return deal(x, p, first);
-}
-
-/* ---- archives ---- */
-
-static int by_id(const void *a, const void *b)
-{
-    const struct receiver *x = a, *y = b;
-    return x->node.id < y->node.id ? -1 : x->node.id > y->node.id;
-}
-
-static int list_receivers(struct running *x)
-{
-    struct node *node;
-    size_t n;
-    if (node_list(x->db, &node, &n))
-        return -1;
-    x->receiver = mem_zero(n, sizeof *x->receiver);
-    for (size_t i = 0; i < n; i++) {
-        if (node[i].active && !(x->route->extract && strcmp(x->route->extract, node[i].name) == 0))
-            x->receiver[x->nreceiver++].node = node[i];
-        else
-            node_free(&node[i]);
-    }
-    free(node);
-    if (x->nreceiver)
-        qsort(x->receiver, x->nreceiver, sizeof *x->receiver, by_id);
-    return 0;
-}
-
-static const struct running *sorting;
-
-static int by_rank(const void *a, const void *b)
-{
-    size_t i = *(const size_t *)a, k = *(const size_t *)b;
-    int64_t x = sorting->fan.piece[i].rank, y = sorting->fan.piece[k].rank;
-    return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
-}
-
-/* The tables of the node's package, and those that it lost with this archive. */
-static void add_tables(struct dx_head *h, const struct plan *p)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        const struct object *o = p->viewed[i].object;
-        if ((o->visible != VISIBLE_NONE || p->viewed[i].was != WAS_SAME) && !dx_head_table(h, o->sent->name))
-            dx_head_add_table(h, o->sent);
-    }
-}
-
-static int write_archive(struct running *x, struct receiver *r)
-{
-    struct dx_head h;
-    const char *name;
-    dx_head_init(&h, DX_CHANGES);
-    dx_head_set(&h.to, r->node.name);
-    dx_head_set(&h.epoch, r->node.epoch);
-    dx_head_set(&h.package, r->plan->package->name);
-    h.number = r->node.archive + 1;
-    h.after = r->node.position ? r->node.position : x->a;
-    h.upto = x->b;
-    h.ack = r->node.merged;
-    h.form = CHANGESET_PATCH;
-    add_tables(&h, r->plan);
-    if (rekey_fill(x->db, r->node.id, &h, &r->rekey)) {
-        dx_head_free(&h);
-        return -1;
-    }
-    int fd = outbox_begin(x->outbox, &r->node, h.number, &name);
-    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &h, x->fan.level);
-    int rc = w ? 0 : -1;
-    sorting = x;
-    if (r->npiece)
-        qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
-    for (size_t i = 0; rc == 0 && i < r->npiece; i++)
-        rc = dx_write_block(w, x->fan.piece[r->piece[i]].block);
-    r->changes = w ? dx_written(w) : 0;
-    if (w && rc == 0)
-        rc = dx_writer_close(w);
-    else
-        dx_writer_abort(w);
-    dx_head_free(&h);
-    r->written = rc == 0;
-    r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
-    x->done->archives += rc == 0;
-    return rc || outbox_end(x->outbox) ? -1 : 0;
-}
-
-/* A node with nothing to be told gets no archive. */
-static int write_archives(struct running *x)
-{
-    for (size_t i = 0; i < x->nreceiver; i++) {
-        struct receiver *r = &x->receiver[i];
-        if (r->plan && (r->npiece || r->node.told < r->node.merged) && write_archive(x, r))
-            return -1;
-    }
-    return outbox_sync(x->outbox);
+    return deliver_deal(&x->delivery, p, first);
 }
 
 static int write_snapshot(struct running *x)
@@ -403,29 +206,6 @@ static int write_snapshot(struct running *x)
 }
 
 /* ---- the commit ---- */
-
-static int store_nodes(struct running *x)
-{
-    struct stmt *s =
-        db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
-    int rc = s ? 0 : -1;
-    for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
-        const struct receiver *r = &x->receiver[i];
-        if (!r->written)
-            continue;
-        stmt_bind_int(s, 1, r->node.id);
-        stmt_bind_int(s, 2, r->node.archive + 1);
-        stmt_bind_int(s, 3, x->b);
-        stmt_bind_int(s, 4, r->node.merged);
-        struct history_archive a = {r->node.id, r->node.archive + 1, x->b, r->changes, r->bytes, x->now};
-        rc = stmt_run(s) || history_archive(x->db, &a) ||
-                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
-                 ? -1
-                 : 0;
-    }
-    stmt_free(s);
-    return rc;
-}
 
 /* The nodes as this run saw them. */
 static int store_routed(struct running *x)
@@ -462,7 +242,7 @@ static int store(struct running *x)
         if (plan_settle(x->db, &x->plan[p]))
             return -1;
     }
-    if (store_nodes(x) || store_routed(x) || history_forget(x->db, x->a, x->b) ||
+    if (deliver_store(&x->delivery, x->now) || store_routed(x) || history_forget(x->db, x->a, x->b) ||
         db_execf(x->db, "DELETE FROM main.dx_force WHERE id <= %lld", (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark)))
         return -1;
@@ -490,12 +270,15 @@ static int prepare(struct running *x)
     x->spill = tmpfile();
     if (x->spill == NULL)
         return fail_errno("cannot make a temporary file");
+    x->delivery =
+        (struct delivery){.db = x->db, .fan = &x->fan, .outbox = x->outbox, .after = x->a, .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
     x->images = images_open(x->db);
     if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
         pairs_init(&x->views) || fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill)) ||
-        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) || list_receivers(x))
+        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+        deliver_list(&x->delivery, x->route->extract))
         return -1;
     x->fan.images = x->images;
     x->fan.after = x->a;
@@ -513,12 +296,13 @@ static int work(struct running *x)
     for (size_t i = 0; i < x->nplan; i++)
         if (route_package(x, &x->plan[i]))
             return -1;
-    x->done->changes = x->fan.changes;
+    x->done->changes = x->fan.pieces.changes;
     x->done->statements = x->views.statements;
     if (db_get_int(x->db, &x->done->moved, "SELECT count(*) FROM temp.dx_moved WHERE old <> new"))
         return -1;
-    if (write_archives(x) || (x->route->extract && write_snapshot(x)))
+    if (deliver_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
         return -1;
+    x->done->archives = x->delivery.archives;
     return db_commit(x->db); /* ends the snapshot; the temporary tables stay */
 }
 
@@ -528,11 +312,7 @@ static void release(struct running *x)
     images_close(x->images);
     fan_free(&x->fan);
     audiences_close(x->views.audiences);
-    for (size_t i = 0; i < x->nreceiver; i++) {
-        node_free(&x->receiver[i].node);
-        free(x->receiver[i].piece);
-    }
-    free(x->receiver);
+    deliver_free(&x->delivery);
     if (x->spill)
         fclose(x->spill);
     if (x->snapshot)
@@ -579,24 +359,6 @@ static int copy_snapshot(struct running *x)
     return ferror(x->snapshot) ? fail_errno("cannot read the temporary file") : 0;
 }
 
-/* An archive that says nothing, for a pipe that wants one. */
-static int write_empty(const struct running *x, const struct node *n)
-{
-    struct dx_head h;
-    dx_head_init(&h, DX_CHANGES);
-    dx_head_set(&h.to, n->name);
-    dx_head_set(&h.epoch, n->epoch);
-    dx_head_set(&h.package, n->package);
-    h.number = n->archive;
-    h.after = h.upto = n->position;
-    h.ack = n->merged;
-    h.form = CHANGESET_PATCH;
-    struct dx_writer *w = dx_writer_open(x->route->out, "stdout", &h, 1);
-    int rc = w ? dx_writer_close(w) : -1;
-    dx_head_free(&h);
-    return rc;
-}
-
 static int hand_out(struct running *x)
 {
     struct node n;
@@ -605,49 +367,8 @@ static int hand_out(struct running *x)
         return -1;
     int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, &count);
     if (rc == 0 && count == 0 && n.archive)
-        rc = write_empty(x, &n);
+        rc = deliver_empty(&n, x->route->out);
     node_free(&n);
-    return rc;
-}
-
-/* ---- loading ---- */
-
-static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
-{
-    if (r->whole)
-        tell("object %s: evaluated whole whenever what it reads changes, because of: %s", r->object->name,
-             r->why);
-    if (r->terms.n)
-        tell("object %s: evaluated whole when the time in it moves on, for a date once a day",
-             r->object->name);
-}
-
-int route_load(struct db *db, const char *directory, void (*tell)(const char *fmt, ...))
-{
-    char now[MOMENT_ROOM];
-    int64_t routed = 0, known;
-    moment_now(now);
-    struct package *p = package_read(db, directory);
-    struct images *im = p ? images_open(db) : NULL;
-    int rc = im ? package_put(db, p) : -1;
-    for (size_t i = 0; rc == 0 && i < p->nobject; i++) {
-        struct rule *rule = rule_new(db, im, &p->object[i], now);
-        if (rule == NULL)
-            rc = fail_in("%s/package.conf", directory);
-        else
-            tell_rule(rule, tell);
-        rule_free(rule);
-    }
-    /* What was before the first package was loaded was never routed to anybody. */
-    rc = rc || db_get_int(db, &known, "SELECT count(*) FROM dx_meta WHERE name = 'routed'") ? -1 : 0;
-    if (rc == 0 && !known)
-        rc = journal_end(db, &routed) || store_set_int(db, "routed", routed) ? -1 : 0;
-    if (rc == 0)
-        rc = db_exec(
-            db, "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "
-                "value = value + 1");
-    images_close(im);
-    package_free(p);
     return rc;
 }
 
@@ -664,7 +385,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
                     r->now);
     struct node n;
     const char *name = r->node ? r->node : r->extract;
-    if (store_require(db) || (r->log >= 0 && check_log(db, r->log)) ||
+    if (store_require(db) || (r->log >= 0 && claim_check_log(db, r->log)) ||
         db_exec(db, "PRAGMA cache_size = -32000"))
         return -1;
     if (name && node_require(db, name, &n))

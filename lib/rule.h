@@ -51,16 +51,16 @@ struct rule {
     struct buf terms; /* of time (moment.h) */
 };
 
-/* Analyses the object's rule and time filter, and notes in the images what they read. `now` is the time of the run.
- * NULL (ERR_REFUSED) with the reason and the remedy when it cannot be evaluated at all. */
-struct rule *rule_new(struct db *db, struct images *im, const struct object *o, const char *now);
 void rule_free(struct rule *r);
 
 /* Appends an arm's SQL with each occurrence replaced: use[i] is NULL for the table as it is now, or the name of the
  * table that stands in. */
 void rule_sql(struct buf *sql, const struct arm *a, const char *const *use);
 
-/* The same for bytes [from, to) of it, with other bytes cut out and text put in their place. Cuts ascend. */
+/* Appends the name that stands in for the occurrence, with AS where it needs that. */
+void rule_put_name(struct buf *sql, const struct occurrence *o, const char *name);
+
+/* rule_sql for bytes [from, to) of it, with other bytes cut out and text put in their place. Cuts ascend. */
 struct cut {
     size_t at, end;
     const char *text;

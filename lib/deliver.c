@@ -1,0 +1,178 @@
+/* deliver: see deliver.h. */
+#include "deliver.h"
+
+#include "err.h"
+#include "history.h"
+#include "mem.h"
+#include "rekey.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int by_id(const void *a, const void *b)
+{
+    const struct receiver *x = a, *y = b;
+    return x->node.id < y->node.id ? -1 : x->node.id > y->node.id;
+}
+
+int deliver_list(struct delivery *x, const char *but)
+{
+    struct node *node;
+    size_t n;
+    if (node_list(x->db, &node, &n))
+        return -1;
+    x->receiver = mem_zero(n, sizeof *x->receiver);
+    for (size_t i = 0; i < n; i++) {
+        if (node[i].active && !(but && strcmp(but, node[i].name) == 0))
+            x->receiver[x->nreceiver++].node = node[i];
+        else
+            node_free(&node[i]);
+    }
+    free(node);
+    if (x->nreceiver)
+        qsort(x->receiver, x->nreceiver, sizeof *x->receiver, by_id);
+    return 0;
+}
+
+static const struct fan *sorting;
+
+static int by_rank(const void *a, const void *b)
+{
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int64_t x = sorting->pieces.piece[i].rank, y = sorting->pieces.piece[k].rank;
+    return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
+}
+
+/* The tables of the node's package, and those that it lost with this archive. */
+static void add_tables(struct dx_head *h, const struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct object *o = p->viewed[i].object;
+        if ((o->visible != VISIBLE_NONE || p->viewed[i].was != WAS_SAME) && !dx_head_table(h, o->sent->name))
+            dx_head_add_table(h, o->sent);
+    }
+}
+
+static int write_archive(struct delivery *x, struct receiver *r)
+{
+    struct dx_head h;
+    const char *name;
+    dx_head_init(&h, DX_CHANGES);
+    dx_head_set(&h.to, r->node.name);
+    dx_head_set(&h.epoch, r->node.epoch);
+    dx_head_set(&h.package, r->plan->package->name);
+    h.number = r->node.archive + 1;
+    h.after = r->node.position ? r->node.position : x->after;
+    h.upto = x->upto;
+    h.ack = r->node.merged;
+    h.form = CHANGESET_PATCH;
+    add_tables(&h, r->plan);
+    if (rekey_fill(x->db, r->node.id, &h, &r->rekey)) {
+        dx_head_free(&h);
+        return -1;
+    }
+    int fd = outbox_begin(x->outbox, &r->node, h.number, &name);
+    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &h, x->fan->pieces.level);
+    int rc = w ? 0 : -1;
+    sorting = x->fan;
+    if (r->npiece)
+        qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
+    for (size_t i = 0; rc == 0 && i < r->npiece; i++)
+        rc = dx_write_block(w, x->fan->pieces.piece[r->piece[i]].block);
+    r->changes = w ? dx_written(w) : 0;
+    if (w && rc == 0)
+        rc = dx_writer_close(w);
+    else
+        dx_writer_abort(w);
+    dx_head_free(&h);
+    r->written = rc == 0;
+    r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
+    x->archives += rc == 0;
+    return rc || outbox_end(x->outbox) ? -1 : 0;
+}
+
+int deliver_write(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        struct receiver *r = &x->receiver[i];
+        if (r->plan && (r->npiece || r->node.told < r->node.merged) && write_archive(x, r))
+            return -1;
+    }
+    return outbox_sync(x->outbox);
+}
+
+int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
+{
+    for (size_t i = 0; i < x->nreceiver; i++)
+        if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
+            x->receiver[i].plan = p;
+    for (size_t i = first; i < x->fan->pieces.n; i++) {
+        const struct audience *set = audience_get(x->fan->audiences, x->fan->pieces.piece[i].audience);
+        if (set == NULL)
+            return -1;
+        size_t r = 0; /* both ascend by id */
+        for (size_t k = 0; k < set->n; k++) {
+            while (r < x->nreceiver && x->receiver[r].node.id < set->node[k])
+                r++;
+            if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
+                continue;
+            struct receiver *to = &x->receiver[r];
+            if (to->plan != p)
+                continue;
+            if ((to->npiece & (to->npiece - 1)) == 0)
+                to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
+            to->piece[to->npiece++] = i;
+        }
+    }
+    return 0;
+}
+
+int deliver_store(struct delivery *x, const char *now)
+{
+    struct stmt *s =
+        db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
+    int rc = s ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if (!r->written)
+            continue;
+        stmt_bind_int(s, 1, r->node.id);
+        stmt_bind_int(s, 2, r->node.archive + 1);
+        stmt_bind_int(s, 3, x->upto);
+        stmt_bind_int(s, 4, r->node.merged);
+        struct history_archive a = {r->node.id, r->node.archive + 1, x->upto, r->changes, r->bytes, now};
+        rc = stmt_run(s) || history_archive(x->db, &a) ||
+                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
+                 ? -1
+                 : 0;
+    }
+    stmt_free(s);
+    return rc;
+}
+
+int deliver_empty(const struct node *n, int fd)
+{
+    struct dx_head h;
+    dx_head_init(&h, DX_CHANGES);
+    dx_head_set(&h.to, n->name);
+    dx_head_set(&h.epoch, n->epoch);
+    dx_head_set(&h.package, n->package);
+    h.number = n->archive;
+    h.after = h.upto = n->position;
+    h.ack = n->merged;
+    h.form = CHANGESET_PATCH;
+    struct dx_writer *w = dx_writer_open(fd, "stdout", &h, 1);
+    int rc = w ? dx_writer_close(w) : -1;
+    dx_head_free(&h);
+    return rc;
+}
+
+void deliver_free(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        node_free(&x->receiver[i].node);
+        free(x->receiver[i].piece);
+    }
+    free(x->receiver);
+}

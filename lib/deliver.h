@@ -1,0 +1,46 @@
+/* deliver: each node's archive in a run: who gets which blocks, and the files. */
+#ifndef DELIVER_H
+#define DELIVER_H
+
+#include "fan.h"
+#include "node.h"
+#include "outbox.h"
+#include "plan.h"
+
+/* A node that may get an archive. */
+struct receiver {
+    struct node node;
+    const struct plan *plan;
+    size_t npiece, *piece; /* numbers in the fan */
+    bool written;
+    int64_t rekey;          /* newest of those that its archive carries */
+    int64_t changes, bytes; /* of its archive */
+};
+
+struct delivery {
+    struct db *db;
+    const struct fan *fan;
+    struct outbox *outbox;
+    int64_t after, upto, archives;
+    struct receiver *receiver; /* by id */
+    size_t nreceiver;
+};
+
+/* All active nodes but one (NULL: all). */
+int deliver_list(struct delivery *x, const char *but);
+
+/* The fan's pieces from number `first` on are of this package: notes who gets which. */
+int deliver_deal(struct delivery *x, const struct plan *p, size_t first);
+
+/* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
+int deliver_write(struct delivery *x);
+
+/* In the run's transaction: notes what was written. */
+int deliver_store(struct delivery *x, const char *now);
+
+/* Writes an archive that says nothing, for a pipe that wants one. */
+int deliver_empty(const struct node *n, int fd);
+
+void deliver_free(struct delivery *x);
+
+#endif

@@ -1,0 +1,39 @@
+/* piece: changes as blocks of an archive, each made once for all nodes that get the same, and kept in a temporary file
+ * until the nodes' archives are written. */
+#ifndef PIECE_H
+#define PIECE_H
+
+#include "audience.h"
+#include "dx.h"
+
+/* One block, and who gets it. */
+struct piece {
+    struct dx_block *block;
+    int64_t audience;
+    int64_t rank; /* its place in an archive: deletes, children first; then the rest, parents first */
+};
+
+struct pieces {
+    int level;       /* of compression */
+    int spill;       /* descriptor of the temporary file */
+    int64_t changes; /* added, each once */
+    size_t n;
+    struct piece *piece;
+    const struct table *table; /* of the blocks being filled ... */
+    int64_t place;             /* ... and its object's place, parents first */
+    struct builder *builder;   /* the blocks being filled */
+    size_t nbuilder;
+    size_t pending; /* bytes in them */
+};
+
+/* From here on blocks are of this table. */
+void pieces_begin(struct pieces *p, const struct table *t, int64_t place);
+
+/* Adds a change for all nodes of the audience. */
+int pieces_add(struct pieces *p, int64_t audience, const struct change *c);
+
+/* Ends the blocks being filled. */
+int pieces_end(struct pieces *p);
+void pieces_free(struct pieces *p);
+
+#endif
