@@ -377,16 +377,11 @@ static int next_moved(struct fanning *g)
     return 1;
 }
 
-static int next_net(struct fanning *g, struct change *c)
-{
-    return g->net ? journal_net_next(g->net, c) : 0;
-}
-
 static int merge_streams(struct fanning *g)
 {
     struct change c = {0};
     struct val *net_key = mem_zero(g->sent->nkey, sizeof *net_key);
-    int net = next_net(g, &c), moved = next_moved(g), rc = 0;
+    int net = g->net ? journal_net_next(g->net, &c) : 0, moved = next_moved(g), rc = 0;
     while (rc == 0 && net >= 0 && moved >= 0 && (net || moved)) {
         if (net)
             change_key(&c, net_key);
@@ -405,7 +400,7 @@ static int merge_streams(struct fanning *g)
             rc = held(g, &r);
         rc = rc || send(g, &r) ? -1 : 0;
         if (rc == 0 && order <= 0)
-            net = next_net(g, &c);
+            net = journal_net_next(g->net, &c);
         if (rc == 0 && order >= 0)
             moved = next_moved(g);
     }
