@@ -241,7 +241,13 @@ static char *make_statement(struct history *h, int who)
                  "WHERE s.id <> %s.id) WHERE id IN (SELECT id FROM s) AND (SELECT count(*) FROM s) = 2; "
                  "DROP TABLE s",
                  t->name, below(4), t->name, t->name, t->name);
-    else
+    else if (q < 92) { /* a row that comes and goes, perhaps one that another has made, too */
+        key = colliding && t->integer ? mem_printf("%d", 1 + below(9))
+              : t->integer            ? new_key(h, t, who)
+                                      : mem_printf("'k%d'", below(8));
+        buf_addf(&b, "INSERT OR IGNORE INTO %s (id) VALUES (%s); DELETE FROM %s WHERE id = %s", t->name, key,
+                 t->name, key);
+    } else
         buf_addf(&b, "DELETE FROM %s WHERE %s", t->name, row);
     free(row);
     free(key);
@@ -403,7 +409,7 @@ struct entry {
     struct buf key; /* val_put of its packed key */
     int column;     /* or -1: the row was deleted */
     struct buf old, new;
-    int64_t seq;
+    int64_t seq, applied; /* the newest archive that its maker had applied */
 };
 
 struct entries {
@@ -555,7 +561,7 @@ static void add_change(struct entries *all, const struct change *c)
     buf_free(&key);
 }
 
-/* Before the journal is trimmed, and at the end. */
+/* After each transaction, and before the journal is trimmed. */
 static int gather(struct party *p)
 {
     int64_t end;
@@ -566,9 +572,13 @@ static int gather(struct party *p)
     if (journal_end(p->db, &end))
         return broke("%s", err_message());
     struct journal_reader *r = journal_read(p->db, p->did.upto, end);
+    size_t from = p->did.n;
     while (r && (got = journal_next(r, &c)) > 0)
         if (strcmp(c.origin, "^") != 0)
             add_change(&p->did, &c);
+    int64_t applied = number_of(p->db, "SELECT max(value) FROM dx_meta WHERE name = 'applied'", 0);
+    while (from < p->did.n)
+        p->did.e[from++].applied = applied;
     journal_reader_close(r);
     p->did.upto = end;
     return r && got == 0 ? 0 : broke("%s", err_message());
@@ -903,7 +913,7 @@ static int write_rows(struct run *r, const struct sim_step *s)
             rc = err_code() != ERR_REFUSED;
             db_exec(p->db, "DROP TABLE IF EXISTS temp.s");
         }
-    return rc || db_commit(p->db) ? broke("%s", err_message()) : 0;
+    return rc || db_commit(p->db) ? broke("%s", err_message()) : gather(p);
 }
 
 static int set_user(const struct sim_step *s)
@@ -1179,9 +1189,10 @@ static bool on_server(struct run *r, const struct entry *e)
     return count(r, e, "SELECT count(*) FROM %s WHERE id = ?1 AND %s IS ?2", e->table, column[e->column]) > 0;
 }
 
-/* The keys under which the server may have what the client called by one: itself, and what it was rekeyed to. */
-static int keys_of(struct run *r, int node, const char *table, const struct buf *key, struct buf *out,
-                   int room)
+/* The keys under which the server may have what the client called by one: itself, and what it was rekeyed to by an
+ * archive that the client had not applied yet. */
+static int keys_of(struct run *r, int node, int64_t applied, const char *table, const struct buf *key,
+                   struct buf *out, int room)
 {
     struct wire w = wire_over(key->p, key->n);
     struct val old = val_get(&w);
@@ -1190,10 +1201,11 @@ static int keys_of(struct run *r, int node, const char *table, const struct buf 
     if (old.type != VAL_INT ||
         !number_of(r->server.db, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_rekey'", 0))
         return n;
-    struct stmt *s = db_preparef(r->server.db,
-                                 "SELECT new FROM dx_rekey WHERE tbl = %Q AND old = %lld AND node = "
-                                 "(SELECT id FROM dx_nodes WHERE name = 'n%d')",
-                                 table, (long long)old.i, node);
+    struct stmt *s =
+        db_preparef(r->server.db,
+                    "SELECT new FROM dx_rekey WHERE tbl = %Q AND old = %lld AND node = "
+                    "(SELECT id FROM dx_nodes WHERE name = 'n%d') AND (archive IS NULL OR archive > %lld)",
+                    table, (long long)old.i, node, (long long)applied);
     while (s && n < room && stmt_step(s) == STEP_ROW) {
         struct val new = stmt_val(s, 0);
         val_put(&out[n++], &new);
@@ -1209,9 +1221,9 @@ static bool known(struct run *r, int node, const struct entry *e)
     struct buf key[SYNONYMS] = {0}, value[SYNONYMS] = {0};
     const struct sim_table *t = &r->h->table[e->table[1] - '0'];
     bool refers = e->column == P && t->parent >= 0;
-    int nkey = keys_of(r, node, e->table, &e->key, key, SYNONYMS), nvalue = 1;
+    int nkey = keys_of(r, node, e->applied, e->table, &e->key, key, SYNONYMS), nvalue = 1;
     if (refers)
-        nvalue = keys_of(r, node, r->h->table[t->parent].name, &e->new, value, SYNONYMS);
+        nvalue = keys_of(r, node, e->applied, r->h->table[t->parent].name, &e->new, value, SYNONYMS);
     else
         buf_add(&value[0], e->new.p, e->new.n);
     bool found = false;
