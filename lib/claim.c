@@ -52,21 +52,45 @@ int claim_check_log(struct db *db, int fd)
     return got;
 }
 
+/* The epoch of the journal that was routed is kept in dx_meta, too. */
+static int check_epoch(struct db *db)
+{
+    char *epoch = NULL, *routed = NULL;
+    int rc = store_get_text(db, "epoch", &epoch) || store_get_text(db, "routed_epoch", &routed) ? -1 : 0;
+    if (rc == 0 && epoch && routed && strcmp(epoch, routed) != 0)
+        rc = fail(
+            ERR_REFUSED,
+            "%s: the journal was begun anew (epoch %s, routed was %s), so that changes may be missing in it; "
+            "load the package again, and extract every node anew",
+            db_path(db), epoch, routed);
+    free(epoch);
+    free(routed);
+    return rc;
+}
+
+int claim_note(struct db *db)
+{
+    return db_exec(
+        db, "INSERT OR REPLACE INTO dx_meta (name, value) SELECT 'routed_epoch', value FROM dx_meta WHERE "
+            "name = 'epoch'");
+}
+
 int claim_check_journal(struct db *db, int64_t a, int64_t b)
 {
     int64_t first;
+    if (check_epoch(db))
+        return -1;
     if (db_get_int(db, &first, "SELECT min(seq) FROM dx_journal"))
         return -1;
     if (a > b)
         return fail(ERR_REFUSED,
                     "%s: routing stands at %lld, the journal ends at %lld: the database was restored from a "
-                    "backup; `txnlog attach` it anew and extract every node anew",
+                    "backup; load the package again, and extract every node anew",
                     db_path(db), (long long)a, (long long)b);
     if (b > a && first > a + 1)
-        return fail(
-            ERR_REFUSED,
-            "%s: entries %lld to %lld are gone from the journal before they were routed; extract every "
-            "node anew",
-            db_path(db), (long long)a + 1, (long long)first - 1);
+        return fail(ERR_REFUSED,
+                    "%s: entries %lld to %lld are gone from the journal before they were routed; load the "
+                    "package again, and extract every node anew",
+                    db_path(db), (long long)a + 1, (long long)first - 1);
     return 0;
 }

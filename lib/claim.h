@@ -11,4 +11,7 @@ int claim_check_log(struct db *db, int fd);
 /* Whether the journal still has what follows position a, up to b, and was kept without a break since. */
 int claim_check_journal(struct db *db, int64_t a, int64_t b);
 
+/* In the transaction that moves the position: of which epoch the journal is. */
+int claim_note(struct db *db);
+
 #endif

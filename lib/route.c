@@ -247,7 +247,7 @@ static int store(struct running *x)
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark)))
         return -1;
     return store_set_int(x->db, "routed", x->b) || store_set_int(x->db, "routes", x->routes + 1) ||
-                   store_set_text(x->db, "docking", outbox_note(x->outbox))
+                   claim_note(x->db) || store_set_text(x->db, "docking", outbox_note(x->outbox))
                ? -1
                : 0;
 }

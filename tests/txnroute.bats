@@ -387,6 +387,41 @@ CONF
     [ "$output" = 0 ]
 }
 
+@test "load names the indexes that a rule wants, and references that lead out of a view" {
+    schema
+    txnlog attach hq.db
+    package "$by_position" 'conflict = server'
+    run -0 --separate-stderr txnroute load hq.db p
+    [ -z "$stderr" ]
+    sql hq.db "DROP INDEX account_territory" "DROP INDEX note_contact" \
+        "CREATE TABLE call (id INTEGER PRIMARY KEY, contact INTEGER REFERENCES contact, cost INTEGER REFERENCES cost)"
+    txnlog attach hq.db
+    printf '[object call]\nvisible = all\n' >>p/package.conf
+    run -0 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *"object account: when position changes, account is read whole"* ]]
+    [[ $stderr == *"table note wants an index on (contact)"* ]]
+    [[ $stderr == *"object call: (contact) refers to table contact, and can point to a row that the node does not hold"* ]]
+    [[ $stderr == *"object call: (cost) refers to table cost, of which nodes have nothing"* ]]
+}
+
+@test "a journal begun anew is not routed over; loading again begins anew" {
+    rule=$by_position
+    start "$rule"
+    txnlog detach hq.db
+    sql hq.db "UPDATE account SET territory = 't2' WHERE id = 1"
+    txnlog attach hq.db
+    run -3 --separate-stderr txnroute run hq.db docking </dev/null
+    [[ $stderr == *"begun anew"* ]]
+    run -0 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *"every node needs a new snapshot"* ]]
+    txnlog read hq.db | txnroute run hq.db docking
+    run -3 dxapply ann.db <"$(newest ann)"
+    rm ann.db bob.db
+    copy ann
+    copy bob
+    right
+}
+
 # ---- comparisons ----
 
 @test "affinity and collation: a text key from a number, a NOCASE column, 2 and 2.0, 0.0 and -0.0" {
