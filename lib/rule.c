@@ -25,7 +25,7 @@ void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, 
     for (size_t i = 0; i <= a->noccurrence; i++) {
         const struct occurrence *o = i < a->noccurrence ? &a->occurrence[i] : NULL;
         size_t next = o && o->at < to ? o->at : to;
-        for (; c < ncut && cut[c].at < next; c++) {
+        for (; cut && c < ncut && cut[c].at < next; c++) {
             if (cut[c].at < at)
                 continue;
             buf_add(sql, a->sql + at, cut[c].at - at);

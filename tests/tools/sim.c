@@ -245,7 +245,7 @@ static void edit_part(const char *path, char *sql, size_t room)
 
 static void edit(const char *path)
 {
-    char sql[800], one[300];
+    char sql[800], one[300] = "";
     size_t n = (size_t)snprintf(sql, sizeof sql, "BEGIN");
     for (int left = 1 + below(2); left > 0; left--) {
         (chance(70) ? edit_item : edit_part)(path, one, sizeof one);
