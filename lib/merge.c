@@ -281,8 +281,11 @@ static int merge_delete(struct work *w, struct target *t, struct change *c)
             return -1;
     }
     int got = target_row(t, c, NULL);
-    if (got <= 0)
-        return got; /* deleted by both */
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return force(
+            w, t, c); /* deleted by both; but a row of that key may have come again before the router looks */
     if (!same_row(t, c->old) &&
         (conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_THEIRS, NULL) || force(w, t, c)))
         return -1;

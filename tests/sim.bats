@@ -8,3 +8,10 @@ load helper
     [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
     run -0 sim 1 "$(sized 16 4)"
 }
+
+@test "histories that once ended with copies that differed" {
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+    for seed in 33 41 1096 1120; do
+        run -0 sim $seed
+    done
+}
