@@ -120,7 +120,7 @@ static void make_tables(struct history *h)
     for (int t = 0; t < h->ntable; t++) {
         struct sim_table *x = &h->table[t];
         snprintf(x->name, sizeof x->name, "t%d", t);
-        x->integer = t == integer || (colliding && chance(40));
+        x->integer = t == integer || (colliding && chance(60));
         x->without_rowid = chance(30);
         x->unique = chance(25);
         x->hides = chance(20);
@@ -165,9 +165,11 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
 
 static char *new_key(struct history *h, const struct sim_table *t, int who)
 {
+    if (t->integer && colliding && chance(85)) /* as the database hands them out, or one that was in use */
+        return chance(75) ? mem_printf("(SELECT coalesce(max(id), 0) + 1 FROM %s WHERE id < 1000)", t->name)
+                          : mem_printf("%d", 1 + below(9));
     if (t->integer)
-        return colliding && chance(50) ? mem_printf("%d", 1 + below(9))
-                                       : mem_printf("%d", 1000 * (who + 2) + h->token++);
+        return mem_printf("%d", 1000 * (who + 2) + h->token++);
     return chance(30) ? mem_printf("'k%d'", below(8)) : mem_printf("'n%d.%d'", who, h->token++);
 }
 
