@@ -15,8 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { FOLD = 64 }; /* archives that may wait for a node */
+
 static bool json;
-static const char *package, *user, *to_node, *now;
+static const char *package, *user, *to_node, *now, *fold;
 
 /* Opens the database to change it, in one write transaction, with the router's tables there. */
 static struct db *open_for_change(const char *path)
@@ -81,6 +83,9 @@ static int run(int argc, char **argv)
         return fail(ERR_USAGE, "run: where to? a docking directory, or --node NODE for stdout");
     if (to_node && cli_archive_to_stdout())
         return -1;
+    r.fold = FOLD;
+    if (fold && cli_number(fold, "--fold", &r.fold))
+        return -1;
     r.log = -1;
     return !without_log() && (r.log = dx_open_input(NULL, &name)) < 0 ? -1 : route(argv[0], &r);
 }
@@ -90,6 +95,7 @@ static int extract(int argc, char **argv)
     struct route r = {.docking = argc > 2 ? argv[2] : NULL,
                       .now = now,
                       .log = -1,
+                      .fold = FOLD,
                       .extract = argv[1],
                       .out = STDOUT_FILENO};
     return cli_archive_to_stdout() ? -1 : route(argv[0], &r);
@@ -275,6 +281,10 @@ static const struct cli_option node_options[] = {
     {0}};
 
 static const struct cli_option run_options[] = {
+    {.name = "--fold",
+     .value = "N",
+     .help = "set aside what is for a node with N archives waiting; default 64, 0: never",
+     .text = &fold},
     {.name = "--node", .value = "NODE", .help = "its archives to stdout", .text = &to_node},
     {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
     {0}};

@@ -92,14 +92,56 @@ static int write_archive(struct delivery *x, struct receiver *r)
     return rc || outbox_end(x->outbox) ? -1 : 0;
 }
 
+static bool owed(const struct receiver *r)
+{
+    return r->node.told < r->node.merged;
+}
+
+void deliver_wake(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        struct receiver *r = &x->receiver[i];
+        bool fetched = r->node.asleep >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
+        r->state = r->node.asleep < 0                   ? RECEIVER_AWAKE
+                   : x->redefined || owed(r) || fetched ? RECEIVER_WAKING
+                                                        : RECEIVER_ASLEEP;
+    }
+}
+
+/* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
+static bool falls_asleep(const struct delivery *x, const struct receiver *r)
+{
+    return x->fold > 0 && !x->redefined && r->state == RECEIVER_AWAKE && !owed(r) &&
+           r->node.archive >= x->fold && outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
+}
+
 int deliver_write(struct delivery *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
-        if (r->plan && (r->npiece || r->node.told < r->node.merged) && write_archive(x, r))
+        if (r->plan == NULL || (r->npiece == 0 && !owed(r)))
+            continue;
+        if (falls_asleep(x, r)) {
+            r->state = RECEIVER_ASLEEP;
+            r->node.asleep = x->after;
+            r->fell = true;
+        } else if (write_archive(x, r))
             return -1;
     }
     return outbox_sync(x->outbox);
+}
+
+static void give(struct receiver *to, size_t piece)
+{
+    if ((to->npiece & (to->npiece - 1)) == 0)
+        to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
+    to->piece[to->npiece++] = piece;
+}
+
+void deliver_deal_one(struct delivery *x, struct receiver *r, size_t first)
+{
+    for (size_t i = first; i < x->fan->pieces.n; i++)
+        give(r, i);
 }
 
 int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
@@ -118,14 +160,26 @@ int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
             if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
                 continue;
             struct receiver *to = &x->receiver[r];
-            if (to->plan != p)
-                continue;
-            if ((to->npiece & (to->npiece - 1)) == 0)
-                to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
-            to->piece[to->npiece++] = i;
+            if (to->plan == p && to->state == RECEIVER_AWAKE)
+                give(to, i);
         }
     }
     return 0;
+}
+
+/* Who sleeps, and how far back they hold the journal. */
+static int store_sleepers(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if ((r->fell || r->state == RECEIVER_WAKING) &&
+            db_execf(x->db, "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END WHERE id = %lld",
+                     r->state == RECEIVER_ASLEEP, (long long)r->node.asleep, (long long)r->node.id))
+            return -1;
+    }
+    return db_exec(x->db,
+                   "DELETE FROM dx_meta WHERE name = 'asleep'; INSERT INTO dx_meta (name, value) SELECT "
+                   "'asleep', min(asleep) FROM dx_nodes WHERE active HAVING min(asleep) IS NOT NULL");
 }
 
 int deliver_store(struct delivery *x, const char *now)
@@ -148,7 +202,7 @@ int deliver_store(struct delivery *x, const char *now)
                  : 0;
     }
     stmt_free(s);
-    return rc;
+    return rc ? -1 : store_sleepers(x);
 }
 
 int deliver_empty(const struct node *n, int fd)

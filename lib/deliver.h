@@ -10,6 +10,12 @@
 /* A node that may get an archive. */
 struct receiver {
     struct node node;
+    enum receiver_state {
+        RECEIVER_AWAKE,
+        RECEIVER_ASLEEP, /* gets nothing: too much waits for it */
+        RECEIVER_WAKING  /* has fetched all: gets what came to be since it fell asleep, net */
+    } state;
+    bool fell; /* asleep in this run */
     const struct plan *plan;
     size_t npiece, *piece; /* numbers in the fan */
     bool written;
@@ -22,12 +28,20 @@ struct delivery {
     const struct fan *fan;
     struct outbox *outbox;
     int64_t after, upto, archives;
+    int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
+    bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
 };
 
 /* All active nodes but one (NULL: all). */
 int deliver_list(struct delivery *x, const char *but);
+
+/* Finds out who sleeps and who wakes. */
+void deliver_wake(struct delivery *x);
+
+/* The fan's pieces from number `first` on are for this receiver alone. */
+void deliver_deal_one(struct delivery *x, struct receiver *r, size_t first);
 
 /* The fan's pieces from number `first` on are of this package: notes who gets which. */
 int deliver_deal(struct delivery *x, const struct plan *p, size_t first);

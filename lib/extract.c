@@ -214,7 +214,8 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
 int extract_store(struct db *db, const char *node, const struct extract_mark *mark)
 {
     return db_execf(db,
-                    "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld WHERE "
+                    "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
+                    "asleep = NULL WHERE "
                     "name = %Q",
                     mark->epoch, (long long)mark->position, (long long)mark->told, (long long)mark->number,
                     node);

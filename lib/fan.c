@@ -12,22 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
+void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
 {
-    *f = (struct fan){.db = db, .audiences = a, .pieces = {.level = 1, .spill = spill}};
-    return db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY "
-                       "KEY (obj, key, node)) WITHOUT ROWID; DELETE FROM temp.dx_forcing");
+    *f = (struct fan){
+        .db = db, .audiences = a, .moved = "temp.dx_moved", .pieces = {.level = 1, .spill = spill}};
 }
 
 static void forget_nodes(struct fan *f)
 {
-    for (size_t i = 0; i < f->nname; i++)
-        free(f->name[i]);
+    while (f->nname)
+        free(f->name[--f->nname]);
     free(f->name);
     free(f->id);
     f->name = NULL;
     f->id = NULL;
-    f->nname = 0;
 }
 
 void fan_free(struct fan *f)
@@ -94,8 +92,10 @@ static void clear_row(const struct fanning *g, struct val *row)
     memset(row, 0, g->sent->ncol * sizeof *row);
 }
 
-static void put_key(const struct fanning *g, struct val *row)
+/* The key alone. */
+static void set_key(const struct fanning *g, struct val *row)
 {
+    clear_row(g, row);
     for (size_t k = 0; k < g->sent->nkey; k++)
         row[g->sent->key[k]] = g->key[k];
 }
@@ -105,9 +105,8 @@ static int send_delete(struct fanning *g, int64_t audience)
     struct change c = {.table = g->sent, .op = CHANGE_DELETE, .origin = "", .old = g->old, .new = g->new};
     if (audience == AUDIENCE_NOBODY)
         return 0;
-    clear_row(g, g->old);
     clear_row(g, g->new);
-    put_key(g, g->old);
+    set_key(g, g->old);
     return pieces_add(&g->f->pieces, audience, &c);
 }
 
@@ -142,9 +141,8 @@ static int send_update(struct fanning *g, int64_t audience, const struct change 
         g->map = table_map(g->sent, net->table);
         g->mapped = net->table;
     }
-    clear_row(g, g->old);
     clear_row(g, g->new);
-    put_key(g, g->old);
+    set_key(g, g->old);
     for (size_t i = 0; i < g->sent->ncol; i++)
         if (!g->sent->pk[i] && g->map[i] >= 0) {
             g->new[i] = net->new[g->map[i]];
@@ -165,6 +163,11 @@ static int split(struct fanning *g, int64_t old, int64_t new, int64_t special)
         enter = audience_minus(a, enter, special);
         leave = audience_minus(a, leave, special);
         stay = audience_minus(a, stay, special);
+    }
+    if (g->f->only && enter != AUDIENCE_ERROR && leave != AUDIENCE_ERROR && stay != AUDIENCE_ERROR) {
+        enter = audience_both(a, enter, g->f->only);
+        leave = audience_both(a, leave, g->f->only);
+        stay = audience_both(a, stay, g->f->only);
     }
     if (enter == AUDIENCE_ERROR || leave == AUDIENCE_ERROR || stay == AUDIENCE_ERROR)
         return -1;
@@ -234,6 +237,8 @@ static int send_special(struct fanning *g, const struct sending *r, const struct
     int64_t only = audience_intern(a, &s->node, 1);
     if (before < 0 || after < 0 || only == AUDIENCE_ERROR)
         return -1;
+    if (g->f->only && g->f->only != only)
+        return 0;
     bool alone = !s->forced && r->touch.norigin == 1;
     if (!after)
         return send_delete(g, only);
@@ -304,7 +309,7 @@ static struct stmt *prepare_row(struct fanning *g)
 static struct stmt *prepare_moved(struct fanning *g)
 {
     struct buf sql = {0};
-    buf_addf(&sql, "SELECT key, old, new FROM temp.dx_moved WHERE obj = %lld ORDER BY ",
+    buf_addf(&sql, "SELECT key, old, new FROM %s WHERE obj = %lld ORDER BY ", g->f->moved,
              (long long)g->w->object->id);
     if (g->sent->nkey == 1)
         buf_puts(&sql, "key");
@@ -326,8 +331,8 @@ static int open_streams(struct fanning *g)
     g->moved = prepare_moved(g);
     g->member = db_prepare(f->db, "SELECT audience FROM main.dx_member WHERE obj = ?1 AND key = ?2");
     g->forcing = db_prepare(f->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
-    bool touched =
-        !g->w->gone && g->w->object->visible != VISIBLE_NONE && images_touched(f->images, g->sent->name);
+    bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
+                   (f->images == NULL || images_touched(f->images, g->sent->name));
     if (touched)
         g->net = journal_net(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED);
     return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? 0 : -1;
@@ -456,11 +461,11 @@ static int concerns(struct fan *f, const struct viewed *w)
     if (member_whole(w->object))
         return 1;
     if (db_get_int(f->db, &n,
-                   "SELECT EXISTS (SELECT 1 FROM temp.dx_moved WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
+                   "SELECT EXISTS (SELECT 1 FROM %s WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
                    "main.dx_member WHERE obj = %lld) OR EXISTS (SELECT 1 FROM main.dx_journal WHERE seq > "
                    "%lld AND seq "
                    "<= %lld AND origin IS NOT NULL)",
-                   id, id, (long long)f->after, (long long)f->upto))
+                   f->moved, id, id, (long long)f->after, (long long)f->upto))
         return -1;
     return n != 0;
 }
@@ -474,25 +479,5 @@ int fan_object(struct fan *f, const struct viewed *w)
     pieces_begin(&f->pieces, g.sent, (int64_t)w->place);
     int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || pieces_end(&f->pieces) ? -1 : 0;
     close_streams(&g);
-    return rc;
-}
-
-int fan_force(struct fan *f, const struct viewed *w)
-{
-    struct buf sql = {0};
-    long long id = (long long)w->object->id;
-    buf_addf(&sql,
-             "INSERT OR IGNORE INTO temp.dx_forcing (obj, key, node) SELECT %lld, f.key, f.node FROM "
-             "main.dx_force AS f JOIN temp.dx_node_now AS n ON n.id = f.node WHERE f.tbl = ",
-             id);
-    buf_quote(&sql, w->object->table);
-    buf_addf(&sql,
-             ";INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT obj, key, audience, audience "
-             "FROM (SELECT obj, key, ");
-    view_audience(&sql, w, "f.key");
-    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT obj, key FROM temp.dx_forcing WHERE obj = %lld) AS f)",
-             id);
-    int rc = db_exec(f->db, buf_text(&sql));
-    buf_free(&sql);
     return rc;
 }

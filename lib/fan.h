@@ -9,9 +9,11 @@
 struct fan {
     struct db *db;
     struct audiences *audiences;
-    const struct images *images;
-    int64_t after, upto; /* of the journal */
+    const struct images *images; /* NULL: any table may have been touched */
+    int64_t after, upto;         /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
+    int64_t only;  /* audience of the one node that is dealt with; AUDIENCE_NOBODY: all are */
+    const char *moved; /* the table of what moved: temp.dx_moved, or temp.dx_woken */
     struct pieces pieces;
     size_t nname; /* the package's nodes by name, for echoes: ascending */
     char **name;
@@ -19,7 +21,7 @@ struct fan {
 };
 
 /* An empty fan; spill is a descriptor to write to. */
-int fan_init(struct fan *f, struct db *db, struct audiences *a, int spill);
+void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill);
 void fan_free(struct fan *f);
 
 /* Reads the package's nodes from temp.dx_node_now. */
@@ -28,8 +30,5 @@ int fan_nodes(struct fan *f);
 /* Makes the blocks of one object; temp.dx_moved must be filled for it, and temp.dx_forcing(obj, key, node) with the
  * requests for single rows. */
 int fan_object(struct fan *f, const struct viewed *w);
-
-/* Fills temp.dx_forcing from dx_force for the object (and names those rows in temp.dx_moved). */
-int fan_force(struct fan *f, const struct viewed *w);
 
 #endif

@@ -39,11 +39,12 @@ int history_archive(struct db *db, const struct history_archive *a)
         (long long)a->bytes, a->made, (long long)a->node, (long long)a->number - 1000);
 }
 
-int history_forget(struct db *db, int64_t after, int64_t upto)
+int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
 {
     if (after / REMEMBERED == upto / REMEMBERED)
         return 0;
-    return db_execf(db, "DELETE FROM main.dx_history WHERE position < %lld", (long long)upto - REMEMBERED);
+    return db_execf(db, "DELETE FROM main.dx_history WHERE position < %lld",
+                    keep < upto - REMEMBERED ? (long long)keep : (long long)upto - REMEMBERED);
 }
 
 int history_waiting(struct db *db, int64_t node, int64_t applied, struct history_waiting *w)

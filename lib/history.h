@@ -17,8 +17,9 @@ struct history_archive {
 };
 int history_archive(struct db *db, const struct history_archive *a);
 
-/* ... and forgets, now and then, what is long past. The journal was routed from `after` to `upto`. */
-int history_forget(struct db *db, int64_t after, int64_t upto);
+/* ... and forgets, now and then, what is long past, but nothing behind `keep`. The journal was routed from `after` to
+ * `upto`. */
+int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep);
 
 /* What waits for a node beyond archive `applied`: archives, changes, bytes, and when the oldest was made (NULL: none;
  * to free). */

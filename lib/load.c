@@ -69,10 +69,11 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
     if (known)
         tell("%s; routing begins anew, and every node needs a new snapshot", err_message());
     return store_set_int(db, "routed", end) || claim_note(db) ||
-                   db_exec(db,
-                           "DELETE FROM dx_member; DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM "
-                           "dx_history; DELETE FROM dx_object WHERE gone; UPDATE dx_object SET was = 'none', "
-                           "bound = NULL; UPDATE dx_nodes SET epoch = lower(hex(randomblob(8)))")
+                   db_exec(
+                       db,
+                       "DELETE FROM dx_member; DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM "
+                       "dx_history; DELETE FROM dx_object WHERE gone; UPDATE dx_object SET was = 'none', "
+                       "bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = lower(hex(randomblob(8)))")
                ? -1
                : 0;
 }

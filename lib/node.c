@@ -14,7 +14,7 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL, package TEXT NOT "
     "NULL,"
     " epoch TEXT NOT NULL, active INTEGER NOT NULL, archive INTEGER NOT NULL DEFAULT 0,"
-    " position INTEGER NOT NULL DEFAULT 0, applied INTEGER NOT NULL DEFAULT 0,"
+    " position INTEGER NOT NULL DEFAULT 0, asleep INTEGER, applied INTEGER NOT NULL DEFAULT 0,"
     " merged INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0);"
 
     "CREATE VIEW IF NOT EXISTS dx_node (name, user, package, status) AS"
@@ -28,7 +28,8 @@ static const char sql_make[] =
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_nodes'";
 
-#define COLUMNS "id, name, user, package, epoch, active, archive, position, applied, merged, told"
+#define COLUMNS \
+    "id, name, user, package, epoch, active, archive, position, applied, merged, told, coalesce(asleep, -1)"
 
 int node_init(struct db *db)
 {
@@ -54,7 +55,8 @@ static struct node take(struct stmt *s)
                          .position = stmt_int(s, 7),
                          .applied = stmt_int(s, 8),
                          .merged = stmt_int(s, 9),
-                         .told = stmt_int(s, 10)};
+                         .told = stmt_int(s, 10),
+                         .asleep = stmt_int(s, 11)};
 }
 
 int node_find(struct db *db, const char *name, struct node *out)
@@ -132,7 +134,7 @@ static int renew(struct db *db, const char *name)
 {
     char epoch[17];
     sha_random_hex(8, epoch);
-    return db_execf(db, "UPDATE dx_nodes SET epoch = %Q WHERE name = %Q", epoch, name);
+    return db_execf(db, "UPDATE dx_nodes SET epoch = %Q, asleep = NULL WHERE name = %Q", epoch, name);
 }
 
 int node_add(struct db *db, const char *name, const char *user, const char *package)

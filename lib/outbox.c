@@ -347,6 +347,14 @@ int outbox_copy(const struct outbox *o, const char *node, int64_t from, int fd, 
     return rc;
 }
 
+bool outbox_has(const struct outbox *o, const char *node, int64_t number)
+{
+    char *path = mem_printf("%s/%s/outbox/%08lld.dx", o->docking, node, (long long)number);
+    bool there = file_exists(path);
+    free(path);
+    return there;
+}
+
 static int remove_upto(void *ctx, const char *path, int64_t number)
 {
     const int64_t *upto = ctx;

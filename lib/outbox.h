@@ -35,6 +35,9 @@ int outbox_commit(struct outbox *o);
  * Their number in *n. */
 int outbox_copy(const struct outbox *o, const char *node, int64_t from, int fd, int64_t *n);
 
+/* Whether the node's archive of that number is still there, not fetched. */
+bool outbox_has(const struct outbox *o, const char *node, int64_t number);
+
 /* Removes the node's archives up to a number. Those that are gone already are fine. */
 int outbox_remove(const struct outbox *o, const char *node, int64_t upto);
 

@@ -124,10 +124,10 @@ void plans_close(struct plan *p, size_t n)
     free(p);
 }
 
-bool plan_redefined(const struct plan *p)
+bool plan_defined_anew(const struct plan *p)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (p->viewed[i].gone || p->viewed[i].fresh || view_redefined(&p->viewed[i]))
+        if (p->viewed[i].gone || p->viewed[i].fresh || p->viewed[i].was != WAS_SAME)
             return true;
     return false;
 }

@@ -17,8 +17,8 @@ struct plan {
 int plans_open(struct db *db, struct images *im, const char *now, struct plan **out, size_t *n);
 void plans_close(struct plan *p, size_t n);
 
-/* What a run has to do beyond the journal: a definition is new, or time has moved a term. */
-bool plan_redefined(const struct plan *p);
+/* Whether a definition is another than in the run before. */
+bool plan_defined_anew(const struct plan *p);
 
 /* After the run, inside its transaction: what is held is what the definitions say. */
 int plan_settle(struct db *db, const struct plan *p);

@@ -78,7 +78,8 @@ static int anything(struct running *x)
         return 1;
     if (db_get_int(
             x->db, &n,
-            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) OR EXISTS (SELECT 1 "
+            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND (told < merged OR asleep IS NOT NULL)) "
+            "OR EXISTS (SELECT 1 "
             "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT id, "
             "name, user, package FROM dx_nodes WHERE active EXCEPT SELECT id, name, user, package FROM "
             "dx_routed) OR EXISTS (SELECT id, name, user, package FROM dx_routed EXCEPT SELECT id, name, "
@@ -163,6 +164,32 @@ static int move_object(struct views *v, const struct viewed *w)
                                                   : 0;
 }
 
+/* What came to be for a node since its archives were set aside: rows that moved in between, told by the history, and in
+ * this run; what changed, from the journal since then. */
+static int wake(struct running *x, const struct plan *p, struct receiver *r)
+{
+    size_t first = x->fan.pieces.n;
+    struct fan all = x->fan;
+    x->fan.only = audience_intern(x->views.audiences, &r->node.id, 1);
+    x->fan.after = r->node.asleep;
+    x->fan.fresh = AUDIENCE_NOBODY;
+    x->fan.images = NULL;
+    x->fan.moved = "temp.dx_woken";
+    int rc = x->fan.only == AUDIENCE_ERROR ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < p->n; i++)
+        rc = view_since(&x->views, &p->viewed[i], r->node.id, r->node.asleep) ||
+                     fan_object(&x->fan, &p->viewed[i])
+                 ? -1
+                 : 0;
+    x->fan.only = all.only;
+    x->fan.after = all.after;
+    x->fan.fresh = all.fresh;
+    x->fan.images = all.images;
+    x->fan.moved = all.moved;
+    deliver_deal_one(&x->delivery, r, first);
+    return rc;
+}
+
 /* Whether nobody holds anything of the package, and nobody is to: then its first node will find it as it is now. */
 static int idle(struct running *x, const struct plan *p)
 {
@@ -184,9 +211,17 @@ static int route_package(struct running *x, struct plan *p)
         if (move_object(&x->views, &p->viewed[i]))
             return -1;
     for (size_t i = 0; i < p->n; i++)
-        if ((!p->viewed[i].gone && fan_force(&x->fan, &p->viewed[i])) || fan_object(&x->fan, &p->viewed[i]))
+        if ((!p->viewed[i].gone && view_force(&x->views, &p->viewed[i])) ||
+            fan_object(&x->fan, &p->viewed[i]))
             return -1;
-    return deliver_deal(&x->delivery, p, first);
+    if (deliver_deal(&x->delivery, p, first))
+        return -1;
+    for (size_t i = 0; i < x->delivery.nreceiver; i++) {
+        struct receiver *r = &x->delivery.receiver[i];
+        if (r->plan == p && r->state == RECEIVER_WAKING && wake(x, p, r))
+            return -1;
+    }
+    return 0;
 }
 
 static int write_snapshot(struct running *x)
@@ -226,6 +261,16 @@ static int store_object(struct running *x, const struct viewed *w)
     return view_store(&x->views, w);
 }
 
+static int forget(struct running *x)
+{
+    int64_t asleep;
+    return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
+                      (long long)x->b) ||
+                   history_forget(x->db, x->a, x->b, asleep)
+               ? -1
+               : 0;
+}
+
 static int store(struct running *x)
 {
     int64_t routes;
@@ -242,8 +287,11 @@ static int store(struct running *x)
         if (plan_settle(x->db, &x->plan[p]))
             return -1;
     }
-    if (deliver_store(&x->delivery, x->now) || store_routed(x) || history_forget(x->db, x->a, x->b) ||
-        db_execf(x->db, "DELETE FROM main.dx_force WHERE id <= %lld", (long long)x->last_force) ||
+    if (deliver_store(&x->delivery, x->now) || store_routed(x) || forget(x) ||
+        db_execf(x->db,
+                 "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
+                 "WHERE active AND asleep IS NOT NULL)",
+                 (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark)))
         return -1;
     return store_set_int(x->db, "routed", x->b) || store_set_int(x->db, "routes", x->routes + 1) ||
@@ -275,14 +323,18 @@ static int prepare(struct running *x)
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
     x->images = images_open(x->db);
+    fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill));
     if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
-        pairs_init(&x->views) || fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill)) ||
-        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+        pairs_init(&x->views) || plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
         deliver_list(&x->delivery, x->route->extract))
         return -1;
     x->fan.images = x->images;
     x->fan.after = x->a;
     x->fan.upto = x->b;
+    x->delivery.fold = x->route->fold;
+    for (size_t i = 0; i < x->nplan; i++)
+        x->delivery.redefined |= plan_defined_anew(&x->plan[i]);
+    deliver_wake(&x->delivery);
     return db_exec(x->db,
                    "CREATE TEMP TABLE dx_node_all AS SELECT id, name, user, package FROM main.dx_nodes "
                    "WHERE active");

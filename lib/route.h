@@ -12,7 +12,8 @@ struct route {
     const char *docking; /* the docking directory, or NULL (outbox.h says which) */
     const char *now;     /* the time of the run, "YYYY-MM-DD HH:MM:SS"; NULL: the clock's */
     int log;             /* descriptor of the archive that says what changed, or -1 */
-    const char *node;    /* when set: the node's archives that it has not applied go to `out` */
+    int64_t fold;     /* archives that may wait for a node before what follows is set aside; 0: any number */
+    const char *node; /* when set: the node's archives that it has not applied go to `out` */
     const char *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering anew */
     int out;
 };

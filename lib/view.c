@@ -12,6 +12,11 @@ static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_moved (obj INTEGER, key, old INTEGER, new INTEGER, PRIMARY KEY (obj, "
     "key)) WITHOUT ROWID;"
     "DELETE FROM temp.dx_moved;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_woken (obj INTEGER, key, old INTEGER, new INTEGER, PRIMARY KEY (obj, "
+    "key)) WITHOUT ROWID;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY KEY (obj, key, "
+    "node)) "
+    "WITHOUT ROWID;"
     /* Pairs that a rule yields, and what they come to by key. */
     "CREATE TEMP TABLE IF NOT EXISTS dx_pair (key, node INTEGER);"
     "CREATE TEMP TABLE IF NOT EXISTS dx_next (key PRIMARY KEY, audience INTEGER) WITHOUT ROWID;"
@@ -149,6 +154,43 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
     return w->parent && n;
 }
 
+int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t position)
+{
+    struct buf sql = {0};
+    long long id = (long long)w->object->id;
+    if (!w->gone && member_whole(w->object)) /* what came and went of these, the journal tells */
+        return db_execf(
+            v->db,
+            "DELETE FROM temp.dx_woken; INSERT INTO temp.dx_woken SELECT * FROM temp.dx_moved WHERE obj = "
+            "%lld AND old = new",
+            id);
+    /* The first move since then tells where the row was then. */
+    buf_addf(
+        &sql,
+        "DELETE FROM temp.dx_woken;"
+        "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM main.dx_history WHERE "
+        "position > %lld AND obj = %lld ORDER BY rowid;"
+        "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM temp.dx_moved WHERE "
+        "obj "
+        "= %lld;"
+        "UPDATE temp.dx_woken SET new = ",
+        (long long)position, id, id);
+    if (w->gone)
+        buf_puts(&sql, "0");
+    else
+        view_audience(&sql, w, "dx_woken.key");
+    buf_addf(
+        &sql,
+        ";INSERT OR IGNORE INTO temp.dx_woken (obj, key, old, new) SELECT f.obj, f.key, m.new, m.new FROM "
+        "temp.dx_forcing AS f JOIN temp.dx_moved AS m ON m.obj = f.obj AND m.key = f.key WHERE f.obj = %lld "
+        "AND "
+        "f.node = %lld",
+        id, (long long)node);
+    int rc = db_exec(v->db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}
+
 int view_store(struct views *v, const struct viewed *w)
 {
     long long id = (long long)w->object->id;
@@ -169,4 +211,24 @@ int view_store(struct views *v, const struct viewed *w)
                     "WHERE obj = %lld AND new <> 0 "
                     "ON CONFLICT (obj, key) DO UPDATE SET audience = excluded.audience",
                     id, id, id);
+}
+
+int view_force(struct views *v, const struct viewed *w)
+{
+    struct buf sql = {0};
+    long long id = (long long)w->object->id;
+    buf_addf(&sql,
+             "INSERT OR IGNORE INTO temp.dx_forcing (obj, key, node) SELECT %lld, f.key, f.node FROM "
+             "main.dx_force AS f JOIN temp.dx_node_now AS n ON n.id = f.node WHERE f.tbl = ",
+             id);
+    buf_quote(&sql, w->object->table);
+    buf_addf(&sql,
+             ";INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT obj, key, audience, audience "
+             "FROM (SELECT obj, key, ");
+    view_audience(&sql, w, "f.key");
+    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT obj, key FROM temp.dx_forcing WHERE obj = %lld) AS f)",
+             id);
+    int rc = db_exec(v->db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
 }

@@ -56,6 +56,14 @@ void view_arm_key(struct buf *sql, const struct viewed *w);
 void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias);
 void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key);
 
+/* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved,
+ * moved or not. */
+int view_force(struct views *v, const struct viewed *w);
+
+/* Fills temp.dx_woken (as temp.dx_moved) with the object's rows that moved since a position of the journal, this run
+ * among it, and those asked for by the node. */
+int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t position);
+
 /* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
 void view_audience(struct buf *sql, const struct viewed *w, const char *key);
 

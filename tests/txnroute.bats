@@ -748,6 +748,39 @@ wrote() {
     right
 }
 
+@test "a node that is away gets no more archives after some, and then one of all that came to be, net" {
+    rule=$by_position
+    start "$rule"
+    away() {
+        sql hq.db "$1"
+        txnlog read hq.db | txnroute run hq.db docking --fold 2
+    }
+    archives() { find docking/ann/outbox -name '*.dx' | wc -l; }
+    away "UPDATE account SET name = 'a' WHERE id = 1"
+    away "UPDATE account SET name = 'b' WHERE id = 1"
+    away "UPDATE account SET name = 'c', territory = 't2' WHERE id = 1"
+    away "INSERT INTO account VALUES (5, 'five', 't1', 1, NULL, NULL), (6, 'six', 't1', 1, NULL, NULL)"
+    away "UPDATE account SET territory = 't1', name = 'd' WHERE id = 3; UPDATE product SET name = 'q'"
+    away "UPDATE account SET territory = 't2' WHERE id = 5; DELETE FROM account WHERE id = 6; DELETE FROM product WHERE id = 2"
+    away "UPDATE account SET territory = 't1' WHERE id = 1; INSERT INTO contact VALUES (60, 1, 'c60')"
+    [ "$(archives)" -eq 2 ]
+    [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'asleep'")" -gt 0 ]
+    for file in docking/ann/outbox/*.dx; do
+        dxapply ann.db <"$file"
+        rm "$file"
+    done
+    away "UPDATE account SET name = 'e' WHERE id = 2"
+    [ "$(archives)" -eq 1 ]
+    [ "$(sent ann | sort)" = "$(printf '%s\n' 'account insert 3' 'account update 1' 'account update 2' 'contact insert 30' \
+        'contact insert 60' 'note insert 300' 'product delete 2' 'product update 1')" ]
+    for file in docking/ann/outbox/*.dx; do dxapply ann.db <"$file"; done
+    rm -r docking/bob bob.db
+    right
+    [ -z "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'asleep'")" ] || [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE name = 'ann' AND asleep IS NULL")" -eq 1 ]
+    follow
+    right
+}
+
 @test "one router at a time: the other is told who it is" {
     start "$by_position"
     exec 9>>docking/lock

@@ -2,7 +2,8 @@
  *
  *   route-sim FROM TO [DIR]     seeds FROM to TO-1; works in DIR (default: .)
  *
- * A history is a schema, a package, nodes, and steps: SQL, node commands, runs of the real txnroute. After each run
+ * A history is a schema, a package, nodes, and steps: SQL, node commands, runs of the router, in some of which nodes
+ * are away. After each run
  * the archives are applied here, by simple means, and each node's copy is compared with what the rules say now,
  * evaluated one by one. The first history that fails is shrunk and printed with its seed; exit 1. */
 #include "buf.h"
@@ -10,6 +11,7 @@
 #include "dx.h"
 #include "err.h"
 #include "mem.h"
+#include "route.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -324,6 +326,16 @@ static char *make_user(void)
     return mem_text(ANY("1", "2", "3", "x", "0"));
 }
 
+/* The nodes that are away in a run, as digits. */
+static char *make_away(const struct history *h)
+{
+    struct buf b = {0};
+    for (int n = 0; n < h->nnode; n++)
+        if (chance(25))
+            buf_addf(&b, "%d", n);
+    return buf_take(&b);
+}
+
 static void make_steps(struct history *h)
 {
     for (int i = 5 + below(25); i > 0; i--)
@@ -343,8 +355,9 @@ static void make_steps(struct history *h)
         if (chance(10) && h->nnode < NODES)
             add_step(h, STEP_ADD, mem_printf("n%d --user %s", h->nnode++, user));
         free(user);
-        add_step(h, STEP_ROUTE, mem_text(""));
+        add_step(h, STEP_ROUTE, make_away(h));
     }
+    add_step(h, STEP_ROUTE, mem_text(""));
 }
 
 static struct history *make_history(uint64_t seed)
@@ -652,6 +665,8 @@ static int fetch(struct run *r, int node)
         char *path = mem_printf("%s/docking/n%d/outbox/%08d.dx", directory, node, r->number[node] + 1);
         bool there = access(path, F_OK) == 0;
         int rc = there ? put_archive(r->copy[node], path) : 0;
+        if (there)
+            unlink(path);
         free(path);
         if (rc || !there)
             return rc ? -1 : 0;
@@ -680,12 +695,37 @@ static int add_node(const struct history *h, struct run *r, const char *text)
     return rc;
 }
 
-static int route(const struct history *h, struct run *r)
+/* One run, in this process; after one archive that is not fetched, a node's are set aside. */
+static int run_router(void)
 {
-    if (command("txnlog read hq.db | txnroute run hq.db docking"))
+    struct route_done done;
+    char *path = mem_printf("%s/hq.db", directory), *docking = mem_printf("%s/docking", directory);
+    struct route route = {.docking = docking, .log = -1, .fold = 1};
+    struct db *db = db_open(path, DB_WRITE);
+    int rc = db && db_exec(db, "PRAGMA synchronous = OFF") == 0 ? route_run(db, &route, &done) : -1;
+    if (rc)
+        broke(err_message());
+    db_close(db);
+    free(path);
+    free(docking);
+    return rc;
+}
+
+static int fetch_present(struct run *r, const char *away)
+{
+    for (int n = 0; n < NODES; n++)
+        if (r->copy[n] && strchr(away, '0' + n) == NULL && fetch(r, n))
+            return -1;
+    return 0;
+}
+
+static int route(const struct history *h, struct run *r, const char *away)
+{
+    /* Who was away gets what was set aside with the run after it has fetched. */
+    if (run_router() || fetch_present(r, away) || run_router() || fetch_present(r, away))
         return -1;
     for (int n = 0; n < NODES; n++)
-        if (r->copy[n] && (fetch(r, n) || check_copy(h, r->hq, r->copy[n], n)))
+        if (r->copy[n] && strchr(away, '0' + n) == NULL && check_copy(h, r->hq, r->copy[n], n))
             return -1;
     return 0;
 }
@@ -703,7 +743,7 @@ static int run_step(const struct history *h, struct run *r, const struct sim_ste
     case STEP_ADD:
         return add_node(h, r, s->text);
     default:
-        return route(h, r);
+        return route(h, r, s->text);
     }
 }
 
