@@ -424,14 +424,6 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
 
 /* ---- looking ---- */
 
-int capture_holds(struct db *db, const char *table)
-{
-    int64_t n;
-    if (db_get_int(db, &n, "SELECT count(*) FROM dx_table WHERE current AND name = %Q COLLATE NOCASE", table))
-        return -1;
-    return n > 0;
-}
-
 struct looking {
     struct db *db;
     const struct journal_table *tables;

@@ -25,9 +25,6 @@ int capture_detach(struct db *db);
  * the application's was made after ours and so fires before them. */
 int capture_check(struct db *db);
 
-/* Whether changes of the table are journalled: 1, 0, -1. */
-int capture_holds(struct db *db, const char *table);
-
 /* Empties the tables in which triggers keep rows that REPLACE may delete. To be called, in the same transaction, by
  * whoever changes captured tables without triggers or removes entries from the journal. */
 int capture_forget(struct db *db);

@@ -310,11 +310,6 @@ int stmt_columns(const struct stmt *s)
     return sqlite3_column_count(s->handle);
 }
 
-const char *stmt_column_name(const struct stmt *s, int i)
-{
-    return sqlite3_column_name(s->handle, i);
-}
-
 struct val stmt_val(struct stmt *s, int i)
 {
     struct val v = {.type = VAL_NULL};

@@ -76,7 +76,6 @@ const char *stmt_message(const struct stmt *s); /* SQLite's words of it */
 
 /* Columns count from 0. Text and blobs live until the next step, reset or free. */
 int stmt_columns(const struct stmt *s);
-const char *stmt_column_name(const struct stmt *s, int i);
 struct val stmt_val(struct stmt *s, int i);
 int64_t stmt_int(struct stmt *s, int i);
 const char *stmt_text(struct stmt *s, int i); /* NULL for NULL */

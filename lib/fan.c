@@ -400,7 +400,7 @@ static int merge_streams(struct fanning *g)
             r.new = stmt_int(g->moved, 2);
         }
         /* A row that all hold and somebody asked for stands there as it is now: it may have come or gone. */
-        bool now_only = order == 0 && r.old == r.new &&member_whole(g->w->object) && !view_redefined(g->w);
+        bool now_only = order == 0 && member_whole(g->w->object) && r.old == r.new && !view_redefined(g->w);
         if (order < 0 || now_only)
             rc = held(g, &r);
         rc = rc || send(g, &r) ? -1 : 0;

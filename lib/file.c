@@ -134,11 +134,6 @@ int file_new_fd(const struct file_new *f)
     return f->fd;
 }
 
-const char *file_new_temp(const struct file_new *f)
-{
-    return f->temp;
-}
-
 int file_new_sync(struct file_new *f)
 {
     if (f->fd < 0)

@@ -23,8 +23,7 @@ int file_load(const char *path, size_t max, struct buf *out);
  * synced, renamed, and the directory synced. What a killed process left of it is removed. NULL / -1 on failure. */
 struct file_new *file_new_open(const char *path);
 int file_new_fd(const struct file_new *f);
-const char *file_new_temp(const struct file_new *f); /* its temporary path */
-int file_new_commit(struct file_new *f);             /* frees f in any case; on failure nothing is replaced */
+int file_new_commit(struct file_new *f); /* frees f in any case; on failure nothing is replaced */
 int file_new_sync(struct file_new *f);   /* all but the rename: content and close are safe after it */
 void file_new_abort(struct file_new *f); /* removes the temporary file; NULL is fine */
 

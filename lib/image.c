@@ -64,11 +64,6 @@ void images_close(struct images *im)
     free(im);
 }
 
-struct relation *images_at(struct images *im, size_t i)
-{
-    return i < im->n ? im->relation[i] : NULL;
-}
-
 /* ---- relations ---- */
 
 /* The image tables have the types and collations of the table's columns, so that rules compare there as they do in

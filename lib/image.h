@@ -31,9 +31,6 @@ void images_close(struct images *im);
  * NULL with *known true on failure. Its image tables are there, empty. */
 struct relation *images_relation(struct images *im, const char *name, bool *known);
 
-/* Every relation there is, by number; NULL behind the last. */
-struct relation *images_at(struct images *im, size_t i);
-
 /* Some rule reads this column ("": none, but the rows). */
 void image_read(struct relation *r, const char *column);
 
