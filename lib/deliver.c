@@ -68,7 +68,7 @@ static int write_archive(struct delivery *x, struct receiver *r)
     h.ack = r->node.merged;
     h.form = CHANGESET_PATCH;
     add_tables(&h, r->plan);
-    if (rekey_fill(x->db, r->node.id, &h, &r->rekey)) {
+    if (rekey_fill(x->db, r->node.id, false, &h, &r->rekey)) {
         dx_head_free(&h);
         return -1;
     }

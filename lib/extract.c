@@ -6,6 +6,7 @@
 #include "layout.h"
 #include "mem.h"
 #include "member.h"
+#include "rekey.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,7 @@ static int write_objects(struct db *db, struct dx_writer *w, const struct plan *
 }
 
 static int fill_head(struct db *db, struct dx_head *h, const struct plan *p, const struct node *n,
-                     const struct extract_mark *mark)
+                     struct extract_mark *mark)
 {
     dx_head_set(&h->to, n->name);
     dx_head_set(&h->epoch, mark->epoch);
@@ -180,7 +181,7 @@ static int fill_head(struct db *db, struct dx_head *h, const struct plan *p, con
         if (!p->viewed[i].gone && p->viewed[i].object->visible != VISIBLE_NONE &&
             add_schema(db, h, p->viewed[i].object))
             return -1;
-    return 0;
+    return rekey_fill(db, n->id, true, h, &mark->rekey);
 }
 
 int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
@@ -194,6 +195,7 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
     mark->number = n->archive;
     mark->position = position;
     mark->told = n->merged;
+    mark->node = n->id;
     holder = (struct holder){all, n->id};
     dx_head_init(&h, DX_SNAPSHOT);
     int rc = audience_of_node(db, n->id, &audiences) ||
@@ -213,6 +215,8 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
 
 int extract_store(struct db *db, const char *node, const struct extract_mark *mark)
 {
+    if (rekey_carried(db, mark->node, mark->rekey, mark->number))
+        return -1;
     return db_execf(db,
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
                     "asleep = NULL WHERE "

@@ -8,7 +8,7 @@
 /* What the snapshot began: a new numbering with the node. */
 struct extract_mark {
     char *epoch; /* to free */
-    int64_t number, position, told;
+    int64_t number, position, told, node, rekey;
 };
 
 /* Writes the snapshot of the node's view after the run (dx_member and temp.dx_moved) to fd. */

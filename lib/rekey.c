@@ -20,7 +20,7 @@ static const char sql_open[] =
     "SELECT tbl, old, new FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
     " ORDER BY id";
 static const char sql_unsent[] =
-    "SELECT id, tbl, old, new, refs FROM dx_rekey WHERE node = ?1 AND archive IS NULL"
+    "SELECT id, tbl, old, new, refs FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
     " ORDER BY id";
 static const char sql_keys[] =
     "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
@@ -162,7 +162,7 @@ static void add_refs(struct dx_rekey *r, const char *text)
     free(copy);
 }
 
-int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last)
+int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last)
 {
     int there = present(db);
     *last = 0;
@@ -170,8 +170,10 @@ int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last)
         return there;
     struct stmt *s = db_prepare(db, sql_unsent);
     enum step step = STEP_ERROR;
-    if (s)
+    if (s) {
         stmt_bind_int(s, 1, node);
+        stmt_bind_int(s, 2, all);
+    }
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         *last = stmt_int(s, 0);
         add_refs(dx_head_add_rekey(h, stmt_text(s, 1), stmt_int(s, 2), stmt_int(s, 3)), stmt_text(s, 4));

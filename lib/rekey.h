@@ -33,9 +33,9 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
 /* Notes that the node's row `old` is `new` here, and adds it to r. */
 int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new);
 
-/* Router: adds what no archive has carried yet to the head; *last is the newest of them. Then, in the commit, notes the
- * archive's number. */
-int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last);
+/* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
+ * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
+int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
 int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number);
 
 /* A companion that has renamed a row for its server has its own nodes rename it. */

@@ -172,17 +172,53 @@ static int rename_one(struct renaming *r)
     return r->companion ? rekey_pass(r->w->db, k) : 0;
 }
 
+/* What was renamed stands there once, whichever archives say it: a snapshot tells all that there ever were. Nobody else
+ * has the new key, so that it tells them apart. */
+static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_renamed (tbl TEXT, new INTEGER, PRIMARY KEY "
+                               "(tbl, new)) WITHOUT ROWID";
+
+/* Notes it: 1, or 0 when it was noted before. */
+static int note(struct work *w, const struct dx_rekey *k)
+{
+    if (db_execf(w->db, "INSERT OR IGNORE INTO dx_renamed (tbl, new) VALUES (%Q, %lld)", k->table,
+                 (long long)k->new))
+        return -1;
+    return db_changes(w->db) > 0;
+}
+
+int rename_none(struct work *w)
+{
+    int rc = w->head->nrekey ? db_exec(w->db, sql_make) : 0;
+    for (size_t i = 0; i < w->head->nrekey && rc >= 0; i++)
+        rc = note(w, &w->head->rekey[i]);
+    return rc < 0 ? -1 : 0;
+}
+
+/* Renames what is noted for the first time; a table may have left the package since. */
+static int rename_new(struct renaming *r)
+{
+    int64_t there;
+    int new = note(r->w, r->rekey);
+    if (new <= 0)
+        return new;
+    if (db_get_int(r->w->db, &there,
+                   "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+                   r->rekey->table))
+        return -1;
+    return there ? rename_one(r) : 0;
+}
+
 int rename_rows(struct work *w, int64_t settled, bool companion)
 {
     struct renaming r = {.w = w, .settled = settled, .companion = companion};
     if (w->head->nrekey == 0)
         return 0;
-    int rc = journal_tables(w->db, &r.layout, &r.n);
+    int rc = db_exec(w->db, sql_make) || journal_tables(w->db, &r.layout, &r.n) ? -1 : 0;
     if (db_triggers(w->db, false))
         rc = -1;
     for (size_t i = 0; i < w->head->nrekey && rc == 0; i++) {
         r.rekey = &w->head->rekey[i];
-        rc = rename_one(&r);
+        rc = rename_new(&r);
     }
     if (db_triggers(w->db, true))
         rc = -1;

@@ -5,8 +5,12 @@
 
 #include "work.h"
 
-/* Does what the download's head asks for, before its changes and before what is pending is read; `settled` is where
- * pending changes begin in the journal. A companion passes it on to its own nodes. */
+/* Does what the head of a download, or of a snapshot over a copy, asks for, and has not been done here before
+ * (dx_renamed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
+ * journal. A companion passes it on to its own nodes. */
 int rename_rows(struct work *w, int64_t settled, bool companion);
+
+/* Notes that nothing of it is to be done: a new copy has the rows by their keys of now. */
+int rename_none(struct work *w);
 
 #endif

@@ -8,6 +8,7 @@
 #include "err.h"
 #include "mem.h"
 #include "pending.h"
+#include "rename.h"
 #include "schema.h"
 #include "store.h"
 
@@ -89,10 +90,10 @@ static int renumber(struct work *w)
                : 0;
 }
 
-static int begin_over(struct work *w)
+static int begin_over(struct work *w, bool companion)
 {
     int64_t settled;
-    if (pending_settled(w->db, &settled))
+    if (pending_settled(w->db, &settled) || rename_rows(w, settled, companion))
         return -1;
     return pending_load(w->db, &w->targets, settled, &w->pending);
 }
@@ -117,7 +118,7 @@ int snapshot_begin(struct work *w)
     if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
         ((p->renumbered || behind || resend) && renumber(w)))
         return -1;
-    return p->over && begin_over(w) ? -1 : 1;
+    return (p->over ? begin_over(w, companion) : rename_none(w)) ? -1 : 1;
 }
 
 void snapshot_free(struct snapshot *p)

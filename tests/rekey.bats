@@ -131,3 +131,23 @@ first|first||" ]
 alice" ]
     [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .outcome, .ours.name, .theirs.name] | join(" ")')" = "insert ask alice bob" ]
 }
+
+@test "a copy made anew between the upload that collides and the archive with the new keys: what it did since follows" {
+    office
+    sells alice
+    sells bob
+    up alice bob
+    sql bob.db "INSERT INTO sale (customer, what) VALUES (2, 'later')" # his own customer 2, who is another by now
+    txnroute extract hq.db bob docking >bob.dx
+    rm -f bob-out/*
+    dxapply bob.db <bob.dx
+    sql bob.db "INSERT INTO customer (name) VALUES ('after')"
+    up bob
+    down alice bob carol
+    up alice bob
+    down alice bob carol
+    all_right
+    [ "$(sql hq.db "SELECT c.name FROM sale AS s JOIN customer AS c ON c.id = s.customer WHERE s.what = 'later'")" = bob ]
+    txnroute extract hq.db bob docking | dxapply bob.db # tells the new keys again
+    all_right
+}
