@@ -331,7 +331,7 @@ static char *make_away(const struct history *h)
 {
     struct buf b = {0};
     for (int n = 0; n < h->nnode; n++)
-        if (chance(25))
+        if (chance(45))
             buf_addf(&b, "%d", n);
     return buf_take(&b);
 }
