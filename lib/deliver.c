@@ -124,6 +124,7 @@ int deliver_write(struct delivery *x)
         if (falls_asleep(x, r)) {
             r->state = RECEIVER_ASLEEP;
             r->node.asleep = x->after;
+            r->node.slept = x->run;
             r->fell = true;
         } else if (write_archive(x, r))
             return -1;
@@ -173,8 +174,10 @@ static int store_sleepers(struct delivery *x)
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
         if ((r->fell || r->state == RECEIVER_WAKING) &&
-            db_execf(x->db, "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END WHERE id = %lld",
-                     r->state == RECEIVER_ASLEEP, (long long)r->node.asleep, (long long)r->node.id))
+            db_execf(x->db,
+                     "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END, slept = %lld WHERE id = %lld",
+                     r->state == RECEIVER_ASLEEP, (long long)r->node.asleep, (long long)r->node.slept,
+                     (long long)r->node.id))
             return -1;
     }
     return db_exec(x->db,

@@ -28,6 +28,7 @@ struct delivery {
     const struct fan *fan;
     struct outbox *outbox;
     int64_t after, upto, archives;
+    int64_t run;               /* the number of the run before */
     int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
     bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */

@@ -6,7 +6,8 @@
 
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_history ("
-    " position INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT NULL, new INTEGER NOT "
+    " position INTEGER NOT NULL, run INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT "
+    "NULL, new INTEGER NOT "
     "NULL);"
     "CREATE TABLE IF NOT EXISTS dx_archive ("
     " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
@@ -20,12 +21,13 @@ int history_init(struct db *db)
     return db_exec(db, sql_make);
 }
 
-int history_note(struct db *db, int64_t object, int64_t position)
+int history_note(struct db *db, int64_t object, int64_t position, int64_t run)
 {
-    return db_execf(db,
-                    "INSERT INTO main.dx_history (position, obj, key, old, new) "
-                    "SELECT %lld, obj, key, old, new FROM temp.dx_moved WHERE obj = %lld AND old <> new",
-                    (long long)position, (long long)object);
+    return db_execf(
+        db,
+        "INSERT INTO main.dx_history (position, run, obj, key, old, new) "
+        "SELECT %lld, %lld, obj, key, old, new FROM temp.dx_moved WHERE obj = %lld AND old <> new",
+        (long long)position, (long long)run, (long long)object);
 }
 
 int history_archive(struct db *db, const struct history_archive *a)

@@ -7,8 +7,9 @@
 /* Makes the tables, if not there. */
 int history_init(struct db *db);
 
-/* In the run's transaction: notes what temp.dx_moved says of one object. */
-int history_note(struct db *db, int64_t object, int64_t position);
+/* In the run's transaction: notes what temp.dx_moved says of one object. Runs are numbered (dx_meta `routes`): several
+ * may stand at one position of the journal. */
+int history_note(struct db *db, int64_t object, int64_t position, int64_t run);
 
 /* ... that the node got an archive, of so many changes and bytes, at that time. */
 struct history_archive {

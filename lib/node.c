@@ -14,7 +14,7 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL, package TEXT NOT "
     "NULL,"
     " epoch TEXT NOT NULL, active INTEGER NOT NULL, archive INTEGER NOT NULL DEFAULT 0,"
-    " position INTEGER NOT NULL DEFAULT 0, asleep INTEGER, applied INTEGER NOT NULL DEFAULT 0,"
+    " position INTEGER NOT NULL DEFAULT 0, asleep INTEGER, slept INTEGER, applied INTEGER NOT NULL DEFAULT 0,"
     " merged INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0);"
 
     "CREATE VIEW IF NOT EXISTS dx_node (name, user, package, status) AS"
@@ -28,8 +28,9 @@ static const char sql_make[] =
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_nodes'";
 
-#define COLUMNS \
-    "id, name, user, package, epoch, active, archive, position, applied, merged, told, coalesce(asleep, -1)"
+#define COLUMNS                                                                                           \
+    "id, name, user, package, epoch, active, archive, position, applied, merged, told, coalesce(asleep, " \
+    "-1), slept"
 
 int node_init(struct db *db)
 {
@@ -56,7 +57,8 @@ static struct node take(struct stmt *s)
                          .applied = stmt_int(s, 8),
                          .merged = stmt_int(s, 9),
                          .told = stmt_int(s, 10),
-                         .asleep = stmt_int(s, 11)};
+                         .asleep = stmt_int(s, 11),
+                         .slept = stmt_int(s, 12)};
 }
 
 int node_find(struct db *db, const char *name, struct node *out)

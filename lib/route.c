@@ -177,7 +177,7 @@ static int wake(struct running *x, const struct plan *p, struct receiver *r)
     x->fan.moved = "temp.dx_woken";
     int rc = x->fan.only == AUDIENCE_ERROR ? -1 : 0;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc = view_since(&x->views, &p->viewed[i], r->node.id, r->node.asleep) ||
+        rc = view_since(&x->views, &p->viewed[i], r->node.id, r->node.slept) ||
                      fan_object(&x->fan, &p->viewed[i])
                  ? -1
                  : 0;
@@ -256,7 +256,7 @@ static int store_routed(struct running *x)
 static int store_object(struct running *x, const struct viewed *w)
 {
     bool noted = w->gone || w->was != WAS_SAME || member_whole(w->object);
-    if (!noted && history_note(x->db, w->object->id, x->b))
+    if (!noted && history_note(x->db, w->object->id, x->b, x->routes + 1))
         return -1;
     return view_store(&x->views, w);
 }
@@ -332,6 +332,7 @@ static int prepare(struct running *x)
     x->fan.after = x->a;
     x->fan.upto = x->b;
     x->delivery.fold = x->route->fold;
+    x->delivery.run = x->routes;
     for (size_t i = 0; i < x->nplan; i++)
         x->delivery.redefined |= plan_defined_anew(&x->plan[i]);
     deliver_wake(&x->delivery);

@@ -154,7 +154,7 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
     return w->parent && n;
 }
 
-int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t position)
+int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t run)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
@@ -169,12 +169,12 @@ int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t po
         &sql,
         "DELETE FROM temp.dx_woken;"
         "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM main.dx_history WHERE "
-        "position > %lld AND obj = %lld ORDER BY rowid;"
+        "run > %lld AND obj = %lld ORDER BY rowid;"
         "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM temp.dx_moved WHERE "
         "obj "
         "= %lld;"
         "UPDATE temp.dx_woken SET new = ",
-        (long long)position, id, id);
+        (long long)run, id, id);
     if (w->gone)
         buf_puts(&sql, "0");
     else

@@ -18,7 +18,7 @@ struct values {
 /* A layout for the header, with made-up column names; NULL when it is none that an archive could have. */
 static struct table *layout(const struct changeset_table *header)
 {
-    char names[COLUMNS][8];
+    char names[COLUMNS][24];
     const char *name[COLUMNS];
     unsigned places = 0, keys = 0;
 

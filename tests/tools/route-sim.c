@@ -58,7 +58,7 @@ static const char *any(const char *const *list, int n)
 enum visible { ALL, NONE, RULE, VIA };
 
 struct sim_table {
-    char name[4];
+    char name[16];
     const char *type[4]; /* of id, a, b, c */
     bool composite;      /* key (id, a) */
     bool object;         /* routed at all */
@@ -633,7 +633,7 @@ static void free_rows(struct rows *r)
 static int check_copy(const struct history *h, struct db *hq, struct db *copy, int node)
 {
     int rc = 0;
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "n%d", node);
     for (int t = 0; rc == 0 && t < h->ntable; t++) {
         struct buf b = {0};

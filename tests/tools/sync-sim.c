@@ -81,7 +81,7 @@ static const char *const column[COLUMNS] = {"id", "own", "p", "x", "y", "u", "at
 enum { ID, OWN, P, X, Y, U, AT, H };
 
 struct sim_table {
-    char name[4];
+    char name[16];
     bool integer, without_rowid, unique, hides;
     enum visible visible;
     int parent;         /* what p refers to, or -1 */
