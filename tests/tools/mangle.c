@@ -19,7 +19,7 @@ static char *bytes;
 static size_t size;
 static char path[] = "mangled.XXXXXX";
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "mangle: %s: %s\n", what, strerror(errno));
     unlink(path);
@@ -31,7 +31,10 @@ static void load(const char *name)
     FILE *f = fopen(name, "rb");
     long n;
 
-    if (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0)
+    if (!f || fseek(f, 0, SEEK_END))
+        die(name);
+    n = ftell(f);
+    if (n < 0)
         die(name);
     rewind(f);
     size = (size_t)n;

@@ -111,7 +111,7 @@ static void scan(void)
 {
     sqlite3_stmt *s = prepare("SELECT * FROM dx_journal ORDER BY seq");
     double start = cpu();
-    volatile long long bytes = 0;
+    long long bytes = 0;
     while (sqlite3_step(s) == SQLITE_ROW)
         for (int c = 0; c < sqlite3_column_count(s); c++)
             if (sqlite3_column_type(s, c) == SQLITE_TEXT)
@@ -119,7 +119,7 @@ static void scan(void)
             else
                 bytes += sqlite3_column_int64(s, c);
     sqlite3_finalize(s);
-    printf("%.3f\n", cpu() - start);
+    printf("%.3f %lld\n", cpu() - start, bytes);
 }
 
 int main(int argc, char **argv)
