@@ -71,9 +71,8 @@ int peer_check(struct db *db, const char *who, int64_t mark)
     if (first > 0 && mark < first - 1)
         return fail(ERR_REFUSED,
                     "%s: %s stands at %lld, but the journal begins at %lld: the entries between were "
-                    "trimmed; extract "
-                    "its copy anew",
-                    db_path(db), who, (long long)mark, (long long)first);
+                    "trimmed; extract its copy anew, or read only what is left: --after %lld",
+                    db_path(db), who, (long long)mark, (long long)first, (long long)first - 1);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LENGTH_MAX 1000000000u /* SQLITE_MAX_LENGTH */
@@ -168,6 +169,16 @@ struct val *vals_copy(const struct val *v, size_t n)
 
 enum { SHOW_MAX = 60 };
 
+/* The shortest text that means this number. */
+static void show_real(char *out, size_t room, double r)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, room, "%.*g", digits, r);
+        if (strtod(out, NULL) == r)
+            return;
+    }
+}
+
 static void show(char *out, size_t room, const struct val *v)
 {
     int n = v->type == VAL_TEXT ? (int)(v->n < SHOW_MAX ? v->n : SHOW_MAX) : 0;
@@ -176,7 +187,7 @@ static void show(char *out, size_t room, const struct val *v)
         snprintf(out, room, "%lld", (long long)v->i);
         break;
     case VAL_REAL:
-        snprintf(out, room, "%.17g", v->r);
+        show_real(out, room, v->r);
         break;
     case VAL_TEXT:
         snprintf(out, room, "'%.*s'%s", n, v->n ? (const char *)v->p : "", v->n > SHOW_MAX ? "..." : "");
