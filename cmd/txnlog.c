@@ -2,10 +2,10 @@
 #include "capture.h"
 #include "cli.h"
 #include "dx.h"
-#include "held.h"
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
+#include "proof.h"
 #include "store.h"
 #include "upload.h"
 
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *opt_node, *opt_peer, *opt_after;
-static bool opt_json;
+static const char *opt_node, *opt_peer, *opt_after, *opt_at;
+static bool opt_json, opt_rows;
 
 /* One archive is read once by the next stage of a pipe: speed counts for more than size. */
 enum { LEVEL = 1 };
@@ -376,16 +376,69 @@ static void print_digest(struct digest *d)
 
 static int digest(int argc, char **argv)
 {
-    (void)argc;
     struct digest d = {0};
+    struct proof_of of = {.node = opt_node, .at = opt_at, .name = argv + 1, .nname = (size_t)argc - 1};
+    if ((opt_at && cli_number(opt_at, "--at", &of.number)) || (opt_rows && cli_archive_to_stdout()))
+        return -1;
     struct db *db = db_open(argv[0], DB_READ);
     int rc = db ? db_begin_read(db) : -1;
     if (rc == 0)
-        rc = opt_node ? held_by(db, opt_node, &d) : held_here(db, &d);
-    if (rc == 0)
+        rc = opt_rows ? proof_write(db, &of, STDOUT_FILENO, "stdout") : proof_digest(db, &of, &d);
+    if (rc == 0 && !opt_rows)
         print_digest(&d);
     digest_free(&d);
     return done(db, rc, 0);
+}
+
+/* ---- prove ---- */
+
+/* So many rows of a table are named. */
+enum { NAMED = 10 };
+
+struct proving {
+    int64_t named;
+    bool look;
+};
+
+static void prove_row(void *ctx, const struct table *t, const struct val *key, enum proof_what what)
+{
+    static const char *const words[] = {
+        [PROOF_DIFFERS] = "differs", [PROOF_HERE] = "only here", [PROOF_THERE] = "missing here"};
+    struct proving *p = ctx;
+    p->look = true;
+    if (p->named++ < NAMED)
+        printf("%s %s: %s\n", t->name, vals_show(key, t->nkey), words[what]);
+}
+
+static void prove_table(void *ctx, const char *table, int64_t alike, const int64_t n[PROOF_WHATS])
+{
+    struct proving *p = ctx;
+    if (p->named)
+        printf("%s: %lld rows alike, %lld differ, %lld only here, %lld missing here%s\n", table,
+               (long long)alike, (long long)n[PROOF_DIFFERS], (long long)n[PROOF_HERE],
+               (long long)n[PROOF_THERE], p->named > NAMED ? "; the first are named" : "");
+    p->named = 0;
+}
+
+static void prove_lone(void *ctx, const char *table, enum proof_what what)
+{
+    static const char *const words[] = {[PROOF_DIFFERS] = "has other columns, or another key, there",
+                                        [PROOF_HERE] = "only here",
+                                        [PROOF_THERE] = "missing here"};
+    struct proving *p = ctx;
+    p->look = true;
+    printf("%s: %s\n", table, words[what]);
+}
+
+static int prove(int argc, char **argv)
+{
+    struct proving proving = {0};
+    const struct proof p = {.row = prove_row, .table = prove_table, .lone = prove_lone, .ctx = &proving};
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db ? db_begin_read(db) : -1;
+    if (rc == 0)
+        rc = proof_compare(db, "-", argv + 1, (size_t)argc - 1, &p);
+    return done(db, rc, proving.look ? ERR_LOOK : 0);
 }
 
 /* ---- the command ---- */
@@ -408,6 +461,8 @@ static const struct cli_option read_options[] = {
 static const struct cli_option ack_options[] = {OPTION_PEER, {0}};
 static const struct cli_option digest_options[] = {
     {.name = "--node", .value = "NODE", .help = "of what that node holds", .text = &opt_node},
+    {.name = "--at", .value = "NUMBER", .help = "only if archive NUMBER left it so", .text = &opt_at},
+    {.name = "--rows", .help = "of each row, as an archive of keys for prove", .flag = &opt_rows},
     OPTION_JSON,
     {0}};
 static const struct cli_option json_options[] = {OPTION_JSON, {0}};
@@ -421,7 +476,10 @@ static const struct cli_verb verbs[] = {
     {"trim", "DB", 1, 1, "remove what every reader has acknowledged", NULL, trim},
     {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", NULL, upload},
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
-    {"digest", "DB", 1, 1, "print the SHA-256 of the rows, per table and over all", digest_options, digest},
+    {"digest", "DB [TABLE...]", 1, -1, "print the SHA-256 of the rows, per table and over all",
+     digest_options, digest},
+    {"prove", "DB [TABLE...]", 1, -1, "compare the rows with those digests; name what differs (exit 1)", NULL,
+     prove},
 };
 
 int main(int argc, char **argv)

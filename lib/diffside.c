@@ -25,6 +25,7 @@ struct diff_side {
     /* an archive */
     int fd;
     struct dx_reader *reader;
+    const struct dx_head *head;
     struct change ahead; /* read, not yet given; table NULL: none */
     bool ended;
     /* either */
@@ -109,14 +110,15 @@ static int choose_tables(struct diff_side *s, const struct dx_head *h, const str
 static int open_archive(struct diff_side *s, const struct conf *conf)
 {
     const char *name;
-    const struct dx_head *h;
     s->fd = dx_open_input(s->path, &name);
     if (s->fd < 0)
         return -1;
+    free(s->path);
+    s->path = mem_text(name);
     s->reader = dx_reader_open(s->fd, name);
-    if (s->reader == NULL || dx_next(s->reader, &h) <= 0)
+    if (s->reader == NULL || dx_next(s->reader, &s->head) <= 0)
         return fail_in("neither a database nor an archive of keys");
-    return check_tables(s, h) ? -1 : choose_tables(s, h, conf);
+    return check_tables(s, s->head) ? -1 : choose_tables(s, s->head, conf);
 }
 
 static struct diff_side *open_side(const char *path, const struct conf *conf, bool all)
@@ -161,6 +163,11 @@ void diff_side_close(struct diff_side *s)
 const char *diff_side_name(const struct diff_side *s)
 {
     return s->path;
+}
+
+const struct dx_head *diff_side_head(const struct diff_side *s)
+{
+    return s->head;
 }
 
 size_t diff_side_tables(const struct diff_side *s)

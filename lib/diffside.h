@@ -17,6 +17,10 @@ void diff_side_close(struct diff_side *s); /* NULL is fine */
 
 const char *diff_side_name(const struct diff_side *s); /* the path, for messages */
 
+/* What an archive says of itself; NULL for a database. */
+struct dx_head;
+const struct dx_head *diff_side_head(const struct diff_side *s);
+
 /* The tables it has, as layouts of keys. */
 size_t diff_side_tables(const struct diff_side *s);
 const struct table *diff_side_table(const struct diff_side *s, size_t i);

@@ -151,16 +151,20 @@ get 1/../2 0
 get ../snapshot 0
 get 7 0
 get 99999999999999999999999999 0
+digest
+digest x
+rows 1
+rows -1
 list all
 snapshot x
 $(printf 'x%.0s' {1..300})
 END
-    for line in list "put 1 5 $zeros" merge "get 1 0" "snapshot -" "hello 2 alice - 0 0 0" "hello 1 alice" \
+    for line in list "put 1 5 $zeros" merge "get 1 0" "snapshot -" "digest 1" "rows 1" "hello 2 alice - 0 0 0" "hello 1 alice" \
         "hello 1 alice - -1 0 0"; do
         run -3 talk alice "$line"
         [[ $output == "error 3 "* ]]
     done
-    for line in list "put 1 5 $zeros" merge; do
+    for line in list "put 1 5 $zeros" merge "digest 1" "rows 1"; do
         run -3 talk alice "hello 1 alice - 0 0 0" "$line"
         [[ ${lines[1]} == "error 3 "* ]]
     done

@@ -41,6 +41,21 @@ teardown() {
     no_litter .
 }
 
+@test "a copy is proven over ssh, and a row that differs is named" {
+    as alice
+    initsync alice.db "$here" --node alice
+    run -0 remotesync --prove -v alice.db "$here"
+    [[ $output == *"alice: proven at archive 1"* ]]
+    sql site/hq.db "UPDATE product SET price = price + 1"
+    run -7 remotesync --prove alice.db "$here"
+    run -0 remotesync --prove --now alice.db "$here"
+    sql alice.db ".dbconfig enable_trigger off" "DELETE FROM product WHERE row_id = 'R-0002'" "UPDATE product SET price = 0 WHERE row_id = 'R-0003'"
+    run -1 --separate-stderr remotesync --prove alice.db "$here"
+    [ "${lines[0]}" = "product 'R-0002': missing here" ]
+    [ "${lines[1]}" = "product 'R-0003': differs" ]
+    [ "${lines[2]}" = "product: 98 rows alike, 1 differ, 0 only here, 1 missing here" ]
+}
+
 @test "a key speaks for its node alone, and runs nothing else" {
     as alice
     initsync alice.db "$here" --node alice
