@@ -1,7 +1,9 @@
 /* accept: see accept.h. What the node may not do is refused row by row, recorded, and the row as it is here sent back. */
 #include "accept.h"
 
+#include "deleted.h"
 #include "err.h"
+#include "history.h"
 #include "key.h"
 #include "mem.h"
 #include "newkey.h"
@@ -123,14 +125,39 @@ static int refuse(struct work *w, struct target *t, const struct change *c, cons
     return merge_force(w, t, c, w->merge->node.name);
 }
 
+/* Whether the node held the row until it was deleted, and did not lose it before. */
+static int held_when_deleted(struct work *w, const struct merge_table *m, struct target *t,
+                             const struct change *c)
+{
+    struct val *row = mem_zero(t->table->ncol, sizeof *row);
+    struct val *key = mem_zero(t->table->nkey, sizeof *key);
+    struct arena arena = {0};
+    struct buf room = {0};
+    struct history_entry lost = {0};
+    int64_t seq;
+    int found = deleted_row(&w->targets, t, c, &arena, row, &seq);
+    change_key(c, key);
+    struct val packed = key_pack(key, t->table->nkey, &room);
+    if (found > 0)
+        found = history_of(w->db, w->merge->node.id, m->object->id, &packed, &lost);
+    buf_free(&room);
+    arena_free(&arena);
+    free(key);
+    free(row);
+    return found > 0 ? !lost.gained && lost.position >= seq : found;
+}
+
 /* A row that the node does not hold: gone in the meantime, or never its to touch. */
-static int refuse_unseen(struct work *w, struct target *t, const struct change *c)
+static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t, struct change *c)
 {
     int here = target_row(t, c, NULL);
     if (here < 0)
         return -1;
     if (here)
         return refuse(w, t, c, "the node does not see this row");
+    int held = c->op == CHANGE_UPDATE && m->policy.lose ? held_when_deleted(w, m, t, c) : 0;
+    if (held)
+        return held < 0 ? -1 : merge_one(w, t, c);
     if (c->op == CHANGE_UPDATE && conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL))
         return -1;
     return merge_force(w, t, c, w->merge->node.name);
@@ -162,7 +189,7 @@ static int judge(struct work *w, struct target *t, struct change *c)
     if (c->op != CHANGE_INSERT) {
         int held = holds(w, m, t, c);
         if (held <= 0)
-            return held < 0 ? -1 : refuse_unseen(w, t, c);
+            return held < 0 ? -1 : refuse_unseen(w, m, t, c);
     }
     return merge_one(w, t, c);
 }

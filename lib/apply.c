@@ -3,6 +3,7 @@
 
 #include "accept.h"
 #include "capture.h"
+#include "cascade.h"
 #include "download.h"
 #include "err.h"
 #include "fires.h"
@@ -226,6 +227,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     w.one[WORK_DOWNLOAD] = download_one;
     w.archive = label(h);
     merge_begin(&w);
+    w.merge->clear = cascade_clear;
     int rc = run(&w, k, &fires);
     work_defer_free(&w);
     merge_free(w.merge);

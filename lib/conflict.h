@@ -10,6 +10,7 @@
 #define CONFLICT_DELETED    "deleted"    /* they deleted a row that was changed here */
 #define CONFLICT_INSERT     "insert"     /* both made a row with this key */
 #define CONFLICT_DUPLICATE  "duplicate"  /* they made a row whose user key another row has */
+#define CONFLICT_CHILDREN   "children"   /* they deleted a row that others here refer to */
 #define CONFLICT_REKEY      "rekey"      /* both made a row with this integer key: theirs got another */
 #define CONFLICT_PERMISSION "permission" /* the node may not do that */
 #define CONFLICT_MOVED      "moved"      /* a row of a plan is not as it was when the plan was made */

@@ -1,5 +1,6 @@
 /* defer: changes that cannot be done yet (work.h). They wait in a temporary table, so that their number does not matter;
  * the rows they belong to are known in memory. */
+#include "circle.h"
 #include "err.h"
 #include "exchange.h"
 #include "key.h"
@@ -25,6 +26,7 @@ static const char sql_add[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
+static const char sql_first_of_row[] = "SELECT change FROM temp.dx_wait WHERE row = ?1 ORDER BY seq LIMIT 1";
 static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4 WHERE seq = ?5";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
@@ -168,6 +170,33 @@ int work_defer(struct work *w, struct target *t, const struct change *c, bool ju
 bool work_waits(struct work *w, struct target *t, const struct change *c)
 {
     return w->defer->n && rowset_find(&w->defer->rows, t, c);
+}
+
+enum waiting work_waiting(struct work *w, struct target *t, const struct change *c)
+{
+    if (!work_waits(w, t, c))
+        return WAITING_NOT;
+    struct buf room = {0};
+    struct val row = row_of(t, c, &room);
+    struct stmt *s = db_prepare(w->db, sql_first_of_row);
+    enum step step = STEP_ERROR;
+    enum waiting waiting = WAITING_NOT;
+    if (s) {
+        stmt_bind(s, 1, &row);
+        step = stmt_step(s);
+    }
+    if (step == STEP_ROW) {
+        struct val change = stmt_val(s, 0);
+        waiting = record_op(&change) == CHANGE_DELETE ? WAITING_DELETE : WAITING;
+    }
+    stmt_free(s);
+    buf_free(&room);
+    return step == STEP_ERROR ? WAITING_ERROR : waiting;
+}
+
+bool work_retries(const struct work *w)
+{
+    return w->defer->retrying != 0;
 }
 
 static int take_quarantined(void *ctx, const struct quarantined *q)
@@ -370,7 +399,7 @@ int work_settle(struct work *w)
         return 0;
     while (d->n && d->n < before) {
         before = d->n;
-        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)))
+        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)) || (d->n && circle_rows(w)))
             return -1;
     }
     return quarantine_rest(w);

@@ -20,8 +20,9 @@ static bool is_object(const char *section)
 
 static int check_entry(const struct conf *conf, const struct conf_entry *e)
 {
-    static const char *const known[] = {"table", "columns", "change_key", "user_key", "visible",
-                                        "via",   "write",   "conflict",   "keep",     "keys"};
+    static const char *const known[] = {"table",   "columns", "change_key", "user_key",
+                                        "visible", "via",     "write",      "conflict",
+                                        "keep",    "keys",    "deletes",    "duplicates"};
     if (!is_object(e->section))
         return strcmp(e->section, "package") == 0 ? 0 : conf_refuse(conf, e, "not a section of an object");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

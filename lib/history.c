@@ -83,11 +83,16 @@ static int find(struct audiences *a, struct stmt *s, int64_t node, struct histor
 
 int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e)
 {
+    int64_t there;
+    *e = (struct history_entry){0};
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_history'"))
+        return -1;
+    if (there == 0)
+        return 0;
     struct audiences *a = audiences_open(db);
     struct stmt *s = db_prepare(db, "SELECT position, old, new FROM dx_history WHERE obj = ?1 AND key = ?2 "
                                     "ORDER BY rowid DESC");
     int found = a && s ? 0 : -1;
-    *e = (struct history_entry){0};
     if (found == 0) {
         audience_all(a, &node, 1);
         stmt_bind_int(s, 1, object);

@@ -1,10 +1,10 @@
 /* merge: see merge.h. */
 #include "merge.h"
 
+#include "deleted.h"
 #include "err.h"
 #include "key.h"
 #include "mem.h"
-#include "parents.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,8 @@ void merge_free(struct merge *m)
         return;
     for (size_t i = 0; i < m->n; i++) {
         parents_free(m->table[i].parents);
+        children_free(m->table[i].children);
+        userkey_free(m->table[i].userkey);
         member_asker_close(m->table[i].asker);
         free(m->table[i].sent);
     }
@@ -34,6 +36,7 @@ static void set_policy(struct merge_table *m, const struct target *t, const stru
     m->policy = (struct merge_policy){.prefer = MERGE_OURS};
     if (o == NULL)
         return;
+    m->policy.lose = strcmp(o->deletes, "lose") == 0;
     m->policy.rekey = t->layout->rowid_key && strcmp(o->keys, "rekey") == 0;
     if (strcmp(o->conflict, "client") == 0)
         m->policy.prefer = MERGE_THEIRS;
@@ -56,6 +59,15 @@ static void set_object(struct merge_table *m, const struct target *t, const stru
         m->sent[i] = table_column(o->sent, t->table->col[i]) >= 0;
 }
 
+static int set_userkey(struct merge_table *m, struct target *t)
+{
+    const struct object *o = m->object;
+    if (o == NULL || *o->user_key == 0 || strcmp(o->duplicates, "keep") == 0)
+        return 0;
+    m->userkey = userkey_open(t, o->user_key);
+    return m->userkey ? 0 : -1;
+}
+
 struct merge_table *merge_table(struct work *w, struct target *t)
 {
     struct merge *m = w->merge;
@@ -66,10 +78,11 @@ struct merge_table *merge_table(struct work *w, struct target *t)
     }
     struct merge_table *mt = &m->table[t->index];
     if (!mt->known) {
-        if ((mt->parents = parents_open(t)) == NULL)
-            return NULL;
         set_object(mt, t, m->package);
         set_policy(mt, t, mt->object);
+        if ((mt->parents = parents_open(t)) == NULL ||
+            (mt->children = children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
+            return NULL;
         mt->known = true;
     }
     return mt;
@@ -185,6 +198,32 @@ static int judge_columns(struct work *w, struct target *t, struct change *c, con
     return any;
 }
 
+/* They changed a row that is deleted here: it stays so, or comes back as it was then and with what they changed. */
+static int merge_gone(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+{
+    struct arena arena = {0};
+    struct change row = {.table = t->table, .op = CHANGE_INSERT, .origin = ""};
+    const char *lost = p->lose ? "the journal does not hold the deleted row any more" : NULL;
+    int64_t seq;
+    row.new = mem_zero(t->table->ncol, sizeof *row.new);
+    row.old = mem_zero(t->table->ncol, sizeof *row.old);
+    int found = p->lose ? deleted_row(&w->targets, t, c, &arena, row.new, &seq) : 0;
+    int rc = found < 0 || force(w, t, c) ||
+                     conflict_row(w, t, c, false, CONFLICT_GONE, found ? CONFLICT_THEIRS : CONFLICT_OURS,
+                                  found ? NULL : lost)
+                 ? -1
+                 : 0;
+    for (size_t i = 0; rc == 0 && found && i < t->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE)
+            row.new[i] = c->new[i];
+    if (rc == 0 && found)
+        rc = work_put(w, t, &row);
+    free(row.new);
+    free(row.old);
+    arena_free(&arena);
+    return rc;
+}
+
 static int merge_update(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
     const char *unused;
@@ -199,7 +238,7 @@ static int merge_update(struct work *w, struct target *t, struct change *c, cons
     if (got < 0)
         return -1;
     if (got == 0)
-        return conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL) || force(w, t, c) ? -1 : 0;
+        return merge_gone(w, t, c, p);
     int any = judge_columns(w, t, c, p, &owed);
     if (any < 0 || (owed && force(w, t, c)))
         return -1;
@@ -215,11 +254,20 @@ static bool same_row(const struct target *t, const struct val *row)
     return true;
 }
 
+/* They made a row that people know already, under another key, or under this one (here). */
+static int merge_duplicate(struct work *w, struct target *t, struct change *c, bool here, const char *reason)
+{
+    return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
+}
+
 /* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
 static int merge_same_key(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
+    const struct userkey *userkey = w->merge->table[t->index].userkey;
     if (same_row(t, c->new))
         return force(w, t, c);
+    if (p->rekey && userkey && userkey_same(userkey, t, c))
+        return merge_duplicate(w, t, c, true, NULL);
     if (p->rekey && w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0)
         return w->merge->give(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
@@ -240,9 +288,39 @@ static int merge_same_key(struct work *w, struct target *t, struct change *c, co
     return work_put(w, t, c);
 }
 
+/* Whether another row has the insert's user key, and none its key: 1, 0, -1. */
+static int is_duplicate(struct work *w, struct target *t, struct change *c)
+{
+    struct userkey *userkey = w->merge->table[t->index].userkey;
+    int taken = userkey ? userkey_taken(userkey, c) : 0;
+    if (taken <= 0)
+        return taken;
+    int here = target_row(t, c, NULL);
+    return here < 0 ? -1 : !here;
+}
+
+/* The other row may lose the user key yet; else the insert is not done. */
+static int merge_taken(struct work *w, struct target *t, struct change *c)
+{
+    const struct userkey *userkey = w->merge->table[t->index].userkey;
+    struct val *row = mem_copy(userkey_row(userkey), t->table->ncol * sizeof *row);
+    const struct change other = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
+    enum waiting waiting = work_retries(w) ? work_waiting(w, t, &other) : WAITING;
+    free(row);
+    if (waiting == WAITING_ERROR)
+        return -1;
+    return waiting ? work_defer(w, t, c, false, false, userkey_other(userkey))
+                   : merge_duplicate(w, t, c, false, userkey_other(userkey));
+}
+
 static int merge_insert(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
     const char *reason;
+    int duplicate = is_duplicate(w, t, c);
+    if (duplicate < 0)
+        return -1;
+    if (duplicate)
+        return merge_taken(w, t, c);
     int free_way = may(w, t, c, &reason);
     if (free_way < 0)
         return -1;
@@ -268,12 +346,13 @@ static bool whole(const struct target *t, const struct val *row)
     return true;
 }
 
-static int merge_delete(struct work *w, struct target *t, struct change *c)
+static int merge_delete(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
     const char *unused;
+    bool alone = children_none(w->merge->table[t->index].children);
     if (may(w, t, c, &unused) < 0)
         return -1;
-    if (whole(t, c->old) || !effect_wants_old(&w->effect)) {
+    if (alone && (whole(t, c->old) || !effect_wants_old(&w->effect))) {
         enum done done = target_delete(t, c, true);
         if (done == DONE)
             return effect_note(&w->effect, t, c);
@@ -286,8 +365,15 @@ static int merge_delete(struct work *w, struct target *t, struct change *c)
     if (got == 0)
         return force(
             w, t, c); /* deleted by both; but a row of that key may have come again before the router looks */
-    if (!same_row(t, c->old) &&
-        (conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_THEIRS, NULL) || force(w, t, c)))
+    bool changed = !same_row(t, c->old);
+    if (changed && p->lose)
+        return conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_OURS, NULL) || force(w, t, c) ? -1 : 0;
+    int clear = alone ? 1 : w->merge->clear(w, t, c);
+    if (clear <= 0)
+        return clear;
+    if (!alone && target_row(t, c, NULL) < 0)
+        return -1;
+    if (changed && (conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_THEIRS, NULL) || force(w, t, c)))
         return -1;
     memcpy(c->old, t->now, t->table->ncol * sizeof *c->old);
     return work_put(w, t, c);
@@ -305,6 +391,6 @@ int merge_one(struct work *w, struct target *t, struct change *c)
     case CHANGE_UPDATE:
         return merge_update(w, t, c, &policy);
     default:
-        return merge_delete(w, t, c);
+        return merge_delete(w, t, c, &policy);
     }
 }

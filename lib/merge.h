@@ -3,11 +3,14 @@
 #ifndef MERGE_H
 #define MERGE_H
 
+#include "children.h"
 #include "conflict.h"
 #include "member.h"
 #include "node.h"
 #include "package.h"
+#include "parents.h"
 #include "rekey.h"
+#include "userkey.h"
 
 enum merge_prefer { MERGE_OURS, MERGE_THEIRS, MERGE_NEWEST, MERGE_ASK };
 
@@ -16,12 +19,15 @@ struct merge_policy {
     enum merge_prefer prefer;
     int newest; /* MERGE_NEWEST: the column whose greater value wins */
     bool rekey; /* an integer key that is taken gives the newcomer a fresh one */
+    bool lose;  /* a delete loses against an update */
 };
 
 struct merge_table {
     bool known;
     struct merge_policy policy;
     struct parents *parents;
+    struct children *children;
+    struct userkey *userkey;     /* NULL: duplicates are kept */
     const struct object *object; /* uploads: NULL when it does not travel */
     struct member_asker *asker;  /* uploads: which rows the node holds; NULL until it is wanted */
     uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
@@ -36,7 +42,8 @@ struct merge {
     int64_t start;          /* end of the journal before the upload */
     struct rowset inserted; /* rows the node made that no archive has told it of */
     bool inserted_known;
-    work_one *give; /* gives an insert whose integer key is taken another one (newkey_give) */
+    work_one *give;  /* gives an insert whose integer key is taken another one (newkey_give) */
+    work_one *clear; /* whether rows that refer to it let the row be deleted (cascade_clear) */
     size_t n;
     struct merge_table *table; /* per target */
 };

@@ -129,5 +129,5 @@ int newkey_give(struct work *w, struct target *t, struct change *c)
         return -1;
     c->new[key].i = new;
     newkey_map(w, t, c); /* a row may refer to itself */
-    return work_put(w, t, c) || force(w, t, c) ? -1 : 0;
+    return merge_one(w, t, c) || force(w, t, c) ? -1 : 0;
 }

@@ -10,7 +10,7 @@
 bool newkey_map(struct work *w, struct target *t, struct change *c);
 
 /* The insert c meets another row with its key: gives it a fresh one, inserts it, mends what this upload has said of it
- * so far, and has both rows sent to the node. */
+ * so far, and has both rows sent to the node. Under its new key it is judged as any other. */
 int newkey_give(struct work *w, struct target *t, struct change *c);
 
 #endif

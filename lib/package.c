@@ -25,8 +25,8 @@ static const char sql_make[] =
     "NOT NULL,"
     " visible TEXT NOT NULL, rule TEXT, via_column TEXT, via_object TEXT, columns TEXT NOT NULL, key TEXT "
     "NOT NULL,"
-    " written INTEGER NOT NULL, conflict TEXT NOT NULL, keys TEXT NOT NULL, change_key TEXT NOT NULL,"
-    " user_key TEXT NOT NULL, keep TEXT NOT NULL,"
+    " written INTEGER NOT NULL, conflict TEXT NOT NULL, keys TEXT NOT NULL, deletes TEXT NOT NULL,"
+    " duplicates TEXT NOT NULL, change_key TEXT NOT NULL, user_key TEXT NOT NULL, keep TEXT NOT NULL,"
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
     " UNIQUE (package, name));";
 
@@ -77,8 +77,8 @@ static struct table *sent_of(const char *name, const char *columns, const char *
 
 static const char sql_put[] =
     "INSERT INTO dx_object (package, name, place, tbl, visible, rule, via_column, via_object, columns, key, "
-    "written, conflict, keys, change_key, user_key, keep, was, fresh, gone) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
-    "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 'none', 0, 0) "
+    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, was, fresh, gone) VALUES (?1, "
+    "?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 'none', 0, 0) "
     "ON CONFLICT (package, name) DO UPDATE SET "
     /* What is held is noted once: the definitions that no run has seen never held anything. */
     "was = coalesce(was, CASE WHEN visible IS excluded.visible AND rule IS excluded.rule AND keep = "
@@ -90,7 +90,8 @@ static const char sql_put[] =
     "place = excluded.place, tbl = excluded.tbl, visible = excluded.visible, rule = excluded.rule, "
     "via_column = excluded.via_column, via_object = excluded.via_object, columns = excluded.columns, "
     "key = excluded.key, written = excluded.written, conflict = excluded.conflict, keys = excluded.keys, "
-    "change_key = excluded.change_key, user_key = excluded.user_key, keep = excluded.keep, gone = 0";
+    "change_key = excluded.change_key, user_key = excluded.user_key, keep = excluded.keep, "
+    "deletes = excluded.deletes, duplicates = excluded.duplicates, gone = 0";
 
 static const char sql_before[] = "UPDATE dx_object SET place = -1 WHERE package = %Q AND NOT gone";
 static const char sql_gone[] =
@@ -107,7 +108,7 @@ static int put_object(struct db *db, struct stmt *s, const struct package *p, si
     const char *text[] = {p->name, o->name,       NULL,          o->table,      visible_names[o->visible],
                           o->rule, o->via_column, o->via_object, columns,       key,
                           NULL,    o->conflict,   o->keys,       o->change_key, o->user_key,
-                          o->keep};
+                          o->keep, o->deletes,    o->duplicates};
     for (int c = 0; c < (int)(sizeof text / sizeof *text); c++)
         stmt_bind_text(s, c + 1, text[c]);
     stmt_bind_int(s, 3, (int64_t)i);
@@ -140,7 +141,8 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep FROM dx_object WHERE package = ?1 AND gone = ?2 ORDER BY place, id";
+    "change_key, user_key, keep, deletes, duplicates FROM dx_object WHERE package = ?1 AND gone = ?2 ORDER "
+    "BY place, id";
 
 static int take_object(struct package *p, struct stmt *s)
 {
@@ -156,7 +158,9 @@ static int take_object(struct package *p, struct stmt *s)
                        .keys = mem_text(stmt_text(s, 11)),
                        .change_key = mem_text(stmt_text(s, 12)),
                        .user_key = mem_text(stmt_text(s, 13)),
-                       .keep = mem_text(stmt_text(s, 14))};
+                       .keep = mem_text(stmt_text(s, 14)),
+                       .deletes = mem_text(stmt_text(s, 15)),
+                       .duplicates = mem_text(stmt_text(s, 16))};
     for (size_t v = 0; v < sizeof visible_names / sizeof *visible_names; v++)
         if (strcmp(visible_names[v], stmt_text(s, 3)) == 0)
             o.visible = (enum package_visible)v;
@@ -237,8 +241,8 @@ int package_names(struct db *db, char ***names, size_t *n)
 
 static void free_one(struct object *o)
 {
-    char *const text[] = {o->name,     o->table, o->rule,       o->via_column, o->via_object,
-                          o->conflict, o->keys,  o->change_key, o->user_key,   o->keep};
+    char *const text[] = {o->name, o->table,      o->rule,     o->via_column, o->via_object, o->conflict,
+                          o->keys, o->change_key, o->user_key, o->keep,       o->deletes,    o->duplicates};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     table_free(o->sent);

@@ -22,6 +22,8 @@ struct object {
     unsigned write;     /* WRITE_... flags: what clients may do */
     char *conflict;     /* "server", "client", "ask" or "newest COLUMN" */
     char *keys;         /* "rekey" or "issue": what becomes of an insert whose integer key is taken */
+    char *deletes;      /* "win" or "lose" against an update of the row */
+    char *duplicates;   /* "issue" or "keep": what becomes of an insert whose user key another row has */
     char *change_key;   /* as written, "" for none */
     char *user_key;     /* as written, "" for none */
     char *keep;         /* time filter, "" for none */

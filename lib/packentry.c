@@ -214,6 +214,17 @@ static int take_conflict(struct reading *r, struct draft *d, const struct conf_e
     return rc;
 }
 
+/* One of two words. */
+static int take_choice(struct reading *r, const struct conf_entry *e, char **out, const char *one,
+                       const char *other)
+{
+    if (strcmp(e->value, one) != 0 && strcmp(e->value, other) != 0)
+        return packentry_refuse(r, e, "%s or %s", one, other);
+    free(*out);
+    *out = mem_text(e->value);
+    return 0;
+}
+
 int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
     const char *n = e->name;
@@ -229,19 +240,22 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return take_write(r, d, e);
     if (strcmp(n, "conflict") == 0)
         return take_conflict(r, d, e);
+    if (strcmp(n, "keys") == 0)
+        return take_choice(r, e, &d->o.keys, "rekey", "issue");
+    if (strcmp(n, "deletes") == 0)
+        return take_choice(r, e, &d->o.deletes, "win", "lose");
+    if (strcmp(n, "duplicates") == 0)
+        return take_choice(r, e, &d->o.duplicates, "issue", "keep");
     char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
                   : strcmp(n, "user_key") == 0 ? &d->o.user_key
                   : strcmp(n, "keep") == 0     ? &d->o.keep
-                  : strcmp(n, "keys") == 0     ? &d->o.keys
                                                : NULL;
     if (text == NULL)
         return packentry_refuse(
             r, e,
             "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-            "conflict, keys, keep");
-    if (text == &d->o.keys && strcmp(e->value, "rekey") != 0 && strcmp(e->value, "issue") != 0)
-        return packentry_refuse(r, e, "rekey or issue");
+            "conflict, keys, deletes, duplicates, keep");
     free(*text);
     *text = mem_text(e->value);
-    return text == &d->o.keep || text == &d->o.keys ? 0 : check_list(r, e, d->layout->table);
+    return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);
 }

@@ -58,6 +58,8 @@ static int take_object(struct reading *r, const char *section)
     d->o.write = WRITE_INSERT | WRITE_UPDATE | WRITE_DELETE;
     d->o.conflict = mem_text("server");
     d->o.keys = mem_text("rekey");
+    d->o.deletes = mem_text("win");
+    d->o.duplicates = mem_text("issue");
     d->o.change_key = mem_text("");
     d->o.user_key = mem_text("");
     d->o.keep = mem_text("");

@@ -1,9 +1,9 @@
 /* resolve: see resolve.h. */
 #include "resolve.h"
 
+#include "children.h"
+#include "deleted.h"
 #include "err.h"
-#include "journal.h"
-#include "mem.h"
 #include "review.h"
 
 #include <stdlib.h>
@@ -26,6 +26,7 @@ struct choice {
     struct db *db;
     struct targets targets;
     enum resolve_side side;
+    struct arena deleted; /* a row that the journal still has */
 };
 
 /* ---- writing ---- */
@@ -72,9 +73,22 @@ static int make_row(struct review *r, const struct val *values)
     return written(t, here ? target_update(t, &c, false) : target_insert(t, &c, NULL));
 }
 
-static int remove_row(struct review *r)
+static int remove_row(struct choice *k, struct review *r)
 {
     struct change c = of_row(r, CHANGE_DELETE);
+    int here = target_row(r->target, &c, NULL);
+    if (here <= 0)
+        return here;
+    struct children *referrers = children_open(&k->targets, r->target);
+    struct child *child;
+    size_t n = 0;
+    int rc = referrers ? children_load(referrers, r->target->now, &r->arena, &child, &n) : -1;
+    children_free(referrers);
+    if (rc == 0 && n)
+        rc = fail(ERR_REFUSED, "%s: %zu rows of table %s and others refer to the row; delete them first",
+                  db_path(k->db), n, child->target->table->name);
+    if (rc)
+        return -1;
     return written(r->target, target_delete(r->target, &c, false));
 }
 
@@ -99,41 +113,18 @@ static int resolve_column(struct choice *k, const struct conflict *c, struct rev
     return make_row(r, values.new);
 }
 
-/* Finds in the journal the row as it was deleted last, and puts what is not told in `values` in. */
+/* Puts what is not told in `values` in from the row as it was deleted last. */
 static int complete_from_journal(struct choice *k, struct review *r, struct val *values)
 {
-    int64_t end;
-    struct change c, mapped, wanted = of_row(r, CHANGE_DELETE);
-    struct buf key = {0}, other = {0};
-    struct journal_reader *j = journal_end(k->db, &end) ? NULL : journal_read(k->db, 0, end);
-    int got = -1;
-    bool found = false;
-    struct val *last = mem_zero(r->target->table->ncol, sizeof *last);
-    change_key_bytes(&wanted, &key);
-    while (j && (got = journal_next(j, &c)) > 0) {
-        if (c.op != CHANGE_DELETE || strcmp(c.table->name, r->target->table->name) != 0)
-            continue;
-        if (targets_for(&k->targets, c.table) == NULL) {
-            got = -1;
-            break;
-        }
-        target_map(r->target, c.table, &c, &mapped);
-        buf_clear(&other);
-        change_key_bytes(&mapped, &other);
-        if (key.n != other.n || memcmp(key.p, other.p, key.n) != 0)
-            continue;
-        found = true;
-        for (size_t i = 0; i < r->target->table->ncol; i++)
-            last[i] = arena_val(&r->arena, &mapped.old[i]);
-    }
-    journal_reader_close(j);
-    for (size_t i = 0; i < r->target->table->ncol && found; i++)
+    size_t n = r->target->table->ncol;
+    struct val *last = arena_alloc(&r->arena, n * sizeof *last);
+    struct change wanted = of_row(r, CHANGE_DELETE);
+    int64_t seq;
+    int found = deleted_row(&k->targets, r->target, &wanted, &k->deleted, last, &seq);
+    for (size_t i = 0; i < n && found > 0; i++)
         if (values[i].type == VAL_NONE)
             values[i] = last[i];
-    free(last);
-    buf_free(&key);
-    buf_free(&other);
-    if (got < 0)
+    if (found < 0)
         return -1;
     return found ? 0
                  : fail(ERR_REFUSED, "the journal does not hold the deleted row any more; insert it by hand");
@@ -149,15 +140,28 @@ static int take_gone(struct choice *k, struct review *r)
     return make_row(r, r->incoming.new);
 }
 
+/* Their row, though another has its user key. */
+static int take_duplicate(const struct conflict *c, struct review *r)
+{
+    struct change row = of_row(r, CHANGE_DELETE);
+    int here = target_row(r->target, &row, NULL);
+    if (here > 0)
+        return fail(ERR_REFUSED, "conflict %lld: another row has that key by now; insert it by hand",
+                    (long long)c->id);
+    return here < 0 ? -1 : make_row(r, r->incoming.new);
+}
+
 static int resolve_row(struct choice *k, const struct conflict *c, struct review *r)
 {
     bool gone = strcmp(c->kind, CONFLICT_GONE) == 0;
     switch (k->side) {
     case RESOLVE_OURS:
-        return r->here ? make_row(r, r->row.new) : gone ? remove_row(r) : 0;
+        return r->here ? make_row(r, r->row.new) : gone ? remove_row(k, r) : 0;
     case RESOLVE_THEIRS:
         if (r->incoming.op == CHANGE_DELETE)
-            return remove_row(r);
+            return remove_row(k, r);
+        if (strcmp(c->kind, CONFLICT_DUPLICATE) == 0 && !r->here)
+            return take_duplicate(c, r);
         return gone ? take_gone(k, r) : make_row(r, r->incoming.new);
     default:
         return r->incoming.op == CHANGE_DELETE ? make_row(r, r->incoming.old) : nothing_to_take(c, k);
@@ -192,6 +196,7 @@ int resolve_conflict(struct db *db, int64_t id, enum resolve_side side)
     targets_init(&k.targets, db);
     int rc = conflict_get(db, id, resolve_one, &k);
     targets_free(&k.targets);
+    arena_free(&k.deleted);
     if (rc == 0)
         rc = conflict_note_resolved(db, id, words[side]);
     if (rc == 0)

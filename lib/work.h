@@ -79,6 +79,13 @@ void work_defer_free(struct work *w);
 /* Whether a change of the same row waits, so that this one must wait behind it. */
 bool work_waits(struct work *w, struct target *t, const struct change *c);
 
+/* What waits for the change's row at this moment: nothing, something, or first of all a delete. */
+enum waiting { WAITING_ERROR = -1, WAITING_NOT, WAITING, WAITING_DELETE };
+enum waiting work_waiting(struct work *w, struct target *t, const struct change *c);
+
+/* Whether all of the archive has been read, and what is judged is tried again. */
+bool work_retries(const struct work *w);
+
 /* Puts a change aside. judged: work_put would do it; else it is judged again. taken: what stands in its way is a value
  * that another row has. */
 int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,

@@ -111,22 +111,6 @@ update|product|P1|price|ours|bob" ]
 contact|1000|alice" ]
 }
 
-# exchange NODE...: everything that waits, until nothing does.
-exchange() {
-    local round who file
-    for round in 1 2; do
-        for who; do
-            txnlog upload $who.db $who-out
-            for file in "$who"-out/*.dx; do [ ! -e "$file" ] || dxapply hq.db <"$file" || [ $? -eq 1 ]; done
-        done
-        txnroute run hq.db docking </dev/null
-        for who; do
-            for file in docking/"$who"/outbox/*.dx; do [ ! -e "$file" ] || dxapply $who.db <"$file" || [ $? -eq 1 ]; done
-        done
-    done
-    for who; do diff <(txnlog digest $who.db) <(txnlog digest hq.db --node "$who") || return; done
-}
-
 @test "a copy made anew: extract killed at each durable step, and asked for again, then the apply of what it gave" {
     local n code=137
     cp -r "$BATS_FILE_TMPDIR/scene" .

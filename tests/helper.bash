@@ -80,6 +80,23 @@ same_tables() {
     same_table "$1" "$2" "${tables[@]}"
 }
 
+# exchange NODE...: all that hq.db and the nodes' copies NODE.db have for each other, until nothing waits; then each
+# copy must be the server's view of its node.
+exchange() {
+    local who file
+    for _ in 1 2; do
+        for who; do
+            txnlog upload "$who.db" "$who-out"
+            for file in "$who"-out/*.dx; do [ ! -e "$file" ] || dxapply hq.db <"$file" || [ $? -eq 1 ]; done
+        done
+        txnroute run hq.db docking </dev/null
+        for who; do
+            for file in docking/"$who"/outbox/*.dx; do [ ! -e "$file" ] || dxapply "$who.db" <"$file" || [ $? -eq 1 ]; done
+        done
+    done
+    for who; do diff <(txnlog digest "$who.db") <(txnlog digest hq.db --node "$who") || return; done
+}
+
 # eventually SECONDS COMMAND...: repeat the command until it succeeds; fails when time is up.
 eventually() {
     local end=$((SECONDS + $1))

@@ -1,0 +1,184 @@
+/* cascade: see cascade.h. */
+#include "cascade.h"
+
+#include "err.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One question about a row and all that hang on it. */
+struct family {
+    struct work *w;
+    struct arena arena;
+    struct rowset met;
+    bool waits; /* one of them waits for something else */
+    char held[256];
+};
+
+enum verdict { FREE, HELD, FAILED = -1 };
+
+static struct change delete_of(struct family *f, const struct target *t, struct val *row)
+{
+    struct change c = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
+    c.new = arena_alloc(&f->arena, t->table->ncol * sizeof *c.new);
+    memset(c.new, 0, t->table->ncol * sizeof *c.new);
+    return c;
+}
+
+static int load(struct family *f, struct target *t, const struct val *row, struct child **child, size_t *n)
+{
+    struct merge_table *m = merge_table(f->w, t);
+    return m ? children_load(m->children, row, &f->arena, child, n) : -1;
+}
+
+/* ---- whether it may go ---- */
+
+static enum verdict ask(struct family *f, struct target *t, struct val *row);
+
+static enum verdict ask_child(struct family *f, struct child *k)
+{
+    struct change c = delete_of(f, k->target, k->row);
+    if (rowset_find(&f->met, k->target, &c))
+        return FREE;
+    enum waiting waiting = work_waiting(f->w, k->target, &c);
+    if (waiting == WAITING_ERROR)
+        return FAILED;
+    if (waiting == WAITING_DELETE || k->action == CHILDREN_CASCADE)
+        return ask(f, k->target, k->row);
+    if (k->action == CHILDREN_SET_NULL)
+        return FREE;
+    struct val key[64];
+    f->waits |= waiting == WAITING;
+    change_key(&c, key);
+    snprintf(f->held, sizeof f->held, "%.80s %.120s refers to it", k->target->table->name,
+             vals_show(key, k->target->table->nkey));
+    return HELD;
+}
+
+/* Whether the row and all that would go with it may go. Rows met before count as going: a circle goes together. */
+static enum verdict ask(struct family *f, struct target *t, struct val *row)
+{
+    struct child *child;
+    size_t n;
+    struct change c = delete_of(f, t, row);
+    rowset_add(&f->met, t, &c);
+    if (load(f, t, row, &child, &n))
+        return FAILED;
+    enum verdict verdict = FREE;
+    for (size_t i = 0; i < n && verdict == FREE; i++)
+        verdict = ask_child(f, &child[i]);
+    return verdict;
+}
+
+/* ---- letting go ---- */
+
+static int let_go(struct family *f, struct target *t, struct val *row);
+
+static int delete_child(struct family *f, struct child *k, struct change *c)
+{
+    struct work *w = f->w;
+    if (let_go(f, k->target, k->row) || target_row(k->target, c, NULL) < 0)
+        return -1;
+    return conflict_row(w, k->target, c, true, CONFLICT_DELETED, CONFLICT_THEIRS,
+                        "it went with the row that it referred to") ||
+                   work_put(w, k->target, c) || merge_force(w, k->target, c, w->effect.origin)
+               ? -1
+               : 0;
+}
+
+static int unset_child(struct family *f, struct child *k)
+{
+    const struct table *t = k->target->table;
+    struct work *w = f->w;
+    struct change c = delete_of(f, k->target, k->row);
+    c.op = CHANGE_UPDATE;
+    for (size_t i = 0; i < k->ncolumn; i++)
+        c.new[k->column[i]].type = VAL_NULL;
+    if (target_row(k->target, &c, NULL) < 0)
+        return -1;
+    for (size_t i = 0; i < k->ncolumn; i++)
+        if (conflict_column(w, k->target, &c, (int)k->column[i], CONFLICT_THEIRS))
+            return -1;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (!t->pk[i] && c.new[i].type == VAL_NONE)
+            c.old[i].type = VAL_NONE;
+    return work_put(w, k->target, &c) || merge_force(w, k->target, &c, w->effect.origin) ? -1 : 0;
+}
+
+/* Takes away what hangs on the row; rows that wait to be deleted are left to what deletes them. */
+static int let_go(struct family *f, struct target *t, struct val *row)
+{
+    struct child *child;
+    size_t n;
+    struct change self = delete_of(f, t, row);
+    rowset_add(&f->met, t, &self);
+    if (load(f, t, row, &child, &n))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct change c = delete_of(f, child[i].target, child[i].row);
+        if (rowset_find(&f->met, child[i].target, &c))
+            continue;
+        enum waiting waiting = work_waiting(f->w, child[i].target, &c);
+        if (waiting == WAITING_ERROR)
+            return -1;
+        if (waiting == WAITING_DELETE)
+            continue;
+        if (child[i].action == CHILDREN_CASCADE ? delete_child(f, &child[i], &c) : unset_child(f, &child[i]))
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int keep(struct family *f, struct target *t, struct change *c)
+{
+    struct work *w = f->w;
+    if (f->waits)
+        return work_defer(w, t, c, false, false, f->held);
+    if (target_row(t, c, NULL) < 0)
+        return -1;
+    return conflict_row(w, t, c, true, CONFLICT_CHILDREN, CONFLICT_OURS, f->held) ||
+                   merge_force(w, t, c, w->effect.origin)
+               ? -1
+               : 0;
+}
+
+static int decide(struct family *f, struct target *t, struct change *c, struct val *row)
+{
+    switch (ask(f, t, row)) {
+    case FREE:
+        rowset_free(&f->met);
+        f->met = (struct rowset){0};
+        return let_go(f, t, row) ? -1 : 1;
+    case HELD:
+        return keep(f, t, c);
+    default:
+        return -1;
+    }
+}
+
+int cascade_clear(struct work *w, struct target *t, struct change *c)
+{
+    struct family f = {.w = w};
+    struct child *child;
+    size_t n;
+    int here = target_row(t, c, NULL), rc;
+    if (here <= 0)
+        return here < 0 ? -1 : 1;
+    struct val *row = arena_alloc(&f.arena, t->table->ncol * sizeof *row);
+    for (size_t i = 0; i < t->table->ncol; i++)
+        row[i] = arena_val(&f.arena, &t->now[i]);
+    if (load(&f, t, row, &child, &n))
+        rc = -1;
+    else if (n == 0)
+        rc = 1;
+    else if (!work_retries(w))
+        rc = work_defer(w, t, c, false, false, "rows refer to it");
+    else
+        rc = decide(&f, t, c, row);
+    rowset_free(&f.met);
+    arena_free(&f.arena);
+    return rc;
+}

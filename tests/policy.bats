@@ -1,0 +1,268 @@
+#!/usr/bin/env bats
+# The policies that a package sets per object, and rows that hang on one another, from end to end: a server, two copies,
+# and every copy equal to the server's view when all is exchanged.
+
+load helper
+
+# scene [SETTING...]: hq.db, and the copies alice.db and bob.db of all its rows; the settings are those of company.
+scene() {
+    sql hq.db "CREATE TABLE company (id INTEGER PRIMARY KEY, name TEXT, city TEXT, tax TEXT, n INTEGER)" \
+        "CREATE TABLE contact (id TEXT PRIMARY KEY, company INTEGER REFERENCES company, name TEXT)" \
+        "CREATE TABLE note (id TEXT PRIMARY KEY, company INTEGER REFERENCES company ON DELETE CASCADE, text TEXT)" \
+        "CREATE TABLE visit (id TEXT PRIMARY KEY, company INTEGER REFERENCES company ON DELETE SET NULL)" \
+        "CREATE TABLE part (id TEXT PRIMARY KEY, mate TEXT REFERENCES part)" \
+        "CREATE INDEX contact_company ON contact (company)" \
+        "INSERT INTO company VALUES (1, 'Acme', 'Bonn', 't1', 1), (2, 'Bolt', 'Cork', 't2', 2), (3, 'Cog', 'Bonn', NULL, 3)" \
+        "INSERT INTO contact VALUES ('c1', 1, 'Ann')" "INSERT INTO part VALUES ('p', NULL)"
+    mkdir -p package docking
+    {
+        printf '[package]\nname = p\nversion = 1\n[object company]\nvisible = all\n'
+        printf '%s\n' "$@"
+        printf '[object %s]\nvisible = all\n' contact note visit part
+    } >package/package.conf
+    txnlog attach hq.db
+    txnroute load hq.db package
+    for who in alice bob; do
+        txnroute node add hq.db $who --package p
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+}
+
+# conflicts: kind, table, key and outcome of each that stands.
+conflicts() {
+    sql hq.db "SELECT kind, tbl, key, outcome FROM dx_conflict WHERE resolved IS NULL ORDER BY id"
+}
+
+@test "deletes = win: the row stays deleted on every copy, and what was changed is recorded" {
+    scene
+    sql hq.db "DELETE FROM company WHERE id = 3"
+    sql alice.db "UPDATE company SET n = 30 WHERE id = 3" "UPDATE company SET n = 20 WHERE id = 2"
+    exchange bob alice
+    sql bob.db "DELETE FROM company WHERE id = 2"
+    sql hq.db "UPDATE company SET n = 21 WHERE id = 2"
+    exchange bob alice
+    [ "$(sql alice.db "SELECT group_concat(id) FROM company")" = 1 ]
+    [ "$(conflicts)" = "gone|company|3|ours
+deleted|company|2|theirs" ]
+    [ "$(dxapply conflicts hq.db --json | jq -c 'select(.kind == "deleted") | .ours.n')" = 21 ]
+}
+
+@test "deletes = lose: the deleted row comes back on every copy, with what was changed" {
+    scene "deletes = lose"
+    sql hq.db "DELETE FROM company WHERE id = 3"
+    exchange bob
+    sql alice.db "UPDATE company SET n = 30 WHERE id = 3"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT * FROM company WHERE id = 3")" = "3|Cog|Bonn||30" ]
+    sql bob.db "DELETE FROM company WHERE id = 2"
+    sql alice.db "UPDATE company SET name = 'Bolts' WHERE id = 2"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT * FROM company WHERE id = 2")" = "2|Bolts|Cork|t2|2" ]
+    [ "$(conflicts)" = "gone|company|3|theirs
+deleted|company|2|ours" ]
+    # somebody decides otherwise: ordinary changes, that travel
+    dxapply resolve hq.db 1 ours
+    dxapply resolve hq.db 2 theirs
+    exchange alice bob
+    [ "$(sql bob.db "SELECT group_concat(id) FROM company")" = 1 ]
+}
+
+@test "deletes = lose: a delete of a row that nobody changed is done; what the journal lost cannot come back" {
+    scene "deletes = lose"
+    sql bob.db "DELETE FROM company WHERE id = 2"
+    sql hq.db "DELETE FROM company WHERE id = 3"
+    exchange bob
+    txnlog trim hq.db
+    sql alice.db "UPDATE company SET n = 30 WHERE id = 3"
+    sql hq.db "DELETE FROM dx_journal WHERE seq < (SELECT max(seq) FROM dx_journal)"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM company")" = 1 ]
+    [ "$(sql hq.db "SELECT kind, outcome, reason FROM dx_conflict")" = "gone|ours|the journal does not hold the deleted row any more" ]
+}
+
+@test "deletes = lose: a row that had left the node's view before it was deleted does not come back" {
+    scene "deletes = lose"
+    sed -i '/object company/,/visible/ s/visible = all/visible = SELECT n.name, c.id FROM company c JOIN dx_node n ON c.city IN (n.name, '"'Bonn'"')/' package/package.conf
+    txnroute load hq.db package
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM company")" = 1,3 ]
+    txnlog upload alice.db alice-out
+    sql alice.db "UPDATE company SET n = 30 WHERE id = 3" "UPDATE company SET n = 10 WHERE id = 1"
+    sql hq.db "UPDATE company SET city = 'bob' WHERE id = 3"
+    exchange bob
+    sql hq.db "DELETE FROM company WHERE id = 3" "DELETE FROM company WHERE id = 1"
+    exchange bob
+    exchange alice bob
+    [ "$(sql hq.db "SELECT id, n FROM company WHERE id <> 2")" = "1|10" ]
+}
+
+@test "duplicates = issue: a row whose user key another has is not inserted, recorded, and can be taken after all" {
+    scene "user_key = name, city | tax"
+    sql alice.db "INSERT INTO company VALUES (4, 'Acme', 'Bonn', 't9', 9), (5, 'Dowel', 'Dover', NULL, 5), (6, 'Acme', 'Dover', NULL, 6)" \
+        "INSERT INTO contact VALUES ('c4', 4, 'of the second Acme')"
+    sql bob.db "INSERT INTO company VALUES (7, 'Else', 'Bonn', 't1', 1)"
+    exchange alice bob
+    [ "$(conflicts)" = "duplicate|company|4|ask
+duplicate|company|7|ask" ]
+    [ "$(sql bob.db "SELECT group_concat(id) FROM (SELECT id FROM company ORDER BY id)")" = 1,2,3,5,6 ]
+    [ "$(sql alice.db "SELECT count(*) FROM contact WHERE id = 'c4'")" = 0 ]
+    run -1 dxapply conflicts hq.db
+    [[ $output == *"company 1 has its user key"* ]]
+    dxapply resolve hq.db 1 theirs
+    dxapply resolve hq.db 2 ours
+    sql alice.db "UPDATE company SET n = 50 WHERE id = 5"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT name, n FROM company WHERE id = 4")" = "Acme|9" ]
+    [ "$(sql bob.db "SELECT company FROM contact WHERE id = 'c4'")" = 4 ]
+}
+
+@test "duplicates = issue: a user key that goes from row to row in one upload is none; NULL is nobody's" {
+    scene "user_key = tax"
+    sql alice.db "DELETE FROM company WHERE id = 2" "INSERT INTO company VALUES (-4, 'Bolt', 'Cork', 't2', 2), (-5, 'New', 'Cork', NULL, 2)" \
+        "UPDATE company SET tax = 't3' WHERE id = 1" "INSERT INTO company VALUES (-6, 'Other', 'Cork', 't1', 2)"
+    exchange alice bob
+    [ -z "$(sql hq.db "SELECT 1 FROM sqlite_schema WHERE name = 'dx_conflict'")" ]
+    [ "$(sql bob.db "SELECT group_concat(id) FROM (SELECT id FROM company ORDER BY id)")" = -6,-5,-4,1,3 ]
+}
+
+@test "duplicates = issue: one row made on two nodes with one integer key is asked about, with another key it gets its own" {
+    scene "user_key = name, city"
+    sql alice.db "INSERT INTO company VALUES (4, 'Dowel', 'Dover', 'a', 1)" "INSERT INTO contact VALUES ('ca', 4, 'A')"
+    sql bob.db "INSERT INTO company VALUES (4, 'Dowel', 'Dover', 'b', 2), (5, 'Acme', 'Bonn', 'b', 2), (6, 'Free', 'Bonn', 'b', 2)" \
+        "INSERT INTO contact VALUES ('cb', 4, 'B'), ('c5', 5, 'of the second Acme')"
+    sql hq.db "INSERT INTO company VALUES (5, 'Five', 'Fort', 'x', 5), (6, 'Six', 'Fort', 'x', 5)"
+    exchange alice bob
+    [ "$(sql hq.db "SELECT kind, outcome, resolved FROM dx_conflict ORDER BY id")" = "duplicate|ask|
+rekey|theirs|rekeyed
+rekey|theirs|rekeyed
+duplicate|ask|" ]
+    # bob's contact stays with the one that both made; what hangs on the unwanted row waits
+    [ "$(sql bob.db "SELECT id, company FROM contact ORDER BY id")" = "c1|1
+ca|4
+cb|4" ]
+    [ "$(sql hq.db "SELECT count(*) FROM company WHERE name = 'Free' AND id > 1000")" = 1 ]
+    [ "$(sql hq.db "SELECT tbl, key FROM dx_quarantine")" = "contact|c5" ]
+    dxapply resolve hq.db "$(sql hq.db "SELECT max(id) FROM dx_conflict")" theirs
+    sql alice.db "UPDATE company SET n = 11 WHERE id = 4"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT company.name FROM contact JOIN company ON company.id = contact.company WHERE contact.id = 'c5'")" = Acme ]
+}
+
+@test "duplicates = keep: both rows stay" {
+    scene "user_key = name, city" "duplicates = keep"
+    sql alice.db "INSERT INTO company VALUES (4, 'Acme', 'Bonn', 't9', 9)"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT group_concat(id) FROM company WHERE name = 'Acme'")" = 1,4 ]
+    [ -z "$(sql hq.db "SELECT 1 FROM sqlite_schema WHERE name = 'dx_conflict'")" ]
+}
+
+@test "one key for two rows: the client's is taken where it wins, the server's stands, or both are asked about" {
+    scene "keys = issue" "conflict = client"
+    sql hq.db "INSERT INTO company VALUES (4, 'ours', 'x', NULL, 1)"
+    sql alice.db "INSERT INTO company VALUES (4, 'theirs', 'x', NULL, 2)"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT name, n FROM company WHERE id = 4")" = "theirs|2" ]
+    [ "$(conflicts)" = "insert|company|4|theirs" ]
+    sed -i 's/conflict = client/conflict = server/' package/package.conf
+    txnroute load hq.db package
+    sql hq.db "INSERT INTO company VALUES (5, 'ours', 'x', NULL, 1)"
+    sql alice.db "INSERT INTO company VALUES (5, 'theirs', 'x', NULL, 2)"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT name, n FROM company WHERE id = 5")" = "ours|1" ]
+    [ "$(conflicts)" = "insert|company|4|theirs
+insert|company|5|ask" ]
+    dxapply resolve hq.db 2 theirs
+    exchange alice bob
+    [ "$(sql bob.db "SELECT name, n FROM company WHERE id = 5")" = "theirs|2" ]
+}
+
+@test "settings that there are not are refused, with the ones that there are" {
+    scene
+    for setting in "deletes = never|win or lose" "duplicates = both|issue or keep" "keys = new|rekey or issue" \
+        "conflict = me|server, client, ask" "conflict = newest what|no column what" "user_key = name, what|no column what"; do
+        printf '[package]\nname = q\nversion = 1\n[object company]\nvisible = all\n%s\n' "${setting%|*}" >package/package.conf
+        run -3 txnroute load hq.db package
+        [[ $output == *"package.conf:6: [object company] ${setting%% =*}"*"${setting#*|}"* ]]
+    done
+}
+
+@test "rows that refer to each other in a circle, and to themselves, come in together, whatever their order" {
+    scene
+    sql alice.db "INSERT INTO part VALUES ('a', 'b'), ('b', 'a'), ('s', 's'), ('x', 'z'), ('y', 'x'), ('z', 'y'), ('hangs', 'x')"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT count(*) FROM part")" = 8 ]
+    [ -z "$(sql hq.db "SELECT 1 FROM sqlite_schema WHERE name = 'dx_quarantine'")" ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_journal WHERE origin = 'alice'")" = 7 ]
+}
+
+@test "a circle that lacks a row waits as a whole, and comes in with it; by updates too" {
+    scene
+    sql alice.db "PRAGMA foreign_keys = OFF" "INSERT INTO part VALUES ('a', 'b'), ('b', 'c'), ('c', 'a'), ('d', 'gone'), ('e', 'd'), ('f', 'f')"
+    txnlog upload alice.db alice-out
+    run -1 dxapply hq.db <alice-out/00000001.dx
+    [ "$(sql hq.db "SELECT group_concat(id) FROM (SELECT id FROM part ORDER BY id)")" = a,b,c,f,p ]
+    [ "$(sql hq.db "SELECT group_concat(key) FROM dx_quarantine")" = d,e ]
+    sql bob.db "INSERT INTO part VALUES ('gone', NULL)" "UPDATE part SET mate = 'u' WHERE id = 'p'" "INSERT INTO part VALUES ('u', 'p')"
+    exchange bob alice
+    [ "$(sql alice.db "SELECT count(*) FROM part")" = 9 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
+}
+
+@test "a circle deleted in one upload goes; one that another row still refers to stays whole" {
+    scene
+    sql hq.db "INSERT INTO part VALUES ('a', 'b'), ('b', 'a'), ('c', 'd'), ('d', 'c'), ('s', 's')"
+    exchange alice bob
+    sql hq.db "INSERT INTO part VALUES ('late', 'd')"
+    sql alice.db "DELETE FROM part WHERE id IN ('a', 'b', 'c', 'd', 's')"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM (SELECT id FROM part ORDER BY id)")" = c,d,late,p ]
+    [ "$(conflicts)" = "children|part|c|ours
+children|part|d|ours" ]
+}
+
+@test "a parent that got children meanwhile is not deleted: recorded, and sent back" {
+    scene
+    sql alice.db "DELETE FROM contact WHERE company = 1" "DELETE FROM company WHERE id IN (1, 2)"
+    sql hq.db "INSERT INTO contact VALUES ('late', 1, 'Zoe')"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM company")" = 1,3 ]
+    [ "$(sql alice.db "SELECT group_concat(id) FROM contact")" = late ]
+    [ "$(sql hq.db "SELECT kind, key, outcome, reason FROM dx_conflict")" = "children|1|ours|contact 'late' refers to it" ]
+    [ -z "$(sql hq.db "PRAGMA foreign_key_check")" ]
+    # taken after all: only when nothing refers to it any more
+    run -3 dxapply resolve hq.db 1 theirs
+    [[ $output == *"refer to the row"* ]]
+    sql hq.db "DELETE FROM contact WHERE id = 'late'"
+    dxapply resolve hq.db 1 theirs
+    exchange alice bob
+    [ "$(sql bob.db "SELECT group_concat(id) FROM company")" = 3 ]
+}
+
+@test "children that go with their parent, or lose it, by its foreign key: recorded, and so on every copy" {
+    scene
+    sql hq.db "INSERT INTO note VALUES ('n1', 3, 'known')"
+    exchange alice bob
+    sql alice.db "PRAGMA foreign_keys = ON" "DELETE FROM company WHERE id IN (2, 3)"
+    sql hq.db "INSERT INTO note VALUES ('n2', 3, 'late'), ('n3', 2, 'late')" "INSERT INTO visit VALUES ('v1', 3)"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT group_concat(id) FROM company")" = 1 ]
+    [ "$(sql bob.db "SELECT count(*) FROM note")" = 0 ]
+    [ "$(sql bob.db "SELECT id, company FROM visit")" = "v1|" ]
+    [ "$(sql hq.db "SELECT kind, tbl, key, outcome, origin FROM dx_conflict ORDER BY tbl, key")" = "deleted|note|n2|theirs|alice
+deleted|note|n3|theirs|alice
+update|visit|v1|theirs|alice" ]
+    [ -z "$(sql hq.db "PRAGMA foreign_key_check")" ]
+    [ "$(dxapply conflicts hq.db --json | jq -rc 'select(.key.id == "n2") | .ours.text')" = late ]
+}
+
+@test "what would go with a parent, but is kept by another row, keeps the parent" {
+    scene
+    sql hq.db "CREATE TABLE line (id TEXT PRIMARY KEY, note TEXT REFERENCES note)"
+    txnlog attach hq.db
+    sql alice.db "DELETE FROM company WHERE id = 3"
+    sql hq.db "INSERT INTO note VALUES ('n2', 3, 'late')" "INSERT INTO line VALUES ('l', 'n2')"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM company")" = 1,2,3 ]
+    [ "$(sql alice.db "SELECT id FROM note")" = n2 ]
+    [ "$(sql hq.db "SELECT kind, tbl, reason FROM dx_conflict")" = "children|company|line 'l' refers to it" ]
+}
