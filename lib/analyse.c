@@ -228,6 +228,9 @@ static int add_arm(const struct analysis *an, const char *text)
     struct placing placing = {an->db, an->im, r->relation, r->object->sent};
     if (place_tables(&placing, a, from, to))
         return -1;
+    for (size_t i = 0; i < a->noccurrence; i++)
+        if (!a->occurrence[i].frame && !a->occurrence[i].anchor)
+            image_both(a->occurrence[i].relation);
     struct buf now = {0};
     const char **none = mem_zero(a->noccurrence, sizeof *none);
     rule_sql(&now, a, none);

@@ -128,37 +128,31 @@ static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a
     free(use);
 }
 
-/* From classes to rows. */
-static void add_rows(struct buf *sql, const struct viewed *w, const bool *column, const char *source)
+void class_join(struct buf *sql, const struct viewed *w, const char *alias, bool outer)
 {
     const struct relation *r = w->rule->relation;
     const struct table *t = r->layout->table;
-    buf_puts(sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
-    member_key(sql, w->object->sent, "x");
-    buf_puts(sql, ", n.audience FROM ");
-    if (w->rule->keep)
-        buf_addf(sql, "(SELECT * FROM %s WHERE (%s\n)) AS x", source, w->rule->keep);
-    else
-        buf_addf(sql, "%s AS x", source);
-    buf_puts(sql, " CROSS JOIN temp.dx_class AS c ON 1");
+    bool *column = class_columns(w);
+    buf_puts(sql, " CROSS JOIN temp.dx_class AS dx_c ON 1");
     for (size_t i = 0; i < r->ncol; i++) {
         if (!column[i])
             continue;
-        buf_puts(sql, " AND c.");
+        buf_puts(sql, " AND dx_c.");
         buf_name(sql, r->col[i]);
-        buf_puts(sql, " COLLATE BINARY IS x.");
+        buf_addf(sql, " COLLATE BINARY IS %s.", alias);
         buf_name(sql, r->col[i]);
         if (untyped(r, i)) {
-            buf_addf(sql, " AND c.dx_t%zu = typeof(x.", i);
+            buf_addf(sql, " AND dx_c.dx_t%zu = typeof(%s.", i, alias);
             buf_name(sql, r->col[i]);
             buf_puts(sql, ")");
         }
     }
-    buf_puts(sql, " CROSS JOIN temp.dx_class_next AS n ON n.key = c.");
+    buf_addf(sql, " %s JOIN temp.dx_class_next AS dx_n ON dx_n.key = dx_c.", outer ? "LEFT" : "CROSS");
     buf_name(sql, t->col[t->key[0]]);
+    free(column);
 }
 
-int class_next(struct views *v, const struct viewed *w, const char *source)
+int class_find(struct views *v, const struct viewed *w, const char *source)
 {
     struct buf sql = {0};
     bool *column = class_columns(w);
@@ -167,11 +161,27 @@ int class_next(struct views *v, const struct viewed *w, const char *source)
     for (size_t a = 0; a < w->rule->narm; a++)
         add_arm(&sql, w, &w->rule->arm[a]);
     v->statements += (int64_t)w->rule->narm;
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_clear(&sql);
-    add_rows(&sql, w, column, source);
-    rc = rc || view_group(v, "dx_class_next") || db_exec(v->db, buf_text(&sql)) ? -1 : 0;
+    int rc = db_exec(v->db, buf_text(&sql)) || view_group(v, "dx_class_next") ? -1 : 0;
     buf_free(&sql);
     free(column);
+    return rc;
+}
+
+/* From classes to rows. */
+int class_next(struct views *v, const struct viewed *w, const char *source)
+{
+    struct buf sql = {0};
+    if (class_find(v, w, source))
+        return -1;
+    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
+    member_key(&sql, w->object->sent, "x");
+    buf_puts(&sql, ", dx_n.audience FROM ");
+    if (w->rule->keep)
+        buf_addf(&sql, "(SELECT * FROM %s WHERE (%s\n)) AS x", source, w->rule->keep);
+    else
+        buf_addf(&sql, "%s AS x", source);
+    class_join(&sql, w, "x", false);
+    int rc = db_exec(v->db, buf_text(&sql));
+    buf_free(&sql);
     return rc;
 }

@@ -8,7 +8,14 @@
 /* Whether the object's rule allows it. */
 bool class_able(const struct viewed *w);
 
-/* Fills temp.dx_next(key, audience) for the rows of `source` (an SQL name: the object's table, or an image of it). */
+/* Finds the classes of the rows of `source` (an SQL name: the object's table, or an image of it) and their audiences. */
+int class_find(struct views *v, const struct viewed *w, const char *source);
+
+/* Appends SQL, after class_find: a join of the rows under the alias with their class's audience, dx_n.audience; rows
+ * that the rule gives to nobody have NULL there when `outer`, else they are left out. */
+void class_join(struct buf *sql, const struct viewed *w, const char *alias, bool outer);
+
+/* Fills temp.dx_next(key, audience) for the rows of the source. */
 int class_next(struct views *v, const struct viewed *w, const char *source);
 
 #endif

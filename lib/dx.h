@@ -116,7 +116,11 @@ int64_t dx_written(const struct dx_writer *w); /* changes so far */
 struct dx_block *dx_block_new(const struct table *t, enum changeset_form form);
 void dx_block_add(struct dx_block *b, const struct change *c);
 size_t dx_block_size(const struct dx_block *b);
-void dx_block_end(struct dx_block *b, int level);
+int dx_block_end(struct dx_block *b, int level);
+size_t dx_block_memory(const struct dx_block *b); /* bytes of memory that it takes */
+
+/* Moves what a block not yet ended has so far to the end of a file; dx_block_end brings it back. */
+int dx_block_park(struct dx_block *b, int fd, const char *name);
 
 /* Moves an ended block's bytes to the end of a file, from where dx_write_block copies them; `name` is for messages. */
 int dx_block_spill(struct dx_block *b, int fd, const char *name);

@@ -179,6 +179,11 @@ int64_t dx_written(const struct dx_writer *w)
 
 /* ---- shared blocks ---- */
 
+struct extent {
+    off_t at;
+    size_t n;
+};
+
 struct dx_block {
     const struct table *table;
     enum changeset_form form;
@@ -190,6 +195,8 @@ struct dx_block {
     off_t at;
     size_t length;
     bool spilled;
+    struct extent *extent; /* bytes put aside, which stand before those in memory */
+    size_t nextent, parked;
     size_t too_large; /* bytes of a change that no archive carries, 0 when there is none */
     char *which;      /* that one */
 };
@@ -218,28 +225,78 @@ void dx_block_add(struct dx_block *b, const struct change *c)
 
 size_t dx_block_size(const struct dx_block *b)
 {
-    return b->bytes.n;
+    return b->parked + b->bytes.n;
 }
 
-void dx_block_end(struct dx_block *b, int level)
+size_t dx_block_memory(const struct dx_block *b)
+{
+    return b->bytes.room + b->frame.room;
+}
+
+static int read_back(int fd, uint8_t *into, size_t n, off_t at)
+{
+    return pread(fd, into, n, at) == (ssize_t)n ? 0 : fail_errno("temporary file: cannot read a block back");
+}
+
+/* Brings back what was put aside. */
+static int unpark(struct dx_block *b)
+{
+    struct buf all = {0};
+    int rc = 0;
+    if (b->nextent == 0)
+        return 0;
+    buf_reserve(&all, b->parked + b->bytes.n);
+    for (size_t i = 0; rc == 0 && i < b->nextent; all.n += b->extent[i++].n)
+        rc = read_back(b->fd, all.p + all.n, b->extent[i].n, b->extent[i].at);
+    buf_add(&all, b->bytes.p, b->bytes.n);
+    buf_free(&b->bytes);
+    b->bytes = all;
+    b->nextent = b->parked = 0;
+    return rc;
+}
+
+int dx_block_end(struct dx_block *b, int level)
 {
     enum { RECORD = 512 };
+    if (unpark(b))
+        return -1;
     b->size = b->bytes.n;
     sha_hex(b->bytes.p, b->size, b->hex);
     size_t pad = (RECORD - b->size % RECORD) % RECORD;
     memset(buf_reserve(&b->bytes, pad), 0, pad);
     zst_frame(level, b->bytes.p, b->size + pad, &b->frame);
+    b->frame.p = mem_grow(b->frame.p, b->frame.n, 1); /* there was room for what cannot be compressed */
+    b->frame.room = b->frame.n;
     buf_free(&b->bytes);
+    return 0;
+}
+
+/* Appends to the temporary file. */
+static int put_aside(int fd, const struct buf *bytes, off_t *at, const char *name)
+{
+    *at = lseek(fd, 0, SEEK_END);
+    return *at < 0 ? fail_errno("%s: cannot seek", name) : file_write(fd, bytes->p, bytes->n, name);
+}
+
+int dx_block_park(struct dx_block *b, int fd, const char *name)
+{
+    if (b->bytes.n == 0)
+        return 0;
+    b->fd = fd;
+    b->extent = mem_grow(b->extent, b->nextent + 1, sizeof *b->extent);
+    struct extent *x = &b->extent[b->nextent++];
+    x->n = b->bytes.n;
+    int rc = put_aside(fd, &b->bytes, &x->at, name);
+    b->parked += x->n;
+    buf_free(&b->bytes);
+    return rc;
 }
 
 int dx_block_spill(struct dx_block *b, int fd, const char *name)
 {
     b->fd = fd;
     b->length = b->frame.n;
-    b->at = lseek(fd, 0, SEEK_END);
-    if (b->at < 0)
-        return fail_errno("%s: cannot seek", name);
-    int rc = file_write(fd, b->frame.p, b->frame.n, name);
+    int rc = put_aside(fd, &b->frame, &b->at, name);
     buf_free(&b->frame);
     b->spilled = true;
     return rc;
@@ -250,12 +307,10 @@ static int put_frame(struct dx_writer *w, const struct dx_block *b)
 {
     if (!b->spilled)
         return zst_write_frame(w->zst, b->frame.p, b->frame.n);
-    struct buf frame = {0};
-    ssize_t got = pread(b->fd, buf_reserve(&frame, b->length), b->length, b->at);
-    int rc = got == (ssize_t)b->length ? zst_write_frame(w->zst, frame.p, b->length)
-                                       : fail(ERR_SYSTEM, "%s: cannot read a block back", w->name);
-    buf_free(&frame);
-    return rc;
+    buf_clear(&w->block); /* empty, between two members */
+    if (read_back(b->fd, buf_reserve(&w->block, b->length), b->length, b->at))
+        return -1;
+    return zst_write_frame(w->zst, w->block.p, b->length);
 }
 
 void dx_block_free(struct dx_block *b)
@@ -264,6 +319,7 @@ void dx_block_free(struct dx_block *b)
         return;
     buf_free(&b->bytes);
     buf_free(&b->frame);
+    free(b->extent);
     free(b->which);
     free(b);
 }

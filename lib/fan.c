@@ -8,14 +8,18 @@
 #include "layout.h"
 #include "mem.h"
 #include "member.h"
+#include "walk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
 {
-    *f = (struct fan){
-        .db = db, .audiences = a, .moved = "temp.dx_moved", .pieces = {.level = 1, .spill = spill}};
+    *f = (struct fan){.db = db,
+                      .audiences = a,
+                      .moved = "temp.dx_moved",
+                      .pieces = {.level = 1, .spill = spill},
+                      .shares = shares_open(a)};
 }
 
 static void forget_nodes(struct fan *f)
@@ -31,6 +35,7 @@ static void forget_nodes(struct fan *f)
 void fan_free(struct fan *f)
 {
     pieces_free(&f->pieces);
+    shares_close(f->shares);
     forget_nodes(f);
     *f = (struct fan){0};
 }
@@ -38,6 +43,7 @@ void fan_free(struct fan *f)
 int fan_nodes(struct fan *f)
 {
     forget_nodes(f);
+    shares_forget(f->shares);
     struct stmt *s = db_prepare(f->db, "SELECT name, id FROM temp.dx_node_now ORDER BY name");
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
@@ -72,17 +78,15 @@ struct fanning {
     struct fan *f;
     const struct viewed *w;
     const struct table *sent;
-    struct stmt *row, *member, *forcing;
+    struct walk *row, *member;
+    struct stmt *forcing;
+    bool forced; /* there are requests for rows of the object */
     struct journal_net *net;
     struct stmt *moved;
     int *map; /* sent column -> column of the journal's layout, or -1 */
     const struct table *mapped;
     struct val *key, *moved_key, *old, *new;
     struct buf room;
-    struct { /* the audiences of the row before, and what they came to */
-        int64_t old, new, special, enter, leave, stay;
-        bool known;
-    } last;
 };
 
 /* ---- what a row comes to ---- */
@@ -116,17 +120,13 @@ static int send_whole(struct fanning *g, int64_t audience)
     struct change c = {.table = g->sent, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
     if (audience == AUDIENCE_NOBODY)
         return 0;
-    for (size_t k = 0; k < g->sent->nkey; k++)
-        stmt_bind(g->row, (int)k + 1, &g->key[k]);
-    enum step step = stmt_step(g->row);
+    enum step step = walk_find(g->row, g->key, g->sent->nkey);
     if (step != STEP_ROW)
         return step == STEP_DONE ? send_delete(g, audience) : -1;
     clear_row(g, g->old);
     for (size_t i = 0; i < g->sent->ncol; i++)
-        g->new[i] = stmt_val(g->row, (int)i);
-    int rc = pieces_add(&g->f->pieces, audience, &c);
-    stmt_reset(g->row);
-    return rc;
+        g->new[i] = stmt_val(walk_row(g->row), (int)i);
+    return pieces_add(&g->f->pieces, audience, &c);
 }
 
 /* The columns of the net change that travel. */
@@ -149,36 +149,6 @@ static int send_update(struct fanning *g, int64_t audience, const struct change 
             any |= g->new[i].type != VAL_NONE;
         }
     return any ? pieces_add(&g->f->pieces, audience, &c) : 0;
-}
-
-/* Who gained, lost and kept the row, less those that are dealt with one by one. */
-static int split(struct fanning *g, int64_t old, int64_t new, int64_t special)
-{
-    struct audiences *a = g->f->audiences;
-    if (g->last.known && g->last.old == old && g->last.new == new && g->last.special == special)
-        return 0;
-    int64_t enter = audience_minus(a, new, old), leave = audience_minus(a, old, new),
-            stay = audience_both(a, old, new);
-    if (enter != AUDIENCE_ERROR && leave != AUDIENCE_ERROR && stay != AUDIENCE_ERROR && special) {
-        enter = audience_minus(a, enter, special);
-        leave = audience_minus(a, leave, special);
-        stay = audience_minus(a, stay, special);
-    }
-    if (g->f->only && enter != AUDIENCE_ERROR && leave != AUDIENCE_ERROR && stay != AUDIENCE_ERROR) {
-        enter = audience_both(a, enter, g->f->only);
-        leave = audience_both(a, leave, g->f->only);
-        stay = audience_both(a, stay, g->f->only);
-    }
-    if (enter == AUDIENCE_ERROR || leave == AUDIENCE_ERROR || stay == AUDIENCE_ERROR)
-        return -1;
-    g->last.old = old;
-    g->last.new = new;
-    g->last.special = special;
-    g->last.enter = enter;
-    g->last.leave = leave;
-    g->last.stay = stay;
-    g->last.known = true;
-    return 0;
 }
 
 /* A row as it is sent: its net change (NULL: none), who touched it, its audiences. */
@@ -279,30 +249,63 @@ static int send(struct fanning *g, const struct sending *r)
         return -1;
     if (r->old == AUDIENCE_NOBODY && r->new == AUDIENCE_NOBODY)
         return 0;
-    if (split(g, r->old, r->new, special))
-        return -1;
-    int64_t enter = g->last.enter, leave = g->last.leave, stay = g->last.stay;
-    if (send_whole(g, enter) || send_delete(g, leave))
+    const struct share *share = shares_of(g->f->shares, r->old, r->new, special, g->f->only);
+    if (share == NULL || send_whole(g, share->enter) || send_delete(g, share->leave))
         return -1;
     if (g->w->fresh || (r->net && r->net->op == CHANGE_INSERT))
-        return send_whole(g, stay);
-    return r->net && r->net->op == CHANGE_UPDATE && !r->touch.same ? send_update(g, stay, r->net) : 0;
+        return send_whole(g, share->stay);
+    return r->net && r->net->op == CHANGE_UPDATE && !r->touch.same ? send_update(g, share->stay, r->net) : 0;
 }
 
 /* ---- the two streams ---- */
 
-static struct stmt *prepare_row(struct fanning *g)
+/* Whether the table's rows stand in the order of a key of one column. */
+static bool in_order(const struct fanning *g)
+{
+    const struct layout *l = g->w->rule ? g->w->rule->relation->layout : NULL;
+    return l && g->sent->nkey == 1 && (l->rowid_key || l->without_rowid);
+}
+
+static struct walk *open_rows(struct fanning *g)
 {
     struct buf sql = {0};
+    bool steps = in_order(g);
     buf_puts(&sql, "SELECT ");
     layout_columns(&sql, g->sent, "");
     buf_puts(&sql, " FROM main.");
     buf_name(&sql, g->sent->name);
     buf_puts(&sql, " WHERE ");
-    layout_where_key(&sql, g->sent, 1);
-    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    if (steps) {
+        layout_keys(&sql, g->sent, "");
+        buf_puts(&sql, " >= ?1 ORDER BY ");
+        layout_keys(&sql, g->sent, "");
+    } else
+        layout_where_key(&sql, g->sent, 1);
+    struct walk *w = steps ? walk_steps(g->f->db, buf_text(&sql), (int)g->sent->key[0])
+                           : walk_seeks(g->f->db, buf_text(&sql));
     buf_free(&sql);
-    return s;
+    return w;
+}
+
+/* Members stand in the order of their packed keys, which is that of the rows where the key is one column. */
+static struct walk *open_members(struct fanning *g)
+{
+    bool steps = g->sent->nkey == 1;
+    char *sql = mem_printf("SELECT key, audience FROM main.dx_member WHERE obj = %lld AND key %s",
+                           (long long)g->w->object->id, steps ? ">= ?1 ORDER BY key" : "= ?1");
+    struct walk *w = steps ? walk_steps(g->f->db, sql, 0) : walk_seeks(g->f->db, sql);
+    free(sql);
+    return w;
+}
+
+static int any_forced(struct fanning *g)
+{
+    int64_t n;
+    if (db_get_int(g->f->db, &n, "SELECT EXISTS (SELECT 1 FROM temp.dx_forcing WHERE obj = %lld)",
+                   (long long)g->w->object->id))
+        return -1;
+    g->forced = n != 0;
+    return 0;
 }
 
 /* What moved, in the order of the key's columns, which is the journal's. */
@@ -327,22 +330,22 @@ static int open_streams(struct fanning *g)
     g->moved_key = mem_zero(g->sent->nkey, sizeof *g->moved_key);
     g->old = mem_zero(g->sent->ncol, sizeof *g->old);
     g->new = mem_zero(g->sent->ncol, sizeof *g->new);
-    g->row = prepare_row(g);
+    g->row = open_rows(g);
     g->moved = prepare_moved(g);
-    g->member = db_prepare(f->db, "SELECT audience FROM main.dx_member WHERE obj = ?1 AND key = ?2");
+    g->member = open_members(g);
     g->forcing = db_prepare(f->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
     bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
                    (f->images == NULL || images_touched(f->images, g->sent->name));
     if (touched)
         g->net = journal_net(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED);
-    return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? 0 : -1;
+    return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? any_forced(g) : -1;
 }
 
 static void close_streams(struct fanning *g)
 {
-    stmt_free(g->row);
+    walk_close(g->row);
     stmt_free(g->moved);
-    stmt_free(g->member);
+    walk_close(g->member);
     stmt_free(g->forcing);
     journal_net_close(g->net);
     free(g->map);
@@ -362,11 +365,8 @@ static int held(struct fanning *g, struct sending *r)
         return 0;
     }
     struct val packed = key_pack(g->key, g->sent->nkey, &g->room);
-    stmt_bind_int(g->member, 1, g->w->object->id);
-    stmt_bind(g->member, 2, &packed);
-    enum step step = stmt_step(g->member);
-    r->old = r->new = step == STEP_ROW ? stmt_int(g->member, 0) : AUDIENCE_NOBODY;
-    stmt_reset(g->member);
+    enum step step = walk_find(g->member, &packed, 1);
+    r->old = r->new = step == STEP_ROW ? stmt_int(walk_row(g->member), 1) : AUDIENCE_NOBODY;
     return step == STEP_ERROR ? -1 : 0;
 }
 
@@ -391,7 +391,7 @@ static int merge_streams(struct fanning *g)
         if (net)
             change_key(&c, net_key);
         int order = !net ? 1 : !moved ? -1 : vals_compare(net_key, g->moved_key, g->sent->nkey);
-        struct sending r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0};
+        struct sending r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0 && g->forced};
         if (order <= 0)
             r.touch = journal_net_touch(g->net);
         memcpy(g->key, order <= 0 ? net_key : g->moved_key, g->sent->nkey * sizeof *g->key);

@@ -4,6 +4,7 @@
 #define FAN_H
 
 #include "piece.h"
+#include "share.h"
 #include "view.h"
 
 struct fan {
@@ -15,6 +16,7 @@ struct fan {
     int64_t only;  /* audience of the one node that is dealt with; AUDIENCE_NOBODY: all are */
     const char *moved; /* the table of what moved: temp.dx_moved, or temp.dx_woken */
     struct pieces pieces;
+    struct shares *shares;
     size_t nname; /* the package's nodes by name, for echoes: ascending */
     char **name;
     int64_t *id;

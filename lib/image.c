@@ -148,7 +148,7 @@ static struct relation *new_relation(struct images *im, const char *name)
     if (strcasecmp(name, IMAGE_NODE) == 0) {
         static const char *const col[] = {"id", "name", "user", "package", "status"};
         r->name = mem_text(IMAGE_NODE);
-        r->captured = true;
+        r->captured = r->both = true;
         set_columns(r, 5, col);
         name_tables(r);
         return add(im, r);
@@ -190,6 +190,11 @@ void image_read(struct relation *r, const char *column)
     for (size_t i = 0; i < r->ncol; i++)
         if (strcasecmp(r->col[i], column) == 0)
             r->read[i] = true;
+}
+
+void image_both(struct relation *r)
+{
+    r->wanted = r->both = true;
 }
 
 /* ---- filling ---- */
@@ -339,14 +344,16 @@ static int put_update(struct filling *f, const struct change *c)
     if (!all && take_now(f, c))
         return -1;
     int rc = put(f, f->new);
-    for (size_t i = 0; i < f->ncol; i++)
+    for (size_t i = 0; i < f->ncol && f->r->both; i++)
         if (c->new[f->from[i]].type != VAL_NONE)
             f->row[i] = c->old[f->from[i]];
-    rc = rc || put(f, f->old);
+    if (rc == 0 && f->r->both)
+        rc = put(f, f->old);
     if (!all)
         stmt_reset(f->now);
-    f->r->has_old = f->r->has_new = true;
-    return rc ? -1 : 0;
+    f->r->has_old |= f->r->both;
+    f->r->has_new = true;
+    return rc;
 }
 
 static int put_change(struct filling *f, const struct change *c)
@@ -359,6 +366,7 @@ static int put_change(struct filling *f, const struct change *c)
     for (size_t i = 0; i < f->ncol; i++)
         f->row[i] = (insert ? c->new : c->old)[f->from[i]];
     f->r->came = true;
+    f->r->went |= !insert;
     *(insert ? &f->r->has_new : &f->r->has_old) = true;
     return put(f, insert ? f->new : f->old);
 }
@@ -430,5 +438,6 @@ int images_nodes(struct images *im, const char *old, const char *new)
         return -1;
     r->has_new = n > 0;
     r->came = r->has_old || r->has_new;
+    r->went = r->has_old;
     return analyze(im, r);
 }

@@ -17,7 +17,8 @@ struct relation {
     bool captured;             /* in the journal */
     bool has_old, has_new;     /* after images_fill: there are rows */
     bool *moved;               /* per column: it changed in some row that stayed */
-    bool came;                 /* rows came or went */
+    bool came, went;           /* rows came or went; rows went */
+    bool both;                 /* of rows that stayed the old image is needed, too */
     char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
 };
 
@@ -33,6 +34,9 @@ struct relation *images_relation(struct images *im, const char *name, bool *know
 
 /* Some rule reads this column ("": none, but the rows). */
 void image_read(struct relation *r, const char *column);
+
+/* Of rows that changed and stayed, the old image is asked for, beside the new one. */
+void image_both(struct relation *r);
 
 /* Fills the images of the range (after, upto] of the journal; dx_node's from temp.dx_o_dx_node, which the caller
  * fills. */

@@ -1,6 +1,7 @@
 /* own: see own.h. */
 #include "own.h"
 
+#include "class.h"
 #include "member.h"
 #include "next.h"
 
@@ -16,21 +17,42 @@ void own_exclude(struct buf *sql, const struct viewed *w, const char *key)
     }
 }
 
-/* Rows of one image into dx_moved, by what dx_next says; of the old images only those that are gone. */
-static void add_move(struct buf *sql, const struct viewed *w, bool new)
+/* What is held of the row under the alias x. */
+static void add_held(struct buf *sql, const struct viewed *w)
+{
+    buf_addf(sql, " LEFT JOIN main.dx_member AS dx_m ON dx_m.obj = %lld AND dx_m.key = ",
+             (long long)w->object->id);
+    member_key(sql, w->object->sent, "x");
+}
+
+/* The rows of the new images into dx_moved, by what their classes or dx_next say. */
+static void add_news(struct buf *sql, const struct viewed *w, bool by_class)
+{
+    buf_addf(sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ", (long long)w->object->id);
+    member_key(sql, w->object->sent, "x");
+    buf_addf(sql, ", coalesce(dx_m.audience, 0), coalesce(dx_n.audience, 0) FROM %s AS x",
+             w->rule->relation->new_name);
+    if (by_class)
+        class_join(sql, w, "x", true);
+    else {
+        buf_puts(sql, " LEFT JOIN temp.dx_next AS dx_n ON dx_n.key = ");
+        member_key(sql, w->object->sent, "x");
+    }
+    add_held(sql, w);
+    buf_puts(sql, " WHERE coalesce(dx_m.audience, 0) <> coalesce(dx_n.audience, 0);");
+}
+
+/* The rows of the old images that are gone. */
+static void add_gone(struct buf *sql, const struct viewed *w)
 {
     const struct relation *r = w->rule->relation;
-    long long id = (long long)w->object->id;
-    buf_addf(
-        sql,
-        "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, dx_c.key, dx_c.old, dx_c.new FROM "
-        "(SELECT dx_k.key, coalesce((SELECT audience FROM main.dx_member AS m WHERE m.obj = %lld AND m.key "
-        "= dx_k.key), 0) AS old, %s AS new FROM (SELECT ",
-        id, id, new ? "coalesce((SELECT audience FROM temp.dx_next AS n WHERE n.key = dx_k.key), 0)" : "0");
+    buf_addf(sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ", (long long)w->object->id);
     member_key(sql, w->object->sent, "x");
-    buf_addf(sql, " AS key FROM %s AS x", new ? r->new_name : r->old_name);
-    if (!new && r->has_new) {
-        buf_addf(sql, " WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ", r->new_name);
+    buf_addf(sql, ", dx_m.audience, 0 FROM %s AS x", r->old_name);
+    add_held(sql, w);
+    buf_puts(sql, " WHERE coalesce(dx_m.audience, 0) <> 0");
+    if (r->has_new) {
+        buf_addf(sql, " AND NOT EXISTS (SELECT 1 FROM %s AS y WHERE ", r->new_name);
         for (size_t k = 0; k < w->object->sent->nkey; k++) {
             const char *column = w->object->sent->col[w->object->sent->key[k]];
             buf_puts(sql, k ? " AND y." : "y.");
@@ -40,18 +62,19 @@ static void add_move(struct buf *sql, const struct viewed *w, bool new)
         }
         buf_puts(sql, ")");
     }
-    buf_puts(sql, ") AS dx_k) AS dx_c WHERE dx_c.old <> dx_c.new;");
+    buf_puts(sql, ";");
 }
 
 int own_move(struct views *v, const struct viewed *w)
 {
     const struct relation *r = w->rule->relation;
-    int rc = r->has_new ? next_fill(v, w, r->new_name) : 0;
+    bool by_class = w->object->visible == VISIBLE_SELECT && class_able(w) && w->rule->keep == NULL;
     struct buf sql = {0};
+    int rc = !r->has_new ? 0 : by_class ? class_find(v, w, r->new_name) : next_fill(v, w, r->new_name);
     if (r->has_new)
-        add_move(&sql, w, true);
-    if (r->has_old)
-        add_move(&sql, w, false);
+        add_news(&sql, w, by_class);
+    if (r->went)
+        add_gone(&sql, w);
     rc = rc || db_exec(v->db, buf_text(&sql)) ? -1 : 0;
     buf_free(&sql);
     return rc;

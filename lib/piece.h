@@ -21,9 +21,11 @@ struct pieces {
     struct piece *piece;
     const struct table *table; /* of the blocks being filled ... */
     int64_t place;             /* ... and its object's place, parents first */
-    struct builder *builder;   /* the blocks being filled */
-    size_t nbuilder;
-    size_t pending; /* bytes in them */
+    struct builder *builder;   /* the blocks being filled ... */
+    size_t nbuilder, room;
+    size_t *slot, nslot; /* ... and where they are: number + 1, open addressing */
+    size_t pending;      /* bytes of memory in them */
+    size_t kept;         /* bytes of finished blocks in memory */
 };
 
 /* From here on blocks are of this table. */

@@ -41,6 +41,8 @@ static void link_parents(struct plan *p)
             if (strcmp(p->viewed[k].object->name, parent) == 0) {
                 p->viewed[i].parent = &p->viewed[k];
                 image_read(p->viewed[k].rule->relation, "");
+                if (member_whole(p->viewed[k].object))
+                    image_both(p->viewed[k].rule->relation);
             }
     }
 }
@@ -58,7 +60,7 @@ static int open_objects(struct db *db, struct images *im, const char *now, struc
             return -1;
         /* Rows that everybody held are told by those of now, without what came since. */
         if (w->was == WAS_WHOLE)
-            image_read(w->rule->relation, "");
+            image_both(w->rule->relation);
     }
     return 0;
 }

@@ -207,9 +207,8 @@ int view_store(struct views *v, const struct viewed *w)
     return db_execf(v->db,
                     "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key FROM temp.dx_moved "
                     "WHERE obj = %lld AND new = 0);"
-                    "INSERT INTO main.dx_member (obj, key, audience) SELECT obj, key, new FROM temp.dx_moved "
-                    "WHERE obj = %lld AND new <> 0 "
-                    "ON CONFLICT (obj, key) DO UPDATE SET audience = excluded.audience",
+                    "INSERT OR REPLACE INTO main.dx_member (obj, key, audience) SELECT obj, key, new FROM "
+                    "temp.dx_moved WHERE obj = %lld AND new <> 0",
                     id, id, id);
 }
 
