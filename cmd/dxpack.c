@@ -94,6 +94,7 @@ static int cat_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
 
 static int cat(int argc, char **argv)
 {
+    cli_prints_lines();
     return each_archive(argc, argv, &(struct dx_watch){0}, cat_one, NULL);
 }
 
@@ -199,6 +200,7 @@ static int list(int argc, char **argv)
 {
     struct members m = {.list = json_array()};
     struct dx_watch watch = {.member = list_member, .ctx = &m};
+    cli_prints_lines();
     int rc = each_archive(argc, argv, &watch, list_one, &m);
     json_decref(m.list);
     return rc;

@@ -1,18 +1,91 @@
 /* cli: see cli.h. */
 #include "cli.h"
 
+#include "progress.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 bool cli_verbose;
 static const char *program = "dx";
 
+/* ---- progress ---- */
+
+/* One line at the bottom of the terminal, drawn over and over. */
+static struct {
+    double start, drawn; /* seconds of the monotonic clock; drawn is 0 while no line stands there */
+    char text[512];      /* what was counted last */
+} line;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void word_progress(const struct progress *p)
+{
+    enum { BAR = 20 };
+    static const char full[] = "####################", empty[] = "....................";
+    size_t room = sizeof line.text;
+    if (p->of > 0) {
+        int part = p->bytes < p->of ? (int)(BAR * (double)p->bytes / (double)p->of) : BAR;
+        snprintf(line.text, room, "%.24s [%.*s%.*s] %d%% of %.1f MB", p->name, part, full, BAR - part, empty,
+                 (int)(100 * (double)p->bytes / (double)p->of), (double)p->of / 1e6);
+    } else if (p->bytes)
+        snprintf(line.text, room, "%.24s, %.1f MB", p->name, (double)p->bytes / 1e6);
+    else if (p->rows)
+        snprintf(line.text, room, "%.24s, %lld rows", p->name, (long long)p->rows);
+    else if (*line.text == 0)
+        snprintf(line.text, room, "%.24s", p->name);
+}
+
+static void draw_progress(const struct progress *p)
+{
+    double at = now();
+    word_progress(p);
+    if (at - line.start < 1 || at - line.drawn < 0.2)
+        return;
+    fprintf(stderr, "\r\033[K%s: %s, %.0f s", program, line.text, at - line.start);
+    fflush(stderr);
+    line.drawn = at;
+}
+
+static void clear_progress(void)
+{
+    if (line.drawn > 0)
+        fputs("\r\033[K", stderr);
+    line.drawn = 0;
+}
+
+/* In a pipeline it is the last stage that shows how far all of it is. */
+static void begin_progress(void)
+{
+    struct stat out;
+    line.start = now();
+    bool fed = fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode);
+    if (isatty(STDERR_FILENO) && !fed)
+        progress_to(draw_progress);
+}
+
+void cli_prints_lines(void)
+{
+    if (isatty(STDOUT_FILENO))
+        progress_to(NULL);
+}
+
+/* ---- messages ---- */
+
 __attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
 {
+    clear_progress();
     fprintf(stderr, "%s: ", program);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
@@ -184,7 +257,9 @@ int cli_main(const struct cli_command *c, int argc, char **argv)
         return ERR_USAGE;
     if (n < v->min || (v->max >= 0 && n > v->max))
         return misuse(c, v, n < v->min ? "an operand is missing" : "too many operands", "");
+    begin_progress();
     int code = v->run(n, argv + skip);
+    clear_progress();
     if (code < 0) {
         fprintf(stderr, "%s: %s\n", c->name, err_message());
         code = (int)err_code();

@@ -42,6 +42,10 @@ int cli_main(const struct cli_command *c, int argc, char **argv);
 
 extern bool cli_verbose;
 
+/* On a terminal, stderr shows how far work has come that takes longer than a second; of a pipeline, its last stage does.
+ * A verb that prints lines all the time says so: nothing is shown between them. */
+void cli_prints_lines(void);
+
 /* Prints "NAME: text" on stderr; cli_say only with -v. */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

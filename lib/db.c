@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "progress.h"
 #include "stop.h"
 
 #include <sqlite3.h>
@@ -52,6 +53,12 @@ static int check_file(struct db *db)
     return 0;
 }
 
+static int still_working(void *db)
+{
+    progress_still(db_path(db));
+    return 0;
+}
+
 struct db *db_open(const char *path, enum db_mode mode)
 {
     static bool configured;
@@ -71,6 +78,8 @@ struct db *db_open(const char *path, enum db_mode mode)
     }
     sqlite3_extended_result_codes(db->handle, 0);
     sqlite3_busy_timeout(db->handle, BUSY_MS);
+    if (progress_heard())
+        sqlite3_progress_handler(db->handle, 1000000, still_working, db);
     if (check_file(db) || db_exec(db, "PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
         db_close(db);
         return NULL;

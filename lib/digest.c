@@ -2,6 +2,7 @@
 #include "digest.h"
 
 #include "mem.h"
+#include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,18 +50,18 @@ static struct stmt *prepare(struct db *db, const struct table *t, char *const *c
     return s;
 }
 
-static int add_rows(struct stmt *s, size_t ncol, struct sha *sha, int64_t *rows)
+static int add_rows(struct stmt *s, const struct table *t, struct sha *sha, int64_t *rows)
 {
     struct buf row = {0};
     enum step step;
     while ((step = stmt_step(s)) == STEP_ROW) {
         buf_clear(&row);
-        for (size_t i = 0; i < ncol; i++) {
+        for (size_t i = 0; i < t->ncol; i++) {
             struct val v = stmt_val(s, (int)i);
             val_put(&row, &v);
         }
         sha_add(sha, row.p, row.n);
-        ++*rows;
+        progress_rows(t->name, ++*rows);
     }
     buf_free(&row);
     return step == STEP_DONE ? 0 : -1;
@@ -74,7 +75,7 @@ int digest_add(struct digest *d, struct db *db, const struct table *t, const cha
     d->tables = mem_grow(d->tables, d->n + 1, sizeof *d->tables);
     struct digest_table *at = &d->tables[d->n++];
     *at = (struct digest_table){.table = mem_text(t->name)};
-    int rc = s ? add_rows(s, t->ncol, sha, &at->rows) : -1;
+    int rc = s ? add_rows(s, t, sha, &at->rows) : -1;
     sha_end(sha, at->sha256);
     stmt_free(s);
     free(col);

@@ -5,6 +5,7 @@
 #include "err.h"
 #include "file.h"
 #include "mem.h"
+#include "progress.h"
 #include "tar.h"
 #include "zst.h"
 
@@ -119,7 +120,7 @@ static void count_change(struct dx_writer *w, size_t table, enum change_op op)
 {
     struct dx_count *n = &w->count[table];
     *(op == CHANGE_INSERT ? &n->inserts : op == CHANGE_UPDATE ? &n->updates : &n->deletes) += 1;
-    w->end.changes++;
+    progress_rows(w->name, ++w->end.changes);
 }
 
 static int turn_to(struct dx_writer *w, const struct table *t)

@@ -4,6 +4,7 @@
 #include "err.h"
 #include "file.h"
 #include "mem.h"
+#include "progress.h"
 #include "sha.h"
 
 #include <stdlib.h>
@@ -166,6 +167,7 @@ static int refill(struct zst_reader *z)
     if (got < 0)
         return -1;
     z->in.size += (size_t)got;
+    progress_read(z->name, z->fd, got);
     return got > 0;
 }
 

@@ -1,0 +1,24 @@
+/* progress: how far long work has come, for whoever wants to show it. The library tells; it shows nothing itself. */
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    const char *name; /* what is worked on: a file, a table; valid during the call */
+    int64_t bytes;    /* read so far of an input */
+    int64_t of;       /* its size, or 0 where that is not known */
+    int64_t rows;     /* done so far, where rows are counted */
+};
+
+/* From now on `tell` hears of progress, many times a second; NULL: nobody does. */
+void progress_to(void (*tell)(const struct progress *p));
+bool progress_heard(void);
+
+/* These cost a comparison when nobody listens. */
+void progress_read(const char *name, int fd, int64_t bytes); /* bytes more were read from the descriptor */
+void progress_rows(const char *name, int64_t rows);          /* so many rows are done */
+void progress_still(const char *name);                       /* work goes on that has no count */
+
+#endif
