@@ -4,6 +4,7 @@
 #include "dx.h"
 #include "journal.h"
 #include "log.h"
+#include "logstatus.h"
 #include "peer.h"
 #include "proof.h"
 #include "store.h"
@@ -31,6 +32,29 @@ static int done(struct db *db, int rc, int code)
 {
     db_close(db);
     return rc ? -1 : code;
+}
+
+static void print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+/* Prints how the log stands: 0, ERR_LOOK when something is amiss with it, -1. */
+static int print_status(struct db *db)
+{
+    struct buf text = {0};
+    json_t *s = db_begin_read(db) ? NULL : logstatus_read(db);
+    int code = s == NULL ? -1 : logstatus_amiss(s) ? ERR_LOOK : 0;
+    if (s && opt_json)
+        print_json(s);
+    else if (s) {
+        logstatus_text(s, &text);
+        fputs(buf_text(&text), stdout);
+    }
+    buf_free(&text);
+    json_decref(s);
+    return code;
 }
 
 /* ---- attach, detach ---- */
@@ -85,7 +109,10 @@ static int detach(int argc, char **argv)
 {
     (void)argc;
     struct db *db = db_open(argv[0], DB_WRITE);
-    return done(db, db ? capture_detach(db) : -1, 0);
+    int rc = db ? capture_detach(db) : -1;
+    if (rc == 0 && opt_json)
+        rc = print_status(db) < 0 ? -1 : 0;
+    return done(db, rc, 0);
 }
 
 /* ---- read, ack, trim ---- */
@@ -196,6 +223,8 @@ static int trim(int argc, char **argv)
     int rc = db ? trim_journal(db, &removed, &rest, &holder) : -1;
     if (rc == 0)
         tell_trim(db, removed, rest, &holder);
+    if (rc == 0 && opt_json)
+        rc = print_status(db) < 0 ? -1 : 0;
     free(holder.name);
     return done(db, rc, 0);
 }
@@ -215,141 +244,12 @@ static int upload(int argc, char **argv)
 
 /* ---- status ---- */
 
-static int status_table(void *ctx, const char *table, bool captured, const char *amiss)
-{
-    json_array_append_new(ctx,
-                          json_pack("{s:s, s:b, s:s}", "table", table, "captured", captured, "amiss", amiss));
-    return 0;
-}
-
-static int status_peers(struct db *db, json_t *list, int64_t end)
-{
-    struct peer *peers;
-    size_t n;
-    if (peer_list(db, &peers, &n))
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "peer", peers[i].name, "mark",
-                                              (json_int_t)peers[i].mark, "behind",
-                                              (json_int_t)(end - peers[i].mark)));
-    peer_list_free(peers, n);
-    return 0;
-}
-
-/* How a node's copy stands with its server. */
-static int status_copy(struct db *db, json_t *out)
-{
-    static const char *const texts[] = {"server", "package"}, *const numbers[] = {"applied", "sent", "acked"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        char *text = NULL;
-        if (store_get_text(db, texts[i], &text))
-            return -1;
-        json_object_set_new(out, texts[i], json_string(text ? text : ""));
-        free(text);
-    }
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        int64_t n;
-        if (store_get_int(db, numbers[i], &n))
-            return -1;
-        json_object_set_new(out, numbers[i], json_integer((json_int_t)n));
-    }
-    return 0;
-}
-
-/* What status shows, as JSON: the text form is made from it. NULL on failure. */
-static json_t *status_of(struct db *db)
-{
-    json_t *tables = json_array(), *peers = json_array(), *out = NULL;
-    int64_t first, end, entries;
-    char *epoch = NULL, *node = NULL;
-    if (store_require(db) == 0 && journal_end(db, &end) == 0 &&
-        db_get_int(db, &first, "SELECT min(seq) FROM dx_journal") == 0 &&
-        db_get_int(db, &entries, "SELECT count(*) FROM dx_journal") == 0 &&
-        store_get_text(db, "epoch", &epoch) == 0 && store_get_text(db, "node", &node) == 0 &&
-        capture_each(db, status_table, tables) == 0 && status_peers(db, peers, end) == 0)
-        out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:O, s:O}", "epoch", epoch ? epoch : "", "node",
-                        node ? node : "", "first", (json_int_t)first, "last", (json_int_t)end, "entries",
-                        (json_int_t)entries, "tables", tables, "peers", peers);
-    if (out && node && status_copy(db, out)) {
-        json_decref(out);
-        out = NULL;
-    }
-    free(epoch);
-    free(node);
-    json_decref(tables);
-    json_decref(peers);
-    return out;
-}
-
-static const char *text_at(const json_t *object, const char *name)
-{
-    return json_string_value(json_object_get(object, name));
-}
-
-static long long number_at(const json_t *object, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(object, name));
-}
-
-static void print_table(const json_t *row)
-{
-    bool captured = json_is_true(json_object_get(row, "captured"));
-    printf("table %s: %s%s%s\n", text_at(row, "table"), captured ? "captured" : "not captured",
-           *text_at(row, "amiss") ? ": " : "", text_at(row, "amiss"));
-}
-
-static void print_peer(const json_t *row)
-{
-    printf("peer %s: at %lld, %lld behind\n", text_at(row, "peer"), number_at(row, "mark"),
-           number_at(row, "behind"));
-}
-
-static void print_status(const json_t *s)
-{
-    const json_t *tables = json_object_get(s, "tables"), *peers = json_object_get(s, "peers");
-    printf("epoch %s%s%s, %lld entries, newest %lld\n", text_at(s, "epoch"),
-           *text_at(s, "node") ? ", node " : "", text_at(s, "node"), number_at(s, "entries"),
-           number_at(s, "last"));
-    if (text_at(s, "server"))
-        printf("archive %lld applied, upload %lld made, upload %lld acknowledged\n", number_at(s, "applied"),
-               number_at(s, "sent"), number_at(s, "acked"));
-    for (size_t i = 0; i < json_array_size(tables); i++)
-        print_table(json_array_get(tables, i));
-    for (size_t i = 0; i < json_array_size(peers); i++)
-        print_peer(json_array_get(peers, i));
-}
-
-/* A captured table that is not captured whole is something to look at; one that was left out is not. */
-static bool amiss(const json_t *s)
-{
-    const json_t *tables = json_object_get(s, "tables");
-    bool any = false;
-    for (size_t i = 0; i < json_array_size(tables); i++) {
-        const json_t *row = json_array_get(tables, i);
-        any |= json_is_true(json_object_get(row, "captured")) && *text_at(row, "amiss");
-    }
-    return any;
-}
-
-static void print_json(const json_t *j)
-{
-    json_dumpf(j, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
 static int status(int argc, char **argv)
 {
     (void)argc;
     struct db *db = db_open(argv[0], DB_READ);
-    json_t *s = db && db_begin_read(db) == 0 ? status_of(db) : NULL;
-    int code = s && amiss(s) ? ERR_LOOK : 0;
-    if (s && opt_json)
-        print_json(s);
-    else if (s)
-        print_status(s);
-    int rc = s ? 0 : -1;
-    json_decref(s);
-    return done(db, rc, code);
+    int code = db ? print_status(db) : -1;
+    return done(db, code < 0 ? -1 : 0, code);
 }
 
 /* ---- digest ---- */
@@ -465,15 +365,17 @@ static const struct cli_option digest_options[] = {
     {.name = "--rows", .help = "of each row, as an archive of keys for prove", .flag = &opt_rows},
     OPTION_JSON,
     {0}};
+static const struct cli_option after_options[] = {
+    {.name = "--json", .help = "print how the log stands now, as status does", .flag = &opt_json}, {0}};
 static const struct cli_option json_options[] = {OPTION_JSON, {0}};
 
 static const struct cli_verb verbs[] = {
     {"attach", "DB [TABLE...]", 1, -1, "capture all tables that have a primary key, or those named",
      attach_options, attach},
-    {"detach", "DB", 1, 1, "capture no more; the log stays", NULL, detach},
+    {"detach", "DB", 1, 1, "capture no more; the log stays", after_options, detach},
     {"read", "DB", 1, 1, "write an archive of all changes after the reader's mark", read_options, read_log},
     {"ack", "DB [FILE]", 1, 2, "move the reader's mark to the end of the archive", ack_options, ack},
-    {"trim", "DB", 1, 1, "remove what every reader has acknowledged", NULL, trim},
+    {"trim", "DB", 1, 1, "remove what every reader has acknowledged", after_options, trim},
     {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", NULL, upload},
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
     {"digest", "DB [TABLE...]", 1, -1, "print the SHA-256 of the rows, per table and over all",

@@ -484,6 +484,12 @@ table contact: captured
 peer tape: at 0, 1 behind" ]]
     run -0 txnlog status --json now.db
     [ "$(jq -r '[.last, .entries, .tables[0].table, .tables[0].captured, .peers[0].behind] | map(tostring) | join(" ")' <<<"$output")" = "1 1 contact true 1" ]
+    txnlog read --peer tape now.db | txnlog ack --peer tape now.db
+    run -0 txnlog trim --json now.db
+    [ "$output" = "$(txnlog status --json now.db)" ]
+    [ "$(jq .peers[0].behind <<<"$output")" = 0 ]
+    run -0 txnlog detach --json now.db
+    [ "$(jq '.tables | map(select(.captured)) | length' <<<"$output")" = 0 ]
     sql plain.db "$contact"
     run -3 txnlog status plain.db
 }
