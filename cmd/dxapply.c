@@ -169,17 +169,30 @@ static int conflicts(int argc, char **argv)
 
 /* ---- resolve ---- */
 
-/* One line of answers: {"id":3,"take":"theirs"} */
+static int take_value(struct db *db, int64_t id, json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    int rc = text ? resolve_value(db, id, text) : fail(ERR_SYSTEM, "out of memory");
+    free(text);
+    return rc;
+}
+
+/* One line of answers: {"id":3,"take":"theirs"} or {"id":3,"value":7} */
 static int take_answer(struct db *db, const char *line, int number)
 {
     json_t *answer = json_loads(line, 0, NULL);
     json_t *id = json_object_get(answer, "id");
+    json_t *value = json_object_get(answer, "value");
     const char *take = json_string_value(json_object_get(answer, "take"));
     enum resolve_side side;
     int rc = -1;
-    if (!json_is_integer(id) || take == NULL)
+    if (!json_is_integer(id) || (take == NULL) == (value == NULL))
         fail(ERR_REFUSED,
-             "stdin: line %d: an answer is {\"id\":NUMBER,\"take\":\"ours\"|\"theirs\"|\"base\"}", number);
+             "stdin: line %d: an answer is {\"id\":NUMBER,\"take\":\"ours\"|\"theirs\"|\"base\"} or "
+             "{\"id\":NUMBER,\"value\":VALUE}",
+             number);
+    else if (value)
+        rc = take_value(db, json_integer_value(id), value);
     else
         rc = resolve_side(take, &side) || resolve_conflict(db, json_integer_value(id), side) ? -1 : 0;
     json_decref(answer);
@@ -225,13 +238,30 @@ static int show(void *ctx, const struct conflict *c)
     return rc;
 }
 
+/* Whether the conflict is resolved by a value that is typed in. */
+static bool ask_value(struct asking *a, int64_t id)
+{
+    char *line = NULL;
+    size_t room = 0;
+    fputs("value, as JSON (of a row: {\"column\":value,...} or null): ", a->terminal);
+    fflush(a->terminal);
+    ssize_t n = getline(&line, &room, a->terminal);
+    if (n > 0 && line[n - 1] == '\n')
+        line[n - 1] = 0;
+    bool done = n > 1 && resolve_value(a->db, id, line) == 0;
+    if (n > 1 && !done)
+        fprintf(a->terminal, "%s\n", err_message());
+    free(line);
+    return done;
+}
+
 static int ask_one(struct asking *a, int64_t id)
 {
     char line[64];
     if (conflict_get(a->db, id, show, a))
         return -1;
     for (;;) {
-        fputs("take [o]urs, [t]heirs, [b]ase, [s]kip, [q]uit? ", a->terminal);
+        fputs("take [o]urs, [t]heirs, [b]ase, another [v]alue, [s]kip, [q]uit? ", a->terminal);
         fflush(a->terminal);
         if (fgets(line, sizeof line, a->terminal) == NULL || line[0] == 'q') {
             a->stop = true;
@@ -239,6 +269,11 @@ static int ask_one(struct asking *a, int64_t id)
         }
         if (line[0] == 's')
             return 0;
+        if (line[0] == 'v') {
+            if (ask_value(a, id))
+                return 0;
+            continue;
+        }
         enum resolve_side side = line[0] == 'o'   ? RESOLVE_OURS
                                  : line[0] == 't' ? RESOLVE_THEIRS
                                                   : RESOLVE_BASE;
@@ -270,14 +305,19 @@ static int resolve(int argc, char **argv)
 {
     int64_t id;
     enum resolve_side side;
-    if (argc == 2)
-        return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base; or neither");
-    if (argc == 3 && (cli_number(argv[1], "ID", &id) || resolve_side(argv[2], &side)))
+    if (argc == 2 || (argc == 4) != (argc > 2 && strcmp(argv[2], "value") == 0))
+        return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base, value JSON; or neither");
+    if (argc > 2 && cli_number(argv[1], "ID", &id))
+        return -1;
+    if (argc == 3 && resolve_side(argv[2], &side))
         return -1;
     struct db *db = db_open(argv[0], DB_WRITE);
     if (db == NULL)
         return -1;
-    int rc = argc == 3 ? resolve_conflict(db, id, side) : isatty(STDIN_FILENO) ? ask(db) : take_answers(db);
+    int rc = argc == 4              ? resolve_value(db, id, argv[3])
+             : argc == 3            ? resolve_conflict(db, id, side)
+             : isatty(STDIN_FILENO) ? ask(db)
+                                    : take_answers(db);
     db_close(db);
     return rc;
 }
@@ -291,9 +331,9 @@ static const struct cli_verb verbs[] = {
      .options = conflicts_options,
      .run = conflicts},
     {.name = "resolve",
-     .operands = "DB [ID ours|theirs|base]",
+     .operands = "DB [ID ours|theirs|base|value JSON]",
      .min = 1,
-     .max = 3,
+     .max = 4,
      .help = "decide a conflict anew; without ID ask on the terminal, or take JSON answers from stdin",
      .run = resolve},
     {.name = NULL,

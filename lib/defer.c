@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Emptied, not dropped: no table can be while a statement is read from, and the one before may have left rows. */
 static const char sql_make[] =
-    "DROP TABLE IF EXISTS temp.dx_wait;"
-    "CREATE TEMP TABLE dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin TEXT, archive "
+    "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
+    "TEXT, archive "
     "TEXT,"
     " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB);"
-    "CREATE INDEX temp.dx_wait_row ON dx_wait (row);"
-    "DROP TABLE IF EXISTS temp.dx_out;"
-    "CREATE TEMP TABLE dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change BLOB)";
+    "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
+    "DELETE FROM temp.dx_wait;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
+    "BLOB)";
 static const char sql_add[] =
     "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

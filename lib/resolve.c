@@ -4,13 +4,15 @@
 #include "children.h"
 #include "deleted.h"
 #include "err.h"
+#include "jsonl.h"
 #include "review.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const words[] = {
-    [RESOLVE_OURS] = "ours", [RESOLVE_THEIRS] = "theirs", [RESOLVE_BASE] = "base"};
+    [RESOLVE_OURS] = "ours", [RESOLVE_THEIRS] = "theirs", [RESOLVE_BASE] = "base", [RESOLVE_OTHER] = "value"};
 
 int resolve_side(const char *word, enum resolve_side *out)
 {
@@ -26,6 +28,8 @@ struct choice {
     struct db *db;
     struct targets targets;
     enum resolve_side side;
+    const char *json;     /* RESOLVE_OTHER: what it shall hold */
+    struct jsonl *parsed; /* ... as read; the values are its */
     struct arena deleted; /* a row that the journal still has */
 };
 
@@ -168,6 +172,50 @@ static int resolve_row(struct choice *k, const struct conflict *c, struct review
     }
 }
 
+/* {"table":...,"op":...,"key":{...},"new":...} of the conflict's row */
+static void put_line(const struct choice *k, const struct conflict *c, const struct review *r, bool gone,
+                     struct buf *line)
+{
+    const struct table *t = r->target->table;
+    struct buf column = {0};
+    buf_puts(line, "{\"table\":");
+    jsonl_string(line, t->name, strlen(t->name));
+    buf_puts(line, gone ? ",\"op\":\"delete\"" : ",\"op\":\"update\"");
+    for (size_t i = 0; i < t->nkey; i++) {
+        const char *name = t->col[t->key[i]];
+        buf_puts(line, i ? "," : ",\"key\":{");
+        jsonl_string(line, name, strlen(name));
+        buf_byte(line, ':');
+        jsonl_value(line, &r->key[i]);
+    }
+    if (c->column)
+        jsonl_string(&column, c->column, strlen(c->column));
+    if (gone)
+        buf_puts(line, "}}");
+    else if (c->column)
+        buf_addf(line, "},\"new\":{%s:%s}}", buf_text(&column), k->json);
+    else
+        buf_addf(line, "},\"new\":%s}", k->json);
+    buf_free(&column);
+}
+
+static int resolve_other(struct choice *k, const struct conflict *c, struct review *r)
+{
+    struct buf line = {0};
+    struct change change;
+    bool gone = c->column == NULL && strcmp(k->json, "null") == 0;
+    put_line(k, c, r, gone, &line);
+    k->parsed = jsonl_new();
+    int rc =
+        jsonl_parse(k->parsed, buf_text(&line), line.n) || jsonl_change(k->parsed, r->target->table, &change)
+            ? fail_in("conflict %lld: the value", (long long)c->id)
+            : 0;
+    if (rc == 0)
+        rc = gone ? remove_row(k, r) : make_row(r, change.new);
+    buf_free(&line);
+    return rc;
+}
+
 static int resolve_one(void *ctx, const struct conflict *c)
 {
     struct choice *k = ctx;
@@ -182,25 +230,47 @@ static int resolve_one(void *ctx, const struct conflict *c)
         rc = k->side == RESOLVE_OURS
                  ? 0
                  : fail(ERR_REFUSED, "conflict %lld: there is no table %s", (long long)c->id, c->table);
+    else if (rc == 0 && k->side == RESOLVE_OTHER)
+        rc = resolve_other(k, c, &r);
     else if (rc == 0)
         rc = c->column ? resolve_column(k, c, &r) : resolve_row(k, c, &r);
     review_free(&r);
     return rc;
 }
 
-int resolve_conflict(struct db *db, int64_t id, enum resolve_side side)
+static int resolve(struct db *db, int64_t id, enum resolve_side side, const char *json)
 {
-    struct choice k = {.db = db, .side = side};
+    struct choice k = {.db = db, .side = side, .json = json};
     if (db_begin_write(db))
         return -1;
     targets_init(&k.targets, db);
     int rc = conflict_get(db, id, resolve_one, &k);
     targets_free(&k.targets);
     arena_free(&k.deleted);
+    jsonl_free(k.parsed);
     if (rc == 0)
         rc = conflict_note_resolved(db, id, words[side]);
     if (rc == 0)
         return db_commit(db);
     db_rollback(db);
     return -1;
+}
+
+int resolve_conflict(struct db *db, int64_t id, enum resolve_side side)
+{
+    return resolve(db, id, side, NULL);
+}
+
+int resolve_value(struct db *db, int64_t id, const char *json)
+{
+    json_error_t error;
+    json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(value);
+    if (text == NULL)
+        return fail(ERR_REFUSED, "conflict %lld: the value is not JSON: %s (text stands in quotes)",
+                    (long long)id, error.text);
+    int rc = resolve(db, id, RESOLVE_OTHER, text);
+    free(text);
+    return rc;
 }

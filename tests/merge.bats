@@ -353,6 +353,42 @@ d|dagger|5|x|3" ]
     [ "${#lines[@]}" -eq 6 ]
 }
 
+@test "a conflict resolved with a value of its own: on the command line, in answers, on the terminal" {
+    lost
+    dxapply resolve hq.db "$(id update)" value 55
+    dxapply resolve hq.db "$(id gone)" value '{"name":"cogwheel","n":3.5e0,"secret":null}'
+    dxapply resolve hq.db "$(id deleted)" value '{"item":"b","no":1,"what":"third"}'
+    [ "$(sql hq.db "SELECT n, typeof(n) FROM item WHERE id = 'a'")" = "55|integer" ]
+    [ "$(sql hq.db "SELECT name, n FROM item WHERE id = 'c'")" = "cogwheel|3.5" ]
+    [ "$(sql hq.db "SELECT what FROM part WHERE item = 'b'")" = third ]
+    [ "$(sql hq.db "SELECT DISTINCT resolved FROM dx_conflict WHERE kind IN ('update', 'gone', 'deleted')")" = value ]
+    # ordinary changes, made here
+    [ "$(txnlog read hq.db | dxpack cat | tail -n 1 | jq -c '[.op, .new.what, .origin]')" = '["insert","third",null]' ]
+    printf '{"id":%s,"value":null}\n' "$(id insert)" | dxapply resolve hq.db
+    [ "$(sql hq.db "SELECT count(*) FROM item WHERE id = 'd'")" -eq 0 ]
+    printf 's\nv\n{"n":\nv\n{"n":{"blob":"AP8="}}\nq\n' >typed
+    sql hq.db "UPDATE dx_conflict SET resolved = NULL WHERE kind IN ('deleted', 'permission')"
+    sed -i 's/^s$/v\n{"what":{"blob":"AP8="}}/; s/{"n":{"blob.*/{"n":0.25}/' typed
+    script -qec "dxapply resolve hq.db" /dev/null <typed >log
+    grep -q 'not JSON' log
+    [ "$(sql hq.db "SELECT hex(what) FROM part WHERE item = 'b'") $(sql hq.db "SELECT n FROM price")" = "00FF 0.25" ]
+}
+
+@test "values that do not fit are refused, and the conflict stays" {
+    lost
+    for value in 'fifty' '{"blob":1}' '[1]'; do
+        run -3 dxapply resolve hq.db "$(id update)" value "$value"
+        [[ $output == *"conflict $(id update)"* ]]
+    done
+    for value in 5 '{"nothing":1}' '{"id":"other"}' '{"n":2000}' '{"n":1,"n":2}'; do
+        run -3 dxapply resolve hq.db "$(id insert)" value "$value"
+    done
+    run -3 dxapply resolve hq.db <<<'{"id":1,"value":1,"take":"ours"}'
+    run -2 dxapply resolve hq.db 1 value
+    run -2 dxapply resolve hq.db 1 ours 5
+    [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE resolved IS NOT NULL")" -eq 0 ]
+}
+
 @test "what cannot be resolved so is refused; misuse" {
     lost
     run -3 dxapply resolve hq.db 99 ours

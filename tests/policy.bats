@@ -266,3 +266,16 @@ update|visit|v1|theirs|alice" ]
     [ "$(sql alice.db "SELECT id FROM note")" = n2 ]
     [ "$(sql hq.db "SELECT kind, tbl, reason FROM dx_conflict")" = "children|company|line 'l' refers to it" ]
 }
+
+@test "archives that are read one after another, with rows that wait in each" {
+    scene
+    sql hq.db "INSERT INTO contact VALUES ('c2', 2, 'Bea'), ('c3', 3, 'Cid')"
+    exchange alice bob
+    for id in 1 2 3; do
+        sql alice.db "DELETE FROM contact WHERE company = $id" "DELETE FROM company WHERE id = $id"
+        txnlog upload alice.db alice-out
+    done
+    cat alice-out/*.dx | dxapply hq.db
+    exchange alice bob
+    [ "$(sql bob.db "SELECT count(*) FROM company")" = 0 ]
+}

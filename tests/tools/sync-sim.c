@@ -84,9 +84,9 @@ struct sim_table {
     char name[16];
     bool integer, without_rowid, unique, hides;
     enum visible visible;
-    int parent;         /* what p refers to, or -1 */
-    const char *action; /* of the declared reference; NULL: not declared */
-    const char *write, *conflict;
+    int parent;                                          /* what p refers to, or -1 */
+    const char *action;                                  /* of the declared reference; NULL: not declared */
+    const char *write, *conflict, *deletes, *duplicates; /* duplicates: NULL when u is no user key */
 };
 
 enum hurt { HURT_NOT, HURT_STOP, HURT_KILL, HURT_DISK };
@@ -124,16 +124,18 @@ static void make_tables(struct history *h)
         x->without_rowid = chance(30);
         x->unique = chance(25);
         x->hides = chance(20);
-        x->parent = t && chance(80) ? below(t) : -1;
+        x->parent = chance(15) ? t : t && chance(80) ? below(t) : -1;
         x->action =
             chance(60) ? NULL : ANY("", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE");
         x->visible = t == 0 ? RULE : below(3);
         if (x->parent < 0 && x->visible == FAR)
             x->visible = RULE;
-        if (x->parent >= 0 && chance(50))
+        if (x->parent >= 0 && x->parent != t && chance(50))
             x->visible = VIA;
         x->write = chance(85) ? "yes" : ANY("no", "insert, update", "insert", "update, delete");
         x->conflict = chance(50) ? "server" : ANY("client", "newest at", "ask");
+        x->deletes = ANY("win", "lose");
+        x->duplicates = chance(25) ? ANY("issue", "keep") : NULL;
     }
 }
 
@@ -149,7 +151,7 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
     case AT:
         return mem_printf("%d", h->token++);
     case U:
-        if (t->unique && chance(30))
+        if ((t->unique || t->duplicates) && chance(30))
             return mem_printf("'w%d'", below(5));
         break;
     case X:
@@ -350,7 +352,10 @@ static void put_package(const struct history *h, struct buf *b)
     buf_puts(b, "[package]\nname = p\nversion = 1\n");
     for (int t = 0; t < h->ntable; t++) {
         const struct sim_table *x = &h->table[t];
-        buf_addf(b, "\n[object %s]\nwrite = %s\nconflict = %s\n", x->name, x->write, x->conflict);
+        buf_addf(b, "\n[object %s]\nwrite = %s\nconflict = %s\ndeletes = %s\n", x->name, x->write,
+                 x->conflict, x->deletes);
+        if (x->duplicates)
+            buf_addf(b, "user_key = u\nduplicates = %s\n", x->duplicates);
         if (x->hides)
             buf_puts(b, "columns = * except h\n");
         if (x->visible == VIA)
