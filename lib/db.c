@@ -16,7 +16,9 @@ enum { BUSY_MS = 10000 };
 struct db {
     sqlite3 *handle;
     char *path;
-    struct stmt *all; /* every live statement, for db_close */
+    struct stmt *all;                  /* every live statement, for db_close */
+    const struct val *const *expected; /* by dx_same; NULL until db_expect */
+    size_t nexpected;
 };
 
 struct stmt {
@@ -64,6 +66,7 @@ struct db *db_open(const char *path, enum db_mode mode)
     static bool configured;
     if (!configured) {
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        sqlite3_config(SQLITE_CONFIG_SINGLETHREAD); /* no locks inside; take() relies on it */
         configured = true;
     }
     int flags = SQLITE_OPEN_READWRITE;
@@ -319,30 +322,35 @@ int stmt_columns(const struct stmt *s)
     return sqlite3_column_count(s->handle);
 }
 
-struct val stmt_val(struct stmt *s, int i)
+static struct val take(sqlite3_value *value)
 {
     struct val v = {.type = VAL_NULL};
-    switch (sqlite3_column_type(s->handle, i)) {
+    switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
-        return val_int(sqlite3_column_int64(s->handle, i));
+        return val_int(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
         v.type = VAL_REAL;
-        v.r = sqlite3_column_double(s->handle, i);
+        v.r = sqlite3_value_double(value);
         break;
     case SQLITE_TEXT:
         v.type = VAL_TEXT;
-        v.p = sqlite3_column_text(s->handle, i);
-        v.n = (size_t)sqlite3_column_bytes(s->handle, i);
+        v.p = sqlite3_value_text(value);
+        v.n = (size_t)sqlite3_value_bytes(value);
         break;
     case SQLITE_BLOB:
         v.type = VAL_BLOB;
-        v.p = sqlite3_column_blob(s->handle, i);
-        v.n = (size_t)sqlite3_column_bytes(s->handle, i);
+        v.p = sqlite3_value_blob(value);
+        v.n = (size_t)sqlite3_value_bytes(value);
         break;
     default:
         break;
     }
     return v;
+}
+
+struct val stmt_val(struct stmt *s, int i)
+{
+    return take(sqlite3_column_value(s->handle, i));
 }
 
 int64_t stmt_int(struct stmt *s, int i)
@@ -355,8 +363,9 @@ const char *stmt_text(struct stmt *s, int i)
     return (const char *)sqlite3_column_text(s->handle, i);
 }
 
-static struct stmt *first_row(struct db *db, char *sql, enum step *step)
+static struct stmt *first_row(struct db *db, enum step *step, const char *fmt, va_list ap)
 {
+    char *sql = format_sql(fmt, ap);
     struct stmt *s = db_prepare(db, sql);
     sqlite3_free(sql);
     *step = s ? stmt_step(s) : STEP_ERROR;
@@ -368,7 +377,7 @@ int db_get_int(struct db *db, int64_t *out, const char *fmt, ...)
     enum step step;
     va_list ap;
     va_start(ap, fmt);
-    struct stmt *s = first_row(db, format_sql(fmt, ap), &step);
+    struct stmt *s = first_row(db, &step, fmt, ap);
     va_end(ap);
     *out = step == STEP_ROW ? stmt_int(s, 0) : 0;
     stmt_free(s);
@@ -380,7 +389,7 @@ int db_get_text(struct db *db, char **out, const char *fmt, ...)
     enum step step;
     va_list ap;
     va_start(ap, fmt);
-    struct stmt *s = first_row(db, format_sql(fmt, ap), &step);
+    struct stmt *s = first_row(db, &step, fmt, ap);
     va_end(ap);
     *out = step == STEP_ROW ? mem_text(stmt_text(s, 0)) : NULL;
     stmt_free(s);
@@ -416,32 +425,6 @@ struct function {
     void *ctx;
 };
 
-static struct val argument(sqlite3_value *value)
-{
-    struct val v = {.type = VAL_NULL};
-    switch (sqlite3_value_type(value)) {
-    case SQLITE_INTEGER:
-        return val_int(sqlite3_value_int64(value));
-    case SQLITE_FLOAT:
-        v.type = VAL_REAL;
-        v.r = sqlite3_value_double(value);
-        break;
-    case SQLITE_TEXT:
-        v.type = VAL_TEXT;
-        v.p = sqlite3_value_text(value);
-        v.n = (size_t)sqlite3_value_bytes(value);
-        break;
-    case SQLITE_BLOB:
-        v.type = VAL_BLOB;
-        v.p = sqlite3_value_blob(value);
-        v.n = (size_t)sqlite3_value_bytes(value);
-        break;
-    default:
-        break;
-    }
-    return v;
-}
-
 static void give_result(sqlite3_context *c, const struct val *v)
 {
     switch (v->type) {
@@ -468,7 +451,7 @@ static void call_function(sqlite3_context *c, int n, sqlite3_value **args)
     struct val v[ARGS_MAX];
     const struct function *f = sqlite3_user_data(c);
     for (int i = 0; i < n && i < ARGS_MAX; i++)
-        v[i] = argument(args[i]);
+        v[i] = take(args[i]);
     struct val result = f->fn(f->ctx, v, (size_t)n);
     give_result(c, &result);
 }
@@ -480,6 +463,38 @@ int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void
     if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC, f, call_function,
                                    NULL, NULL, free) != SQLITE_OK)
         return fail_db(db, name);
+    return 0;
+}
+
+static bool is_value(sqlite3_value *arg, const struct val *v)
+{
+    if (sqlite3_value_type(arg) != (int)v->type) /* the numbers are the same */
+        return false;
+    if (v->type == VAL_TEXT) {
+        const void *p = sqlite3_value_text(arg);
+        return (size_t)sqlite3_value_bytes(arg) == v->n && (v->n == 0 || memcmp(p, v->p, v->n) == 0);
+    }
+    struct val a = take(arg);
+    return val_same(&a, v);
+}
+
+static void call_same(sqlite3_context *c, int n, sqlite3_value **args)
+{
+    const struct db *db = sqlite3_user_data(c);
+    bool same = (size_t)n == db->nexpected;
+    for (int i = 0; i < n && same; i++)
+        same = is_value(args[i], db->expected[i]);
+    sqlite3_result_int(c, same);
+}
+
+int db_expect(struct db *db, const struct val *const *values, size_t n)
+{
+    if (db->expected == NULL &&
+        sqlite3_create_function(db->handle, "dx_same", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, db, call_same,
+                                NULL, NULL) != SQLITE_OK)
+        return fail_db(db, "dx_same");
+    db->expected = values;
+    db->nexpected = n;
     return 0;
 }
 

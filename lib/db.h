@@ -107,6 +107,13 @@ int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
 typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);
 int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx);
 
+/* Tells what dx_same(a, b, ...) compares its arguments with from now on: it is true when they are these n values, type
+ * and bits (val_same). A statement whose WHERE calls it for a row's columns needs no parameter a column. At most
+ * DB_EXPECT_MAX values, which must live until the statement has run; what the database's own schema calls by that name
+ * is refused. */
+enum { DB_EXPECT_MAX = 100 };
+int db_expect(struct db *db, const struct val *const *values, size_t n);
+
 /* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL when unknown. */
 const char *db_collation(struct db *db, const char *table, const char *column);
 

@@ -19,6 +19,7 @@ struct target {
     struct stmt *blocked;
     bool exact; /* the key holds a column whose collation takes different texts for the same */
     uint8_t *mask;
+    const struct val **told; /* room for the old values of a change */
 };
 
 struct targets {
