@@ -25,6 +25,10 @@ static const char sql_later_trigger[] =
 
 static const char sql_trigger[] = "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
 
+static const char sql_exists[] = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q";
+
+static const char gone[] = "the table is gone";
+
 /* ---- one table as it is ---- */
 
 /* A table's layout and indexes, from which its triggers follow. */
@@ -98,11 +102,10 @@ static void check_columns(const struct table *was, const struct table *is, struc
 static int check_table(struct db *db, const struct journal_table *t, struct buf *amiss)
 {
     int64_t exists;
-    if (db_get_int(db, &exists, "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q",
-                   t->table->name))
+    if (db_get_int(db, &exists, sql_exists, t->table->name))
         return -1;
     if (exists == 0) {
-        buf_puts(amiss, "the table is gone");
+        buf_puts(amiss, gone);
         return 0;
     }
     struct subject s;
@@ -456,6 +459,24 @@ int capture_each(struct db *db, capture_each_fn *fn, void *ctx)
         return -1;
     struct looking k = {.db = db, .tables = tables, .n = n, .fn = fn, .ctx = ctx};
     int rc = layout_each(db, look_at, &k);
+    journal_tables_free(tables, n);
+    return rc;
+}
+
+int capture_each_gone(struct db *db, capture_each_fn *fn, void *ctx)
+{
+    struct journal_table *tables;
+    size_t n;
+    int64_t exists;
+    if (journal_tables(db, &tables, &n))
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const char *name = tables[i].table->name;
+        rc = tables[i].current ? db_get_int(db, &exists, sql_exists, name) : 0;
+        if (rc == 0 && tables[i].current && !exists)
+            rc = fn(ctx, name, true, gone);
+    }
     journal_tables_free(tables, n);
     return rc;
 }

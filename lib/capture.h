@@ -34,4 +34,7 @@ int capture_forget(struct db *db);
 typedef int capture_each_fn(void *ctx, const char *table, bool captured, const char *amiss);
 int capture_each(struct db *db, capture_each_fn *fn, void *ctx);
 
+/* The same for captured tables that are no longer there. */
+int capture_each_gone(struct db *db, capture_each_fn *fn, void *ctx);
+
 #endif

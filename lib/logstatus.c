@@ -5,6 +5,7 @@
 #include "journal.h"
 #include "peer.h"
 #include "store.h"
+#include "upload.h"
 
 #include <stdlib.h>
 
@@ -46,6 +47,11 @@ static int add_copy(struct db *db, json_t *out)
             return -1;
         json_object_set_new(out, numbers[i], json_integer((json_int_t)n));
     }
+    int64_t changes, uploads;
+    if (upload_due(db, &changes, &uploads))
+        return -1;
+    json_object_set_new(out, "unsent", json_integer((json_int_t)changes));
+    json_object_set_new(out, "uploads", json_integer((json_int_t)uploads));
     return 0;
 }
 
@@ -58,7 +64,8 @@ json_t *logstatus_read(struct db *db)
         db_get_int(db, &first, "SELECT min(seq) FROM dx_journal") == 0 &&
         db_get_int(db, &entries, "SELECT count(*) FROM dx_journal") == 0 &&
         store_get_text(db, "epoch", &epoch) == 0 && store_get_text(db, "node", &node) == 0 &&
-        capture_each(db, add_table, tables) == 0 && add_peers(db, peers, end) == 0)
+        capture_each(db, add_table, tables) == 0 && capture_each_gone(db, add_table, tables) == 0 &&
+        add_peers(db, peers, end) == 0)
         out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:O, s:O}", "epoch", epoch ? epoch : "", "node",
                         node ? node : "", "first", (json_int_t)first, "last", (json_int_t)end, "entries",
                         (json_int_t)entries, "tables", tables, "peers", peers);
@@ -103,8 +110,9 @@ void logstatus_text(const json_t *s, struct buf *b)
              *text_at(s, "node") ? ", node " : "", text_at(s, "node"), number_at(s, "entries"),
              number_at(s, "last"));
     if (text_at(s, "server"))
-        buf_addf(b, "archive %lld applied, upload %lld made, upload %lld acknowledged\n",
-                 number_at(s, "applied"), number_at(s, "sent"), number_at(s, "acked"));
+        buf_addf(
+            b, "archive %lld applied, %lld changes to send, upload %lld made, upload %lld acknowledged\n",
+            number_at(s, "applied"), number_at(s, "unsent"), number_at(s, "sent"), number_at(s, "acked"));
     for (size_t i = 0; i < json_array_size(tables); i++)
         put_table(b, json_array_get(tables, i));
     for (size_t i = 0; i < json_array_size(peers); i++)
@@ -113,11 +121,13 @@ void logstatus_text(const json_t *s, struct buf *b)
 
 bool logstatus_amiss(const json_t *s)
 {
-    const json_t *tables = json_object_get(s, "tables");
-    bool any = false;
-    for (size_t i = 0; i < json_array_size(tables); i++) {
-        const json_t *row = json_array_get(tables, i);
-        any |= json_is_true(json_object_get(row, "captured")) && *text_at(row, "amiss");
+    const json_t *row;
+    size_t i;
+    bool any = false, none = true;
+    json_array_foreach (json_object_get(s, "tables"), i, row) {
+        bool captured = json_is_true(json_object_get(row, "captured"));
+        any |= captured && *text_at(row, "amiss");
+        none &= !captured;
     }
-    return any;
+    return any || (none && text_at(s, "server"));
 }

@@ -8,13 +8,16 @@
 
 #include <jansson.h>
 
-/* As JSON, in the caller's read transaction; the caller's to release. NULL on failure. */
+/* As JSON: {"epoch", "node", "first", "last", "entries", "tables": [{"table", "captured", "amiss"}], "peers": [{"peer",
+ * "mark", "behind"}]}, on a node's copy also {"server", "package", "applied", "sent", "acked", "unsent", "uploads"}, the
+ * last two as upload_due counts. In the caller's read transaction; the caller's to release. NULL on failure. */
 json_t *logstatus_read(struct db *db);
 
 /* The same as lines for people. */
 void logstatus_text(const json_t *status, struct buf *out);
 
-/* Whether a table that is captured is not captured whole. One that was left out is not amiss. */
+/* Whether a table that is captured is not captured whole, or is gone; or nothing is captured on a node's copy. A table
+ * that was left out is not amiss. */
 bool logstatus_amiss(const json_t *status);
 
 #endif

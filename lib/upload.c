@@ -24,6 +24,8 @@ static const char sql_last[] = "SELECT max(coalesce((SELECT max(upto) FROM dx_up
                                "coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0))";
 static const char sql_own[] =
     "SELECT EXISTS (SELECT 1 FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM "')";
+static const char sql_due[] =
+    "SELECT count(*) FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM "'";
 static const char sql_waiting[] = "SELECT number, after, upto, applied FROM dx_upload ORDER BY number";
 static const char sql_parents[] = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(%Q) ORDER BY 1";
 
@@ -260,4 +262,13 @@ int upload_make(struct db *db, const char *directory, int64_t *newest)
     if (db_commit(db) || file_make_directory(directory) || write_files(db, directory))
         return -1;
     return remove_acknowledged(directory, acked);
+}
+
+int upload_due(struct db *db, int64_t *changes, int64_t *uploads)
+{
+    int64_t last;
+    return db_get_int(db, &last, "%s", sql_last) || db_get_int(db, changes, sql_due, (long long)last) ||
+                   db_get_int(db, uploads, "SELECT count(*) FROM dx_upload")
+               ? -1
+               : 0;
 }

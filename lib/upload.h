@@ -11,4 +11,8 @@
  * database that is no node's copy, or whose capture is amiss. */
 int upload_make(struct db *db, const char *directory, int64_t *newest);
 
+/* What upload_make would look after: changes made here that are in no upload yet, and uploads made that the server has
+ * not acknowledged, or that it has but that are not forgotten yet. */
+int upload_due(struct db *db, int64_t *changes, int64_t *uploads);
+
 #endif

@@ -442,10 +442,27 @@ make_upload() {
     [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$account'")" = Oslo ]
 }
 
+@test "a session says that capture is amiss also where nothing is to be sent" {
+    cp alice.db whole.db
+    sql alice.db "DROP TRIGGER $(sql alice.db "SELECT min(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'account'")"
+    run -3 remotesync alice.db site
+    [[ $output == *"table account: trigger "*" is missing; run \`txnlog attach\` again"* ]]
+    cp whole.db alice.db
+    sql alice.db "DROP TABLE activity"
+    run -3 remotesync alice.db site
+    [[ $output == *"table activity: the table is gone"* ]]
+    cp whole.db alice.db
+    txnlog detach alice.db
+    run -3 remotesync alice.db site
+    [[ $output == *"no table is captured"* ]]
+    txnlog attach alice.db
+    run -0 remotesync alice.db site
+}
+
 @test "a session with nothing to do asks little of the machine" {
     remotesync alice.db site
     times=$( { TIMEFORMAT='%U %S'; time remotesync alice.db site; } 2>&1)
-    # Processor seconds of all processes; a bound for a slow machine, not a measurement.
+    # Processor seconds of all processes; a bound for a slow machine, not a measurement (tests/bench/session is one).
     awk -v "limit=$(sized 1 20)" '{ exit !($1 + $2 < limit) }' <<<"$times"
 }
 

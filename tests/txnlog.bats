@@ -492,6 +492,23 @@ peer tape: at 0, 1 behind" ]]
     [ "$(jq '.tables | map(select(.captured)) | length' <<<"$output")" = 0 ]
     sql plain.db "$contact"
     run -3 txnlog status plain.db
+    txnlog attach plain.db
+    sql plain.db "DROP TABLE contact"
+    run -1 txnlog status plain.db
+    [[ $output == *"table contact: captured: the table is gone"* ]]
+}
+
+@test "status of a copy tells what is to be sent, and that a copy of which nothing is captured loses changes" {
+    made "$contact"
+    sql now.db "INSERT INTO dx_meta (name, value) VALUES ('node', 'ann'), ('server', 'e1'), ('applied', 7)" \
+        "INSERT INTO contact VALUES ('a', 'Ann', '1'), ('b', 'Bob', '1')"
+    run -0 txnlog status now.db
+    [ "${lines[1]}" = "archive 7 applied, 2 changes to send, upload 0 made, upload 0 acknowledged" ]
+    txnlog upload now.db .
+    run -0 txnlog status --json now.db
+    [ "$(jq -c '[.applied, .sent, .acked, .unsent, .uploads]' <<<"$output")" = "[7,1,0,0,1]" ]
+    txnlog detach now.db
+    run -1 txnlog status now.db
 }
 
 @test "the digest tells rows, types and bits, not the order of columns or rows" {
