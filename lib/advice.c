@@ -3,6 +3,7 @@
 
 #include "mem.h"
 #include "member.h"
+#include "token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,13 @@ static char *complaint(const char *detail, const char *table)
     const char *automatic = strstr(detail, "AUTOMATIC");
     const char *columns = automatic ? strchr(automatic, '(') : NULL;
     if (scan && n == 4 && strncmp(name, "dx_x", n) == 0)
-        return mem_printf("%s is read whole; an index on what joins it is wanted", table);
+        return mem_printf("%s is read whole", table);
     if (strncmp(name, "dx_", 3) == 0 || strncmp(name, "temp.", 5) == 0 || strstr(detail, "VIRTUAL TABLE") ||
         strncmp(name, "CONSTANT", 8) == 0 || (search && columns == NULL))
         return NULL;
     if (columns)
-        return mem_printf("%.*s wants an index on %s", (int)n, name, columns);
-    return mem_printf("%.*s is read whole; an index on what joins it is wanted", (int)n, name);
+        return mem_printf("%.*s gets an index on %s of its own each time", (int)n, name, columns);
+    return mem_printf("%.*s is read whole", (int)n, name);
 }
 
 /* Whether the complaint is of the table that the image stands for. */
@@ -41,22 +42,26 @@ static bool of_image(const struct occurrence *o, const char *why)
     return strncasecmp(why, name, n) == 0 && why[n] == ' ';
 }
 
-/* The first complaint of the plan but those of the image (NULL: none stands in); *why is to free. */
+/* The complaints about the plan, but those of the image (NULL: none stands in): how many, or -1. *why is the first
+ * one, to free, or NULL. */
 static int explain(struct db *db, const char *sql, const char *table, const struct occurrence *image,
                    char **why)
 {
     struct stmt *s = db_preparef(db, "EXPLAIN QUERY PLAN %s", sql);
     enum step step = STEP_ERROR;
+    int n = 0;
     *why = NULL;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
-        char *one = *why ? NULL : complaint(stmt_text(s, 3), table);
-        if (one && !of_image(image, one))
+        char *one = complaint(stmt_text(s, 3), table);
+        if (one == NULL || of_image(image, one))
+            free(one);
+        else if (n++ == 0)
             *why = one;
         else
             free(one);
     }
     stmt_free(s);
-    return step == STEP_ERROR ? -1 : 0;
+    return step == STEP_ERROR ? -1 : n;
 }
 
 /* SQLite believes in a million rows where it has no statistics: so that it plans as in a run, the image has one row
@@ -81,6 +86,115 @@ static int pretend(struct db *db, const struct relation *r)
     return rc;
 }
 
+/* What a statement is tried on: an empty copy of the schema, where indexes cost nothing. */
+struct trial {
+    struct db *db; /* opened when it is first wanted */
+    const struct viewed *w;
+    const struct arm *a;
+    const struct occurrence *image;
+    const char *sql;
+};
+
+/* What SQLite cannot make again there (a virtual table, say) is left out; the statement then fails, and gets no hint. */
+static int copy_schema(struct db *to, struct db *from)
+{
+    struct stmt *s =
+        db_prepare(from, "SELECT sql FROM main.sqlite_schema WHERE sql IS NOT NULL AND type <> 'trigger' "
+                         "AND name NOT LIKE 'sqlite~_%' ESCAPE '~' "
+                         "UNION ALL "
+                         "SELECT replace(sql, 'CREATE TABLE', 'CREATE TEMP TABLE') "
+                         "FROM sqlite_temp_schema WHERE sql IS NOT NULL");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        (void)db_exec(to, stmt_text(s, 0));
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* Its knowledge of how many rows there are, where it was told by ANALYZE. */
+static int copy_statistics(struct db *to, struct db *from)
+{
+    int64_t there;
+    if (db_get_int(from, &there, "SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_stat1'"))
+        return -1;
+    if (there == 0)
+        return 0;
+    struct stmt *s = db_prepare(from, "SELECT tbl, idx, stat FROM main.sqlite_stat1");
+    enum step step = STEP_ERROR;
+    int rc = db_exec(to, "ANALYZE main");
+    while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW)
+        rc = db_execf(to, "INSERT INTO main.sqlite_stat1 VALUES (%Q, %Q, %Q)", stmt_text(s, 0),
+                      stmt_text(s, 1), stmt_text(s, 2));
+    stmt_free(s);
+    return rc == 0 && step == STEP_DONE ? db_exec(to, "ANALYZE main.sqlite_schema") : -1;
+}
+
+/* How many complaints are left with an index on the column, or -1. */
+static int try_index(struct trial *t, const char *table, const char *column)
+{
+    char *why = NULL;
+    int left = db_execf(t->db, "CREATE INDEX main.dx_trial ON \"%w\" (\"%w\")", table, column) ||
+                       pretend(t->db, t->image->relation)
+                   ? -1
+                   : explain(t->db, t->sql, t->w->object->table, t->image, &why);
+    free(why);
+    return db_exec(t->db, "DROP INDEX IF EXISTS main.dx_trial") ? -1 : left;
+}
+
+/* Whether the statement names the column. */
+static bool named(const char *sql, const struct token *token, size_t n, const char *column)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *name = token_name(sql, &token[i]);
+        bool same = name && strcasecmp(name, column) == 0;
+        free(name);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* The columns of one table, tried one after another; the best so far is in *best with its count of complaints. */
+static void try_columns(struct trial *t, const struct relation *r, const struct token *token, size_t n,
+                        char **best, int *fewest)
+{
+    for (size_t c = 0; r->layout && c < r->ncol; c++) {
+        int left = named(t->sql, token, n, r->col[c]) ? try_index(t, r->name, r->col[c]) : -1;
+        if (left >= 0 && left < *fewest) {
+            free(*best);
+            *best = mem_printf("%s (%s)", r->name, r->col[c]);
+            *fewest = left;
+        }
+    }
+}
+
+/* The index that would spare most of the reading, "table (column)", to free; NULL where no single one does. */
+static char *wanted_index(struct db *db, struct trial *t)
+{
+    char *best = NULL, *why = NULL;
+    size_t n;
+    t->db = db_open(":memory:", DB_CREATE);
+    if (t->db && copy_schema(t->db, db) == 0 && copy_statistics(t->db, db) == 0 &&
+        pretend(t->db, t->image->relation) == 0) {
+        int fewest = explain(t->db, t->sql, t->w->object->table, t->image, &why);
+        struct token *token = tokens_of(t->sql, &n);
+        for (size_t i = 0; fewest > 0 && i < t->a->noccurrence; i++)
+            try_columns(t, t->a->occurrence[i].relation, token, n, &best, &fewest);
+        free(token);
+    }
+    free(why);
+    db_close(t->db);
+    return best;
+}
+
+static void advise(struct db *db, struct trial *t, const char *why, void (*tell)(const char *fmt, ...))
+{
+    char *index = wanted_index(db, t);
+    tell("object %s: when %s changes, %s; an index on %s is wanted", t->w->object->name,
+         t->image->relation->name, why, index ? index : "what joins it");
+    free(index);
+}
+
 static int advise_arm(struct db *db, const struct viewed *w, const struct arm *a,
                       void (*tell)(const char *fmt, ...))
 {
@@ -94,9 +208,9 @@ static int advise_arm(struct db *db, const struct viewed *w, const struct arm *a
             continue;
         use[i] = o->relation->new_name;
         rule_sql(&sql, a, use);
-        rc = pretend(db, o->relation) || explain(db, buf_text(&sql), w->object->table, o, &why) ? -1 : 0;
+        rc = pretend(db, o->relation) || explain(db, buf_text(&sql), w->object->table, o, &why) < 0 ? -1 : 0;
         if (why)
-            tell("object %s: when %s changes, %s", w->object->name, o->relation->name, why);
+            advise(db, &(struct trial){.w = w, .a = a, .image = o, .sql = buf_text(&sql)}, why, tell);
         use[i] = NULL;
         free(why);
         buf_free(&sql);
@@ -113,7 +227,7 @@ static int advise_via(struct db *db, const struct viewed *w, void (*tell)(const 
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
     view_where_parent(&sql, w, "x", "dx_m.key");
-    int rc = explain(db, buf_text(&sql), w->object->table, NULL, &why);
+    int rc = explain(db, buf_text(&sql), w->object->table, NULL, &why) < 0 ? -1 : 0;
     if (why)
         tell("object %s: table %s wants an index on (%s), by which it stands below %s", w->object->name,
              w->object->table, w->object->via_column, w->object->via_object);

@@ -398,7 +398,7 @@ CONF
     txnlog attach hq.db
     printf '[object call]\nvisible = all\n' >>p/package.conf
     run -0 --separate-stderr txnroute load hq.db p
-    [[ $stderr == *"object account: when position changes, account is read whole"* ]]
+    [[ $stderr == *"object account: when position changes, account is read whole; an index on account (territory) is wanted"* ]]
     [[ $stderr == *"table note wants an index on (contact)"* ]]
     [[ $stderr == *"object call: (contact) refers to table contact, and can point to a row that the node does not hold"* ]]
     [[ $stderr == *"object call: (cost) refers to table cost, of which nodes have nothing"* ]]
