@@ -54,6 +54,21 @@ static void add_tables(struct dx_head *h, const struct plan *p)
     }
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Keys that the node is to rename. */
+static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
+{
+    const int64_t id = r->node.id;
+    if (x->nrekeyed == 0 || bsearch(&id, x->rekeyed, x->nrekeyed, sizeof id, compare_ids) == NULL)
+        return 0;
+    return rekey_fill(x->db, id, false, h, &r->rekey);
+}
+
 static int write_archive(struct delivery *x, struct receiver *r)
 {
     struct dx_head h;
@@ -68,7 +83,7 @@ static int write_archive(struct delivery *x, struct receiver *r)
     h.ack = r->node.merged;
     h.form = CHANGESET_PATCH;
     add_tables(&h, r->plan);
-    if (rekey_fill(x->db, r->node.id, false, &h, &r->rekey)) {
+    if (add_rekeys(x, r, &h)) {
         dx_head_free(&h);
         return -1;
     }
@@ -117,6 +132,8 @@ static bool falls_asleep(const struct delivery *x, const struct receiver *r)
 
 int deliver_write(struct delivery *x)
 {
+    if (rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed))
+        return -1;
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
         if (r->plan == NULL || (r->npiece == 0 && !owed(r)))
@@ -189,7 +206,8 @@ int deliver_store(struct delivery *x, const char *now)
 {
     struct stmt *s =
         db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
-    int rc = s ? 0 : -1;
+    struct history_notes *notes = history_notes_open(x->db);
+    int rc = s && notes ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
         if (!r->written)
@@ -199,12 +217,13 @@ int deliver_store(struct delivery *x, const char *now)
         stmt_bind_int(s, 3, x->upto);
         stmt_bind_int(s, 4, r->node.merged);
         struct history_archive a = {r->node.id, r->node.archive + 1, x->upto, r->changes, r->bytes, now};
-        rc = stmt_run(s) || history_archive(x->db, &a) ||
+        rc = stmt_run(s) || history_archive(notes, &a) ||
                      rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
                  ? -1
                  : 0;
     }
     stmt_free(s);
+    history_notes_close(notes);
     return rc ? -1 : store_sleepers(x);
 }
 
@@ -232,4 +251,5 @@ void deliver_free(struct delivery *x)
         free(x->receiver[i].piece);
     }
     free(x->receiver);
+    free(x->rekeyed);
 }

@@ -33,6 +33,8 @@ struct delivery {
     bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
+    int64_t *rekeyed; /* nodes that are to rename rows, ascending */
+    size_t nrekeyed;
 };
 
 /* All active nodes but one (NULL: all). */

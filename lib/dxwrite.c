@@ -17,6 +17,7 @@
 struct dx_writer {
     int fd;
     char *name;
+    struct buf out; /* waits to be written */
     struct zst_writer *zst;
     struct tar_writer *tar;
     struct sha *sha, *list; /* of a member; of the lines of all members */
@@ -29,10 +30,24 @@ struct dx_writer {
     size_t at_index, members;
 };
 
+static int flush_out(struct dx_writer *w)
+{
+    int rc = file_write(w->fd, w->out.p, w->out.n, w->name);
+    buf_clear(&w->out);
+    return rc;
+}
+
+/* Small pieces are gathered: an archive of three rows is one write. */
 static int to_file(void *ctx, const void *p, size_t n)
 {
+    enum { GATHER = 1 << 15 };
     struct dx_writer *w = ctx;
-    return file_write(w->fd, p, n, w->name);
+    if (w->out.n + n > GATHER && flush_out(w))
+        return -1;
+    if (n > GATHER)
+        return file_write(w->fd, p, n, w->name);
+    buf_add(&w->out, p, n);
+    return 0;
 }
 
 static int to_zst(void *ctx, const void *p, size_t n)
@@ -353,7 +368,7 @@ int dx_writer_close(struct dx_writer *w)
     int rc = flush_block(w);
     sha_end(w->list, w->end.sha256);
     dxhead_put_end(&end, &w->head, &w->end);
-    rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_seal(w->zst);
+    rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
     buf_free(&end);
     dx_writer_abort(w);
     return rc ? -1 : 0;
@@ -369,6 +384,7 @@ void dx_writer_abort(struct dx_writer *w)
     sha_free(w->list);
     dx_head_free(&w->head);
     buf_free(&w->block);
+    buf_free(&w->out);
     free(w->count);
     free(w->origin);
     free(w->name);

@@ -337,7 +337,8 @@ static int open_streams(struct fanning *g)
     bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
                    (f->images == NULL || images_touched(f->images, g->sent->name));
     if (touched)
-        g->net = journal_net(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED);
+        g->net = journal_net_some(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED, NULL,
+                                  f->images ? images_ordered(f->images, g->sent->name) : 0);
     return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? any_forced(g) : -1;
 }
 

@@ -4,6 +4,8 @@
 #include "audience.h"
 #include "mem.h"
 
+#include <stdlib.h>
+
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_history ("
     " position INTEGER NOT NULL, run INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT "
@@ -30,15 +32,40 @@ int history_note(struct db *db, int64_t object, int64_t position, int64_t run)
         (long long)position, (long long)run, (long long)object);
 }
 
-int history_archive(struct db *db, const struct history_archive *a)
+struct history_notes {
+    struct stmt *put, *forget;
+};
+
+struct history_notes *history_notes_open(struct db *db)
 {
-    return db_execf(
-        db,
-        "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, made) VALUES "
-        "(%lld, %lld, %lld, %lld, %lld, %Q);"
-        "DELETE FROM main.dx_archive WHERE node = %lld AND number < %lld",
-        (long long)a->node, (long long)a->number, (long long)a->position, (long long)a->changes,
-        (long long)a->bytes, a->made, (long long)a->node, (long long)a->number - 1000);
+    struct history_notes *n = mem_zero(1, sizeof *n);
+    n->put = db_prepare(db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
+                            "made) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    n->forget = db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000");
+    if (n->put && n->forget)
+        return n;
+    history_notes_close(n);
+    return NULL;
+}
+
+void history_notes_close(struct history_notes *n)
+{
+    if (n == NULL)
+        return;
+    stmt_free(n->put);
+    stmt_free(n->forget);
+    free(n);
+}
+
+int history_archive(struct history_notes *n, const struct history_archive *a)
+{
+    const int64_t value[] = {a->node, a->number, a->position, a->changes, a->bytes};
+    for (int i = 0; i < 5; i++)
+        stmt_bind_int(n->put, i + 1, value[i]);
+    stmt_bind_text(n->put, 6, a->made);
+    stmt_bind_int(n->forget, 1, a->node);
+    stmt_bind_int(n->forget, 2, a->number);
+    return stmt_run(n->put) || stmt_run(n->forget) ? -1 : 0;
 }
 
 int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)

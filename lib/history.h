@@ -16,7 +16,9 @@ struct history_archive {
     int64_t node, number, position, changes, bytes;
     const char *made;
 };
-int history_archive(struct db *db, const struct history_archive *a);
+struct history_notes *history_notes_open(struct db *db);
+int history_archive(struct history_notes *n, const struct history_archive *a);
+void history_notes_close(struct history_notes *n);
 
 /* ... and forgets, now and then, what is long past, but nothing behind `keep`. The journal was routed from `after` to
  * `upto`. */

@@ -2,8 +2,8 @@
 #include "image.h"
 
 #include "err.h"
-#include "journal.h"
 #include "mem.h"
+#include "survey.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +13,7 @@ struct images {
     struct db *db;
     struct relation **relation;
     size_t n;
-    struct journal_table *layout; /* what the journal knows */
-    size_t nlayout;
-    bool *touched; /* per layout: it is in the range */
+    struct survey survey;
 };
 
 /* The nodes of the package being routed, and what changed in that table. */
@@ -32,7 +30,7 @@ struct images *images_open(struct db *db)
 {
     struct images *im = mem_zero(1, sizeof *im);
     im->db = db;
-    if (db_exec(db, sql_nodes) == 0 && journal_tables(db, &im->layout, &im->nlayout) == 0)
+    if (db_exec(db, sql_nodes) == 0 && survey_open(&im->survey, db) == 0)
         return im;
     images_close(im);
     return NULL;
@@ -59,8 +57,7 @@ void images_close(struct images *im)
     for (size_t i = 0; i < im->n; i++)
         free_relation(im->relation[i]);
     free(im->relation);
-    free(im->touched);
-    journal_tables_free(im->layout, im->nlayout);
+    survey_close(&im->survey);
     free(im);
 }
 
@@ -159,8 +156,8 @@ static struct relation *new_relation(struct images *im, const char *name)
     }
     r->name = mem_text(r->layout->table->name);
     set_columns(r, r->layout->table->ncol, (const char *const *)r->layout->table->col);
-    for (size_t i = 0; i < im->nlayout; i++)
-        r->captured |= im->layout[i].current && strcmp(im->layout[i].table->name, r->name) == 0;
+    for (size_t i = 0; i < im->survey.n; i++)
+        r->captured |= im->survey.layout[i].current && strcmp(im->survey.layout[i].table->name, r->name) == 0;
     name_tables(r);
     if (make_tables(im, r)) {
         free_relation(r);
@@ -199,28 +196,14 @@ void image_both(struct relation *r)
 
 /* ---- filling ---- */
 
-/* Which layouts are in the range at all: one pass over it, so that tables that nobody wrote to cost nothing. */
-static int find_touched(struct images *im, int64_t after, int64_t upto)
-{
-    struct stmt *s = db_preparef(im->db,
-                                 "SELECT DISTINCT what >> 3 FROM main.dx_journal WHERE seq > %lld AND seq <= "
-                                 "%lld",
-                                 (long long)after, (long long)upto);
-    enum step step = STEP_ERROR;
-    im->touched = mem_zero(im->nlayout, sizeof *im->touched);
-    while (s && (step = stmt_step(s)) == STEP_ROW)
-        for (size_t i = 0; i < im->nlayout; i++)
-            im->touched[i] |= im->layout[i].id == stmt_int(s, 0);
-    stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
-}
-
 bool images_touched(const struct images *im, const char *table)
 {
-    for (size_t i = 0; i < im->nlayout; i++)
-        if (im->touched[i] && strcmp(im->layout[i].table->name, table) == 0)
-            return true;
-    return false;
+    return survey_touched(&im->survey, table);
+}
+
+int64_t images_ordered(const struct images *im, const char *table)
+{
+    return survey_ordered(&im->survey, table);
 }
 
 /* One relation on its way. */
@@ -375,9 +358,9 @@ static int put_change(struct filling *f, const struct change *c)
 static bool *wanted(const struct images *im, const struct relation *r)
 {
     bool *want = NULL;
-    for (size_t l = 0; l < im->nlayout; l++) {
-        const struct table *t = im->layout[l].table;
-        if (!im->layout[l].current || strcmp(t->name, r->name) != 0)
+    for (size_t l = 0; l < im->survey.n; l++) {
+        const struct table *t = im->survey.layout[l].table;
+        if (!im->survey.layout[l].current || strcmp(t->name, r->name) != 0)
             continue;
         want = mem_zero(t->ncol, sizeof *want);
         for (size_t i = 0; i < r->ncol; i++)
@@ -401,7 +384,9 @@ static int fill(struct images *im, struct relation *r, int64_t after, int64_t up
     struct change c = {0};
     bool *want = wanted(im, r);
     struct journal_net *net =
-        want && begin_filling(&f) == 0 ? journal_net_some(im->db, r->name, after, upto, want) : NULL;
+        want && begin_filling(&f) == 0
+            ? journal_net_some(im->db, r->name, after, upto, JOURNAL_ALL, want, images_ordered(im, r->name))
+            : NULL;
     int got = net ? 1 : -1;
     while (got > 0 && (got = journal_net_next(net, &c)) > 0)
         if (put_change(&f, &c))
@@ -414,7 +399,7 @@ static int fill(struct images *im, struct relation *r, int64_t after, int64_t up
 
 int images_fill(struct images *im, int64_t after, int64_t upto)
 {
-    if (find_touched(im, after, upto))
+    if (survey_take(&im->survey, im->db, after, upto))
         return -1;
     for (size_t i = 0; i < im->n; i++) {
         struct relation *r = im->relation[i];

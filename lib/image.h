@@ -45,6 +45,9 @@ int images_fill(struct images *im, int64_t after, int64_t upto);
 /* After images_fill: whether anything of the table is in the range. */
 bool images_touched(const struct images *im, const char *table);
 
+/* ... and the layout of its entries, where they are of one and stand in key order; else 0. */
+int64_t images_ordered(const struct images *im, const char *table);
+
 /* Empties and fills the images of dx_node, by two SELECTs of (id, name, user, package, status). */
 int images_nodes(struct images *im, const char *old, const char *new);
 

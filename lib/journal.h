@@ -57,10 +57,11 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
                                 enum journal_whose whose);
 int journal_net_next(struct journal_net *r, struct change *c);
 
-/* The same for some of the columns only, beside the key: those with want[i] (by the current layout's columns). Changes
- * are told in a table of these columns alone; updates of others are left out. */
+/* The same for some of the columns only, beside the key: those with want[i] (by the current layout's columns; NULL: all).
+ * Changes are told in a table of these columns alone; updates of others are left out. `ordered` is the layout of all
+ * entries where these stand in key order already (survey.h), and need not be sorted, else 0. */
 struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
-                                     const bool *want);
+                                     enum journal_whose whose, const bool *want, int64_t ordered);
 void journal_net_close(struct journal_net *r);
 
 /* Of the change that journal_net_next gave last: whether the row was there before the range and is after it, whether

@@ -18,6 +18,7 @@ struct journal_net {
     int **map; /* column of the current layout -> column of layout i, or -1; NULL for other tables */
     struct stmt *s, *now; /* now: a row as it is */
     bool some;            /* table has only some of the layout's columns */
+    int64_t ordered;      /* the layout of all entries, when these stand in order; else 0 */
     bool waiting;         /* s stands on a row not yet folded */
     struct arena arena;   /* holds the values of the row at hand */
     struct val *key, *old, *new, *c, *d;
@@ -66,19 +67,25 @@ static void add_select(struct buf *sql, const struct journal_net *r, size_t l, b
         buf_puts(sql, " AND origin IS NOT '" STORE_UPSTREAM "'");
 }
 
+/* Whether the layout is read. Entries in order are of one layout, and no key changed. */
+static bool taken(const struct journal_net *r, size_t l)
+{
+    return r->map[l] && (!r->ordered || r->layout[l].id == r->ordered);
+}
+
 static struct stmt *prepare_sorted(struct journal_net *r, enum journal_whose whose)
 {
     struct buf sql = {0};
     for (size_t l = 0; l < r->nlayout; l++)
-        for (int second = 0; r->map[l] && second < 2; second++) {
+        for (int second = 0; taken(r, l) && second < (r->ordered ? 1 : 2); second++) {
             buf_puts(&sql, sql.n ? " UNION ALL " : "");
             add_select(&sql, r, l, second, whose);
         }
     buf_puts(&sql, " ORDER BY ");
-    for (size_t k = 0; k < r->table->nkey; k++)
+    for (size_t k = 0; !r->ordered && k < r->table->nkey; k++)
         buf_addf(&sql, "c%zu, ", r->table->key[k]);
     /* A key that changes into itself by way of another: the delete half stands before the insert half. */
-    buf_puts(&sql, "seq, op DESC");
+    buf_puts(&sql, r->ordered ? "seq" : "seq, op DESC");
     struct stmt *s = db_prepare(r->db, buf_text(&sql));
     buf_free(&sql);
     return s;
@@ -132,11 +139,12 @@ static int choose_layouts(struct journal_net *r, const char *table, const bool *
     return 0;
 }
 
-static struct journal_net *open_net(struct db *db, const char *table, int64_t after, int64_t upto,
-                                    enum journal_whose whose, const bool *want)
+struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
+                                     enum journal_whose whose, const bool *want, int64_t ordered)
 {
     struct journal_net *r = mem_zero(1, sizeof *r);
     r->db = db;
+    r->ordered = ordered;
     r->whose = whose;
     if (choose_layouts(r, table, want) == 0)
         r->s = prepare_sorted(r, whose);
@@ -155,13 +163,7 @@ static struct journal_net *open_net(struct db *db, const char *table, int64_t af
 struct journal_net *journal_net(struct db *db, const char *table, int64_t after, int64_t upto,
                                 enum journal_whose whose)
 {
-    return open_net(db, table, after, upto, whose, NULL);
-}
-
-struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
-                                     const bool *want)
-{
-    return open_net(db, table, after, upto, JOURNAL_ALL, want);
+    return journal_net_some(db, table, after, upto, whose, NULL, 0);
 }
 
 void journal_net_close(struct journal_net *r)

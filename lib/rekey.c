@@ -182,6 +182,23 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     return step == STEP_DONE ? 0 : -1;
 }
 
+int rekey_nodes(struct db *db, int64_t **node, size_t *n)
+{
+    int there = present(db);
+    *node = NULL;
+    *n = 0;
+    if (there <= 0)
+        return there;
+    struct stmt *s = db_prepare(db, "SELECT DISTINCT node FROM dx_rekey WHERE archive IS NULL ORDER BY node");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *node = mem_grow(*node, *n + 1, sizeof **node);
+        (*node)[(*n)++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
 int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number)
 {
     if (last == 0)

@@ -36,6 +36,9 @@ int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, 
 /* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
  * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
 int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
+
+/* The nodes for which there are some that no archive has carried yet, ascending; to free. */
+int rekey_nodes(struct db *db, int64_t **node, size_t *n);
 int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number);
 
 /* A companion that has renamed a row for its server has its own nodes rename it. */

@@ -14,6 +14,7 @@
 enum {
     WINDOW_LOG_MAX = 23,
     PIECE = 1 << 17,
+    SHORT = 1 << 16,      /* compresses to less than a piece */
     MAGIC = 4,            /* bytes of a frame's magic number */
     SEAL = 8 + SHA_BYTES, /* magic, length, digest */
 };
@@ -21,14 +22,21 @@ enum {
 static const uint8_t frame_magic[MAGIC] = {0x28, 0xb5, 0x2f, 0xfd};
 static const uint8_t seal_head[8] = {0x50, 0x2a, 0x4d, 0x18, SHA_BYTES, 0, 0, 0};
 
+/* A frame is begun by its first bytes waiting in `in`: a short one, as most heads are, is then compressed at once, with
+ * tables of its size; a longer one is streamed. */
 struct zst_writer {
     ZSTD_CCtx *z;
+    int level;
     struct sha *sha; /* of what is compressed, since the last seal */
     zst_sink *sink;
     void *ctx;
-    bool begun;
-    uint8_t out[PIECE];
+    bool streaming, sealed;
+    size_t waiting; /* bytes in `in` */
+    uint8_t in[SHORT], out[PIECE];
 };
+
+/* The last writer that was freed: many small archives are written one after another. */
+static struct zst_writer *spare;
 
 static ZSTD_CCtx *compressor(int level)
 {
@@ -39,13 +47,33 @@ static ZSTD_CCtx *compressor(int level)
     return z;
 }
 
+static struct zst_writer *new_writer(int level)
+{
+    struct zst_writer *z = mem_alloc(sizeof *z);
+    z->z = compressor(level);
+    z->level = level;
+    z->sha = sha_new();
+    return z;
+}
+
+static void free_writer(struct zst_writer *z)
+{
+    if (z == NULL)
+        return;
+    ZSTD_freeCCtx(z->z);
+    sha_free(z->sha);
+    free(z);
+}
+
 struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
 {
-    struct zst_writer *z = mem_zero(1, sizeof *z);
-    z->z = compressor(level);
-    z->sha = sha_new();
+    struct zst_writer *z = spare && spare->level == level ? spare : new_writer(level);
+    if (z == spare)
+        spare = NULL;
     z->sink = sink;
     z->ctx = ctx;
+    z->streaming = z->sealed = false;
+    z->waiting = 0;
     return z;
 }
 
@@ -72,22 +100,39 @@ static int pump(struct zst_writer *z, ZSTD_inBuffer *in, ZSTD_EndDirective how)
 
 int zst_write(struct zst_writer *z, const void *p, size_t n)
 {
-    ZSTD_inBuffer in = {p, n, 0};
-    z->begun = true;
-    return pump(z, &in, ZSTD_e_continue);
+    if (n == 0)
+        return 0;
+    z->sealed = false;
+    if (!z->streaming && z->waiting + n <= sizeof z->in) {
+        memcpy(z->in + z->waiting, p, n);
+        z->waiting += n;
+        return 0;
+    }
+    ZSTD_inBuffer first = {z->in, z->waiting, 0}, in = {p, n, 0};
+    z->waiting = 0;
+    z->streaming = true;
+    return (first.size && pump(z, &first, ZSTD_e_continue)) || pump(z, &in, ZSTD_e_continue) ? -1 : 0;
 }
 
 static int end_frame(struct zst_writer *z)
 {
     ZSTD_inBuffer in = {NULL, 0, 0};
-    if (!z->begun)
+    if (z->streaming) {
+        z->streaming = false;
+        return pump(z, &in, ZSTD_e_end);
+    }
+    if (z->waiting == 0)
         return 0;
-    z->begun = false;
-    return pump(z, &in, ZSTD_e_end);
+    size_t got = ZSTD_compress2(z->z, z->out, sizeof z->out, z->in, z->waiting);
+    if (ZSTD_isError(got))
+        return fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(got));
+    z->waiting = 0;
+    return emit(z, z->out, got);
 }
 
 int zst_write_frame(struct zst_writer *z, const void *p, size_t n)
 {
+    z->sealed = false;
     return end_frame(z) ? -1 : emit(z, p, n);
 }
 
@@ -98,16 +143,17 @@ int zst_seal(struct zst_writer *z)
         return -1;
     memcpy(seal, seal_head, sizeof seal_head);
     sha_end_bytes(z->sha, seal + sizeof seal_head);
+    z->sealed = true;
     return z->sink(z->ctx, seal, sizeof seal);
 }
 
 void zst_writer_free(struct zst_writer *z)
 {
-    if (z == NULL)
-        return;
-    ZSTD_freeCCtx(z->z);
-    sha_free(z->sha);
-    free(z);
+    if (z && z->sealed) { /* nothing of the archive is left in it */
+        free_writer(spare);
+        spare = z;
+    } else
+        free_writer(z);
 }
 
 void zst_frame(int level, const void *p, size_t n, struct buf *out)
