@@ -293,23 +293,18 @@ void stmt_reset(struct stmt *s)
 
 enum constraint stmt_constraint(const struct stmt *s)
 {
-    switch (s->error) {
-    case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID:
-        return CONSTRAINT_KEY;
-    case SQLITE_CONSTRAINT_UNIQUE:
-        return CONSTRAINT_UNIQUE;
-    case SQLITE_CONSTRAINT_CHECK:
-        return CONSTRAINT_CHECK;
-    case SQLITE_CONSTRAINT_NOTNULL:
-        return CONSTRAINT_NOTNULL;
-    case SQLITE_CONSTRAINT_FOREIGNKEY:
-        return CONSTRAINT_FOREIGN;
-    case SQLITE_CONSTRAINT_TRIGGER:
-        return CONSTRAINT_TRIGGER;
-    default:
-        return CONSTRAINT_OTHER;
-    }
+    static const struct {
+        int code;
+        enum constraint constraint;
+    } known[] = {
+        {SQLITE_CONSTRAINT_PRIMARYKEY, CONSTRAINT_KEY},  {SQLITE_CONSTRAINT_ROWID, CONSTRAINT_KEY},
+        {SQLITE_CONSTRAINT_UNIQUE, CONSTRAINT_UNIQUE},   {SQLITE_CONSTRAINT_CHECK, CONSTRAINT_CHECK},
+        {SQLITE_CONSTRAINT_NOTNULL, CONSTRAINT_NOTNULL}, {SQLITE_CONSTRAINT_FOREIGNKEY, CONSTRAINT_FOREIGN},
+        {SQLITE_CONSTRAINT_TRIGGER, CONSTRAINT_TRIGGER}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].code == s->error)
+            return known[i].constraint;
+    return CONSTRAINT_OTHER;
 }
 
 const char *stmt_message(const struct stmt *s)
@@ -324,28 +319,22 @@ int stmt_columns(const struct stmt *s)
 
 static struct val take(sqlite3_value *value)
 {
-    struct val v = {.type = VAL_NULL};
     switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
         return val_int(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
-        v.type = VAL_REAL;
-        v.r = sqlite3_value_double(value);
-        break;
-    case SQLITE_TEXT:
-        v.type = VAL_TEXT;
-        v.p = sqlite3_value_text(value);
-        v.n = (size_t)sqlite3_value_bytes(value);
-        break;
-    case SQLITE_BLOB:
-        v.type = VAL_BLOB;
-        v.p = sqlite3_value_blob(value);
-        v.n = (size_t)sqlite3_value_bytes(value);
-        break;
-    default:
-        break;
+        return (struct val){.type = VAL_REAL, .r = sqlite3_value_double(value)};
+    case SQLITE_TEXT: {
+        const void *p = sqlite3_value_text(value); /* before its length */
+        return (struct val){.type = VAL_TEXT, .p = p, .n = (size_t)sqlite3_value_bytes(value)};
     }
-    return v;
+    case SQLITE_BLOB: {
+        const void *p = sqlite3_value_blob(value);
+        return (struct val){.type = VAL_BLOB, .p = p, .n = (size_t)sqlite3_value_bytes(value)};
+    }
+    default:
+        return (struct val){.type = VAL_NULL};
+    }
 }
 
 struct val stmt_val(struct stmt *s, int i)

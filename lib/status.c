@@ -1,12 +1,14 @@
 /* status: see status.h. */
 #include "status.h"
 
+#include "file.h"
 #include "journal.h"
 #include "mem.h"
 #include "outbox.h"
 #include "store.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -23,8 +25,26 @@ static void last_session(const char *docking, struct node_status *s)
     free(lock);
 }
 
+/* What the node said in its last session that it has applied is in DOCKING/NODE/applied: the epoch of the numbering, and
+ * the number. Uploads tell it, too, but later. */
+static void last_applied(const char *docking, struct node_status *s)
+{
+    enum { LINE = 128 };
+    char *path = mem_printf("%s/%s/applied", docking, s->node.name);
+    struct buf line = {0};
+    size_t n = strlen(s->node.epoch);
+    if (file_load(path, LINE, &line) == 0 && strncmp(buf_text(&line), s->node.epoch, n) == 0) {
+        int64_t applied = strtoll(buf_text(&line) + n, NULL, 10);
+        if (applied > s->node.applied && applied <= s->node.archive)
+            s->node.applied = applied;
+    }
+    buf_free(&line);
+    free(path);
+}
+
 static int read_node(struct db *db, const char *docking, bool conflicts, struct node_status *s)
 {
+    last_applied(docking, s);
     if (history_waiting(db, s->node.id, s->node.applied, &s->waiting) ||
         outbox_waiting(docking, s->node.name, &s->files, &s->bytes))
         return -1;

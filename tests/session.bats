@@ -272,6 +272,7 @@ make_upload() {
     remotesync alice.db site
     [ -e "$upload" ]
     [ ! -e "$file" ]
+    [ "$(txnroute status --json site/hq.db | jq -c '.nodes[] | select(.name == "alice") | [.applied == .archive, .backlog_rows]')" = '[true,0]' ]
     dxcron site
     remotesync alice.db site
     remotesync alice.db site
