@@ -35,3 +35,19 @@ const char *change_show(const struct change *c)
     snprintf(slots[turn], sizeof slots[turn], "%.100s %s", c->table->name, vals_show(key, n));
     return slots[turn];
 }
+
+void change_invert(struct change *c)
+{
+    struct val *old = c->old;
+    c->old = c->new;
+    c->new = old;
+    if (c->op != CHANGE_UPDATE) {
+        c->op = c->op == CHANGE_INSERT ? CHANGE_DELETE : CHANGE_INSERT;
+        return;
+    }
+    for (size_t i = 0; i < c->table->ncol; i++)
+        if (c->table->pk[i]) {
+            c->old[i] = c->new[i];
+            c->new[i].type = VAL_NONE;
+        }
+}

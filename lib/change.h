@@ -34,6 +34,10 @@ void change_key(const struct change *c, struct val *out);
 /* The key as bytes that are equal exactly when the keys are the same (val_same per column). */
 void change_key_bytes(const struct change *c, struct buf *out);
 
+/* Turns a change round in place, into the one that takes it back: old and new change places, but the key of an update
+ * stands in old, whichever way it goes. */
+void change_invert(struct change *c);
+
 /* For messages: "table key", e.g. "contact 'A-17'"; valid until some calls after. */
 const char *change_show(const struct change *c);
 

@@ -67,23 +67,6 @@ int effect_note(struct effect *e, struct target *t, const struct change *c)
     return e->undo ? keep(e, t, c) : 0;
 }
 
-/* The change that takes c back. The key of an update stands in old, whichever way it goes. */
-static void invert(struct change *c)
-{
-    struct val *old = c->old;
-    c->old = c->new;
-    c->new = old;
-    if (c->op != CHANGE_UPDATE) {
-        c->op = c->op == CHANGE_INSERT ? CHANGE_DELETE : CHANGE_INSERT;
-        return;
-    }
-    for (size_t i = 0; i < c->table->ncol; i++)
-        if (c->table->pk[i]) {
-            c->old[i] = c->new[i];
-            c->new[i].type = VAL_NONE;
-        }
-}
-
 static int write_changes(struct effect *e, struct targets *ts, struct dx_writer *w)
 {
     struct stmt *s = db_prepare(e->db, sql_undo);
@@ -97,7 +80,7 @@ static int write_changes(struct effect *e, struct targets *ts, struct dx_writer 
             step = STEP_ERROR;
             break;
         }
-        invert(&c);
+        change_invert(&c);
         if (dx_write(w, &c)) {
             step = STEP_ERROR;
             break;

@@ -219,23 +219,6 @@ static int keep_all(struct reversal *v, struct dx_reader *r, const char *name)
     return got ? -1 : flush_block(v);
 }
 
-/* Turns a change round in place. Undone, an update has as old values what it had as new ones. */
-static void turn_round(struct change *c)
-{
-    struct val *old = c->old;
-    c->old = c->new;
-    c->new = old;
-    if (c->op != CHANGE_UPDATE) {
-        c->op = c->op == CHANGE_INSERT ? CHANGE_DELETE : CHANGE_INSERT;
-        return;
-    }
-    for (size_t i = 0; i < c->table->ncol; i++)
-        if (c->table->pk[i]) {
-            c->old[i] = c->new[i];
-            c->new[i].type = VAL_NONE;
-        }
-}
-
 /* Reads what keep_change wrote; old and new have room for the widest table. */
 static void get_kept(const struct reversal *v, struct wire *w, struct change *c)
 {
@@ -261,7 +244,7 @@ static int write_block(const struct reversal *v, struct dx_writer *out, struct v
         w = wire_over(v->block.p + start[n], v->block.n - start[n]);
         c = (struct change){.old = old, .new = new};
         get_kept(v, &w, &c);
-        turn_round(&c);
+        change_invert(&c);
         rc = dx_write(out, &c);
     }
     free(start);
