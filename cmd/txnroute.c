@@ -1,6 +1,7 @@
 /* txnroute: gives each node its share of what changed. */
 #include "cli.h"
 #include "dx.h"
+#include "history.h"
 #include "member.h"
 #include "route.h"
 #include "status.h"
@@ -126,6 +127,19 @@ static int print_json(json_t *j)
     return rc ? fail(ERR_SYSTEM, "stdout: cannot write") : 0;
 }
 
+/* The node, with the digest of its newest archive. */
+static int add_node(struct db *db, const struct node *n, json_t *list)
+{
+    char *digest;
+    if (history_digest(db, n->id, n->archive, &digest))
+        return -1;
+    json_t *j = node_json(n);
+    json_object_set_new(j, "digest", json_string(digest));
+    json_array_append_new(list, j);
+    free(digest);
+    return 0;
+}
+
 static int list_nodes(const char *path, const char *name)
 {
     struct db *db = db_open(path, DB_READ);
@@ -137,10 +151,10 @@ static int list_nodes(const char *path, const char *name)
     for (size_t i = 0; i < count; i++) {
         if (name == NULL || strcmp(n[i].name, name) == 0) {
             found = true;
-            if (json)
-                json_array_append_new(all, node_json(&n[i]));
-            else
+            if (!json)
                 print_node(&n[i]);
+            else if (add_node(db, &n[i], all))
+                rc = -1;
         }
         node_free(&n[i]);
     }

@@ -12,6 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether the archive that the node has applied last is one that was made here: 1, -1. */
+static int check_line(struct work *w, const struct node *n)
+{
+    const struct dx_head *h = w->head;
+    char *digest;
+    if (history_digest(w->db, n->id, h->applied, &digest))
+        return -1;
+    bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
+    free(digest);
+    if (other)
+        return fail(
+            ERR_REFUSED,
+            "%s: node %s has applied an archive %lld that is not the one made here: this database was "
+            "restored from a backup; extract the node anew (initsync), what it has not sent is kept",
+            w->name, n->name, (long long)h->applied);
+    return 1;
+}
+
 static int check(struct work *w, const struct node *n)
 {
     const struct dx_head *h = w->head;
@@ -31,6 +49,8 @@ static int check(struct work *w, const struct node *n)
                     "restored from "
                     "a backup; extract the node anew (initsync)",
                     w->name, n->name, (long long)h->applied, (long long)n->archive);
+    if (check_line(w, n) < 0)
+        return -1;
     if (h->number <= n->merged)
         return 0;
     if (h->number > n->merged + 1)

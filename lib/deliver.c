@@ -69,7 +69,7 @@ static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
     return rekey_fill(x->db, id, false, h, &r->rekey);
 }
 
-static int write_archive(struct delivery *x, struct receiver *r)
+static int write_archive(struct delivery *x, struct receiver *r, struct history_notes *notes)
 {
     struct dx_head h;
     const char *name;
@@ -83,7 +83,8 @@ static int write_archive(struct delivery *x, struct receiver *r)
     h.ack = r->node.merged;
     h.form = CHANGESET_PATCH;
     add_tables(&h, r->plan);
-    if (add_rekeys(x, r, &h)) {
+    free(h.follows);
+    if (history_follows(notes, r->node.id, r->node.archive, &h.follows) || add_rekeys(x, r, &h)) {
         dx_head_free(&h);
         return -1;
     }
@@ -97,7 +98,7 @@ static int write_archive(struct delivery *x, struct receiver *r)
         rc = dx_write_block(w, x->fan->pieces.piece[r->piece[i]].block);
     r->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)
-        rc = dx_writer_close(w);
+        rc = dx_writer_end(w, r->digest);
     else
         dx_writer_abort(w);
     dx_head_free(&h);
@@ -132,9 +133,9 @@ static bool falls_asleep(const struct delivery *x, const struct receiver *r)
 
 int deliver_write(struct delivery *x)
 {
-    if (rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed))
-        return -1;
-    for (size_t i = 0; i < x->nreceiver; i++) {
+    struct history_notes *notes = history_notes_open(x->db);
+    int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ? -1 : 0;
+    for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
         struct receiver *r = &x->receiver[i];
         if (r->plan == NULL || (r->npiece == 0 && !owed(r)))
             continue;
@@ -143,10 +144,11 @@ int deliver_write(struct delivery *x)
             r->node.asleep = x->after;
             r->node.slept = x->run;
             r->fell = true;
-        } else if (write_archive(x, r))
-            return -1;
+        } else
+            rc = write_archive(x, r, notes);
     }
-    return outbox_sync(x->outbox);
+    history_notes_close(notes);
+    return rc ? -1 : outbox_sync(x->outbox);
 }
 
 static void give(struct receiver *to, size_t piece)
@@ -216,7 +218,8 @@ int deliver_store(struct delivery *x, const char *now)
         stmt_bind_int(s, 2, r->node.archive + 1);
         stmt_bind_int(s, 3, x->upto);
         stmt_bind_int(s, 4, r->node.merged);
-        struct history_archive a = {r->node.id, r->node.archive + 1, x->upto, r->changes, r->bytes, now};
+        struct history_archive a = {r->node.id, r->node.archive + 1, x->upto, r->changes, r->bytes, now,
+                                    r->digest};
         rc = stmt_run(s) || history_archive(notes, &a) ||
                      rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
                  ? -1

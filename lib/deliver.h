@@ -21,6 +21,7 @@ struct receiver {
     bool written;
     int64_t rekey;          /* newest of those that its archive carries */
     int64_t changes, bytes; /* of its archive */
+    char digest[SHA_HEX];
 };
 
 struct delivery {

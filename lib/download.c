@@ -7,6 +7,7 @@
 #include "node.h"
 #include "pending.h"
 #include "rename.h"
+#include "seen.h"
 #include "store.h"
 
 #include <stdlib.h>
@@ -48,6 +49,24 @@ int download_is_companion(struct db *db)
     return n > 0;
 }
 
+/* Whether the archive goes on from the one applied last, and not from another of that number: a server that was restored
+ * from a backup counts on from there. */
+static int check_line(struct work *w, const struct download_state *s)
+{
+    const struct dx_head *h = w->head;
+    char *digest;
+    if (seen_digest(w->db, dx_kind_name(DX_CHANGES), h->epoch, s->applied, &digest))
+        return -1;
+    bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
+    free(digest);
+    if (other)
+        return fail(ERR_REFUSED,
+                    "%s: archive %lld does not follow the archive %lld that was applied here: the server was "
+                    "restored from a backup, or this database was; run initsync, what was not sent is kept",
+                    w->name, (long long)h->number, (long long)s->applied);
+    return 1;
+}
+
 static int check(struct work *w, const struct download_state *s)
 {
     const struct dx_head *h = w->head;
@@ -74,7 +93,7 @@ static int check(struct work *w, const struct download_state *s)
             ERR_REFUSED,
             "%s: archive %lld cannot be applied: archive %lld is missing; fetch it and apply it first",
             w->name, (long long)h->number, (long long)s->applied + 1);
-    return 1;
+    return check_line(w, s);
 }
 
 int download_begin(struct work *w)

@@ -61,13 +61,14 @@ struct dx_rekey {
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
 struct dx_head {
     enum dx_kind kind;
-    char *from, *to;          /* node names; "" is the server, or nobody in particular */
-    char *epoch;              /* of the numbering: archives of another epoch do not follow on */
-    int64_t number;           /* from 1 per node and direction; 0: not numbered */
-    int64_t after, upto;      /* range (after, upto] of the sender's journal */
-    int64_t ack;              /* downloads: newest upload merged by the sender */
-    int64_t applied;          /* uploads: newest download applied by the sender */
-    char *package;            /* downloads and snapshots: the package they were cut for */
+    char *from, *to;     /* node names; "" is the server, or nobody in particular */
+    char *epoch;         /* of the numbering: archives of another epoch do not follow on */
+    int64_t number;      /* from 1 per node and direction; 0: not numbered */
+    int64_t after, upto; /* range (after, upto] of the sender's journal */
+    int64_t ack;         /* downloads: newest upload merged by the sender */
+    int64_t applied;     /* uploads: newest download applied by the sender */
+    char *package;       /* downloads and snapshots: the package they were cut for */
+    char *follows; /* downloads: the digest of the one before; uploads: of the newest applied; "" unknown */
     enum changeset_form form; /* of the changes */
     size_t ntable;
     struct table **table; /* every table whose rows may follow */
@@ -107,6 +108,7 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *block);
 
 /* Writes end.json and frees the writer; the descriptor stays open. */
 int dx_writer_close(struct dx_writer *w);
+int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX]); /* the same, and tells the archive's digest */
 void dx_writer_abort(
     struct dx_writer *w); /* frees only; what was written has no end and is refused everywhere */
 int64_t dx_written(const struct dx_writer *w); /* changes so far */

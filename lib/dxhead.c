@@ -33,7 +33,7 @@ bool dxhead_is_node(const char *text)
 void dx_head_init(struct dx_head *h, enum dx_kind kind)
 {
     *h = (struct dx_head){.kind = kind, .form = CHANGESET_FULL};
-    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package};
+    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package, &h->follows};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = mem_text("");
 }
@@ -44,6 +44,7 @@ void dx_head_free(struct dx_head *h)
     free(h->to);
     free(h->epoch);
     free(h->package);
+    free(h->follows);
     for (size_t i = 0; i < h->ntable; i++)
         table_free(h->table[i]);
     for (size_t i = 0; i < h->nschema; i++)
@@ -167,7 +168,7 @@ static bool sound_text(const char *text)
 /* What a JSON text cannot carry, NULL if all is well. */
 static const char *unfit(const struct dx_head *h)
 {
-    const char *const texts[] = {h->from, h->to, h->epoch, h->package};
+    const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->follows};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i] && !sound_text(texts[i]))
             return texts[i];
@@ -202,6 +203,7 @@ static void put_head(struct buf *b, const struct dx_head *h)
     set_text(json, "to", h->to);
     set_text(json, "epoch", h->epoch);
     set_text(json, "package", h->package);
+    set_text(json, "follows", h->follows);
     set_int(json, "number", h->number);
     set_int(json, "after", h->after);
     set_int(json, "upto", h->upto);
@@ -406,7 +408,8 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
     if (get_kind(json, name, h))
         return -1;
     if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) ||
-        !get_text(json, "epoch", &h->epoch) || !get_text(json, "package", &h->package))
+        !get_text(json, "epoch", &h->epoch) || !get_text(json, "package", &h->package) ||
+        !get_text(json, "follows", &h->follows))
         return bad(name, "dx.json", "a text where none stands");
     if (!get_count(json, "number", &h->number) || !get_count(json, "after", &h->after) ||
         !get_count(json, "upto", &h->upto) || !get_count(json, "ack", &h->ack) ||

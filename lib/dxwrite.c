@@ -364,9 +364,16 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
 
 int dx_writer_close(struct dx_writer *w)
 {
+    char digest[SHA_HEX];
+    return dx_writer_end(w, digest);
+}
+
+int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
+{
     struct buf end = {0};
     int rc = flush_block(w);
     sha_end(w->list, w->end.sha256);
+    memcpy(digest, w->end.sha256, SHA_HEX);
     dxhead_put_end(&end, &w->head, &w->end);
     rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
     buf_free(&end);

@@ -13,7 +13,8 @@ static const char sql_make[] =
     "NULL);"
     "CREATE TABLE IF NOT EXISTS dx_archive ("
     " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, made TEXT NOT NULL, PRIMARY KEY (node, number)) WITHOUT ROWID;";
+    " bytes INTEGER NOT NULL, made TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (node, number)) WITHOUT "
+    "ROWID;";
 
 /* Entries of the journal for which moves are remembered. */
 enum { REMEMBERED = 1000000 };
@@ -33,16 +34,17 @@ int history_note(struct db *db, int64_t object, int64_t position, int64_t run)
 }
 
 struct history_notes {
-    struct stmt *put, *forget;
+    struct stmt *put, *forget, *digest;
 };
 
 struct history_notes *history_notes_open(struct db *db)
 {
     struct history_notes *n = mem_zero(1, sizeof *n);
     n->put = db_prepare(db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
-                            "made) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+                            "made, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    n->digest = db_prepare(db, "SELECT digest FROM main.dx_archive WHERE node = ?1 AND number = ?2");
     n->forget = db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000");
-    if (n->put && n->forget)
+    if (n->put && n->forget && n->digest)
         return n;
     history_notes_close(n);
     return NULL;
@@ -54,6 +56,7 @@ void history_notes_close(struct history_notes *n)
         return;
     stmt_free(n->put);
     stmt_free(n->forget);
+    stmt_free(n->digest);
     free(n);
 }
 
@@ -63,9 +66,40 @@ int history_archive(struct history_notes *n, const struct history_archive *a)
     for (int i = 0; i < 5; i++)
         stmt_bind_int(n->put, i + 1, value[i]);
     stmt_bind_text(n->put, 6, a->made);
+    stmt_bind_text(n->put, 7, a->digest);
     stmt_bind_int(n->forget, 1, a->node);
     stmt_bind_int(n->forget, 2, a->number);
     return stmt_run(n->put) || stmt_run(n->forget) ? -1 : 0;
+}
+
+int history_follows(struct history_notes *n, int64_t node, int64_t number, char **digest)
+{
+    stmt_bind_int(n->digest, 1, node);
+    stmt_bind_int(n->digest, 2, number);
+    enum step step = stmt_step(n->digest);
+    *digest = step == STEP_ERROR ? NULL : mem_text(step == STEP_ROW ? stmt_text(n->digest, 0) : "");
+    stmt_reset(n->digest);
+    return *digest ? 0 : -1;
+}
+
+/* Whether the tables are there: 1, 0, -1. */
+static int present(struct db *db)
+{
+    int64_t n;
+    return db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_archive'") ? -1 : n > 0;
+}
+
+int history_digest(struct db *db, int64_t node, int64_t number, char **digest)
+{
+    int there = present(db);
+    *digest = NULL;
+    if (there < 0 ||
+        (there && db_get_text(db, digest, "SELECT digest FROM dx_archive WHERE node = %lld AND number = %lld",
+                              (long long)node, (long long)number)))
+        return -1;
+    if (*digest == NULL)
+        *digest = mem_text("");
+    return 0;
 }
 
 int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
@@ -110,12 +144,10 @@ static int find(struct audiences *a, struct stmt *s, int64_t node, struct histor
 
 int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e)
 {
-    int64_t there;
+    int there = present(db);
     *e = (struct history_entry){0};
-    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_history'"))
-        return -1;
-    if (there == 0)
-        return 0;
+    if (there <= 0)
+        return there;
     struct audiences *a = audiences_open(db);
     struct stmt *s = db_prepare(db, "SELECT position, old, new FROM dx_history WHERE obj = ?1 AND key = ?2 "
                                     "ORDER BY rowid DESC");

@@ -14,11 +14,17 @@ int history_note(struct db *db, int64_t object, int64_t position, int64_t run);
 /* ... that the node got an archive, of so many changes and bytes, at that time. */
 struct history_archive {
     int64_t node, number, position, changes, bytes;
-    const char *made;
+    const char *made, *digest;
 };
 struct history_notes *history_notes_open(struct db *db);
 int history_archive(struct history_notes *n, const struct history_archive *a);
+
+/* The digest of the node's archive of that number, to free; "" when it is not known (any more). */
+int history_follows(struct history_notes *n, int64_t node, int64_t number, char **digest);
 void history_notes_close(struct history_notes *n);
+
+/* The same, asked once, of a database that may have no router. */
+int history_digest(struct db *db, int64_t node, int64_t number, char **digest);
 
 /* ... and forgets, now and then, what is long past, but nothing behind `keep`. The journal was routed from `after` to
  * `upto`. */

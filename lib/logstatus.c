@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "journal.h"
 #include "peer.h"
+#include "seen.h"
 #include "store.h"
 #include "upload.h"
 
@@ -30,6 +31,19 @@ static int add_peers(struct db *db, json_t *list, int64_t end)
     return 0;
 }
 
+/* The digest of the archive applied last. */
+static int add_digest(struct db *db, json_t *out)
+{
+    char *digest;
+    const char *epoch = json_string_value(json_object_get(out, "server"));
+    int64_t applied = (int64_t)json_integer_value(json_object_get(out, "applied"));
+    if (seen_digest(db, "changes", epoch, applied, &digest))
+        return -1;
+    json_object_set_new(out, "digest", json_string(digest));
+    free(digest);
+    return 0;
+}
+
 /* How a node's copy stands with its server. */
 static int add_copy(struct db *db, json_t *out)
 {
@@ -52,7 +66,7 @@ static int add_copy(struct db *db, json_t *out)
         return -1;
     json_object_set_new(out, "unsent", json_integer((json_int_t)changes));
     json_object_set_new(out, "uploads", json_integer((json_int_t)uploads));
-    return 0;
+    return add_digest(db, out);
 }
 
 json_t *logstatus_read(struct db *db)

@@ -2,6 +2,7 @@
 #include "seen.h"
 
 #include "err.h"
+#include "mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,27 @@ int seen_note(struct db *db, const char *kind, const char *epoch, int64_t number
                     kind, epoch, (long long)number, digest, kind, epoch, (long long)(number - KEEP));
 }
 
-int seen_same(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+int seen_digest(struct db *db, const char *kind, const char *epoch, int64_t number, char **digest)
 {
     int64_t there;
-    char *known = NULL;
+    *digest = NULL;
     if (db_get_int(db, &there,
                    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_seen'") ||
-        (there && db_get_text(db, &known,
+        (there && db_get_text(db, digest,
                               "SELECT digest FROM dx_seen WHERE kind = %Q AND epoch = %Q AND number = %lld",
                               kind, epoch, (long long)number)))
         return -1;
-    int same = known == NULL || strcmp(known, digest) == 0;
+    if (*digest == NULL)
+        *digest = mem_text("");
+    return 0;
+}
+
+int seen_same(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+{
+    char *known;
+    if (seen_digest(db, kind, epoch, number, &known))
+        return -1;
+    int same = *known == 0 || strcmp(known, digest) == 0;
     free(known);
     return same;
 }

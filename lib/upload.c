@@ -7,6 +7,7 @@
 #include "file.h"
 #include "journal.h"
 #include "mem.h"
+#include "seen.h"
 #include "stop.h"
 #include "store.h"
 
@@ -115,6 +116,8 @@ static int fill_head(struct db *db, struct dx_head *h, const struct upload *u)
     if (rc == 0) {
         dx_head_set(&h->from, node);
         dx_head_set(&h->epoch, epoch);
+        free(h->follows);
+        rc = seen_digest(db, dx_kind_name(DX_CHANGES), epoch, u->applied, &h->follows);
     }
     free(node);
     free(epoch);

@@ -385,6 +385,39 @@ make_upload() {
     right alice.db
 }
 
+@test "a server restored from a backup that has caught up in numbers since is noticed by the digests" {
+    cp -r site backup
+    for price in 1 2; do
+        sql site/hq.db "UPDATE product SET price = $price"
+        dxcron site
+        remotesync alice.db site
+    done
+    rm -r site
+    mv backup site
+    for price in 3 4; do
+        sql site/hq.db "UPDATE product SET price = $price"
+        dxcron site
+    done
+    # at the same number: by the greeting
+    run -3 remotesync alice.db site
+    [[ $output == *"another archive"*"the server was restored from a backup"*"initsync"* ]]
+    # what goes on from it, whatever way it comes: by the archive itself
+    sql site/hq.db "UPDATE product SET price = 5"
+    dxcron site
+    run -3 remotesync alice.db site
+    [[ $output == *"does not follow the archive"*"initsync"* ]]
+    # what the copy made since, brought by hand: by the upload
+    sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$(accounts alice.db)'"
+    txnlog upload alice.db by-hand
+    run -3 dxapply site/hq.db <by-hand/00000001.dx
+    [[ $output == *"not the one made here"*"restored from a backup"*"initsync"* ]]
+    run initsync alice.db site --node alice
+    [ "$status" -le 1 ]
+    run -0 remotesync --now alice.db site
+    right alice.db
+    [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$(accounts alice.db)'")" = Turku ]
+}
+
 @test "a first copy over one with unsent changes keeps and sends them" {
     account=$(accounts alice.db)
     sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'"
