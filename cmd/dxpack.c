@@ -238,8 +238,8 @@ static int get_level(int *level)
 }
 
 /* Options of make that set the head. */
-static const char *head_path, *kind_text, *from, *to, *epoch, *package, *number, *after, *upto,
-    *ack, *applied;
+static const char *head_path, *kind_text, *from, *to, *epoch, *package, *number, *after, *upto, *ack,
+    *applied;
 
 static const struct cli_option make_options[] = {
     {.name = "--head",
@@ -295,8 +295,7 @@ static int set_head(struct dx_head *h)
     const struct {
         const char *value;
         char **text;
-    } texts[] = {
-        {from, &h->from}, {to, &h->to}, {epoch, &h->epoch}, {package, &h->package}};
+    } texts[] = {{from, &h->from}, {to, &h->to}, {epoch, &h->epoch}, {package, &h->package}};
     const struct {
         const char *value, *name;
         int64_t *number;
