@@ -241,11 +241,12 @@ static int try(int argc, char **argv)
 static json_t *status_json(const struct node_status *s)
 {
     json_t *j = node_json(&s->node);
-    json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "backlog_archives",
-                             (json_int_t)s->waiting.archives, "backlog_rows", (json_int_t)s->waiting.changes,
-                             "backlog_bytes", (json_int_t)s->waiting.bytes, "backlog_age", (json_int_t)s->age,
-                             "unfetched", (json_int_t)s->files, "unfetched_bytes", (json_int_t)s->bytes,
-                             "session", s->session, "conflicts", (json_int_t)s->conflicts);
+    json_t *more =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "backlog_archives",
+                  (json_int_t)s->waiting.archives, "backlog_rows", (json_int_t)s->waiting.changes,
+                  "backlog_bytes", (json_int_t)s->waiting.bytes, "backlog_age", (json_int_t)s->age,
+                  "set_aside", (json_int_t)s->aside, "unfetched", (json_int_t)s->files, "unfetched_bytes",
+                  (json_int_t)s->bytes, "session", s->session, "conflicts", (json_int_t)s->conflicts);
     json_object_update(j, more);
     json_decref(more);
     return j;
@@ -257,10 +258,10 @@ static void print_status(const struct status *s)
     for (size_t i = 0; i < s->n; i++) {
         const struct node_status *n = &s->node[i];
         printf("%-20s %s  archive %lld, applied %lld; waiting: %lld archives, %lld rows, %lld bytes, %lld s; "
-               "not fetched: %lld; session: %s; conflicts: %lld\n",
+               "%lld log entries set aside; not fetched: %lld; session: %s; conflicts: %lld\n",
                n->node.name, n->node.active ? "active" : "ended", (long long)n->node.archive,
                (long long)n->node.applied, (long long)n->waiting.archives, (long long)n->waiting.changes,
-               (long long)n->waiting.bytes, (long long)n->age, (long long)n->files,
+               (long long)n->waiting.bytes, (long long)n->age, (long long)n->aside, (long long)n->files,
                n->session[0] ? n->session : "none", (long long)n->conflicts);
     }
 }

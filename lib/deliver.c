@@ -218,8 +218,15 @@ int deliver_store(struct delivery *x, const char *now)
         stmt_bind_int(s, 2, r->node.archive + 1);
         stmt_bind_int(s, 3, x->upto);
         stmt_bind_int(s, 4, r->node.merged);
-        struct history_archive a = {r->node.id, r->node.archive + 1, x->upto, r->changes, r->bytes, now,
-                                    r->digest};
+        struct history_archive a = {.node = r->node.id,
+                                    .number = r->node.archive + 1,
+                                    .position = x->upto,
+                                    .since = r->state == RECEIVER_WAKING ? r->node.slept : x->run,
+                                    .run = x->run + 1,
+                                    .changes = r->changes,
+                                    .bytes = r->bytes,
+                                    .made = now,
+                                    .digest = r->digest};
         rc = stmt_run(s) || history_archive(notes, &a) ||
                      rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
                  ? -1

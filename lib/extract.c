@@ -3,6 +3,7 @@
 
 #include "dx.h"
 #include "err.h"
+#include "history.h"
 #include "layout.h"
 #include "mem.h"
 #include "member.h"
@@ -10,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the schema ---- */
 
@@ -204,18 +206,34 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
              fill_head(db, &h, p, n, mark);
     struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, 3);
     rc = w ? write_objects(db, w, p, buf_text(&audiences)) : -1;
+    mark->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)
         rc = dx_writer_close(w);
     else
         dx_writer_abort(w);
+    mark->bytes = (int64_t)lseek(fd, 0, SEEK_END);
     dx_head_free(&h);
     buf_free(&audiences);
     return rc ? -1 : 0;
 }
 
-int extract_store(struct db *db, const char *node, const struct extract_mark *mark)
+int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
+                  const char *now)
 {
-    if (rekey_carried(db, mark->node, mark->rekey, mark->number))
+    struct history_archive a = {.node = mark->node,
+                                .number = mark->number,
+                                .position = mark->position,
+                                .since = run,
+                                .run = run,
+                                .changes = mark->changes,
+                                .bytes = mark->bytes,
+                                .snapshot = true,
+                                .made = now,
+                                .digest = ""};
+    struct history_notes *notes = history_notes_open(db);
+    int rc = notes ? history_archive(notes, &a) : -1;
+    history_notes_close(notes);
+    if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number))
         return -1;
     return db_execf(db,
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "

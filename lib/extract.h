@@ -9,13 +9,15 @@
 struct extract_mark {
     char *epoch; /* to free */
     int64_t number, position, told, node, rekey;
+    int64_t changes, bytes; /* written */
 };
 
 /* Writes the snapshot of the node's view after the run (dx_member and temp.dx_moved) to fd. */
 int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
                   struct audiences *all, int fd, struct extract_mark *mark);
 
-/* Records it, in the run's transaction. */
-int extract_store(struct db *db, const char *node, const struct extract_mark *mark);
+/* Records it, in the transaction of that run, at that time. */
+int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
+                  const char *now);
 
 #endif

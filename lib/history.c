@@ -13,8 +13,9 @@ static const char sql_make[] =
     "NULL);"
     "CREATE TABLE IF NOT EXISTS dx_archive ("
     " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, made TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (node, number)) WITHOUT "
-    "ROWID;";
+    " bytes INTEGER NOT NULL, made TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL, run INTEGER "
+    "NOT "
+    "NULL, snapshot INTEGER NOT NULL, PRIMARY KEY (node, number)) WITHOUT ROWID;";
 
 /* Entries of the journal for which moves are remembered. */
 enum { REMEMBERED = 1000000 };
@@ -40,10 +41,12 @@ struct history_notes {
 struct history_notes *history_notes_open(struct db *db)
 {
     struct history_notes *n = mem_zero(1, sizeof *n);
-    n->put = db_prepare(db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
-                            "made, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    n->put = db_prepare(
+        db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
+            "since, run, snapshot, made, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
     n->digest = db_prepare(db, "SELECT digest FROM main.dx_archive WHERE node = ?1 AND number = ?2");
-    n->forget = db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000");
+    n->forget =
+        db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000 AND NOT snapshot");
     if (n->put && n->forget && n->digest)
         return n;
     history_notes_close(n);
@@ -62,11 +65,13 @@ void history_notes_close(struct history_notes *n)
 
 int history_archive(struct history_notes *n, const struct history_archive *a)
 {
-    const int64_t value[] = {a->node, a->number, a->position, a->changes, a->bytes};
-    for (int i = 0; i < 5; i++)
+    const int64_t value[] = {a->node,  a->number, a->position, a->changes,
+                             a->bytes, a->since,  a->run,      a->snapshot};
+    enum { VALUES = sizeof value / sizeof *value };
+    for (int i = 0; i < VALUES; i++)
         stmt_bind_int(n->put, i + 1, value[i]);
-    stmt_bind_text(n->put, 6, a->made);
-    stmt_bind_text(n->put, 7, a->digest);
+    stmt_bind_text(n->put, VALUES + 1, a->made);
+    stmt_bind_text(n->put, VALUES + 2, a->digest);
     stmt_bind_int(n->forget, 1, a->node);
     stmt_bind_int(n->forget, 2, a->number);
     return stmt_run(n->put) || stmt_run(n->forget) ? -1 : 0;
@@ -136,6 +141,7 @@ static int find(struct audiences *a, struct stmt *s, int64_t node, struct histor
         if (before != after) {
             e->gained = after;
             e->position = stmt_int(s, 0);
+            e->run = stmt_int(s, 3);
             return 1;
         }
     }
@@ -149,8 +155,9 @@ int history_of(struct db *db, int64_t node, int64_t object, const struct val *ke
     if (there <= 0)
         return there;
     struct audiences *a = audiences_open(db);
-    struct stmt *s = db_prepare(db, "SELECT position, old, new FROM dx_history WHERE obj = ?1 AND key = ?2 "
-                                    "ORDER BY rowid DESC");
+    struct stmt *s =
+        db_prepare(db, "SELECT position, old, new, run FROM dx_history WHERE obj = ?1 AND key = ?2 "
+                       "ORDER BY rowid DESC");
     int found = a && s ? 0 : -1;
     if (found == 0) {
         audience_all(a, &node, 1);
@@ -161,8 +168,28 @@ int history_of(struct db *db, int64_t node, int64_t object, const struct val *ke
     stmt_free(s);
     audiences_close(a);
     if (found > 0 &&
-        db_get_int(db, &e->archive, "SELECT number FROM dx_archive WHERE node = %lld AND position = %lld",
-                   (long long)node, (long long)e->position))
+        db_get_int(db, &e->archive,
+                   "SELECT number FROM dx_archive WHERE node = %lld AND since < %lld AND run >= %lld AND NOT "
+                   "snapshot",
+                   (long long)node, (long long)e->run, (long long)e->run))
         return -1;
     return found;
+}
+
+int history_snapshot(struct db *db, int64_t node, struct history_archive *a)
+{
+    struct stmt *s =
+        db_preparef(db,
+                    "SELECT number, position, run FROM dx_archive WHERE node = %lld AND snapshot "
+                    "ORDER BY number DESC LIMIT 1",
+                    (long long)node);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    *a = (struct history_archive){.node = node, .snapshot = true};
+    if (step == STEP_ROW) {
+        a->number = stmt_int(s, 0);
+        a->position = stmt_int(s, 1);
+        a->run = stmt_int(s, 2);
+    }
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : step == STEP_ROW;
 }

@@ -11,9 +11,11 @@ int history_init(struct db *db);
  * may stand at one position of the journal. */
 int history_note(struct db *db, int64_t object, int64_t position, int64_t run);
 
-/* ... that the node got an archive, of so many changes and bytes, at that time. */
+/* ... that the node got an archive of the moves behind run `since` up to `run`, of so many changes and bytes, at that
+ * time; or a snapshot, which its copy begins with, and which has no digest here (""). */
 struct history_archive {
-    int64_t node, number, position, changes, bytes;
+    int64_t node, number, position, since, run, changes, bytes;
+    bool snapshot;
     const char *made, *digest;
 };
 struct history_notes *history_notes_open(struct db *db);
@@ -41,8 +43,12 @@ int history_waiting(struct db *db, int64_t node, int64_t applied, struct history
 /* The newest time at which the node gained or lost the row. 1, 0 when it is not known, -1. */
 struct history_entry {
     bool gained;
-    int64_t position, archive; /* 0: no archive carried it (a snapshot did) */
+    int64_t position, run;
+    int64_t archive; /* that carried it; 0: none, yet, or any more */
 };
 int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e);
+
+/* The snapshot that the node's copy began with. 1, 0 when it is not known, -1. */
+int history_snapshot(struct db *db, int64_t node, struct history_archive *a);
 
 #endif

@@ -188,7 +188,7 @@ static int check_stand(struct db *db, const struct diff_side *side)
     if (h == NULL)
         return fail(ERR_REFUSED, "%s: a database; digests of its rows are meant: txnlog digest --rows",
                     diff_side_name(side));
-    if (h->number == 0)
+    if (*h->epoch == 0)
         return 0;
     int rc = stand_at(db, NULL, h->number, &epoch);
     if (epoch && strcmp(epoch, h->epoch) != 0)

@@ -39,7 +39,7 @@ struct proof {
 };
 
 /* Compares the rows held here with the archive of keys at `path` ("-": stdin): all tables of either, or those named.
- * When the archive has a number, only if the copy here stands at it, in the same numbering (ERR_AGAIN, ERR_REFUSED). */
+ * When the archive has the epoch of a numbering, only if the copy here stands at it, in the same numbering (ERR_AGAIN, ERR_REFUSED). */
 int proof_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct proof *p);
 
 #endif

@@ -292,7 +292,7 @@ static int store(struct running *x)
                  "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
                  "WHERE active AND asleep IS NOT NULL)",
                  (long long)x->last_force) ||
-        (x->route->extract && extract_store(x->db, x->route->extract, &x->mark)))
+        (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
         return -1;
     return store_set_int(x->db, "routed", x->b) || store_set_int(x->db, "routes", x->routes + 1) ||
                    claim_note(x->db) || store_set_text(x->db, "docking", outbox_note(x->outbox))

@@ -73,6 +73,7 @@ int status_read(struct db *db, const char *docking, struct status *s)
     int rc = 0;
     for (size_t i = 0; i < s->n; i++) {
         s->node[i].node = node[i];
+        s->node[i].aside = node[i].active && node[i].asleep >= 0 ? s->end - node[i].asleep : 0;
         rc = rc || read_node(db, s->docking, conflicts > 0, &s->node[i]) ? -1 : 0;
     }
     free(node);

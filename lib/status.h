@@ -10,6 +10,7 @@ struct node_status {
     struct history_waiting waiting; /* archives made and not known to be applied */
     int64_t files, bytes;           /* of them, those not fetched yet */
     int64_t age;                    /* seconds since the oldest waiting archive was made */
+    int64_t aside;                  /* entries of the journal for which its archives are set aside */
     char session[40];               /* the end of its last session, UTC; "" when there was none */
     int64_t conflicts;              /* not resolved */
 };

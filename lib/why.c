@@ -264,19 +264,28 @@ static int tell_now(struct asking *a, const struct viewed *w, const struct val *
 
 /* ---- as held ---- */
 
+/* Moves before the snapshot that its copy began with are no news to the copy. Rows that all nodes hold do not move. */
 static int tell_since(struct asking *a, const struct viewed *w, const struct val *key, bool holds)
 {
     struct history_entry e;
-    int found = history_of(a->db, a->node.id, w->object->id, key, &e);
-    if (found > 0 && e.gained == holds) {
-        const char *what = holds ? "held" : "gone";
-        if (e.archive)
-            buf_addf(a->out, "  %s since archive %lld, journal entry %lld\n", what, (long long)e.archive,
-                     (long long)e.position);
-        else
-            buf_addf(a->out, "  %s since a snapshot, journal entry %lld\n", what, (long long)e.position);
-    }
-    return found < 0 ? -1 : 0;
+    struct history_archive s;
+    int moved = history_of(a->db, a->node.id, w->object->id, key, &e);
+    int began = moved < 0 ? -1 : history_snapshot(a->db, a->node.id, &s);
+    if (began < 0)
+        return -1;
+    bool since = moved && e.gained == holds && !(began && e.run <= s.run);
+    if (since && e.archive)
+        buf_addf(a->out, "  %s since archive %lld, journal entry %lld\n", holds ? "held" : "gone",
+                 (long long)e.archive, (long long)e.position);
+    else if (since)
+        buf_addf(a->out, "  %s since journal entry %lld; no archive carried it%s\n", holds ? "held" : "gone",
+                 (long long)e.position,
+                 a->node.asleep < 0 ? ": the node did it itself" : " yet: they are set aside");
+    else if (holds && began)
+        buf_addf(a->out, "  held since its snapshot, archive %lld, journal entry %lld%s\n",
+                 (long long)s.number, (long long)s.position,
+                 member_whole(w->object) ? ", or since the row was inserted" : "");
+    return 0;
 }
 
 static int tell_position(struct asking *a, bool holds, bool now)
