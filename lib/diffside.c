@@ -113,9 +113,10 @@ static int open_archive(struct diff_side *s, const struct conf *conf)
     s->fd = dx_open_input(s->path, &name);
     if (s->fd < 0)
         return -1;
+    char *path = mem_text(name); /* perhaps of s->path itself */
     free(s->path);
-    s->path = mem_text(name);
-    s->reader = dx_reader_open(s->fd, name);
+    s->path = path;
+    s->reader = dx_reader_open(s->fd, path);
     if (s->reader == NULL || dx_next(s->reader, &s->head) <= 0)
         return fail_in("neither a database nor an archive of keys");
     return check_tables(s, s->head) ? -1 : choose_tables(s, s->head, conf);

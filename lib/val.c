@@ -93,24 +93,34 @@ int vals_compare(const struct val *a, const struct val *b, size_t n)
     return order;
 }
 
+static void put_number(struct buf *b, enum val_type type, uint64_t bits)
+{
+    uint8_t *p = buf_reserve(b, 9);
+    p[0] = (uint8_t)type;
+    for (int i = 0; i < 8; i++)
+        p[1 + i] = (uint8_t)(bits >> (56 - 8 * i));
+    b->n += 9;
+}
+
 void val_put(struct buf *b, const struct val *v)
 {
     uint64_t bits;
-    buf_byte(b, (uint8_t)v->type);
     switch (v->type) {
     case VAL_INT:
-        wire_put_u64(b, (uint64_t)v->i);
+        put_number(b, VAL_INT, (uint64_t)v->i);
         break;
     case VAL_REAL:
         memcpy(&bits, &v->r, sizeof bits);
-        wire_put_u64(b, bits);
+        put_number(b, VAL_REAL, bits);
         break;
     case VAL_TEXT:
     case VAL_BLOB:
+        buf_byte(b, (uint8_t)v->type);
         wire_put_varint(b, v->n);
         buf_add(b, v->p, v->n);
         break;
     default:
+        buf_byte(b, (uint8_t)v->type);
         break;
     }
 }

@@ -191,25 +191,53 @@ int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t ru
     return rc;
 }
 
-int view_store(struct views *v, const struct viewed *w)
+static int save_audiences(struct views *v, const struct viewed *w)
 {
-    long long id = (long long)w->object->id;
-    if (w->gone || member_whole(w->object) || w->object->visible == VISIBLE_NONE)
-        return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member WHERE obj = %lld", id);
-    struct stmt *s = db_preparef(v->db, "SELECT DISTINCT new FROM temp.dx_moved WHERE obj = %lld", id);
+    struct stmt *s = db_preparef(v->db, "SELECT DISTINCT new FROM temp.dx_moved WHERE obj = %lld",
+                                 (long long)w->object->id);
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
         rc = audience_save(v->audiences, stmt_int(s, 0));
     stmt_free(s);
-    if (rc || step == STEP_ERROR)
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+/* Whether so many of the rows that are held stay with another audience that passing over all of them is shorter than
+ * seeking each. 1, 0, -1. */
+static int most_stay(struct views *v, const struct viewed *w)
+{
+    enum { MANY = 1000 };
+    long long id = (long long)w->object->id;
+    int64_t stay, all = 0;
+    if (db_get_int(v->db, &stay,
+                   "SELECT count(*) FROM temp.dx_moved WHERE obj = %lld AND old <> 0 AND new <> 0", id) ||
+        (stay >= MANY &&
+         db_get_int(v->db, &all, "SELECT count(*) FROM main.dx_member WHERE obj = %lld", id)))
+        return -1;
+    return w->was == WAS_SAME && stay >= MANY && stay * 2 > all;
+}
+
+int view_store(struct views *v, const struct viewed *w)
+{
+    long long id = (long long)w->object->id;
+    if (w->gone || member_whole(w->object) || w->object->visible == VISIBLE_NONE)
+        return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member WHERE obj = %lld", id);
+    int most = save_audiences(v, w) ? -1 : most_stay(v, w);
+    if (most < 0 || db_execf(v->db,
+                             "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key FROM "
+                             "temp.dx_moved WHERE obj = %lld AND new = 0)",
+                             id, id))
+        return -1;
+    if (most && db_execf(v->db,
+                         "UPDATE main.dx_member SET audience = coalesce((SELECT new FROM temp.dx_moved AS m "
+                         "WHERE m.obj = %lld AND m.key = dx_member.key), audience) WHERE obj = %lld",
+                         id, id))
         return -1;
     return db_execf(v->db,
-                    "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key FROM temp.dx_moved "
-                    "WHERE obj = %lld AND new = 0);"
                     "INSERT OR REPLACE INTO main.dx_member (obj, key, audience) SELECT obj, key, new FROM "
-                    "temp.dx_moved WHERE obj = %lld AND new <> 0",
-                    id, id, id);
+                    "temp.dx_moved WHERE obj = %lld AND new <> 0%s",
+                    id, most ? " AND old = 0" : "");
 }
 
 int view_force(struct views *v, const struct viewed *w)
