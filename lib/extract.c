@@ -120,7 +120,10 @@ static struct stmt *prepare_rows(struct db *db, const struct viewed *w)
         member_where(&sql, t, "x", "h.key");
     }
     buf_puts(&sql, " ORDER BY ");
-    layout_keys(&sql, t, "x.");
+    if (!member_whole(w->object) && t->nkey == 1)
+        buf_puts(&sql, "h.key"); /* the same order, in which they stand there */
+    else
+        layout_keys(&sql, t, "x.");
     struct stmt *s = db_prepare(db, buf_text(&sql));
     buf_free(&sql);
     return s;

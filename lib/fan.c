@@ -453,6 +453,22 @@ static int fill_fresh(struct fanning *g)
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
+/* Whether a node wrote anything in the range. 1, 0, -1. */
+static int written_elsewhere(struct fan *f)
+{
+    int64_t n;
+    if (f->origins == ORIGINS_UNKNOWN) {
+        if (db_get_int(
+                f->db, &n,
+                "SELECT EXISTS (SELECT 1 FROM main.dx_journal WHERE seq > %lld AND seq <= %lld AND origin "
+                "IS NOT NULL)",
+                (long long)f->after, (long long)f->upto))
+            return -1;
+        f->origins = n ? ORIGINS_ELSEWHERE : ORIGINS_HERE;
+    }
+    return f->origins == ORIGINS_ELSEWHERE;
+}
+
 /* Whether any row of the object is held, or moved, or was written by a node: else nobody hears of what changed. 1, 0,
  * -1. */
 static int concerns(struct fan *f, const struct viewed *w)
@@ -463,12 +479,10 @@ static int concerns(struct fan *f, const struct viewed *w)
         return 1;
     if (db_get_int(f->db, &n,
                    "SELECT EXISTS (SELECT 1 FROM %s WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
-                   "main.dx_member WHERE obj = %lld) OR EXISTS (SELECT 1 FROM main.dx_journal WHERE seq > "
-                   "%lld AND seq "
-                   "<= %lld AND origin IS NOT NULL)",
-                   f->moved, id, id, (long long)f->after, (long long)f->upto))
+                   "main.dx_member WHERE obj = %lld)",
+                   f->moved, id, id))
         return -1;
-    return n != 0;
+    return n ? 1 : written_elsewhere(f);
 }
 
 int fan_object(struct fan *f, const struct viewed *w)

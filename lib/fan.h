@@ -14,6 +14,11 @@ struct fan {
     int64_t after, upto;         /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
     int64_t only;  /* audience of the one node that is dealt with; AUDIENCE_NOBODY: all are */
+    enum {
+        ORIGINS_UNKNOWN,
+        ORIGINS_HERE,
+        ORIGINS_ELSEWHERE
+    } origins;         /* of the range: whether nodes wrote in it */
     const char *moved; /* the table of what moved: temp.dx_moved, or temp.dx_woken */
     struct pieces pieces;
     struct shares *shares;

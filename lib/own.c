@@ -65,12 +65,26 @@ static void add_gone(struct buf *sql, const struct viewed *w)
     buf_puts(sql, ";");
 }
 
+/* Whether nobody has any row of the object, nor is to have one of those in question. 1, 0, -1. */
+static int nobody(struct views *v, const struct viewed *w, bool by_class)
+{
+    int64_t n;
+    if (db_get_int(v->db, &n,
+                   "SELECT EXISTS (SELECT 1 FROM temp.%s WHERE audience <> 0) OR EXISTS (SELECT 1 FROM "
+                   "main.dx_member WHERE obj = %lld)",
+                   by_class ? "dx_class_next" : "dx_next", (long long)w->object->id))
+        return -1;
+    return n == 0;
+}
+
 int own_move(struct views *v, const struct viewed *w)
 {
     const struct relation *r = w->rule->relation;
     bool by_class = w->object->visible == VISIBLE_SELECT && class_able(w) && w->rule->keep == NULL;
     struct buf sql = {0};
     int rc = !r->has_new ? 0 : by_class ? class_find(v, w, r->new_name) : next_fill(v, w, r->new_name);
+    if (r->has_new && rc == 0 && (rc = nobody(v, w, by_class)) != 0)
+        return rc < 0 ? -1 : 0;
     if (r->has_new)
         add_news(&sql, w, by_class);
     if (r->went)

@@ -172,6 +172,7 @@ static int wake(struct running *x, const struct plan *p, struct receiver *r)
     struct fan all = x->fan;
     x->fan.only = audience_intern(x->views.audiences, &r->node.id, 1);
     x->fan.after = r->node.asleep;
+    x->fan.origins = ORIGINS_UNKNOWN;
     x->fan.fresh = AUDIENCE_NOBODY;
     x->fan.images = NULL;
     x->fan.moved = "temp.dx_woken";
@@ -183,6 +184,7 @@ static int wake(struct running *x, const struct plan *p, struct receiver *r)
                  : 0;
     x->fan.only = all.only;
     x->fan.after = all.after;
+    x->fan.origins = all.origins;
     x->fan.fresh = all.fresh;
     x->fan.images = all.images;
     x->fan.moved = all.moved;

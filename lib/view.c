@@ -209,13 +209,15 @@ static int most_stay(struct views *v, const struct viewed *w)
 {
     enum { MANY = 1000 };
     long long id = (long long)w->object->id;
-    int64_t stay, all = 0;
+    int64_t stay, others = 0;
     if (db_get_int(v->db, &stay,
                    "SELECT count(*) FROM temp.dx_moved WHERE obj = %lld AND old <> 0 AND new <> 0", id) ||
-        (stay >= MANY &&
-         db_get_int(v->db, &all, "SELECT count(*) FROM main.dx_member WHERE obj = %lld", id)))
+        (stay >= MANY && /* counted no further than it matters */
+         db_get_int(v->db, &others,
+                    "SELECT count(*) FROM (SELECT 1 FROM main.dx_member WHERE obj = %lld LIMIT %lld)", id,
+                    (long long)stay * 2)))
         return -1;
-    return w->was == WAS_SAME && stay >= MANY && stay * 2 > all;
+    return w->was == WAS_SAME && stay >= MANY && others < stay * 2;
 }
 
 int view_store(struct views *v, const struct viewed *w)
