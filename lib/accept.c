@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A merge works in more trees at once than a download does: the rows, their indexes, the journal, who holds what. With
+ * SQLite's 2 MB they push each other out. */
+static const char sql_cache[] = "PRAGMA cache_size = -32768";
+
 /* Whether the archive that the node has applied last is one that was made here: 1, -1. */
 static int check_line(struct work *w, const struct node *n)
 {
@@ -71,7 +75,8 @@ int accept_begin(struct work *w)
         return go;
     m->package = package_get(w->db, m->node.package);
     if (m->package == NULL || rekeys_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
-        journal_end(w->db, &m->start) || effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
+        journal_end(w->db, &m->start) || db_exec(w->db, sql_cache) ||
+        effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
     w->effect.origin = m->node.name;
     m->give = newkey_give;

@@ -257,14 +257,26 @@ int journal_next(struct journal_reader *r, struct change *c)
 
 /* ---- adding ---- */
 
-/* The statements of one table: inserts of c alone (insert, delete) and of c and d (update). */
+/* Adds updates of one set of columns. */
+struct shape {
+    uint8_t *changed; /* a byte a column of the layout */
+    struct stmt *s;
+};
+
+enum { SHAPES_MAX = 64 };
+
+/* The statements of one table: inserts of c alone (insert, delete), and for updates of c and d where something is to be
+ * said: a parameter costs as much for a NULL as for a value. */
 struct adder {
     char *table;
     int64_t id;
     struct table *layout; /* the journal's own columns */
     int *map;             /* column of the layout -> column of the change, or -1 */
     const struct table *from;
-    struct stmt *image, *update;
+    struct stmt *image;
+    struct shape *update;
+    size_t nupdate, last;
+    uint8_t *changed; /* by the update at hand */
 };
 
 struct journal_writer {
@@ -286,7 +298,12 @@ static void free_adder(struct adder *a)
     table_free(a->layout);
     free(a->map);
     stmt_free(a->image);
-    stmt_free(a->update);
+    for (size_t i = 0; i < a->nupdate; i++) {
+        stmt_free(a->update[i].s);
+        free(a->update[i].changed);
+    }
+    free(a->update);
+    free(a->changed);
 }
 
 void journal_writer_close(struct journal_writer *w)
@@ -299,18 +316,51 @@ void journal_writer_close(struct journal_writer *w)
     free(w);
 }
 
-static struct stmt *prepare_add(struct db *db, size_t ncol, bool update)
+/* changed: NULL for an image. */
+static struct stmt *prepare_add(struct db *db, const struct table *t, const uint8_t *changed)
 {
     struct buf sql = {0};
+    size_t n = 0;
     buf_puts(&sql, "INSERT INTO dx_journal (what, origin");
-    for (size_t i = 0; i < ncol; i++)
-        buf_addf(&sql, update ? ", c%zu, d%zu" : ", c%zu", i, i);
+    for (size_t i = 0; i < t->ncol; i++) {
+        bool both = changed && changed[i];
+        if (changed && !both && !t->pk[i])
+            continue;
+        buf_addf(&sql, both ? ", c%zu, d%zu" : ", c%zu", i, i);
+        n += 1 + both;
+    }
     buf_puts(&sql, ") VALUES (?, ?");
-    for (size_t i = 0; i < ncol; i++)
-        buf_puts(&sql, update ? ", ?, ?" : ", ?");
+    while (n-- > 0)
+        buf_puts(&sql, ", ?");
     buf_puts(&sql, ")");
     struct stmt *s = db_prepare(db, buf_text(&sql));
     buf_free(&sql);
+    return s;
+}
+
+/* The statement for a->changed: the one used last, one kept, or a new one in the place of an old one. */
+static struct stmt *update_statement(struct db *db, struct adder *a)
+{
+    size_t ncol = a->layout->ncol;
+    for (size_t i = 0; i < a->nupdate; i++) {
+        size_t at = (a->last + i) % a->nupdate;
+        if (memcmp(a->update[at].changed, a->changed, ncol) == 0) {
+            a->last = at;
+            return a->update[at].s;
+        }
+    }
+    struct stmt *s = prepare_add(db, a->layout, a->changed);
+    if (s == NULL)
+        return NULL;
+    if (a->nupdate < SHAPES_MAX) {
+        a->update = mem_grow(a->update, a->nupdate + 1, sizeof *a->update);
+        a->last = a->nupdate++;
+    } else {
+        a->last = (a->last + 1) % SHAPES_MAX;
+        stmt_free(a->update[a->last].s);
+        free(a->update[a->last].changed);
+    }
+    a->update[a->last] = (struct shape){.changed = mem_copy(a->changed, ncol), .s = s};
     return s;
 }
 
@@ -329,9 +379,9 @@ static int load_adder(struct journal_writer *w, struct adder *a)
     journal_tables_free(tables, n);
     if (a->layout == NULL)
         return 0;
-    a->image = prepare_add(w->db, a->layout->ncol, false);
-    a->update = prepare_add(w->db, a->layout->ncol, true);
-    return a->image && a->update ? 0 : -1;
+    a->changed = mem_zero(a->layout->ncol, 1);
+    a->image = prepare_add(w->db, a->layout, NULL);
+    return a->image ? 0 : -1;
 }
 
 static struct adder *adder_for(struct journal_writer *w, const struct table *t)
@@ -361,21 +411,38 @@ static const struct val *mapped(const struct adder *a, const struct val *row, si
     return a->map[i] < 0 ? &null : &row[a->map[i]];
 }
 
-static int add_update(struct adder *a, const struct change *c)
+static void begin_add(struct stmt *s, const struct adder *a, int op, const char *origin)
 {
-    static const struct val null = {.type = VAL_NULL};
-    for (size_t i = 0; i < a->layout->ncol; i++) {
-        const struct val *old = mapped(a, c->old, i), *new = mapped(a, c->new, i);
-        bool changed = !a->layout->pk[i] && a->map[i] >= 0 && new->type != VAL_NONE && !val_same(old, new);
-        stmt_bind(a->update, 3 + 2 * (int)i, changed || a->layout->pk[i] ? old : &null);
-        stmt_bind(a->update, 4 + 2 * (int)i, changed ? new : &null);
-    }
-    return stmt_run(a->update);
+    stmt_bind_int(s, 1, a->id * JOURNAL_WHAT + op);
+    stmt_bind_text(s, 2, origin);
 }
 
-static int add_image(struct adder *a, const struct change *c)
+static int add_update(struct journal_writer *w, struct adder *a, const struct change *c, const char *origin)
 {
-    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    const struct table *t = a->layout;
+    for (size_t i = 0; i < t->ncol; i++) {
+        const struct val *old = mapped(a, c->old, i), *new = mapped(a, c->new, i);
+        a->changed[i] = !t->pk[i] && a->map[i] >= 0 && new->type != VAL_NONE && !val_same(old, new);
+    }
+    struct stmt *s = update_statement(w->db, a);
+    if (s == NULL)
+        return -1;
+    begin_add(s, a, JOURNAL_UPDATE, origin);
+    int n = 3;
+    for (size_t i = 0; i < t->ncol; i++) {
+        if (a->changed[i] || t->pk[i])
+            stmt_bind(s, n++, mapped(a, c->old, i));
+        if (a->changed[i])
+            stmt_bind(s, n++, mapped(a, c->new, i));
+    }
+    return stmt_run(s);
+}
+
+static int add_image(struct adder *a, const struct change *c, const char *origin)
+{
+    bool insert = c->op == CHANGE_INSERT;
+    const struct val *row = insert ? c->new : c->old;
+    begin_add(a->image, a, insert ? JOURNAL_INSERT : JOURNAL_DELETE, origin);
     for (size_t i = 0; i < a->layout->ncol; i++)
         stmt_bind(a->image, 3 + (int)i, mapped(a, row, i));
     return stmt_run(a->image);
@@ -388,11 +455,5 @@ int journal_add(struct journal_writer *w, const struct change *c, const char *or
         return -1;
     if (a->layout == NULL)
         return 0; /* not captured: nobody reads it from here */
-    int op = c->op == CHANGE_INSERT   ? JOURNAL_INSERT
-             : c->op == CHANGE_UPDATE ? JOURNAL_UPDATE
-                                      : JOURNAL_DELETE;
-    struct stmt *s = op == JOURNAL_UPDATE ? a->update : a->image;
-    stmt_bind_int(s, 1, a->id * JOURNAL_WHAT + op);
-    stmt_bind_text(s, 2, origin);
-    return op == JOURNAL_UPDATE ? add_update(a, c) : add_image(a, c);
+    return c->op == CHANGE_UPDATE ? add_update(w, a, c, origin) : add_image(a, c, origin);
 }
