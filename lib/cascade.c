@@ -36,20 +36,53 @@ static int load(struct family *f, struct target *t, const struct val *row, struc
 
 static enum verdict ask(struct family *f, struct target *t, struct val *row);
 
-static enum verdict ask_child(struct family *f, struct child *k)
+/* What a child that waits is about to do. */
+enum intent { STAYS, WAITS, GOES, MOVES };
+
+/* Whether the change that waits has the child refer to another row, which waits to come in; t is the parent's target. */
+static int moves(struct family *f, struct target *t, const struct child *k, const struct change *waiting)
+{
+    struct val *key = arena_alloc(&f->arena, t->table->ncol * sizeof *key);
+    struct change to = delete_of(f, t, key), comes;
+    memset(key, 0, t->table->ncol * sizeof *key);
+    for (size_t i = 0; i < k->ncolumn; i++) {
+        const struct val *v = &waiting->new[k->column[i]];
+        if (!t->table->pk[k->to[i]] || v->type == VAL_NONE || v->type == VAL_NULL)
+            return 0;
+        key[k->to[i]] = *v;
+    }
+    int waits = k->ncolumn == t->table->nkey ? work_waiting(f->w, t, &to, &f->arena, &comes) : 0;
+    return waits > 0 ? comes.op == CHANGE_INSERT : waits;
+}
+
+static int intent_of(struct family *f, struct target *t, const struct child *k, enum intent *out)
+{
+    struct change c = delete_of(f, k->target, k->row), waiting;
+    int waits = work_waiting(f->w, k->target, &c, &f->arena, &waiting);
+    *out = STAYS;
+    if (waits <= 0)
+        return waits;
+    int away = waiting.op == CHANGE_UPDATE ? moves(f, t, k, &waiting) : 0;
+    *out = waiting.op == CHANGE_DELETE ? GOES : away > 0 ? MOVES : WAITS;
+    return away < 0 ? -1 : 0;
+}
+
+static enum verdict ask_child(struct family *f, struct target *t, struct child *k)
 {
     struct change c = delete_of(f, k->target, k->row);
+    enum intent intent;
     if (rowset_find(&f->met, k->target, &c))
         return FREE;
-    enum waiting waiting = work_waiting(f->w, k->target, &c);
-    if (waiting == WAITING_ERROR)
+    if (intent_of(f, t, k, &intent))
         return FAILED;
-    if (waiting == WAITING_DELETE || k->action == CHILDREN_CASCADE)
+    if (intent == MOVES)
+        return FREE;
+    if (intent == GOES || k->action == CHILDREN_CASCADE)
         return ask(f, k->target, k->row);
     if (k->action == CHILDREN_SET_NULL)
         return FREE;
     struct val key[64];
-    f->waits |= waiting == WAITING;
+    f->waits |= intent == WAITS;
     change_key(&c, key);
     snprintf(f->held, sizeof f->held, "%.80s %.120s refers to it", k->target->table->name,
              vals_show(key, k->target->table->nkey));
@@ -67,7 +100,7 @@ static enum verdict ask(struct family *f, struct target *t, struct val *row)
         return FAILED;
     enum verdict verdict = FREE;
     for (size_t i = 0; i < n && verdict == FREE; i++)
-        verdict = ask_child(f, &child[i]);
+        verdict = ask_child(f, t, &child[i]);
     return verdict;
 }
 
@@ -106,7 +139,8 @@ static int unset_child(struct family *f, struct child *k)
     return work_put(w, k->target, &c) || merge_force(w, k->target, &c, w->effect.origin) ? -1 : 0;
 }
 
-/* Takes away what hangs on the row; rows that wait to be deleted are left to what deletes them. */
+/* Takes away what hangs on the row; rows that wait to be deleted, or to
+ * refer to another, are left to that. */
 static int let_go(struct family *f, struct target *t, struct val *row)
 {
     struct child *child;
@@ -119,10 +153,10 @@ static int let_go(struct family *f, struct target *t, struct val *row)
         struct change c = delete_of(f, child[i].target, child[i].row);
         if (rowset_find(&f->met, child[i].target, &c))
             continue;
-        enum waiting waiting = work_waiting(f->w, child[i].target, &c);
-        if (waiting == WAITING_ERROR)
+        enum intent intent;
+        if (intent_of(f, t, &child[i], &intent))
             return -1;
-        if (waiting == WAITING_DELETE)
+        if (intent == GOES || intent == MOVES)
             continue;
         if (child[i].action == CHILDREN_CASCADE ? delete_child(f, &child[i], &c) : unset_child(f, &child[i]))
             return -1;

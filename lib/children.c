@@ -158,8 +158,12 @@ static void add(const struct referrer *r, struct arena *a, struct child **list, 
         struct val v = stmt_val(r->find, (int)i);
         row[i] = arena_val(a, &v);
     }
-    (*list)[(*n)++] = (struct child){
-        .action = r->action, .target = r->target, .row = row, .column = r->from, .ncolumn = r->n};
+    (*list)[(*n)++] = (struct child){.action = r->action,
+                                     .target = r->target,
+                                     .row = row,
+                                     .column = r->from,
+                                     .to = r->to,
+                                     .ncolumn = r->n};
 }
 
 int children_load(struct children *c, const struct val *row, struct arena *a, struct child **out, size_t *n)

@@ -15,7 +15,8 @@ struct child {
     enum children_action action;
     struct target *target; /* its table */
     struct val *row;       /* whole */
-    const size_t *column;  /* the columns that refer */
+    const size_t *column;  /* the columns that refer, */
+    const size_t *to;      /* and the parent's that they refer to */
     size_t ncolumn;
 };
 

@@ -174,26 +174,28 @@ bool work_waits(struct work *w, struct target *t, const struct change *c)
     return w->defer->n && rowset_find(&w->defer->rows, t, c);
 }
 
-enum waiting work_waiting(struct work *w, struct target *t, const struct change *c)
+int work_waiting(struct work *w, struct target *t, const struct change *c, struct arena *a,
+                 struct change *out)
 {
     if (!work_waits(w, t, c))
-        return WAITING_NOT;
+        return 0;
     struct buf room = {0};
     struct val row = row_of(t, c, &room);
     struct stmt *s = db_prepare(w->db, sql_first_of_row);
     enum step step = STEP_ERROR;
-    enum waiting waiting = WAITING_NOT;
+    int rc = -1;
     if (s) {
         stmt_bind(s, 1, &row);
         step = stmt_step(s);
+        rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
     }
-    if (step == STEP_ROW) {
+    if (rc > 0) {
         struct val change = stmt_val(s, 0);
-        waiting = record_op(&change) == CHANGE_DELETE ? WAITING_DELETE : WAITING;
+        rc = record_get(&change, t, a, out) ? -1 : 1;
     }
     stmt_free(s);
     buf_free(&room);
-    return step == STEP_ERROR ? WAITING_ERROR : waiting;
+    return rc;
 }
 
 bool work_retries(const struct work *w)

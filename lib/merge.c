@@ -305,12 +305,15 @@ static int merge_taken(struct work *w, struct target *t, struct change *c)
     const struct userkey *userkey = w->merge->table[t->index].userkey;
     struct val *row = mem_copy(userkey_row(userkey), t->table->ncol * sizeof *row);
     const struct change other = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
-    enum waiting waiting = work_retries(w) ? work_waiting(w, t, &other) : WAITING;
+    struct arena arena = {0};
+    struct change change;
+    int waits = work_retries(w) ? work_waiting(w, t, &other, &arena, &change) : 1;
+    arena_free(&arena);
     free(row);
-    if (waiting == WAITING_ERROR)
+    if (waits < 0)
         return -1;
-    return waiting ? work_defer(w, t, c, false, false, userkey_other(userkey))
-                   : merge_duplicate(w, t, c, false, userkey_other(userkey));
+    return waits ? work_defer(w, t, c, false, false, userkey_other(userkey))
+                 : merge_duplicate(w, t, c, false, userkey_other(userkey));
 }
 
 static int merge_insert(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)

@@ -22,11 +22,6 @@ void record_put(struct buf *b, const struct change *c)
     }
 }
 
-enum change_op record_op(const struct val *bytes)
-{
-    return bytes->n ? (enum change_op)((const uint8_t *)bytes->p)[0] : CHANGE_UPDATE;
-}
-
 static void get_column(struct wire *w, const struct target *t, struct arena *a, struct change *c)
 {
     struct val name = val_get(w), old = val_get(w), new = val_get(w);

@@ -9,9 +9,6 @@
  * as val_put writes them. */
 void record_put(struct buf *b, const struct change *c);
 
-/* What the change does; without looking at the rest. */
-enum change_op record_op(const struct val *bytes);
-
 /* Reads it in the target's columns; values and bytes are the arena's. Columns that are no longer there are left out.
  * -1 when it is damaged. */
 int record_get(const struct val *bytes, struct target *t, struct arena *a, struct change *c);

@@ -2,6 +2,7 @@
 #ifndef WORK_H
 #define WORK_H
 
+#include "arena.h"
 #include "dx.h"
 #include "effect.h"
 #include "rowset.h"
@@ -79,9 +80,10 @@ void work_defer_free(struct work *w);
 /* Whether a change of the same row waits, so that this one must wait behind it. */
 bool work_waits(struct work *w, struct target *t, const struct change *c);
 
-/* What waits for the change's row at this moment: nothing, something, or first of all a delete. */
-enum waiting { WAITING_ERROR = -1, WAITING_NOT, WAITING, WAITING_DELETE };
-enum waiting work_waiting(struct work *w, struct target *t, const struct change *c);
+/* What waits for the change's row at this moment: the first change of it, whose values are the arena's. 1, 0 when
+ * nothing does, -1. */
+int work_waiting(struct work *w, struct target *t, const struct change *c, struct arena *a,
+                 struct change *out);
 
 /* Whether all of the archive has been read, and what is judged is tried again. */
 bool work_retries(const struct work *w);
