@@ -411,3 +411,42 @@ d|dagger|5|x|3" ]
     [ "$(sql hq.db "SELECT n FROM item WHERE id = 'c'")" -eq 61 ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE resolved IS NULL")" -eq 2 ]
 }
+
+@test "a delete is checked against every column of the row, of whatever affinity, collation, encoding and number" {
+    local encoding
+    for encoding in UTF-8 UTF-16le; do
+        rm -f a.db b.db was.db
+        sql a.db "PRAGMA encoding = '$encoding'" \
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, any, i INTEGER, r REAL, s TEXT COLLATE NOCASE, b BLOB, n NUMERIC)" \
+            "INSERT INTO t WITH RECURSIVE k(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM k WHERE x < 9)
+                SELECT x, 2, 9007199254740993, 0.1, 'Zoë €', x'00ff', '1e3' FROM k" \
+            "INSERT INTO t VALUES (10, NULL, NULL, NULL, NULL, NULL, NULL), (11, '', -1, -0.0, '', x'', 'text'),
+                (12, 9e999, 'word', 5, 7, 'blob', x'31')"
+        cp a.db b.db
+        sql b.db "UPDATE t SET any = 2.0 WHERE id = 1" "UPDATE t SET i = 9007199254740992 WHERE id = 2" \
+            "UPDATE t SET r = 0.1 + 1e-18 WHERE id = 3" "UPDATE t SET r = 0.10000000000000002 WHERE id = 4" \
+            "UPDATE t SET s = 'zoë €' WHERE id = 5" "UPDATE t SET b = x'00ff00' WHERE id = 6" \
+            "UPDATE t SET n = NULL WHERE id = 7" "UPDATE t SET any = '2' WHERE id = 8"
+        cp a.db was.db
+        sql a.db "DELETE FROM t"
+        changeset diff was.db a.db | wrap a.db changes >gone.dx
+        run -1 dxapply b.db <gone.dx
+        # 2.0 is 2, and 0.1 + 1e-18 is 0.1: no conflict.  The others lose what was changed, and it is recorded.
+        [ "$(sql b.db 'SELECT count(*) FROM t')" = 0 ]
+        [ "$(sql b.db "SELECT group_concat(key) FROM (SELECT key FROM dx_conflict ORDER BY key)")" = 2,4,5,6,7,8 ]
+    done
+}
+
+@test "a delete of a row of more columns than a function takes is checked against all of them" {
+    local i columns=id
+    for ((i = 1; i <= 150; i++)); do columns+=", c$i"; done
+    sql a.db "CREATE TABLE wide (${columns/id/id INTEGER PRIMARY KEY})" "INSERT INTO wide (id, c1, c150) VALUES (1, 1, 1), (2, 1, 1)"
+    cp a.db b.db
+    cp a.db was.db
+    sql b.db "UPDATE wide SET c150 = 2 WHERE id = 2"
+    sql a.db "DELETE FROM wide"
+    changeset diff was.db a.db | wrap a.db changes >gone.dx
+    run -1 dxapply b.db <gone.dx
+    [ "$(sql b.db 'SELECT count(*) FROM wide')" = 0 ]
+    [ "$(sql b.db 'SELECT group_concat(key) FROM dx_conflict')" = 2 ]
+}
