@@ -187,7 +187,7 @@ load routing
     # Each transaction names both products alike, and puts in an account with its contact.
     cat >write <<'END'
 i=100
-until [ -e stop ]; do
+until [ -e stop ] || [ $i -ge 3000 ]; do
     i=$((i + 1))
     echo "BEGIN; UPDATE product SET name = 'n$i' WHERE id = 1; INSERT INTO contact VALUES ($i, $i, 'c'); INSERT INTO account VALUES ($i, 'a', 't1', 1, NULL, NULL); UPDATE product SET name = 'n$i' WHERE id = 2; COMMIT;"
     sleep 0.01
