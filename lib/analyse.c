@@ -134,15 +134,41 @@ static struct relation *relation_read(const struct analysis *an, const struct to
     return r;
 }
 
-/* Notes all that the statement reads. */
-static int note_reads(const struct analysis *an, const char *sql)
+static void read_columns(struct rule *r, struct relation *relation)
+{
+    for (size_t i = 0; i < relation->ncol; i++)
+        read_column(r, relation, relation->col[i]);
+}
+
+/* Whether a view of the application's is among what is read: 1, 0, -1. */
+static int reads_view(const struct analysis *an, const struct touches *seen)
+{
+    static const char sql_views[] = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'view' AND name <> "
+                                    "'dx_node' AND (%Q IS NULL OR name = %Q COLLATE NOCASE)";
+    const char *any = NULL;
+    int64_t found = 0;
+    int rc = db_get_int(an->db, &found, sql_views, any, any);
+    bool views = found > 0;
+    found = 0;
+    for (size_t i = 0; rc == 0 && views && found == 0 && i < seen->n; i++)
+        rc = db_get_int(an->db, &found, sql_views, seen->t[i].table, seen->t[i].table);
+    return rc ? -1 : found > 0;
+}
+
+/* Notes all that the statement reads. By name: it joins by shared names, which may be those of any columns; and so may
+ * what stands in a view. */
+static int note_reads(const struct analysis *an, const char *sql, bool by_name)
 {
     struct touches seen = {0};
-    int bad = touches_of(an->db, sql, &seen);
+    int bad = touches_of(an->db, sql, &seen), view = bad ? 0 : reads_view(an, &seen);
+    if (view < 0)
+        bad = -1;
     for (size_t i = 0; bad == 0 && i < seen.n; i++) {
         struct relation *r = relation_read(an, &seen.t[i], &bad);
         if (r && bad == 0)
             read_column(an->rule, r, seen.t[i].column);
+        if (r && bad == 0 && (by_name || view))
+            read_columns(an->rule, r);
     }
     touches_free(&seen);
     return bad ? -1 : 0;
@@ -235,7 +261,8 @@ static int add_arm(const struct analysis *an, const char *text)
     const char **none = mem_zero(a->noccurrence, sizeof *none);
     rule_sql(&now, a, none);
     free(none);
-    int rc = note_reads(an, buf_text(&now)) || place_class(&placing, a) ? -1 : 0;
+    bool by_name = rule_joins_by_name(text);
+    int rc = note_reads(an, buf_text(&now), by_name) || (!by_name && place_class(&placing, a)) ? -1 : 0;
     char *why = rule_whole(text);
     int escape = rc ? 0 : escapes(an, a), aggregate = rc ? 0 : aggregates(an, buf_text(&now));
     buf_free(&now);
@@ -288,7 +315,7 @@ static int analyse_keep(struct analysis *an)
                       "keep reads table %s; a time filter is a condition on the row's own columns",
                       seen.t[i].table);
     touches_free(&seen);
-    rc = rc || note_reads(an, buf_text(&sql)) ? -1 : 0;
+    rc = rc || note_reads(an, buf_text(&sql), false) ? -1 : 0;
     buf_free(&sql);
     return rc;
 }

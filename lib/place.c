@@ -85,14 +85,16 @@ static void find_duals(struct arm *a, size_t from, size_t to)
 }
 
 /* The key's expressions in the result list of a SELECT: tokens [first, last) of each, from the second on. Their
- * number, or 0 when there is another number than wanted. */
+ * number, or 0 when there is another number than wanted, or something before the SELECT. */
 static size_t key_expressions(const char *sql, const struct token *t, size_t n, size_t from, size_t want,
                               size_t *first, size_t *last)
 {
     size_t i = 0, k = 0;
     while (i < n && t[i].at < from)
         i++;
-    int depth = i < n ? t[i].depth : 0;
+    if (i == n || !token_is(sql, &t[i], "SELECT"))
+        return 0;
+    int depth = t[i].depth;
     size_t begin = i + 1;
     for (i++; i < n && !(t[i].depth == depth && token_is(sql, &t[i], "FROM")); i++) {
         if (t[i].depth != depth || sql[t[i].at] != ',')

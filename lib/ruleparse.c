@@ -83,11 +83,14 @@ char **rule_arms(const char *sql, size_t *n)
 
 /* ---- what no rule may say ---- */
 
+static const char window_remedy[] =
+    "a window depends on rows that are not told apart; use GROUP BY, or EXISTS";
+
 static const struct {
     const char *word, *next, *remedy;
 } refused[] = {
     {"LIMIT", NULL, "which rows it would choose is left to chance; say by a condition which are meant"},
-    {"OVER", "(", "a window depends on rows that are not told apart; use GROUP BY, or EXISTS"},
+    {"OVER", "(", window_remedy},
     {"RIGHT", NULL, "turn the join round into a LEFT JOIN"},
     {"FULL", NULL, "write two arms joined by UNION"},
     {"INDEXED", NULL, "leave the index to SQLite"},
@@ -114,12 +117,25 @@ int rule_allowed(const char *sql)
     int rc = x.n ? 0 : fail(ERR_REFUSED, "the rule is empty");
     if (rc == 0 && !is(&x, 0, "SELECT") && !is(&x, 0, "WITH") && !is(&x, 0, "VALUES"))
         rc = fail(ERR_REFUSED, "a rule is a SELECT of (node, key); or `all`, or `none`");
+    for (size_t i = 0; rc == 0 && i + 2 < x.n; i++)
+        if (is(&x, i, "WINDOW") && is(&x, i + 2, "AS"))
+            rc = fail(ERR_REFUSED, "WINDOW in a rule: %s", window_remedy);
     for (size_t i = 0; rc == 0 && i < x.n; i++)
         for (size_t k = 0; rc == 0 && k < sizeof refused / sizeof *refused; k++)
             if (is(&x, i, refused[k].word) && (refused[k].next == NULL || is(&x, i + 1, refused[k].next)))
                 rc = fail(ERR_REFUSED, "%s in a rule: %s", refused[k].word, refused[k].remedy);
     free(x.t);
     return rc;
+}
+
+bool rule_joins_by_name(const char *sql)
+{
+    struct text x = text_of(sql);
+    bool found = false;
+    for (size_t i = 0; i < x.n; i++)
+        found |= is(&x, i, "NATURAL") || (is(&x, i, "USING") && is(&x, i + 1, "("));
+    free(x.t);
+    return found;
 }
 
 /* ---- what makes it whole ---- */

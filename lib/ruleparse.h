@@ -13,6 +13,10 @@ char **rule_arms(const char *sql, size_t *n);
 /* 0, or -1 (ERR_REFUSED) naming the word that no rule may hold, and the remedy. */
 int rule_allowed(const char *sql);
 
+/* Whether tables are joined by the names that their columns share (USING, NATURAL). SQLite does not report that these
+ * columns are read. */
+bool rule_joins_by_name(const char *sql);
+
 /* Why the arm can only be evaluated whole, as text to free; NULL when it need not. */
 char *rule_whole(const char *sql);
 

@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# Forms of rules: what load says of each, and that copies are right under it. The commonest ones are in txnroute.bats.
+
+load helper
+load routing
+
+@test "evaluated whole, and load names the word: INTERSECT, WITH, a value from a subquery, HAVING, EXISTS in CASE or under NOT, NATURAL, LEFT JOIN USING, views" {
+    schema
+    sql hq.db "CREATE VIEW mine AS SELECT a.id, p.login FROM account a JOIN position p ON p.territory = a.territory" \
+        "CREATE VIEW ours AS SELECT id, login FROM mine WHERE id NOT IN (SELECT account FROM ban)" \
+        "CREATE VIEW theirs AS SELECT a.id, login FROM account a JOIN position p USING (territory)"
+    txnlog attach hq.db
+    mkdir docking
+    while IFS='|' read -r word rule; do
+        package "$rule"
+        run -0 --separate-stderr txnroute load hq.db p
+        [[ $stderr == *"object account: evaluated whole"*"$word"* ]] || { echo "$rule: $stderr"; false; }
+        if [ ! -f ann.db ]; then
+            txnroute node add hq.db ann --package p --user ann
+            copy ann
+        fi
+        follow
+        right
+        [ "$(sql ann.db "SELECT count(*) FROM account")" -gt 0 ]
+        moves "UPDATE account SET territory = 't2' WHERE id = 1; INSERT INTO ban VALUES (1, 2, 'ann'); INSERT INTO share VALUES (2, 'ann'), (4, 'ann')"
+        moves "UPDATE position SET login = 'bob' WHERE id = 1; DELETE FROM share WHERE account = 4"
+        moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = 'ann' WHERE id = 1; DELETE FROM ban; DELETE FROM share"
+    done <<'RULES'
+INTERSECT|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login INTERSECT SELECT n.name, a.id FROM account a, dx_node n WHERE a.id < 3
+WITH|WITH t(x) AS (SELECT territory FROM position WHERE login = 'ann') SELECT n.name, a.id FROM account a JOIN t ON t.x = a.territory JOIN dx_node n ON n.user = 'ann'
+WITH|WITH RECURSIVE below(id) AS (SELECT id FROM account WHERE parent IS NULL UNION SELECT a.id FROM account a JOIN below b ON a.parent = b.id) SELECT n.name, b.id FROM below b JOIN account a ON a.id = b.id JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login
+a subquery for a value|SELECT n.name, a.id FROM account a, dx_node n WHERE n.user = (SELECT min(p.login) FROM position p WHERE p.territory = a.territory)
+GROUP|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login GROUP BY n.name, a.id HAVING count(*) > 0
+EXISTS that is no condition of its own|SELECT n.name, a.id FROM account a JOIN dx_node n ON CASE WHEN EXISTS (SELECT 1 FROM position p WHERE p.territory = a.territory AND p.login = n.user) THEN 1 ELSE 0 END
+NOT EXISTS that is no condition of its own|SELECT n.name, a.id FROM account a JOIN dx_node n WHERE NOT (NOT EXISTS (SELECT 1 FROM position p WHERE p.territory = a.territory AND p.login = n.user))
+a view|SELECT n.name, o.id FROM ours o JOIN dx_node n ON n.user = o.login
+a view|SELECT n.name, t.id FROM theirs t JOIN dx_node n ON n.user = t.login
+NATURAL|SELECT n.name, a.id FROM account a NATURAL JOIN (SELECT territory, login FROM position) p JOIN dx_node n ON n.user = p.login
+LEFT|SELECT n.name, a.id FROM account a LEFT JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
+RULES
+}
+
+@test "followed from changes: USING, CROSS JOIN, a subquery in FROM, an alias named like a table, DISTINCT, UNION ALL, a constant node, BETWEEN, LIKE" {
+    schema
+    txnlog attach hq.db
+    mkdir docking
+    while read -r rule; do
+        package "$rule"
+        run -0 --separate-stderr txnroute load hq.db p
+        [[ $stderr != *"evaluated whole"* ]] || { echo "$rule: $stderr"; false; }
+        if [ ! -f ann.db ]; then
+            txnroute node add hq.db ann --package p --user ann
+            copy ann
+        fi
+        follow
+        right
+        [ "$(sql ann.db "SELECT count(*) FROM account")" -gt 0 ]
+        moves "UPDATE account SET territory = 't2' WHERE id = 1; INSERT INTO share VALUES (4, 'ann')"
+        moves "UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END; DELETE FROM share"
+        moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END"
+    done <<'RULES'
+SELECT n.name, a.id FROM account a JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
+SELECT n.name, a.id FROM position p CROSS JOIN account a CROSS JOIN dx_node n WHERE a.territory = p.territory AND n.user = p.login
+SELECT DISTINCT n.name, a.id FROM (SELECT id, territory AS t FROM account) a JOIN position p ON p.territory = a.t JOIN dx_node n ON n.user = p.login
+SELECT n.name, position.id FROM account position JOIN position account ON account.territory = position.territory JOIN dx_node n ON n.user = account.login
+SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login UNION ALL SELECT 'ann', id FROM account WHERE id BETWEEN 3 AND 3
+SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory AND p.login LIKE 'a%' JOIN dx_node n ON n.user = p.login UNION SELECT s.login, s.account FROM share s
+RULES
+}
+
+@test "refused at load, with the remedy: OFFSET, named windows, FULL JOIN, oid, changes(), a table that is not captured, keys and columns that compare otherwise" {
+    schema
+    sql hq.db "CREATE TABLE loose (id INTEGER PRIMARY KEY, account INTEGER, login TEXT)"
+    txnlog attach hq.db account position share ban contact note product cost
+    while IFS='|' read -r why rule; do
+        package "$rule"
+        run --separate-stderr txnroute load hq.db p
+        [ "$status" -eq 3 ] || { echo "$rule: exit $status, $stderr"; false; }
+        [[ $stderr == *"[object account]"*"$why"* || $stderr == *"object account"*"$why"* ]] || { echo "$rule: $stderr"; false; }
+    done <<'RULES'
+LIMIT|SELECT n.name, a.id FROM account a, dx_node n LIMIT 3 OFFSET 1
+WINDOW|SELECT n.name, row_number() OVER w FROM account a, dx_node n WINDOW w AS (PARTITION BY a.id)
+FULL|SELECT n.name, a.id FROM account a FULL JOIN dx_node n ON n.user = a.name
+name the key|SELECT n.name, oid FROM account a, dx_node n
+same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE changes() > 0
+same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE randomblob(1) > x'00'
+loose|SELECT n.name, l.account FROM loose l JOIN dx_node n ON n.user = l.login
+RULES
+    sql hq.db "CREATE TABLE soft (id TEXT PRIMARY KEY COLLATE NOCASE, v)" "CREATE TABLE leaf (id INTEGER PRIMARY KEY, account TEXT)"
+    txnlog attach hq.db soft leaf
+    printf '[package]\nname = p\nversion = 1\n[object soft]\nvisible = all\n' >p/package.conf
+    run -3 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *soft*NOCASE* ]]
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = all\n[object leaf]\nvia = account -> account\n' >p/package.conf
+    run -3 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *leaf*account* ]]
+}
