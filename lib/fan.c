@@ -18,7 +18,7 @@ void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
     *f = (struct fan){.db = db,
                       .audiences = a,
                       .moved = "temp.dx_moved",
-                      .pieces = {.level = 1, .spill = spill},
+                      .pieces = {.audiences = a, .level = 1, .spill = spill},
                       .shares = shares_open(a)};
 }
 

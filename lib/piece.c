@@ -42,6 +42,14 @@ void pieces_free(struct pieces *p)
     free(p->slot);
 }
 
+/* A block that many nodes get is compressed once, but written and fetched by each: level 3 often halves it. */
+static int level_for(struct pieces *p, int64_t audience)
+{
+    enum { MANY_NODES = 32, MANY_LEVEL = 3 };
+    const struct audience *set = audience_get(p->audiences, audience);
+    return set && set->n >= MANY_NODES && p->level < MANY_LEVEL ? MANY_LEVEL : p->level;
+}
+
 static int end_block(struct pieces *p, struct builder *b)
 {
     if (b->block == NULL)
@@ -51,7 +59,7 @@ static int end_block(struct pieces *p, struct builder *b)
     if ((p->n & (p->n - 1)) == 0)
         p->piece = mem_grow(p->piece, p->n ? p->n * 2 : 1, sizeof *p->piece);
     p->piece[p->n++] = (struct piece){b->block, b->audience, b->upsert ? place + 1 : -1 - place};
-    int rc = dx_block_end(b->block, p->level);
+    int rc = dx_block_end(b->block, level_for(p, b->audience));
     p->kept += dx_block_memory(b->block);
     if (rc == 0 && p->kept > KEPT_MAX) {
         p->kept -= dx_block_memory(b->block);

@@ -14,7 +14,8 @@ struct piece {
 };
 
 struct pieces {
-    int level;       /* of compression */
+    struct audiences *audiences;
+    int level;       /* of compression; higher where many nodes share the work */
     int spill;       /* descriptor of the temporary file */
     int64_t changes; /* added, each once */
     size_t n;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 1 << 13 };
+enum { SLOTS_LOG = 15, SLOTS = 1 << SLOTS_LOG };
 
 /* One answer; a newer one takes the place of another in its slot. */
 struct slot {
@@ -17,6 +17,7 @@ struct slot {
 
 struct shares {
     struct audiences *audiences;
+    bool used;
     struct slot slot[SLOTS];
 };
 
@@ -34,7 +35,9 @@ void shares_close(struct shares *s)
 
 void shares_forget(struct shares *s)
 {
-    memset(s->slot, 0, sizeof s->slot);
+    if (s->used)
+        memset(s->slot, 0, sizeof s->slot);
+    s->used = false;
 }
 
 static bool good(const struct share *x)
@@ -61,9 +64,10 @@ const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_
     uint64_t h = (uint64_t)old;
     h = h * 0x9e3779b97f4a7c15ULL + (uint64_t) new;
     h = h * 0x9e3779b97f4a7c15ULL + (uint64_t)but;
-    struct slot *slot = &s->slot[(h * 0x9e3779b97f4a7c15ULL) >> 51];
+    struct slot *slot = &s->slot[(h * 0x9e3779b97f4a7c15ULL) >> (64 - SLOTS_LOG)];
     if (slot->known && slot->old == old && slot->new == new && slot->but == but && slot->only == only)
         return &slot->share;
+    s->used = true;
     *slot = (struct slot){.old = old, .new = new, .but = but, .only = only};
     slot->known = work_out(s->audiences, slot) == 0;
     return slot->known ? &slot->share : NULL;

@@ -160,11 +160,11 @@ void zst_frame(int level, const void *p, size_t n, struct buf *out)
 {
     static ZSTD_CCtx *z;
     static int z_level;
-    if (z == NULL || z_level != level) {
-        ZSTD_freeCCtx(z);
-        z = compressor(level);
-        z_level = level;
-    }
+    if (z == NULL)
+        z = compressor(z_level = level);
+    if (z_level != level && ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level)))
+        abort();
+    z_level = level;
     size_t room = ZSTD_compressBound(n);
     size_t got = ZSTD_compress2(z, buf_reserve(out, room), room, p, n);
     if (ZSTD_isError(got))
