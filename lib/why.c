@@ -141,15 +141,14 @@ static void add_through(struct buf *sql, const struct arm *arm)
     }
 }
 
-/* Whether arm number i yields the pair: 1 with the rows through which, 0, -1. */
-static int arm_yields(struct asking *a, const struct viewed *w, size_t i, const struct val *key,
-                      char **through)
+/* Whether arm number i yields the pair: 1 with the rows through which, if they are to be shown, 0, -1. */
+static int ask_arm(struct asking *a, const struct viewed *w, size_t i, const struct val *key, bool shown,
+                   char **through)
 {
     const struct arm *arm = &w->rule->arm[i];
     const char **now = mem_zero(arm->noccurrence, sizeof *now);
     struct buf list = {0}, sql = {0};
     int rc;
-    bool shown = arm->list_end && !w->rule->whole;
     buf_puts(&list, ", ''");
     if (shown)
         add_through(&list, arm);
@@ -179,6 +178,15 @@ static int arm_yields(struct asking *a, const struct viewed *w, size_t i, const 
     buf_free(&list);
     free(now);
     return rc ? -1 : found;
+}
+
+/* Of a rule that is evaluated whole the rows can be shown unless one more column in its list makes no sense there. */
+static int arm_yields(struct asking *a, const struct viewed *w, size_t i, const struct val *key,
+                      char **through)
+{
+    bool shown = w->rule->arm[i].list_end > 0;
+    int yields = ask_arm(a, w, i, key, shown, through);
+    return yields < 0 && shown && w->rule->whole ? ask_arm(a, w, i, key, false, through) : yields;
 }
 
 static int tell_rule(struct asking *a, const struct viewed *w, const struct val *key)

@@ -96,7 +96,20 @@ load routing
     txnroute run hq.db docking </dev/null
     run -0 txnroute why hq.db ann account 1
     [[ $output == "ann holds account 1
-  by the rule of object account"* ]]
+  by the rule of object account, through account 1, position 1, dx_node 'ann', ban NULL
+"* ]]
+    for rest in "GROUP BY n.name, a.id HAVING count(*) = 1|, through account 1, position 1, dx_node 'ann'" \
+        "WHERE a.id NOT IN (SELECT account FROM ban)|, through account 1, position 1, dx_node 'ann'" \
+        "EXCEPT SELECT b.login, b.account FROM ban b|" ; do
+        package "$by_position ${rest%|*}"
+        txnroute load hq.db p 2>load.err
+        txnroute run hq.db docking </dev/null
+        run -0 txnroute why hq.db ann account 1
+        [ "${lines[1]}" = "  by the rule of object account${rest#*|}" ]
+    done
+    package "$rule"
+    txnroute load hq.db p 2>load.err
+    txnroute run hq.db docking </dev/null
     sql hq.db "INSERT INTO ban VALUES (1, 1, 'x')"
     run -0 txnroute why hq.db ann account 1
     [[ $output == *"does not give it to this node"*"the next run takes it away"* ]]
