@@ -209,7 +209,16 @@ static bool inside_not(const struct text *x, size_t i)
     return false;
 }
 
-/* Judges the subquery whose parenthesis is at i: NULL when changes in it can be followed. */
+/* Judges an IN at i, of which the set ends with token last: NULL when changes in it can be followed. */
+static const char *judge_in(const struct text *x, size_t i, size_t last)
+{
+    if (i > 0 && is(x, i - 1, "NOT"))
+        return "NOT IN (NOT EXISTS would do)";
+    size_t first = operand(x, i);
+    return first < x->n && positive(x, first, last) ? NULL : "IN that is no condition of its own";
+}
+
+/* The same for the subquery whose parenthesis is at i. */
 static const char *judge(const struct text *x, size_t i)
 {
     size_t close = token_close(x->sql, x->t, x->n, i);
@@ -222,12 +231,8 @@ static const char *judge(const struct text *x, size_t i)
                                                            : "NOT EXISTS that is no condition of its own";
     if (is(x, i - 1, "EXISTS"))
         return positive(x, i - 1, close) ? NULL : "EXISTS that is no condition of its own";
-    if (is(x, i - 1, "IN")) {
-        if (i >= 2 && is(x, i - 2, "NOT"))
-            return "NOT IN (NOT EXISTS would do)";
-        size_t first = operand(x, i - 1);
-        return first < x->n && positive(x, first, close) ? NULL : "IN that is no condition of its own";
-    }
+    if (is(x, i - 1, "IN"))
+        return judge_in(x, i - 1, close);
     return "a subquery for a value";
 }
 
@@ -244,6 +249,9 @@ char *rule_whole(const char *sql)
             why = "UNION inside";
         else if (is(&x, i, "(") && is(&x, i + 1, "SELECT")) {
             why = judge(&x, i);
+            subquery = true;
+        } else if (is(&x, i, "IN") && !is(&x, i + 1, "(")) { /* x IN table */
+            why = judge_in(&x, i, i + 1);
             subquery = true;
         }
     }

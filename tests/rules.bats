@@ -4,7 +4,7 @@
 load helper
 load routing
 
-@test "evaluated whole, and load names the word: INTERSECT, WITH, a value from a subquery, HAVING, EXISTS in CASE or under NOT, NATURAL, LEFT JOIN USING, views" {
+@test "evaluated whole, and load names the word: INTERSECT, WITH, a value from a subquery, HAVING, EXISTS in CASE or under NOT, NOT IN a table, NATURAL, LEFT JOIN USING, views" {
     schema
     sql hq.db "CREATE VIEW mine AS SELECT a.id, p.login FROM account a JOIN position p ON p.territory = a.territory" \
         "CREATE VIEW ours AS SELECT id, login FROM mine WHERE id NOT IN (SELECT account FROM ban)" \
@@ -20,11 +20,9 @@ load routing
             copy ann
         fi
         follow
-        right
         [ "$(sql ann.db "SELECT count(*) FROM account")" -gt 0 ]
         moves "UPDATE account SET territory = 't2' WHERE id = 1; INSERT INTO ban VALUES (1, 2, 'ann'); INSERT INTO share VALUES (2, 'ann'), (4, 'ann')"
-        moves "UPDATE position SET login = 'bob' WHERE id = 1; DELETE FROM share WHERE account = 4"
-        moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = 'ann' WHERE id = 1; DELETE FROM ban; DELETE FROM share"
+        moves "UPDATE account SET territory = 't1' WHERE id = 1; DELETE FROM ban; DELETE FROM share"
     done <<'RULES'
 INTERSECT|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login INTERSECT SELECT n.name, a.id FROM account a, dx_node n WHERE a.id < 3
 WITH|WITH t(x) AS (SELECT territory FROM position WHERE login = 'ann') SELECT n.name, a.id FROM account a JOIN t ON t.x = a.territory JOIN dx_node n ON n.user = 'ann'
@@ -35,12 +33,14 @@ EXISTS that is no condition of its own|SELECT n.name, a.id FROM account a JOIN d
 NOT EXISTS that is no condition of its own|SELECT n.name, a.id FROM account a JOIN dx_node n WHERE NOT (NOT EXISTS (SELECT 1 FROM position p WHERE p.territory = a.territory AND p.login = n.user))
 a view|SELECT n.name, o.id FROM ours o JOIN dx_node n ON n.user = o.login
 a view|SELECT n.name, t.id FROM theirs t JOIN dx_node n ON n.user = t.login
+NOT IN|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login WHERE (a.id, n.user) NOT IN share
+IN that is no condition of its own|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login AND NOT ((a.id, n.user) IN share)
 NATURAL|SELECT n.name, a.id FROM account a NATURAL JOIN (SELECT territory, login FROM position) p JOIN dx_node n ON n.user = p.login
 LEFT|SELECT n.name, a.id FROM account a LEFT JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
 RULES
 }
 
-@test "followed from changes: USING, CROSS JOIN, a subquery in FROM, an alias named like a table, DISTINCT, UNION ALL, a constant node, BETWEEN, LIKE" {
+@test "followed from changes: USING, CROSS JOIN, a subquery in FROM, an alias named like a table, DISTINCT, UNION ALL, a constant node, BETWEEN, LIKE, IN a table" {
     schema
     txnlog attach hq.db
     mkdir docking
@@ -53,11 +53,9 @@ RULES
             copy ann
         fi
         follow
-        right
         [ "$(sql ann.db "SELECT count(*) FROM account")" -gt 0 ]
-        moves "UPDATE account SET territory = 't2' WHERE id = 1; INSERT INTO share VALUES (4, 'ann')"
-        moves "UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END; DELETE FROM share"
-        moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END"
+        moves "UPDATE account SET territory = 't2' WHERE id = 1; UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END; INSERT INTO share VALUES (4, 'ann')"
+        moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END; DELETE FROM share"
     done <<'RULES'
 SELECT n.name, a.id FROM account a JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
 SELECT n.name, a.id FROM position p CROSS JOIN account a CROSS JOIN dx_node n WHERE a.territory = p.territory AND n.user = p.login
@@ -65,6 +63,7 @@ SELECT DISTINCT n.name, a.id FROM (SELECT id, territory AS t FROM account) a JOI
 SELECT n.name, position.id FROM account position JOIN position account ON account.territory = position.territory JOIN dx_node n ON n.user = account.login
 SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login UNION ALL SELECT 'ann', id FROM account WHERE id BETWEEN 3 AND 3
 SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory AND p.login LIKE 'a%' JOIN dx_node n ON n.user = p.login UNION SELECT s.login, s.account FROM share s
+SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login UNION SELECT n.name, a.id FROM account a, dx_node n WHERE (a.id, n.user) IN share
 RULES
 }
 
