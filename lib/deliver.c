@@ -69,27 +69,43 @@ static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
     return rekey_fill(x->db, id, false, h, &r->rekey);
 }
 
+/* The head that the archives of a package share. */
+static int begin_heads(struct delivery *x, const struct plan *p)
+{
+    if (x->told == p)
+        return 0;
+    dx_head_free(&x->head);
+    dx_head_init(&x->head, DX_CHANGES);
+    dx_head_set(&x->head.package, p->package->name);
+    x->head.form = CHANGESET_PATCH;
+    add_tables(&x->head, p);
+    x->told = p;
+    return dx_head_settle(&x->head);
+}
+
+static int fill_head(struct delivery *x, struct receiver *r, struct history_notes *notes)
+{
+    struct dx_head *h = &x->head;
+    if (begin_heads(x, r->plan))
+        return -1;
+    dx_head_set(&h->to, r->node.name);
+    dx_head_set(&h->epoch, r->node.epoch);
+    h->number = r->node.archive + 1;
+    h->after = r->node.position ? r->node.position : x->after;
+    h->upto = x->upto;
+    h->ack = r->node.merged;
+    free(h->follows);
+    h->follows = NULL;
+    return history_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ? -1 : 0;
+}
+
 static int write_archive(struct delivery *x, struct receiver *r, struct history_notes *notes)
 {
-    struct dx_head h;
     const char *name;
-    dx_head_init(&h, DX_CHANGES);
-    dx_head_set(&h.to, r->node.name);
-    dx_head_set(&h.epoch, r->node.epoch);
-    dx_head_set(&h.package, r->plan->package->name);
-    h.number = r->node.archive + 1;
-    h.after = r->node.position ? r->node.position : x->after;
-    h.upto = x->upto;
-    h.ack = r->node.merged;
-    h.form = CHANGESET_PATCH;
-    add_tables(&h, r->plan);
-    free(h.follows);
-    if (history_follows(notes, r->node.id, r->node.archive, &h.follows) || add_rekeys(x, r, &h)) {
-        dx_head_free(&h);
+    if (fill_head(x, r, notes))
         return -1;
-    }
-    int fd = outbox_begin(x->outbox, &r->node, h.number, &name);
-    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &h, x->fan->pieces.level);
+    int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
+    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->fan->pieces.level);
     int rc = w ? 0 : -1;
     sorting = x->fan;
     if (r->npiece)
@@ -101,7 +117,8 @@ static int write_archive(struct delivery *x, struct receiver *r, struct history_
         rc = dx_writer_end(w, r->digest);
     else
         dx_writer_abort(w);
-    dx_head_free(&h);
+    if (x->head.nrekey) /* those are of one node */
+        x->told = NULL;
     r->written = rc == 0;
     r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
     x->archives += rc == 0;
@@ -262,4 +279,5 @@ void deliver_free(struct delivery *x)
     }
     free(x->receiver);
     free(x->rekeyed);
+    dx_head_free(&x->head);
 }

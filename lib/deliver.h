@@ -34,6 +34,8 @@ struct delivery {
     bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
+    const struct plan *told; /* whose tables the head names */
+    struct dx_head head;
     int64_t *rekeyed; /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
 };

@@ -72,6 +72,7 @@ struct dx_head {
     enum changeset_form form; /* of the changes */
     size_t ntable;
     struct table **table; /* every table whose rows may follow */
+    char *told; /* these tables as dx.json tells them, once dx_head_settle has been called; else NULL */
     size_t nschema;
     char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
     size_t nrekey;
@@ -82,6 +83,10 @@ struct dx_head {
 /* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
 void dx_head_init(struct dx_head *h, enum dx_kind kind);
 void dx_head_free(struct dx_head *h);
+
+/* For a head with which many archives are written: its tables are checked and put into words once. Another table that
+ * is added undoes it. */
+int dx_head_settle(struct dx_head *h);
 void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
 void dx_head_add_schema(struct dx_head *h, const char *sql);
 /* Adds one whose references the caller adds; it is the head's. */

@@ -56,6 +56,7 @@ void dx_head_free(struct dx_head *h)
         free(h->rekey[i].table);
     }
     free(h->table);
+    free(h->told);
     free(h->schema);
     free(h->rekey);
     *h = (struct dx_head){0};
@@ -63,6 +64,8 @@ void dx_head_free(struct dx_head *h)
 
 static void add_table(struct dx_head *h, struct table *t)
 {
+    free(h->told);
+    h->told = NULL;
     h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
     h->table[h->ntable++] = t;
 }
@@ -160,28 +163,23 @@ static bool has_twins(const char *const *col, size_t ncol)
     return twins;
 }
 
-static bool sound_text(const char *text)
-{
-    return utf8_sound(text, strlen(text));
-}
-
 /* What a JSON text cannot carry, NULL if all is well. */
 static const char *unfit(const struct dx_head *h)
 {
     const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->follows};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i] && !sound_text(texts[i]))
+        if (texts[i] && !utf8_sound(texts[i], strlen(texts[i])))
             return texts[i];
-    for (size_t i = 0; i < h->ntable; i++) {
+    for (size_t i = 0; h->told == NULL && i < h->ntable; i++) {
         const struct table *t = h->table[i];
-        if (!sound_text(t->name))
+        if (!utf8_sound(t->name, strlen(t->name)))
             return t->name;
         for (size_t c = 0; c < t->ncol; c++)
-            if (!sound_text(t->col[c]))
+            if (!utf8_sound(t->col[c], strlen(t->col[c])))
                 return t->col[c];
     }
     for (size_t i = 0; i < h->nschema; i++)
-        if (!sound_text(h->schema[i]))
+        if (!utf8_sound(h->schema[i], strlen(h->schema[i])))
             return h->schema[i];
     return NULL;
 }
@@ -194,6 +192,14 @@ static json_t *rekey_json(const struct dx_rekey *r)
         json_array_append_new(refs, json_string(r->ref[i]));
     return json_pack("{s:s, s:I, s:I, s:o}", "table", r->table, "old", (json_int_t)r->old, "new",
                      (json_int_t)r->new, "refs", refs);
+}
+
+static json_t *tables_json(const struct dx_head *h)
+{
+    json_t *tables = json_array();
+    for (size_t i = 0; i < h->ntable; i++)
+        json_array_append_new(tables, table_json(h->table[i]));
+    return tables;
 }
 
 static void put_head(struct buf *b, const struct dx_head *h)
@@ -210,16 +216,18 @@ static void put_head(struct buf *b, const struct dx_head *h)
     set_int(json, "ack", h->ack);
     set_int(json, "applied", h->applied);
     set_text(json, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
-    json_t *tables = json_array();
-    for (size_t i = 0; i < h->ntable; i++)
-        json_array_append_new(tables, table_json(h->table[i]));
-    json_object_set_new(json, "tables", tables);
-    json_t *schema = json_array();
+    if (h->told && h->nschema == 0 && h->nrekey == 0) {
+        put_json(b, json);
+        b->n -= 2; /* "}\n" */
+        buf_addf(b, ",\"tables\":%s}\n", h->told);
+        return;
+    }
+    json_object_set_new(json, "tables", tables_json(h));
+    json_t *schema = h->nschema ? json_array() : NULL;
     for (size_t i = 0; i < h->nschema; i++)
         json_array_append_new(schema, json_string(h->schema[i]));
-    if (h->nschema)
-        json_object_set(json, "schema", schema);
-    json_decref(schema);
+    if (schema)
+        json_object_set_new(json, "schema", schema);
     json_t *rekeys = h->nrekey ? json_array() : NULL;
     for (size_t i = 0; i < h->nrekey; i++)
         json_array_append_new(rekeys, rekey_json(&h->rekey[i]));
@@ -228,19 +236,38 @@ static void put_head(struct buf *b, const struct dx_head *h)
     put_json(b, json);
 }
 
-int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
+static int check_head(const char *name, const struct dx_head *h)
 {
     const char *text = unfit(h);
     if (text)
         return fail(ERR_REFUSED,
                     "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
                     text);
-    for (size_t i = 0; i < h->ntable; i++)
+    for (size_t i = 0; h->told == NULL && i < h->ntable; i++)
         if (has_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
             return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
     if (h->ntable > DX_TABLES_MAX)
         return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
                     DX_TABLES_MAX);
+    return 0;
+}
+
+int dx_head_settle(struct dx_head *h)
+{
+    if (check_head(h->package, h))
+        return -1;
+    json_t *tables = tables_json(h);
+    h->told = json_dumps(tables, JSON_COMPACT);
+    json_decref(tables);
+    if (h->told == NULL)
+        abort();
+    return 0;
+}
+
+int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
+{
+    if (check_head(name, h))
+        return -1;
     put_head(b, h);
     if (b->n > DX_JSON_MAX)
         return fail(ERR_REFUSED, "%s: a head of %zu bytes (names and schema), %d MiB are the most", name,
