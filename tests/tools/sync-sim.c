@@ -279,6 +279,51 @@ static void add_sql(struct history *h, int who)
         s->sql[i] = make_statement(h, who);
 }
 
+/* A stage that goes well, with the archive whose turn it is. */
+static void add_sound(struct history *h, enum kind kind, int node)
+{
+    struct sim_step *s = add_step(h, kind, node);
+    s->which = s->damage = 0;
+    s->hurt = HURT_NOT;
+}
+
+static void add_text(struct history *h, int who, char *sql)
+{
+    add_step(h, STEP_SQL, who)->sql[0] = sql;
+}
+
+static char *touch(struct history *h, const struct sim_table *t, int key, int who)
+{
+    return mem_printf("UPDATE OR IGNORE %s SET y = 'v%d.%d' WHERE id = %d", t->name, who, h->token++, key);
+}
+
+/* A row of the server's and one of the node's get one integer key; the node goes on with its own before it knows, and
+ * with the server's afterwards. */
+static void add_collision(struct history *h)
+{
+    int n = below(h->nnode), key = 500 + h->token++;
+    const struct sim_table *t = &h->table[below(h->ntable)];
+    if (!t->integer || key >= 1000)
+        return;
+    for (int who = SERVER; who <= n; who += n + 1)
+        add_text(h, who,
+                 mem_printf("INSERT OR IGNORE INTO %s (id, own, x) VALUES (%d, 'u%d', 'v%d.%d')", t->name,
+                            key, n % USERS, who, h->token++));
+    add_sound(h, STEP_UPLOAD, n);
+    for (int i = 0; i < 3; i++)
+        add_sound(h, STEP_MERGE, n);
+    add_sound(h, STEP_ROUTE, SERVER);
+    if (chance(70)) {
+        add_text(h, n, touch(h, t, key, n));
+        add_sound(h, STEP_UPLOAD, n);
+        add_sound(h, STEP_MERGE, n);
+    }
+    for (int i = 0; i < 3; i++)
+        add_sound(h, STEP_APPLY, n);
+    add_text(h, n, touch(h, t, key, n));
+    add_sound(h, STEP_UPLOAD, n);
+}
+
 static struct history *make_history(uint64_t seed)
 {
     struct history *h = mem_zero(1, sizeof *h);
@@ -294,7 +339,9 @@ static struct history *make_history(uint64_t seed)
         add_step(h, STEP_EXTRACT, n)->hurt = HURT_NOT;
     for (int i = 10 + below(60); i > 0; i--) {
         int n = below(h->nnode), q = below(100);
-        if (q < 12)
+        if (colliding && chance(4))
+            add_collision(h);
+        else if (q < 12)
             add_sql(h, SERVER);
         else if (q < 42)
             add_sql(h, n);
@@ -1196,6 +1243,23 @@ static bool on_server(struct run *r, const struct entry *e)
     return count(r, e, "SELECT count(*) FROM %s WHERE id = ?1 AND %s IS ?2", e->table, column[e->column]) > 0;
 }
 
+/* Whether the client made a row of that key just once, before, and had not deleted it: then the key meant that row. */
+static bool its_own(const struct party *p, const struct entry *e)
+{
+    int64_t made = 0;
+    for (size_t i = 0; i < p->did.n; i++) {
+        const struct entry *o = &p->did.e[i];
+        bool inserted = o->column >= 0 && o->old.n == 1 && o->old.p[0] == VAL_NONE;
+        if (!same_place(e, o))
+            continue;
+        if ((o->column < 0 && o->seq <= e->seq) || (inserted && made && made != o->seq))
+            return false;
+        if (inserted)
+            made = o->seq;
+    }
+    return made > 0 && made <= e->seq;
+}
+
 /* The keys under which the server may have what the client called by one: itself, and what it was rekeyed to by an
  * archive that the client had not applied yet. */
 static int keys_of(struct run *r, int node, int64_t applied, const char *table, const struct buf *key,
@@ -1229,12 +1293,13 @@ static bool known(struct run *r, int node, const struct entry *e)
     const struct sim_table *t = &r->h->table[e->table[1] - '0'];
     bool refers = e->column == P && t->parent >= 0;
     int nkey = keys_of(r, node, e->applied, e->table, &e->key, key, SYNONYMS), nvalue = 1;
+    bool meant = nkey == 2 && e->column != ID && its_own(&r->client[node], e);
     if (refers)
         nvalue = keys_of(r, node, e->applied, r->h->table[t->parent].name, &e->new, value, SYNONYMS);
     else
         buf_add(&value[0], e->new.p, e->new.n);
     bool found = false;
-    for (int k = 0; k < nkey; k++)
+    for (int k = meant; k < nkey; k++)
         for (int v = 0; v < nvalue && !found; v++) {
             struct entry as = *e;
             as.key = key[k];
