@@ -30,7 +30,8 @@ static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
 static const char sql_first_of_row[] = "SELECT change FROM temp.dx_wait WHERE row = ?1 ORDER BY seq LIMIT 1";
 static const char sql_again[] =
-    "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4 WHERE seq = ?5";
+    "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
+static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
 static const char sql_up[] = DEFER_COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
 static const char sql_down[] = DEFER_COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
@@ -80,16 +81,24 @@ static int add(struct work *w, const struct quarantined *q, struct target *t, co
     return rc;
 }
 
-static int again(struct work *w, const struct val *bytes, bool judged, bool taken, const char *reason)
+/* The row may be another than before: it may have got another key. */
+static int again(struct work *w, struct target *t, const struct change *c, const struct val *bytes,
+                 bool judged, bool taken, const char *reason)
 {
     struct stmt *s = w->defer->again;
+    struct buf room = {0};
+    struct val row = row_of(t, c, &room);
     stmt_bind_int(s, 1, judged);
     stmt_bind_int(s, 2, taken);
     stmt_bind_text(s, 3, reason);
     stmt_bind(s, 4, bytes);
     stmt_bind_int(s, 5, w->defer->retrying);
+    stmt_bind(s, 6, &row);
     w->defer->blocked = true;
-    return stmt_run(s);
+    rowset_add(&w->defer->rows, t, c);
+    int rc = stmt_run(s);
+    buf_free(&room);
+    return rc;
 }
 
 /* What a download says of a row is what it shall be, so a later one takes the place of what waits, column by column. */
@@ -130,7 +139,7 @@ static int renew(struct work *w, struct target *t, const struct change *c)
             record_put(&bytes, &waiting);
             struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
             w->defer->retrying = seq;
-            rc = again(w, &v, false, false, "it waits for another row") ? -1 : 1;
+            rc = again(w, t, &waiting, &v, false, false, "it waits for another row") ? -1 : 1;
             w->defer->retrying = 0;
         }
     }
@@ -154,7 +163,7 @@ int work_defer(struct work *w, struct target *t, const struct change *c, bool ju
     struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
     int rc;
     if (w->defer->retrying)
-        rc = again(w, &v, judged, taken, reason);
+        rc = again(w, t, c, &v, judged, taken, reason);
     else {
         struct quarantined q = {.way = (int)w->way,
                                 .judged = judged,
@@ -280,6 +289,26 @@ int defer_done(struct work *w, const struct entry *e)
         return -1;
     stmt_bind_int(w->defer->done, 1, e->seq);
     return stmt_run(w->defer->done);
+}
+
+int defer_rewrite(struct work *w, const struct entry *e)
+{
+    struct buf bytes = {0}, room = {0};
+    struct stmt *s = db_prepare(w->db, sql_rewrite);
+    struct val row = row_of(e->target, &e->change, &room);
+    record_put(&bytes, &e->change);
+    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+    if (s) {
+        stmt_bind_int(s, 1, e->seq);
+        stmt_bind(s, 2, &v);
+        stmt_bind(s, 3, &row);
+    }
+    rowset_add(&w->defer->rows, e->target, &e->change);
+    int rc = s ? stmt_run(s) : -1;
+    stmt_free(s);
+    buf_free(&bytes);
+    buf_free(&room);
+    return rc;
 }
 
 /* Tries one entry as if its change had just been read. */

@@ -4,6 +4,7 @@
 #include "err.h"
 #include "journal.h"
 #include "mem.h"
+#include "waiting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,19 +85,71 @@ static int mend_row(struct work *w, struct target *t, struct change *c, int colu
     return rc ? -1 : 0;
 }
 
-/* What this upload has written already under the old key's name. */
+static const char sql_waiting[] =
+    DEFER_COLUMNS "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 ORDER BY seq LIMIT 1";
+
+_Static_assert(WORK_MERGE == 1, "sql_waiting names it by its number");
+
+/* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting
+ * row's name only where no row here has it. */
+static int find_old(struct target *t, struct change *c, int column, int64_t old, struct val **out)
+{
+    struct val *v = &c->old[column];
+    if (c->op != CHANGE_INSERT && t->table->pk[column] && v->type == VAL_INT && v->i == old) {
+        int here = target_row(t, c, NULL);
+        *out = v;
+        if (here <= 0)
+            return here < 0 ? -1 : 1;
+    }
+    *out = &c->new[column];
+    return refers(c, column, old);
+}
+
+/* What the node has said under the old key's name in changes that wait, be it in quarantine. */
+static int mend_waiting(struct work *w, struct target *t, int column, int64_t old, int64_t new)
+{
+    if (w->defer->n == 0)
+        return 0;
+    struct stmt *s = db_prepare(w->db, sql_waiting);
+    struct entry e = {0};
+    int64_t seq = INT64_MIN;
+    int got = s ? 1 : -1;
+    if (s) {
+        stmt_bind_int(s, 2, (int64_t)t->index);
+        stmt_bind_text(s, 3, w->merge->node.name);
+    }
+    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        struct val *v;
+        int found = find_old(t, &e.change, column, old, &v);
+        int rc = found > 0 ? force(w, t, &e.change) : found;
+        if (rc == 0 && found) {
+            v->i = new;
+            rc = defer_rewrite(w, &e) || force(w, t, &e.change) ? -1 : 0;
+        }
+        if (rc)
+            got = -1;
+    }
+    defer_entry_free(&e);
+    stmt_free(s);
+    return got;
+}
+
+/* What the node has said already under the old key's name: what waits, and what this upload has written. */
 static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_t new)
 {
     struct target *t = targets_named(&w->targets, ref->table);
     int column = t ? table_column(t->table, ref->column) : -1;
     int64_t end;
-    if (column < 0 || journal_end(w->db, &end))
-        return t ? -1 : 0;
+    if (column < 0)
+        return t ? 0 : -1;
+    if (mend_waiting(w, t, column, old, new) || journal_end(w->db, &end))
+        return -1;
     struct journal_reader *r = journal_read(w->db, w->merge->start, end);
     struct change c, mapped;
     int got = -1;
     while (r && (got = journal_next(r, &c)) > 0) {
-        if (strcasecmp(c.table->name, ref->table) != 0)
+        if (strcasecmp(c.table->name, ref->table) != 0 || strcmp(c.origin, w->merge->node.name) != 0)
             continue;
         if (targets_for(&w->targets, c.table) == NULL) {
             got = -1;

@@ -1,4 +1,4 @@
-/* waiting: the changes that wait in temp.dx_wait, as defer.c and exchange.c share them; the others go by work.h. */
+/* waiting: the changes that wait in temp.dx_wait, for those who read or rewrite them; the others go by work.h. */
 #ifndef WAITING_H
 #define WAITING_H
 
@@ -35,5 +35,8 @@ void defer_entry_free(struct entry *e);
 
 /* The entry's change is done: it waits no more. */
 int defer_done(struct work *w, const struct entry *e);
+
+/* The entry's change is another now, perhaps of another key. */
+int defer_rewrite(struct work *w, const struct entry *e);
 
 #endif

@@ -151,3 +151,57 @@ alice" ]
     txnroute extract hq.db bob docking | dxapply bob.db # tells the new keys again
     all_right
 }
+
+# family [KEYS]: hq.db and its copies alice.db and bob.db, of persons that refer to two others each, and of pairs.
+family() {
+    sql hq.db "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, boss INTEGER REFERENCES person, mate INTEGER REFERENCES person)" \
+        "CREATE TABLE pair (one INTEGER REFERENCES person, other INTEGER REFERENCES person, PRIMARY KEY (one, other)) WITHOUT ROWID" \
+        "INSERT INTO person VALUES (1, 'first', NULL, NULL)"
+    txnlog attach hq.db
+    mkdir package docking
+    printf '[package]\nname = p\nversion = 1\n[object person]\nvisible = all\n[object pair]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    for who in alice bob; do
+        txnroute node add hq.db $who --package p
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+}
+
+# family_of DB: who is whose boss and mate, and who is paired, by names.
+family_of() {
+    sql "$1" "SELECT p.name, b.name, m.name FROM person AS p LEFT JOIN person AS b ON b.id = p.boss
+        LEFT JOIN person AS m ON m.id = p.mate WHERE p.name GLOB 'alice*' ORDER BY p.name" \
+        "SELECT a.name, b.name FROM pair LEFT JOIN person AS a ON a.id = one LEFT JOIN person AS b ON b.id = other"
+}
+
+@test "a row that waits for one row refers to another that gets a fresh key meanwhile: it follows" {
+    family
+    sql hq.db "INSERT INTO person VALUES (3, 'stranger', NULL, NULL)"
+    # 2 waits for 4; 3, which it refers to also, is another's here
+    sql alice.db "INSERT INTO person VALUES (2, 'alice', 4, 3), (3, 'alice mate', NULL, NULL), (4, 'alice boss', NULL, NULL)"
+    exchange alice bob
+    [ "$(family_of hq.db)" = "alice|alice boss|alice mate
+alice boss||
+alice mate||" ]
+    [ "$(family_of bob.db)" = "$(family_of hq.db)" ]
+}
+
+@test "a row in quarantine refers to one that gets a fresh key in a later upload: it follows, also by its key" {
+    family
+    sql alice.db "INSERT INTO person VALUES (2, 'alice', 9, 3)" "INSERT INTO pair VALUES (9, 3)" \
+        "UPDATE person SET boss = 9, mate = 3 WHERE id = 1"
+    txnlog upload alice.db alice-out
+    run -1 dxapply hq.db <alice-out/00000001.dx
+    sql hq.db "INSERT INTO person VALUES (3, 'stranger', NULL, NULL)"
+    sql alice.db "INSERT INTO person VALUES (3, 'alice mate', NULL, NULL)"
+    txnlog upload alice.db alice-out
+    dxapply hq.db <alice-out/00000002.dx || [ $? -eq 1 ]
+    sql alice.db "INSERT INTO person VALUES (9, 'alice boss', NULL, NULL)"
+    exchange alice bob
+    [ "$(family_of hq.db)" = "alice|alice boss|alice mate
+alice boss||
+alice mate||
+alice boss|alice mate" ]
+    [ "$(family_of bob.db)" = "$(family_of hq.db)" ]
+    [ "$(sql bob.db "SELECT b.name, m.name FROM person AS p, person AS b, person AS m WHERE p.id = 1 AND b.id = p.boss AND m.id = p.mate")" = "alice boss|alice mate" ]
+}
