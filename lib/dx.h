@@ -7,7 +7,7 @@
  *   changes/000002@NODE      those that came from another node carry its name
  *   end.json                 counts, and the SHA-256 over the lines that sha256sum(1) prints for the members before
  *
- * and behind the last frame the seal, a skippable frame with the SHA-256 of all compressed bytes.
+ * and behind the last frame the seal, a skippable frame with the SHA-256 of the frames' own.
  *
  * Nothing in it depends on clock, user or host. */
 #ifndef DX_H

@@ -207,7 +207,8 @@ struct dx_block {
     size_t size;
     struct dx_count count;
     char hex[SHA_HEX];
-    int fd; /* when spilled: where the frame is */
+    uint8_t sum[SHA_BYTES]; /* of the frame */
+    int fd;                 /* when spilled: where the frame is */
     off_t at;
     size_t length;
     bool spilled;
@@ -280,7 +281,7 @@ int dx_block_end(struct dx_block *b, int level)
     sha_hex(b->bytes.p, b->size, b->hex);
     size_t pad = (RECORD - b->size % RECORD) % RECORD;
     memset(buf_reserve(&b->bytes, pad), 0, pad);
-    zst_frame(level, b->bytes.p, b->size + pad, &b->frame);
+    zst_frame(level, b->bytes.p, b->size + pad, &b->frame, b->sum);
     b->frame.p = mem_grow(b->frame.p, b->frame.n, 1); /* there was room for what cannot be compressed */
     b->frame.room = b->frame.n;
     buf_free(&b->bytes);
@@ -322,11 +323,11 @@ int dx_block_spill(struct dx_block *b, int fd, const char *name)
 static int put_frame(struct dx_writer *w, const struct dx_block *b)
 {
     if (!b->spilled)
-        return zst_write_frame(w->zst, b->frame.p, b->frame.n);
+        return zst_write_frame(w->zst, b->frame.p, b->frame.n, b->sum);
     buf_clear(&w->block); /* empty, between two members */
     if (read_back(b->fd, buf_reserve(&w->block, b->length), b->length, b->at))
         return -1;
-    return zst_write_frame(w->zst, w->block.p, b->length);
+    return zst_write_frame(w->zst, w->block.p, b->length, b->sum);
 }
 
 void dx_block_free(struct dx_block *b)

@@ -76,10 +76,15 @@ void sha_free(struct sha *s)
     free(s);
 }
 
+void sha_sum(const void *p, size_t n, uint8_t sum[SHA_BYTES])
+{
+    need(EVP_Digest(p, n, sum, NULL, sha256(), NULL));
+}
+
 void sha_hex(const void *p, size_t n, char hex[SHA_HEX])
 {
     uint8_t sum[SHA_BYTES];
-    need(EVP_Digest(p, n, sum, NULL, sha256(), NULL));
+    sha_sum(p, n, sum);
     to_hex(sum, sizeof sum, hex);
 }
 

@@ -16,6 +16,7 @@ void sha_end_bytes(struct sha *s, uint8_t sum[SHA_BYTES]); /* the same as bytes 
 void sha_free(struct sha *s);
 
 /* Of one piece of memory. */
+void sha_sum(const void *p, size_t n, uint8_t sum[SHA_BYTES]);
 void sha_hex(const void *p, size_t n, char hex[SHA_HEX]);
 
 /* n random bytes as 2n hex digits and a NUL, from the system's source. */

@@ -27,7 +27,7 @@ static const uint8_t seal_head[8] = {0x50, 0x2a, 0x4d, 0x18, SHA_BYTES, 0, 0, 0}
 struct zst_writer {
     ZSTD_CCtx *z;
     int level;
-    struct sha *sha; /* of what is compressed, since the last seal */
+    struct sha *frame, *seal; /* of the frame's bytes; of the sums of frames since the last seal */
     zst_sink *sink;
     void *ctx;
     bool streaming, sealed;
@@ -52,7 +52,8 @@ static struct zst_writer *new_writer(int level)
     struct zst_writer *z = mem_alloc(sizeof *z);
     z->z = compressor(level);
     z->level = level;
-    z->sha = sha_new();
+    z->frame = sha_new();
+    z->seal = sha_new();
     return z;
 }
 
@@ -61,7 +62,8 @@ static void free_writer(struct zst_writer *z)
     if (z == NULL)
         return;
     ZSTD_freeCCtx(z->z);
-    sha_free(z->sha);
+    sha_free(z->frame);
+    sha_free(z->seal);
     free(z);
 }
 
@@ -79,8 +81,16 @@ struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
 
 static int emit(struct zst_writer *z, const void *p, size_t n)
 {
-    sha_add(z->sha, p, n);
+    sha_add(z->frame, p, n);
     return z->sink(z->ctx, p, n);
+}
+
+/* Of the frame that has been emitted, its sum goes into the seal. */
+static void sum_frame(struct sha *frame, struct sha *seal)
+{
+    uint8_t sum[SHA_BYTES];
+    sha_end_bytes(frame, sum);
+    sha_add(seal, sum, sizeof sum);
 }
 
 /* Feeds the input to its end (or the frame to its end), draining the output as it fills. */
@@ -117,23 +127,27 @@ int zst_write(struct zst_writer *z, const void *p, size_t n)
 static int end_frame(struct zst_writer *z)
 {
     ZSTD_inBuffer in = {NULL, 0, 0};
-    if (z->streaming) {
-        z->streaming = false;
-        return pump(z, &in, ZSTD_e_end);
-    }
-    if (z->waiting == 0)
+    int rc;
+    if (z->streaming)
+        rc = pump(z, &in, ZSTD_e_end);
+    else if (z->waiting) {
+        size_t got = ZSTD_compress2(z->z, z->out, sizeof z->out, z->in, z->waiting);
+        rc = ZSTD_isError(got) ? fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(got)) : emit(z, z->out, got);
+    } else
         return 0;
-    size_t got = ZSTD_compress2(z->z, z->out, sizeof z->out, z->in, z->waiting);
-    if (ZSTD_isError(got))
-        return fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(got));
+    z->streaming = false;
     z->waiting = 0;
-    return emit(z, z->out, got);
+    sum_frame(z->frame, z->seal);
+    return rc;
 }
 
-int zst_write_frame(struct zst_writer *z, const void *p, size_t n)
+int zst_write_frame(struct zst_writer *z, const void *p, size_t n, const uint8_t sum[SHA_BYTES])
 {
     z->sealed = false;
-    return end_frame(z) ? -1 : emit(z, p, n);
+    if (end_frame(z))
+        return -1;
+    sha_add(z->seal, sum, SHA_BYTES);
+    return z->sink(z->ctx, p, n);
 }
 
 int zst_seal(struct zst_writer *z)
@@ -142,7 +156,7 @@ int zst_seal(struct zst_writer *z)
     if (end_frame(z))
         return -1;
     memcpy(seal, seal_head, sizeof seal_head);
-    sha_end_bytes(z->sha, seal + sizeof seal_head);
+    sha_end_bytes(z->seal, seal + sizeof seal_head);
     z->sealed = true;
     return z->sink(z->ctx, seal, sizeof seal);
 }
@@ -156,7 +170,7 @@ void zst_writer_free(struct zst_writer *z)
         free_writer(z);
 }
 
-void zst_frame(int level, const void *p, size_t n, struct buf *out)
+void zst_frame(int level, const void *p, size_t n, struct buf *out, uint8_t sum[SHA_BYTES])
 {
     static ZSTD_CCtx *z;
     static int z_level;
@@ -169,6 +183,7 @@ void zst_frame(int level, const void *p, size_t n, struct buf *out)
     size_t got = ZSTD_compress2(z, buf_reserve(out, room), room, p, n);
     if (ZSTD_isError(got))
         abort();
+    sha_sum(out->p + out->n, got, sum);
     out->n += got;
 }
 
@@ -180,7 +195,7 @@ enum where {
 
 struct zst_reader {
     ZSTD_DCtx *z;
-    struct sha *sha;
+    struct sha *frame, *seal; /* as in the writer */
     int fd;
     char *name;
     ZSTD_inBuffer in;
@@ -196,7 +211,8 @@ struct zst_reader *zst_reader_new(int fd, const char *name)
     z->z = ZSTD_createDCtx();
     if (z->z == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(z->z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
         abort();
-    z->sha = sha_new();
+    z->frame = sha_new();
+    z->seal = sha_new();
     z->fd = fd;
     z->name = mem_text(name);
     z->in.src = z->bytes;
@@ -262,7 +278,7 @@ static int check_seal(struct zst_reader *z)
     if (have < SEAL)
         return cut_off(z);
     const uint8_t *seal = z->bytes + z->in.pos;
-    sha_end_bytes(z->sha, sum);
+    sha_end_bytes(z->seal, sum);
     if (memcmp(seal, seal_head, sizeof seal_head) != 0 ||
         memcmp(seal + sizeof seal_head, sum, SHA_BYTES) != 0)
         return fail(ERR_REFUSED, "%s: damaged: its bytes are not those that its seal tells; fetch it again",
@@ -295,11 +311,12 @@ static long decompress(struct zst_reader *z)
     size_t hint = ZSTD_decompressStream(z->z, &out, &z->in);
     if (ZSTD_isError(hint))
         return fail(ERR_REFUSED, "%s: damaged (%s); fetch it again", z->name, ZSTD_getErrorName(hint));
-    sha_add(z->sha, z->bytes + from, z->in.pos - from);
+    sha_add(z->frame, z->bytes + from, z->in.pos - from);
     z->full = out.pos == out.size;
     if (hint == 0) {
         z->where = AT_FRAME;
         z->full = false;
+        sum_frame(z->frame, z->seal);
     }
     return (long)out.pos;
 }
@@ -330,7 +347,8 @@ void zst_reader_free(struct zst_reader *z)
     if (z == NULL)
         return;
     ZSTD_freeDCtx(z->z);
-    sha_free(z->sha);
+    sha_free(z->frame);
+    sha_free(z->seal);
     free(z->name);
     free(z);
 }

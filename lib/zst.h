@@ -3,6 +3,7 @@
 #define ZST_H
 
 #include "buf.h"
+#include "sha.h"
 
 #include <stdbool.h>
 
@@ -13,16 +14,17 @@ typedef int zst_sink(void *ctx, const void *p, size_t n);
 struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx);
 int zst_write(struct zst_writer *z, const void *p, size_t n);
 
-/* Ends the frame at hand, if one is begun, and passes on a frame made elsewhere (zst_frame). */
-int zst_write_frame(struct zst_writer *z, const void *p, size_t n);
+/* Ends the frame at hand, if one is begun, and passes on a frame made elsewhere (zst_frame), with its sum. */
+int zst_write_frame(struct zst_writer *z, const void *p, size_t n, const uint8_t sum[SHA_BYTES]);
 
 /* Ends the frame at hand, if one is begun, and seals what was written since the last seal: a skippable frame (which
- * every zstd passes over) with the SHA-256 of all compressed bytes before it. */
+ * every zstd passes over) with the SHA-256 of the frames' SHA-256 sums, so that a frame that goes into many archives is
+ * summed up once. */
 int zst_seal(struct zst_writer *z);
 void zst_writer_free(struct zst_writer *z);
 
-/* Compresses n bytes as one frame of its own, appended to out. */
-void zst_frame(int level, const void *p, size_t n, struct buf *out);
+/* Compresses n bytes as one frame of its own, appended to out, and sums it up. */
+void zst_frame(int level, const void *p, size_t n, struct buf *out, uint8_t sum[SHA_BYTES]);
 
 /* Reads what is compressed on fd; `name` is for messages. Windows over 8 MiB are refused, so memory is bounded. */
 struct zst_reader *zst_reader_new(int fd, const char *name);

@@ -175,7 +175,8 @@ LINES
     tar --zstd -tf a.dx >names
     [ "$(head -n 1 names)" = dx.json ] && [ "$(tail -n 1 names)" = end.json ]
     zstd -qt a.dx
-    [ "$(tail -c 32 a.dx | od -An -tx1 | tr -d ' \n')" = "$(head -c -40 a.dx | sha256sum | cut -d' ' -f1)" ]
+    sum() { sha256sum | cut -c 1-64 | tr a-f A-F | basenc --base16 -d; }
+    head -c -40 a.dx | sum | sum | cmp - <(tail -c 32 a.dx)
     dxpack extract -C d a.dx
     digest=$(cd d && grep -v end.json ../names | xargs sha256sum | sha256sum | cut -d' ' -f1)
     [ "$digest" = "$(jq -r .sha256 d/end.json)" ]

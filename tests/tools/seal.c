@@ -59,7 +59,8 @@ int main(int argc, char **argv)
     }
     ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
     compress(z);
-    sha_end_bytes(sha, seal + 8);
+    sha_end_bytes(sha, seal + 8); /* of the one frame; the seal is the sum of the frames' sums */
+    sha_sum(seal + 8, SHA_BYTES, seal + 8);
     if (!plain && fwrite(seal, 1, sizeof seal, stdout) != sizeof seal)
         return 1;
     ZSTD_freeCCtx(z);
