@@ -79,7 +79,6 @@ int accept_begin(struct work *w)
         effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
     w->effect.origin = m->node.name;
-    m->give = newkey_give;
     return 1;
 }
 
@@ -142,6 +141,24 @@ static int holds(struct work *w, struct merge_table *m, const struct target *t, 
     return held ? held : inserted_since(w, t, c);
 }
 
+/* Whether the node has inserted the row, and that waits. */
+static int inserts_yet(struct work *w, struct target *t, const struct change *c)
+{
+    struct arena arena = {0};
+    struct change first;
+    int waits = work_waiting(w, t, c, w->merge->node.name, &arena, &first);
+    bool insert = waits > 0 && first.op == CHANGE_INSERT;
+    arena_free(&arena);
+    return waits < 0 ? -1 : insert;
+}
+
+/* Merges what the node may do, behind other changes of the row that wait. */
+static int merge(struct work *w, struct target *t, struct change *c)
+{
+    int behind = work_behind(w, t, c);
+    return behind ? (behind < 0 ? -1 : 0) : merge_one(w, t, c);
+}
+
 static int refuse(struct work *w, struct target *t, const struct change *c, const char *why)
 {
     int here = target_row(t, c, NULL);
@@ -182,7 +199,7 @@ static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t
         return refuse(w, t, c, "the node does not see this row");
     int held = c->op == CHANGE_UPDATE && m->policy.lose ? held_when_deleted(w, m, t, c) : 0;
     if (held)
-        return held < 0 ? -1 : merge_one(w, t, c);
+        return held < 0 ? -1 : merge(w, t, c);
     if (c->op == CHANGE_UPDATE && conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL))
         return -1;
     return merge_force(w, t, c, w->merge->node.name);
@@ -213,10 +230,12 @@ static int judge(struct work *w, struct target *t, struct change *c)
         return refuse(w, t, c, "it sets a column that the node does not see");
     if (c->op != CHANGE_INSERT) {
         int held = holds(w, m, t, c);
+        if (held == 0)
+            held = inserts_yet(w, t, c);
         if (held <= 0)
             return held < 0 ? -1 : refuse_unseen(w, m, t, c);
     }
-    return merge_one(w, t, c);
+    return merge(w, t, c);
 }
 
 int accept_stranger(struct work *w, const struct change *c)

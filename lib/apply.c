@@ -8,6 +8,7 @@
 #include "err.h"
 #include "fires.h"
 #include "mem.h"
+#include "newkey.h"
 #include "replay.h"
 #include "rows.h"
 #include "seen.h"
@@ -23,15 +24,17 @@ struct kind {
     work_one *one;                /* with each */
     int (*end)(struct work *w);   /* after the last */
     int (*last)(struct work *w);  /* when the triggers are back; or NULL */
+    bool behind;                  /* `one` itself has changes wait behind others of their row */
     /* with a change of a table that cannot be written here; NULL: the archive is refused */
     int (*stranger)(struct work *w, const struct change *c);
 };
 
-static const struct kind download = {download_begin, download_one, download_end, NULL, NULL};
-static const struct kind snapshot = {snapshot_begin, snapshot_one, snapshot_end, snapshot_attach, NULL};
-static const struct kind upload = {accept_begin, accept_one, accept_end, NULL, accept_stranger};
-static const struct kind replay = {replay_begin, merge_one, replay_end, NULL, NULL};
-static const struct kind rows = {rows_begin, rows_one, rows_end, NULL, NULL};
+static const struct kind download = {download_begin, download_one, download_end, NULL, false, NULL};
+static const struct kind snapshot = {snapshot_begin,  snapshot_one, snapshot_end,
+                                     snapshot_attach, false,        NULL};
+static const struct kind upload = {accept_begin, accept_one, accept_end, NULL, true, accept_stranger};
+static const struct kind replay = {replay_begin, merge_one, replay_end, NULL, false, NULL};
+static const struct kind rows = {rows_begin, rows_one, rows_end, NULL, false, NULL};
 
 static const struct kind *choose(const struct dx_head *h, const char *name)
 {
@@ -68,10 +71,8 @@ static int apply_changes(struct work *w, const struct kind *k)
             w->count->left++;
             continue;
         }
-        int rc = work_waits(w, t, &local)
-                     ? work_defer(w, t, &local, false, false, "an earlier change of the row waits")
-                     : k->one(w, t, &local);
-        if (rc)
+        int behind = k->behind ? 0 : work_behind(w, t, &local);
+        if (behind < 0 || (behind == 0 && k->one(w, t, &local)))
             return -1;
     }
     return got;
@@ -228,6 +229,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     w.archive = label(h);
     merge_begin(&w);
     w.merge->clear = cascade_clear;
+    w.merge->give = newkey_give;
     int rc = run(&w, k, &fires);
     work_defer_free(&w);
     merge_free(w.merge);

@@ -51,14 +51,14 @@ static int moves(struct family *f, struct target *t, const struct child *k, cons
             return 0;
         key[k->to[i]] = *v;
     }
-    int waits = k->ncolumn == t->table->nkey ? work_waiting(f->w, t, &to, &f->arena, &comes) : 0;
+    int waits = k->ncolumn == t->table->nkey ? work_waiting(f->w, t, &to, NULL, &f->arena, &comes) : 0;
     return waits > 0 ? comes.op == CHANGE_INSERT : waits;
 }
 
 static int intent_of(struct family *f, struct target *t, const struct child *k, enum intent *out)
 {
     struct change c = delete_of(f, k->target, k->row), waiting;
-    int waits = work_waiting(f->w, k->target, &c, &f->arena, &waiting);
+    int waits = work_waiting(f->w, k->target, &c, NULL, &f->arena, &waiting);
     *out = STAYS;
     if (waits <= 0)
         return waits;

@@ -28,7 +28,8 @@ static const char sql_add[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
-static const char sql_first_of_row[] = "SELECT change FROM temp.dx_wait WHERE row = ?1 ORDER BY seq LIMIT 1";
+static const char sql_first_of_row[] = "SELECT change FROM temp.dx_wait WHERE row = ?1 AND"
+                                       " (?2 IS NULL OR origin = ?2) ORDER BY seq LIMIT 1";
 static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
 static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
@@ -183,8 +184,15 @@ bool work_waits(struct work *w, struct target *t, const struct change *c)
     return w->defer->n && rowset_find(&w->defer->rows, t, c);
 }
 
-int work_waiting(struct work *w, struct target *t, const struct change *c, struct arena *a,
-                 struct change *out)
+int work_behind(struct work *w, struct target *t, const struct change *c)
+{
+    if (!work_waits(w, t, c))
+        return 0;
+    return work_defer(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
+}
+
+int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
+                 struct arena *a, struct change *out)
 {
     if (!work_waits(w, t, c))
         return 0;
@@ -195,6 +203,7 @@ int work_waiting(struct work *w, struct target *t, const struct change *c, struc
     int rc = -1;
     if (s) {
         stmt_bind(s, 1, &row);
+        stmt_bind_text(s, 2, origin);
         step = stmt_step(s);
         rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
     }
@@ -317,6 +326,9 @@ static int try_entry(struct work *w, struct entry *e)
     const char *origin = w->effect.origin;
     char *archive = w->archive;
     enum work_way way = w->way;
+    struct merge *merge = w->merge;
+    if (e->way == WORK_MERGE && w->as(w, e->origin))
+        return -1;
     w->effect.origin = e->origin;
     w->archive = e->archive;
     w->way = e->way;
@@ -327,6 +339,7 @@ static int try_entry(struct work *w, struct entry *e)
     w->effect.origin = origin;
     w->archive = archive;
     w->way = way;
+    w->merge = merge;
     if (rc)
         return -1;
     return w->defer->blocked ? 0 : defer_done(w, e);

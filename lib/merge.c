@@ -3,6 +3,7 @@
 
 #include "deleted.h"
 #include "err.h"
+#include "journal.h"
 #include "key.h"
 #include "mem.h"
 
@@ -11,10 +12,8 @@
 
 /* ---- tables ---- */
 
-void merge_free(struct merge *m)
+static void free_one(struct merge *m)
 {
-    if (m == NULL)
-        return;
     for (size_t i = 0; i < m->n; i++) {
         parents_free(m->table[i].parents);
         children_free(m->table[i].children);
@@ -28,7 +27,18 @@ void merge_free(struct merge *m)
     if (m->noded)
         node_free(&m->node);
     package_free(m->package);
+    free(m->origin);
     free(m);
+}
+
+void merge_free(struct merge *m)
+{
+    struct merge *last = m;
+    while (m) {
+        struct merge *next = m->next;
+        free_one(m);
+        m = next == last ? NULL : next;
+    }
 }
 
 static void set_policy(struct merge_table *m, const struct target *t, const struct object *o)
@@ -88,12 +98,21 @@ struct merge_table *merge_table(struct work *w, struct target *t)
     return mt;
 }
 
+static void forget_parents(struct merge *first, const char *table)
+{
+    struct merge *m = first;
+    do {
+        for (size_t i = 0; i < m->n; i++)
+            if (m->table[i].known)
+                parents_forget(m->table[i].parents, table);
+        m = m->next;
+    } while (m != first);
+}
+
 static int may(struct work *w, struct target *t, const struct change *c, const char **reason)
 {
     if (c->op == CHANGE_DELETE) {
-        for (size_t i = 0; i < w->merge->n; i++)
-            if (w->merge->table[i].known)
-                parents_forget(w->merge->table[i].parents, t->table->name);
+        forget_parents(w->merge, t->table->name);
         return 1;
     }
     struct merge_table *m = merge_table(w, t);
@@ -103,10 +122,52 @@ static int may(struct work *w, struct target *t, const struct change *c, const c
     return there;
 }
 
+/* ---- origins ---- */
+
+static const char *name_of(const struct merge *m)
+{
+    return m->noded ? m->node.name : m->origin ? m->origin : "";
+}
+
+/* What is known of a node that is not the one whose archive is being applied. Who is no node (any more) has no
+ * package. */
+static int set_node(struct merge *m, struct db *db)
+{
+    int found = *m->origin ? node_find(db, m->origin, &m->node) : 0;
+    if (found <= 0)
+        return found;
+    m->noded = true;
+    m->package = package_get(db, m->node.package);
+    return m->package == NULL || rekeys_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
+                   journal_end(db, &m->start)
+               ? -1
+               : 0;
+}
+
+static int as(struct work *w, const char *origin)
+{
+    struct merge *first = w->merge, *m = first;
+    const char *name = origin ? origin : "";
+    do {
+        if (strcmp(name_of(m), name) == 0) {
+            w->merge = m;
+            return 0;
+        }
+        m = m->next;
+    } while (m != first);
+    w->merge = mem_zero(1, sizeof *m);
+    *w->merge = (struct merge){
+        .next = first->next, .origin = mem_text(name), .give = first->give, .clear = first->clear};
+    first->next = w->merge;
+    return set_node(w->merge, w->db);
+}
+
 void merge_begin(struct work *w)
 {
     w->merge = mem_zero(1, sizeof *w->merge);
+    w->merge->next = w->merge;
     w->may = may;
+    w->as = as;
     w->quarantined = merge_force;
     w->one[WORK_MERGE] = merge_one;
 }
@@ -307,7 +368,7 @@ static int merge_taken(struct work *w, struct target *t, struct change *c)
     const struct change other = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
     struct arena arena = {0};
     struct change change;
-    int waits = work_retries(w) ? work_waiting(w, t, &other, &arena, &change) : 1;
+    int waits = work_retries(w) ? work_waiting(w, t, &other, NULL, &arena, &change) : 1;
     arena_free(&arena);
     free(row);
     if (waits < 0)

@@ -33,9 +33,11 @@ struct merge_table {
     uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
 };
 
-/* What merging needs beside the work; made by merge_begin. */
+/* What merging needs beside the work, for the changes of one origin; the first is made by merge_begin. */
 struct merge {
-    bool noded; /* an upload: node and package are set */
+    struct merge *next; /* for another origin; they are a ring */
+    char *origin;       /* NULL: whoever sent the archive that is being applied */
+    bool noded;         /* it is a node: node and package are set */
     struct node node;
     struct package *package;
     struct rekeys rekeys;   /* keys of the node's that are others here */
@@ -48,9 +50,9 @@ struct merge {
     struct merge_table *table; /* per target */
 };
 
-/* Makes the work ready for merging; always, because what is in quarantine may have to be merged. */
+/* Makes the work ready for merging; always, because what is in quarantine may have to be merged, as its own origin's. */
 void merge_begin(struct work *w);
-void merge_free(struct merge *m);
+void merge_free(struct merge *m); /* and those for other origins */
 
 /* What is known of the target; NULL on failure. */
 struct merge_table *merge_table(struct work *w, struct target *t);

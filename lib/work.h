@@ -53,6 +53,8 @@ struct work {
     work_one *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
     /* WORK_MERGE: asked before a row is written: 1 yes, 0 not now (*reason says why), -1. */
     int (*may)(struct work *w, struct target *t, const struct change *c, const char **reason);
+    /* WORK_MERGE: has what follows judged as that origin's, until w->merge is put back. */
+    int (*as)(struct work *w, const char *origin);
     /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
     int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
@@ -80,10 +82,14 @@ void work_defer_free(struct work *w);
 /* Whether a change of the same row waits, so that this one must wait behind it. */
 bool work_waits(struct work *w, struct target *t, const struct change *c);
 
-/* What waits for the change's row at this moment: the first change of it, whose values are the arena's. 1, 0 when
- * nothing does, -1. */
-int work_waiting(struct work *w, struct target *t, const struct change *c, struct arena *a,
-                 struct change *out);
+/* What waits for the change's row at this moment: the first change of it, by that origin (NULL: by whoever), whose
+ * values are the arena's. 1, 0 when nothing does, -1. */
+int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
+                 struct arena *a, struct change *out);
+
+/* Puts the change aside if it must wait behind another of its row, to be judged after that: 1, 0 when it need not,
+ * -1. */
+int work_behind(struct work *w, struct target *t, const struct change *c);
 
 /* Whether all of the archive has been read, and what is judged is tried again. */
 bool work_retries(const struct work *w);

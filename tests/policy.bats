@@ -279,3 +279,60 @@ update|visit|v1|theirs|alice" ]
     exchange alice bob
     [ "$(sql bob.db "SELECT count(*) FROM company")" = 0 ]
 }
+
+# apart: as scene, but bob has a package of his own: he may not write parts. In conflicts over notes alice wins, and he
+# does not.
+apart() {
+    scene
+    sql hq.db "INSERT INTO note VALUES ('n', 1, 'was')"
+    mkdir other
+    sed '/object part/,/visible/ s/visible = all/visible = all\nwrite = no/; s/name = p/name = q/' package/package.conf >other/package.conf
+    sed -i '/object note/,/visible/ s/visible = all/visible = all\nconflict = client/' package/package.conf
+    txnroute load hq.db package
+    txnroute load hq.db other
+    txnroute node set hq.db bob --package q
+    rm bob.db*
+    txnroute extract hq.db bob docking | dxapply bob.db
+    exchange alice bob
+}
+
+# merged WHO: uploads, and merges, what there is of it.
+merged() {
+    txnlog upload "$1.db" "$1-out"
+    for file in "$1"-out/*.dx; do dxapply hq.db <"$file" || [ $? -eq 1 ] || return; done
+}
+
+@test "what waits is judged by the package of whoever sent it, whoever brings what it waits for" {
+    apart
+    sql alice.db "UPDATE note SET company = 9 WHERE id = 'n'"
+    merged alice
+    sql hq.db "UPDATE note SET text = 'hq' WHERE id = 'n'"
+    sql alice.db "UPDATE note SET text = 'alice' WHERE id = 'n'"
+    merged alice
+    [ "$(sql hq.db "SELECT key, origin FROM dx_quarantine")" = "n|alice
+n|alice" ]
+    sql bob.db "INSERT INTO company VALUES (9, 'Nine', 'Nice', NULL, 9)"
+    merged bob
+    [ "$(sql hq.db "SELECT company, text FROM note WHERE id = 'n'")" = "9|alice" ]
+    [ "$(conflicts)" = "update|note|n|theirs" ]
+    [ "$(sql hq.db "SELECT origin FROM dx_conflict")" = alice ]
+    exchange alice bob
+}
+
+@test "behind a change that waits nobody writes what his package does not let him" {
+    apart
+    sql alice.db "UPDATE part SET mate = 'late' WHERE id = 'p'" "INSERT INTO part VALUES ('mine', 'late')"
+    merged alice
+    sql bob.db "DELETE FROM part WHERE id = 'p'"
+    merged bob
+    [ "$(conflicts)" = "permission|part|p|ours" ]
+    sql alice.db "UPDATE part SET mate = 'p' WHERE id = 'mine'" # her own, though it is not there yet
+    merged alice
+    sql hq.db "INSERT INTO part VALUES ('late', NULL)"
+    sql bob.db "UPDATE company SET n = 22 WHERE id = 2"
+    exchange alice bob
+    [ "$(sql bob.db "SELECT id, mate FROM part ORDER BY id")" = "late|
+mine|p
+p|late" ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
+}
