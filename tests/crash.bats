@@ -30,7 +30,7 @@ setup() {
 }
 
 scene() {
-    cp -r "$BATS_FILE_TMPDIR"/{site,alice.db,alice.db-dx,bob.db,bob.db-dx} .
+    cp -a "$BATS_FILE_TMPDIR"/{site,alice.db,alice.db-dx,bob.db,bob.db-dx} .
 }
 
 # The steps that bring all together.
@@ -127,10 +127,10 @@ die_at_each_stage() {
     take_step "${steps[0]}"
     take_step "${steps[1]}"
     mkdir saved
-    cp -r site alice.db* bob.db* saved
+    cp -a site alice.db* bob.db* saved
     for when in before after; do
         rm -rf site alice.db* bob.db*
-        cp -r saved/* .
+        cp -a saved/* .
         die_at_each_stage $when "dxcron site"
         all_ends_well 3
     done
@@ -140,10 +140,10 @@ die_at_each_stage() {
     make_stages
     for step in "${steps[@]:0:3}"; do take_step "$step"; done
     mkdir saved
-    cp -r site alice.db* bob.db* saved
+    cp -a site alice.db* bob.db* saved
     for when in before after; do
         rm -rf site alice.db* bob.db*
-        cp -r saved/* .
+        cp -a saved/* .
         die_at_each_stage $when "remotesync alice.db site"
         all_ends_well 4
     done
@@ -165,7 +165,7 @@ die_at_each_stage() {
         no_litter new.db-dx
         rm -r new.db*
         rm -rf site
-        cp -r "$BATS_FILE_TMPDIR/site" .
+        cp -a "$BATS_FILE_TMPDIR/site" .
     done
 }
 
@@ -173,10 +173,10 @@ die_at_each_stage() {
     hhextract pair bob.db palm.db --device palm
     make_stages
     mkdir saved
-    cp -r site bob.db* palm.db* saved
+    cp -a site bob.db* palm.db* saved
     for when in before after; do
         rm -rf site bob.db* palm.db*
-        cp -r saved/* .
+        cp -a saved/* .
         sql palm.db "UPDATE account SET name = 'P ' || name" "DELETE FROM contact WHERE row_id < 'C-000030'"
         die_at_each_stage $when "integratedsync --now bob.db palm.db site" 3
         take_step "integratedsync --now bob.db palm.db site"

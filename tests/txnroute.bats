@@ -721,6 +721,18 @@ wrote() {
     [ $steps -gt 8 ]
 }
 
+# random_histories FROM COUNT: of random schemas and rules; a long run is build/test/route-sim 1 10001 DIRECTORY.
+random_histories() {
+    local dir=$BATS_TEST_TMPDIR
+    [ ! -w /dev/shm ] || dir=$(mktemp -d /dev/shm/dx-routes.XXXXXX)
+    run -0 route-sim "$1" $(($1 + $2)) "$dir"
+    [ "$dir" = "$BATS_TEST_TMPDIR" ] || rm -rf "$dir"
+}
+
 @test "random histories: every copy is as the rules say" {
-    run -0 route-sim 1 "$(sized 25 5)" "$BATS_TEST_TMPDIR"
+    random_histories 1 "$(sized 150 4)"
+}
+
+@test "more random histories" {
+    random_histories 1000 "$(sized 150 4)"
 }
