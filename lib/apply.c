@@ -14,6 +14,7 @@
 #include "seen.h"
 #include "snapshot.h"
 #include "store.h"
+#include "trust.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ static int apply_all(struct work *w, const struct kind *k, struct fires *f)
         return -1;
     if (apply_changes(w, k))
         return -1;
-    if (k->end(w) || work_settle(w) || note_seen(w))
+    if (k->end(w) || trust_settle(w) || note_seen(w))
         return -1;
     if (db_triggers(w->db, false) || forget(w) || fires_end(f))
         return -1;

@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "trust.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,8 @@ static enum verdict ask(struct family *f, struct target *t, struct val *row);
 /* What a child that waits is about to do. */
 enum intent { STAYS, WAITS, GOES, MOVES };
 
-/* Whether the change that waits has the child refer to another row, which waits to come in; t is the parent's target. */
+/* Whether the change that waits has the child refer to another row, which is here or waits to come in; t is the
+ * parent's target. */
 static int moves(struct family *f, struct target *t, const struct child *k, const struct change *waiting)
 {
     struct val *key = arena_alloc(&f->arena, t->table->ncol * sizeof *key);
@@ -51,8 +53,10 @@ static int moves(struct family *f, struct target *t, const struct child *k, cons
             return 0;
         key[k->to[i]] = *v;
     }
-    int waits = k->ncolumn == t->table->nkey ? work_waiting(f->w, t, &to, NULL, &f->arena, &comes) : 0;
-    return waits > 0 ? comes.op == CHANGE_INSERT : waits;
+    if (k->ncolumn != t->table->nkey)
+        return 0;
+    int waits = work_waiting(f->w, t, &to, NULL, &f->arena, &comes);
+    return waits > 0 ? comes.op == CHANGE_INSERT : waits < 0 ? -1 : target_row(t, &to, NULL);
 }
 
 static int intent_of(struct family *f, struct target *t, const struct child *k, enum intent *out)
@@ -67,7 +71,16 @@ static int intent_of(struct family *f, struct target *t, const struct child *k, 
     return away < 0 ? -1 : 0;
 }
 
-static enum verdict ask_child(struct family *f, struct target *t, struct child *k)
+static enum verdict hold(struct family *f, const struct child *k, const struct change *c)
+{
+    struct val key[64];
+    change_key(c, key);
+    snprintf(f->held, sizeof f->held, "%.80s %.120s refers to it", k->target->table->name,
+             vals_show(key, k->target->table->nkey));
+    return HELD;
+}
+
+static enum verdict ask_child(struct family *f, struct target *t, struct val *row, struct child *k)
 {
     struct change c = delete_of(f, k->target, k->row);
     enum intent intent;
@@ -75,18 +88,18 @@ static enum verdict ask_child(struct family *f, struct target *t, struct child *
         return FREE;
     if (intent_of(f, t, k, &intent))
         return FAILED;
-    if (intent == MOVES)
-        return FREE;
+    if (intent == MOVES) {
+        if (trust_asked(f->w, t, row))
+            return FREE;
+        f->waits = true;
+        return hold(f, k, &c);
+    }
     if (intent == GOES || k->action == CHILDREN_CASCADE)
         return ask(f, k->target, k->row);
     if (k->action == CHILDREN_SET_NULL)
         return FREE;
-    struct val key[64];
     f->waits |= intent == WAITS;
-    change_key(&c, key);
-    snprintf(f->held, sizeof f->held, "%.80s %.120s refers to it", k->target->table->name,
-             vals_show(key, k->target->table->nkey));
-    return HELD;
+    return hold(f, k, &c);
 }
 
 /* Whether the row and all that would go with it may go. Rows met before count as going: a circle goes together. */
@@ -100,7 +113,7 @@ static enum verdict ask(struct family *f, struct target *t, struct val *row)
         return FAILED;
     enum verdict verdict = FREE;
     for (size_t i = 0; i < n && verdict == FREE; i++)
-        verdict = ask_child(f, t, &child[i]);
+        verdict = ask_child(f, t, row, &child[i]);
     return verdict;
 }
 

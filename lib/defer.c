@@ -421,7 +421,7 @@ static int give_up(struct work *w, const struct entry *e)
     return rc;
 }
 
-static int quarantine_rest(struct work *w)
+int work_give_up(struct work *w)
 {
     struct stmt *s = quarantine_clear(w->db) ? NULL : db_prepare(w->db, sql_up);
     struct entry e = {0};
@@ -437,16 +437,14 @@ static int quarantine_rest(struct work *w)
     return got;
 }
 
-int work_settle(struct work *w)
+int work_rounds(struct work *w)
 {
     struct defer *d = w->defer;
     int64_t before = d->n + 1;
-    if (d->n == 0)
-        return 0;
     while (d->n && d->n < before) {
         before = d->n;
         if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)) || (d->n && circle_rows(w)))
             return -1;
     }
-    return quarantine_rest(w);
+    return 0;
 }

@@ -138,10 +138,11 @@ static int set_node(struct merge *m, struct db *db)
         return found;
     m->noded = true;
     m->package = package_get(db, m->node.package);
-    return m->package == NULL || rekeys_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
-                   journal_end(db, &m->start)
-               ? -1
-               : 0;
+    if (m->package == NULL || rekeys_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
+        journal_end(db, &m->start))
+        return -1;
+    m->kept = m->rekeys.n;
+    return 0;
 }
 
 static int as(struct work *w, const char *origin)
@@ -160,6 +161,25 @@ static int as(struct work *w, const char *origin)
         .next = first->next, .origin = mem_text(name), .give = first->give, .clear = first->clear};
     first->next = w->merge;
     return set_node(w->merge, w->db);
+}
+
+void merge_keep(struct work *w)
+{
+    struct merge *m = w->merge;
+    do {
+        m->kept = m->rekeys.n;
+        m = m->next;
+    } while (m != w->merge);
+}
+
+void merge_back(struct work *w)
+{
+    struct merge *m = w->merge;
+    do {
+        rekeys_cut(&m->rekeys, m->kept);
+        m = m->next;
+    } while (m != w->merge);
+    forget_parents(w->merge, NULL);
 }
 
 void merge_begin(struct work *w)

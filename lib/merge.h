@@ -41,6 +41,7 @@ struct merge {
     struct node node;
     struct package *package;
     struct rekeys rekeys;   /* keys of the node's that are others here */
+    size_t kept;            /* so many of them at merge_keep */
     int64_t start;          /* end of the journal before the upload */
     struct rowset inserted; /* rows the node made that no archive has told it of */
     bool inserted_known;
@@ -56,6 +57,10 @@ void merge_free(struct merge *m); /* and those for other origins */
 
 /* What is known of the target; NULL on failure. */
 struct merge_table *merge_table(struct work *w, struct target *t);
+
+/* Remembers what is known beside the database; has that known again, when the database is as it was then. */
+void merge_keep(struct work *w);
+void merge_back(struct work *w);
 
 /* Judges a change and does it (a work_one); permission is not asked here. */
 int merge_one(struct work *w, struct target *t, struct change *c);

@@ -219,7 +219,7 @@ const char *parents_missing(const struct parents *p)
 void parents_forget(struct parents *p, const char *table)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (p->reference[i].last && strcasecmp(p->reference[i].parent, table) == 0) {
+        if (p->reference[i].last && (table == NULL || strcasecmp(p->reference[i].parent, table) == 0)) {
             free(p->reference[i].last);
             p->reference[i].last = NULL;
         }

@@ -15,7 +15,7 @@ void parents_free(struct parents *p);
 int parents_there(struct parents *p, struct target *t, const struct change *c);
 const char *parents_missing(const struct parents *p);
 
-/* A row of the table has been deleted: what was found of it is not believed any more. */
+/* A row of the table (NULL: of any) has been deleted: what was found of it is not believed any more. */
 void parents_forget(struct parents *p, const char *table);
 
 #endif

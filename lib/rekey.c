@@ -86,10 +86,15 @@ int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, 
     return step == STEP_DONE ? 0 : -1;
 }
 
+void rekeys_cut(struct rekeys *r, size_t n)
+{
+    while (r->n > n)
+        free(r->rekey[--r->n].table);
+}
+
 void rekeys_free(struct rekeys *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        free(r->rekey[i].table);
+    rekeys_cut(r, 0);
     for (size_t i = 0; i < r->nref; i++) {
         free(r->ref[i].table);
         free(r->ref[i].column);

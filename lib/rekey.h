@@ -23,6 +23,9 @@ struct rekey_ref {
 int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p);
 void rekeys_free(struct rekeys *r);
 
+/* Forgets all but the first n of them. */
+void rekeys_cut(struct rekeys *r, size_t n);
+
 /* What the node's key of that table is here. */
 int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key);
 

@@ -62,6 +62,7 @@ struct work {
     struct defer *defer;
     struct snapshot *snapshot;
     struct merge *merge;
+    struct trust *trust;
     struct rows *rows;
     struct change read; /* the change being judged, in the archive's columns */
     bool leave;         /* what cannot be done is left alone, not quarantined */
@@ -100,7 +101,10 @@ int work_defer(struct work *w, struct target *t, const struct change *c, bool ju
                const char *reason);
 
 /* After the last change: tries what waits until nothing more can be done, taking rows that stand in each other's way
- * out and putting them in again; what is left goes into quarantine, or fails the apply when strict. */
-int work_settle(struct work *w);
+ * out and putting them in again. */
+int work_rounds(struct work *w);
+
+/* Then: what is left goes into quarantine, or fails the apply when strict. */
+int work_give_up(struct work *w);
 
 #endif

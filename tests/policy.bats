@@ -336,3 +336,50 @@ mine|p
 p|late" ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
 }
+
+@test "a parent whose child was to move to a row that cannot come in stays: no row here refers to nothing" {
+    sql hq.db "CREATE TABLE company (id INTEGER PRIMARY KEY, name TEXT UNIQUE)" \
+        "CREATE TABLE contact (id TEXT PRIMARY KEY, company INTEGER REFERENCES company)" \
+        "CREATE TABLE note (id TEXT PRIMARY KEY, company INTEGER REFERENCES company ON DELETE CASCADE)" \
+        "INSERT INTO company VALUES (1, 'Acme'), (2, 'Bolt'), (3, 'Cog')" \
+        "INSERT INTO contact VALUES ('c1', 1), ('c2', 2)" "INSERT INTO note VALUES ('n2', 2), ('n3', 3)"
+    mkdir package docking
+    printf '[package]\nname = p\nversion = 1\n' >package/package.conf
+    printf '[object %s]\nvisible = all\n' company contact note >>package/package.conf
+    txnlog attach hq.db
+    txnroute load hq.db package
+    for who in alice bob; do
+        txnroute node add hq.db $who --package p
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+    sql hq.db "INSERT INTO company VALUES (9, 'Taken')" "INSERT INTO note VALUES ('late1', 1), ('late2', 2)"
+    # Bolt's name goes to its successor; 4 cannot come in, so that 1 must stay for c1
+    sql alice.db "DELETE FROM company" "INSERT INTO company VALUES (4, 'Taken'), (5, 'Bolt')" \
+        "UPDATE contact SET company = 4 WHERE id = 'c1'" "UPDATE contact SET company = 5 WHERE id = 'c2'" \
+        "UPDATE note SET company = 5 WHERE id = 'n2'" "UPDATE note SET company = 4 WHERE id = 'n3'"
+    txnlog upload alice.db alice-out
+    cp hq.db before.db
+    run -1 dxapply hq.db --undo undo.dx <alice-out/00000001.dx
+    [ -z "$(sql hq.db "PRAGMA foreign_key_check")" ]
+    [ "$(sql hq.db "SELECT id, name FROM company ORDER BY id")" = "1|Acme
+3|Cog
+5|Bolt
+9|Taken" ]
+    [ "$(sql hq.db "SELECT id, company FROM contact ORDER BY id")" = "c1|1
+c2|5" ]
+    [ "$(sql hq.db "SELECT id, company FROM note ORDER BY id")" = "late1|1
+n2|5
+n3|3" ]
+    [ "$(conflicts)" = "deleted|note|late2|theirs" ]
+    cp hq.db undone.db
+    dxapply undone.db <undo.dx || [ $? -eq 1 ]
+    same_tables before.db undone.db
+    exchange alice bob
+    sql bob.db "UPDATE company SET name = 'Free' WHERE id = 9"
+    exchange bob alice
+    [ "$(sql alice.db "SELECT id, company FROM contact ORDER BY id")" = "c1|4
+c2|5" ]
+    [ "$(sql alice.db "SELECT id, company FROM note ORDER BY id")" = "n2|5
+n3|4" ]
+    [ "$(sql bob.db "SELECT group_concat(id) FROM (SELECT id FROM company ORDER BY id)")" = 4,5,9 ]
+}
