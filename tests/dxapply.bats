@@ -353,6 +353,26 @@ c|3|grey|" ]
     download 5 | dxapply alice.db --guard-rows 2
 }
 
+@test "many rows under a key of text and blob, with and without rowid, in a table of a very long name" {
+    long=$(printf 'n%.0s' {1..300})
+    for rowid in "" "WITHOUT ROWID"; do
+        rm -f ./*.db ./*.dx
+        sql old.db "CREATE TABLE \"$long\" (t TEXT, b BLOB, v, PRIMARY KEY (b, t)) $rowid" \
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+             INSERT INTO \"$long\" SELECT 'k' || i % 100, CAST(printf('%016d', i * 7919 % 10007) AS BLOB), i FROM n"
+        cp old.db new.db
+        sql new.db "DELETE FROM \"$long\" WHERE v % 3 = 0" "UPDATE \"$long\" SET v = -v WHERE v % 3 = 1" \
+            "UPDATE \"$long\" SET t = 'moved' WHERE v % 5 = 0" \
+            "INSERT INTO \"$long\" SELECT t || '+', b, v FROM \"$long\" WHERE v % 7 = 0"
+        changeset diff old.db new.db | wrap new.db changes >log.dx
+        cp old.db copy.db
+        dxapply copy.db --undo undo.dx <log.dx
+        same_tables new.db copy.db
+        dxapply copy.db <undo.dx
+        same_tables old.db copy.db
+    done
+}
+
 @test "an archive that is no archive, and misuse" {
     client
     run -3 dxapply alice.db <<<'hello'

@@ -284,6 +284,21 @@ b|6|s2" ]
     [ "$(sql hq.db "SELECT n, secret, at FROM item WHERE id = 'a'")" = "1|later|7" ]
 }
 
+@test "guards hold for an upload, too: the server stops before the commit, and lets that one through" {
+    server
+    upload 1 "UPDATE item SET n = n + 1" "DELETE FROM part" >1.dx
+    cp hq.db before.db
+    run -5 dxapply hq.db --guard-rows 2 <1.dx
+    [[ $output == *"0 rows of table item would be deleted and 3 overwritten"*"--approve "* ]]
+    digest=${output##*--approve }
+    same_tables before.db hq.db
+    run -5 dxapply hq.db --guard-rows 2 --approve "${digest//[0-9]/0}" <1.dx
+    dxapply hq.db --guard-rows 2 --approve "$digest" <1.dx
+    [ "$(sql hq.db "SELECT (SELECT group_concat(n) FROM item), (SELECT count(*) FROM part)")" = "2,3,4|0" ]
+    upload 2 "DELETE FROM item" >2.dx
+    run -5 dxapply hq.db --guard-rows 2 --approve "$digest" <2.dx
+}
+
 @test "REALs, blobs and integers are merged bit for bit" {
     server
     upload 1 "INSERT INTO price SELECT 'r' || value, value FROM (SELECT 1 AS value)" >1.dx
