@@ -1,7 +1,7 @@
 /* sync-sim: random histories of a server and its clients, exchanged with faults, until every copy must be right.
  *
  *   sync-sim [-n CLIENTS] [-c] [-s] [-t SECONDS] FROM TO [DIR]     seeds FROM to TO-1; works in DIR (default: .)
- *     -n CLIENTS   at most so many (default 4)    -c   integer keys collide    -s   no stage is hurt
+ *     -n CLIENTS   3 to so many (default 8)   -c   integer keys collide    -s   no stage is hurt
  *     -t SECONDS   no new history after that time
  *
  * A history is a schema, a package, clients, and steps: transactions anywhere, and the stages of a synchronization run
@@ -37,7 +37,7 @@
 enum { WORDS = 12, TABLES = 5, NODES = 8, STEPS = 600, COLUMNS = 8, STATEMENTS = 4, USERS = 3, ROUNDS = 8 };
 enum { SERVER = -1 };
 
-static int most_nodes = 4;
+static int most_nodes = 8;
 static bool colliding, smooth;
 static time_t most_seconds = 1 << 30;
 
@@ -331,7 +331,7 @@ static struct history *make_history(uint64_t seed)
     next_random();
     h->token = 10;
     h->enforced = chance(40);
-    h->nnode = 2 + below(most_nodes - 1);
+    h->nnode = 3 + below(most_nodes - 2);
     make_tables(h);
     for (int i = 4 + below(8); i > 0; i--)
         add_sql(h, SERVER);
@@ -1517,7 +1517,7 @@ int main(int argc, char **argv)
     }
     argc -= optind;
     argv += optind;
-    if (argc < 2 || most_nodes < 2 || most_nodes > NODES)
+    if (argc < 2 || most_nodes < 3 || most_nodes > NODES)
         return usage();
     uint64_t from = strtoull(argv[0], NULL, 10), to = strtoull(argv[1], NULL, 10);
     if (argc > 2 && chdir(argv[2])) {
