@@ -730,9 +730,9 @@ random_histories() {
 }
 
 @test "random histories: every copy is as the rules say" {
-    random_histories 1 "$(sized 150 4)"
+    random_histories 1 "$(sized 100 3)"
 }
 
 @test "more random histories" {
-    random_histories 1000 "$(sized 150 4)"
+    random_histories 1000 "$(sized 100 3)"
 }
