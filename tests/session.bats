@@ -493,13 +493,6 @@ make_upload() {
     run -0 remotesync alice.db site
 }
 
-@test "a session with nothing to do asks little of the machine" {
-    remotesync alice.db site
-    times=$( { TIMEFORMAT='%U %S'; time remotesync alice.db site; } 2>&1)
-    # Processor seconds of all processes; a bound for a slow machine, not a measurement (tests/bench/session is one).
-    awk -v "limit=$(sized 1 20)" '{ exit !($1 + $2 < limit) }' <<<"$times"
-}
-
 @test "database and site names with spaces, quotes and a leading dash" {
     mkdir -p "it's a" && mv site "it's a/si te"
     mv alice.db "al ice's.db"
