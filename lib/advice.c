@@ -71,7 +71,7 @@ static int pretend(struct db *db, const struct relation *r)
     struct buf sql = {0};
     const struct table *t = r->layout ? r->layout->table : NULL;
     if (t == NULL)
-        buf_addf(&sql, "INSERT INTO %s (id) VALUES (1);", r->new_name);
+        buf_addf(&sql, "INSERT INTO %s (dx_id) VALUES (1);", r->new_name);
     else {
         buf_addf(&sql, "INSERT OR IGNORE INTO %s (", r->new_name);
         layout_keys(&sql, t, "");

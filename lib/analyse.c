@@ -42,7 +42,7 @@ static void frame_tail(struct buf *b, const struct analysis *an, struct arm *a)
         buf_name(b, t->col[t->key[k]]);
         buf_addf(b, " AS k%zu, ", k);
     }
-    buf_puts(b, "dx_y.id AS node FROM dx_r JOIN ");
+    buf_puts(b, "dx_y.dx_id AS node FROM dx_r JOIN ");
     if (an->rule->keep) {
         buf_puts(b, "(SELECT ");
         layout_keys(b, t, "");
@@ -302,6 +302,8 @@ static int analyse_keep(struct analysis *an)
     const struct object *o = r->object;
     if (o->keep[0] == 0)
         return 0;
+    if (rule_keep_allowed(o->keep))
+        return -1;
     struct buf sql = {0};
     r->keep = moment_fix(o->keep, an->now, &r->terms);
     buf_puts(&sql, "SELECT 1 FROM ");

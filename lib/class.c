@@ -124,7 +124,7 @@ static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a
         buf_addf(sql, ", k%zu", k);
     buf_puts(sql, ") AS (SELECT ");
     rule_cut_sql(sql, a, use, a->list, a->end, NULL, 0);
-    buf_puts(sql, "\n) SELECT r.k0, y.id FROM r JOIN " IMAGE_NODE_NOW " AS y ON y.name = r.n;");
+    buf_puts(sql, "\n) SELECT r.k0, y.dx_id FROM r JOIN " IMAGE_NODE_NOW " AS y ON y.name = r.n;");
     free(use);
 }
 

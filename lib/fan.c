@@ -44,7 +44,7 @@ int fan_nodes(struct fan *f)
 {
     forget_nodes(f);
     shares_forget(f->shares);
-    struct stmt *s = db_prepare(f->db, "SELECT name, id FROM temp.dx_node_now ORDER BY name");
+    struct stmt *s = db_prepare(f->db, "SELECT name, dx_id FROM temp.dx_node_now ORDER BY name");
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         f->name = mem_grow(f->name, f->nname + 1, sizeof *f->name);

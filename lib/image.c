@@ -19,11 +19,11 @@ struct images {
 /* The nodes of the package being routed, and what changed in that table. */
 static const char sql_nodes[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_node_now ("
-    " id INTEGER PRIMARY KEY, name TEXT UNIQUE, user TEXT, package TEXT, status TEXT);"
+    " dx_id INTEGER PRIMARY KEY, name TEXT UNIQUE, user TEXT, package TEXT, status TEXT);"
     "CREATE INDEX IF NOT EXISTS temp.dx_node_user ON dx_node_now (user);"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_o_dx_node (id INTEGER, name TEXT, user TEXT, package TEXT, status "
+    "CREATE TEMP TABLE IF NOT EXISTS dx_o_dx_node (dx_id INTEGER, name TEXT, user TEXT, package TEXT, status "
     "TEXT);"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_n_dx_node (id INTEGER, name TEXT, user TEXT, package TEXT, status "
+    "CREATE TEMP TABLE IF NOT EXISTS dx_n_dx_node (dx_id INTEGER, name TEXT, user TEXT, package TEXT, status "
     "TEXT);";
 
 struct images *images_open(struct db *db)
@@ -143,7 +143,7 @@ static struct relation *new_relation(struct images *im, const char *name)
 {
     struct relation *r = mem_zero(1, sizeof *r);
     if (strcasecmp(name, IMAGE_NODE) == 0) {
-        static const char *const col[] = {"id", "name", "user", "package", "status"};
+        static const char *const col[] = {"dx_id", "name", "user", "package", "status"};
         r->name = mem_text(IMAGE_NODE);
         r->captured = r->both = true;
         set_columns(r, 5, col);

@@ -22,8 +22,10 @@ struct relation {
     char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
 };
 
+/* The view of the nodes, and what stands in for it: (dx_id, name, user, package, status) of the nodes to route. The
+ * number has a name that no table shares, lest NATURAL JOIN or USING join by it. */
 #define IMAGE_NODE     "dx_node"
-#define IMAGE_NODE_NOW "temp.dx_node_now" /* (id, name, user, package, status) of the nodes to route */
+#define IMAGE_NODE_NOW "temp.dx_node_now"
 
 struct images *images_open(struct db *db);
 void images_close(struct images *im);

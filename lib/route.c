@@ -130,15 +130,15 @@ static int set_nodes(struct running *x, const struct plan *p)
     buf_free(&then);
     buf_free(&now);
     if (rc || ids_of(x->db,
-                     "SELECT id FROM temp.dx_node_now WHERE (id, package) IN (SELECT id, package FROM "
-                     "main.dx_routed) ORDER BY id",
+                     "SELECT dx_id FROM temp.dx_node_now WHERE (dx_id, package) IN (SELECT id, package FROM "
+                     "main.dx_routed) ORDER BY dx_id",
                      &id, &n))
         return -1;
     audience_all(x->views.audiences, id, n);
     free(id);
     if (ids_of(x->db,
-               "SELECT id FROM temp.dx_node_now WHERE (id, package) NOT IN (SELECT id, package FROM "
-               "main.dx_routed) ORDER BY id",
+               "SELECT dx_id FROM temp.dx_node_now WHERE (dx_id, package) NOT IN (SELECT id, package FROM "
+               "main.dx_routed) ORDER BY dx_id",
                &id, &n))
         return -1;
     x->fan.fresh = audience_intern(x->views.audiences, id, n);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct text {
     const char *sql;
@@ -86,30 +87,56 @@ char **rule_arms(const char *sql, size_t *n)
 static const char window_remedy[] =
     "a window depends on rows that are not told apart; use GROUP BY, or EXISTS";
 
+/* Names are refused in quotes, too: "random"() is the same function. */
 static const struct {
     const char *word, *next, *remedy;
+    bool name;
 } refused[] = {
-    {"LIMIT", NULL, "which rows it would choose is left to chance; say by a condition which are meant"},
-    {"OVER", "(", window_remedy},
-    {"RIGHT", NULL, "turn the join round into a LEFT JOIN"},
-    {"FULL", NULL, "write two arms joined by UNION"},
-    {"INDEXED", NULL, "leave the index to SQLite"},
-    {"ORDER", NULL, "a rule is a set; leave ORDER BY out"},
-    {"RANDOM", "(", "a rule gives the same rows each time it is asked"},
-    {"RANDOMBLOB", "(", "a rule gives the same rows each time it is asked"},
-    {"CHANGES", "(", "a rule gives the same rows each time it is asked"},
-    {"TOTAL_CHANGES", "(", "a rule gives the same rows each time it is asked"},
-    {"LAST_INSERT_ROWID", "(", "a rule gives the same rows each time it is asked"},
-    {"ROWID", NULL, "name the key column; rowids are not kept"},
-    {"OID", NULL, "name the key column; rowids are not kept"},
-    {"_ROWID_", NULL, "name the key column; rowids are not kept"},
-    {"?", NULL, "a rule has no parameters"},
-    {":", NULL, "a rule has no parameters"},
-    {"@", NULL, "a rule has no parameters"},
-    {";", NULL, "a rule is one SELECT"},
-    {"main", ".", "write the table's name alone"},
-    {"temp", ".", "write the table's name alone"},
+    {"LIMIT", NULL, "which rows it would choose is left to chance; say by a condition which are meant",
+     false},
+    {"OVER", "(", window_remedy, false},
+    {"RIGHT", NULL, "turn the join round into a LEFT JOIN", false},
+    {"FULL", NULL, "write two arms joined by UNION", false},
+    {"INDEXED", NULL, "leave the index to SQLite", false},
+    {"ORDER", NULL, "a rule is a set; leave ORDER BY out", false},
+    {"RANDOM", "(", "a rule gives the same rows each time it is asked", true},
+    {"RANDOMBLOB", "(", "a rule gives the same rows each time it is asked", true},
+    {"CHANGES", "(", "a rule gives the same rows each time it is asked", true},
+    {"TOTAL_CHANGES", "(", "a rule gives the same rows each time it is asked", true},
+    {"LAST_INSERT_ROWID", "(", "a rule gives the same rows each time it is asked", true},
+    {"ROWID", NULL, "name the key column; rowids are not kept", true},
+    {"OID", NULL, "name the key column; rowids are not kept", true},
+    {"_ROWID_", NULL, "name the key column; rowids are not kept", true},
+    {"?", NULL, "a rule has no parameters", false},
+    {":", NULL, "a rule has no parameters", false},
+    {"@", NULL, "a rule has no parameters", false},
+    {";", NULL, "a rule is one SELECT", false},
+    {"main", ".", "write the table's name alone", true},
+    {"temp", ".", "write the table's name alone", true},
 };
+
+static bool is_name(const struct text *x, size_t i, const char *name)
+{
+    char *quoted = x->t[i].kind == TOKEN_QUOTED ? token_name(x->sql, &x->t[i]) : NULL;
+    bool same = quoted && strcasecmp(quoted, name) == 0;
+    free(quoted);
+    return same;
+}
+
+static bool is_refused(const struct text *x, size_t i, size_t k)
+{
+    return (is(x, i, refused[k].word) || (refused[k].name && is_name(x, i, refused[k].word))) &&
+           (refused[k].next == NULL || is(x, i + 1, refused[k].next));
+}
+
+static int words_allowed(const struct text *x, const char *where)
+{
+    for (size_t i = 0; i < x->n; i++)
+        for (size_t k = 0; k < sizeof refused / sizeof *refused; k++)
+            if (is_refused(x, i, k))
+                return fail(ERR_REFUSED, "%s in %s: %s", refused[k].word, where, refused[k].remedy);
+    return 0;
+}
 
 int rule_allowed(const char *sql)
 {
@@ -120,10 +147,22 @@ int rule_allowed(const char *sql)
     for (size_t i = 0; rc == 0 && i + 2 < x.n; i++)
         if (is(&x, i, "WINDOW") && is(&x, i + 2, "AS"))
             rc = fail(ERR_REFUSED, "WINDOW in a rule: %s", window_remedy);
+    rc = rc || words_allowed(&x, "a rule") ? -1 : 0;
+    free(x.t);
+    return rc;
+}
+
+int rule_keep_allowed(const char *keep)
+{
+    struct text x = text_of(keep);
+    int rc = words_allowed(&x, "keep");
     for (size_t i = 0; rc == 0 && i < x.n; i++)
-        for (size_t k = 0; rc == 0 && k < sizeof refused / sizeof *refused; k++)
-            if (is(&x, i, refused[k].word) && (refused[k].next == NULL || is(&x, i + 1, refused[k].next)))
-                rc = fail(ERR_REFUSED, "%s in a rule: %s", refused[k].word, refused[k].remedy);
+        if (is(&x, i, "SELECT"))
+            rc = fail(ERR_REFUSED,
+                      "SELECT in keep: a time filter is a condition on the row's own columns; say the "
+                      "rest in the rule");
+        else if (x.t[i].depth < 0)
+            rc = fail(ERR_REFUSED, "keep closes a parenthesis that it does not open");
     free(x.t);
     return rc;
 }

@@ -13,6 +13,10 @@ char **rule_arms(const char *sql, size_t *n);
 /* 0, or -1 (ERR_REFUSED) naming the word that no rule may hold, and the remedy. */
 int rule_allowed(const char *sql);
 
+/* The same for a time filter, which is a condition on the row's own columns: it asks no table, and leaves its
+ * parentheses alone. */
+int rule_keep_allowed(const char *keep);
+
 /* Whether tables are joined by the names that their columns share (USING, NATURAL). SQLite does not report that these
  * columns are read. */
 bool rule_joins_by_name(const char *sql);

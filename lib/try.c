@@ -36,7 +36,7 @@ static struct try_line *line_of(struct trying *t, int64_t node, size_t object)
 
 static int list_nodes(struct trying *t)
 {
-    struct stmt *s = db_prepare(t->db, "SELECT id, name FROM temp.dx_node_now ORDER BY id");
+    struct stmt *s = db_prepare(t->db, "SELECT dx_id, name FROM temp.dx_node_now ORDER BY dx_id");
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         t->node = mem_grow(t->node, t->nnode + 1, sizeof *t->node);

@@ -35,6 +35,7 @@ a view|SELECT n.name, o.id FROM ours o JOIN dx_node n ON n.user = o.login
 a view|SELECT n.name, t.id FROM theirs t JOIN dx_node n ON n.user = t.login
 NOT IN|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login WHERE (a.id, n.user) NOT IN share
 IN that is no condition of its own|SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN dx_node n ON n.user = p.login AND NOT ((a.id, n.user) IN share)
+NATURAL|SELECT name, id FROM (SELECT a.id, p.login AS user FROM account a JOIN position p ON p.territory = a.territory) NATURAL JOIN dx_node
 NATURAL|SELECT n.name, a.id FROM account a NATURAL JOIN (SELECT territory, login FROM position) p JOIN dx_node n ON n.user = p.login
 LEFT|SELECT n.name, a.id FROM account a LEFT JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
 RULES
@@ -58,6 +59,7 @@ RULES
         moves "UPDATE account SET territory = 't1' WHERE id = 1; UPDATE position SET login = CASE login WHEN 'ann' THEN 'bob' ELSE 'ann' END; DELETE FROM share"
     done <<'RULES'
 SELECT n.name, a.id FROM account a JOIN position p USING (territory) JOIN dx_node n ON n.user = p.login
+SELECT n.name, a.id FROM dx_node n JOIN (SELECT territory, login FROM position) p ON p.login = n.user JOIN account a ON a.territory = p.territory JOIN (SELECT id FROM account WHERE owner > 0) o USING (id)
 SELECT n.name, a.id FROM position p CROSS JOIN account a CROSS JOIN dx_node n WHERE a.territory = p.territory AND n.user = p.login
 SELECT DISTINCT n.name, a.id FROM (SELECT id, territory AS t FROM account) a JOIN position p ON p.territory = a.t JOIN dx_node n ON n.user = p.login
 SELECT n.name, position.id FROM account position JOIN position account ON account.territory = position.territory JOIN dx_node n ON n.user = account.login
@@ -81,7 +83,11 @@ LIMIT|SELECT n.name, a.id FROM account a, dx_node n LIMIT 3 OFFSET 1
 WINDOW|SELECT n.name, row_number() OVER w FROM account a, dx_node n WINDOW w AS (PARTITION BY a.id)
 FULL|SELECT n.name, a.id FROM account a FULL JOIN dx_node n ON n.user = a.name
 name the key|SELECT n.name, oid FROM account a, dx_node n
+name the key|SELECT n.name, a."rowid" FROM account a, dx_node n
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE changes() > 0
+same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE "random"() > 0
+same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE [Random] () > 0
+table's name alone|SELECT n.name, a.id FROM "main".account a, dx_node n
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE randomblob(1) > x'00'
 loose|SELECT n.name, l.account FROM loose l JOIN dx_node n ON n.user = l.login
 RULES
@@ -93,4 +99,26 @@ RULES
     printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = all\n[object leaf]\nvia = account -> account\n' >p/package.conf
     run -3 --separate-stderr txnroute load hq.db p
     [[ $stderr == *leaf*account* ]]
+}
+
+@test "refused in keep, with the remedy: random, rowid, parameters, other rows, a parenthesis too many" {
+    schema
+    txnlog attach hq.db
+    while IFS='|' read -r why keep; do
+        package "$by_position" "keep = $keep"
+        run --separate-stderr txnroute load hq.db p
+        [ "$status" -eq 3 ] || { echo "$keep: exit $status, $stderr"; false; }
+        [[ $stderr == *"object account"*"$why"* ]] || { echo "$keep: $stderr"; false; }
+    done <<'KEEP'
+same rows each time|random() > 0
+same rows each time|"changes"() > 0
+name the key|rowid > 3
+no parameters|id > ?
+the row's own columns|id = (SELECT max(id) FROM account)
+the row's own columns|id IN (SELECT account FROM share)
+does not open|id > 1) OR (id = 1
+KEEP
+    package "$by_position" "keep = (id > 1 OR name IN ('one', 'two')) AND name < date('now')"
+    run -0 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *"object account: evaluated whole when the time in it moves on"* ]]
 }

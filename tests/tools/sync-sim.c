@@ -19,6 +19,7 @@
 #include "journal.h"
 #include "key.h"
 #include "mem.h"
+#include "sim/random.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,37 +41,6 @@ enum { SERVER = -1 };
 static int most_nodes = 8;
 static bool colliding, smooth;
 static time_t most_seconds = 1 << 30;
-
-/* ---- chance ---- */
-
-static uint64_t seed_state;
-
-static uint64_t next_random(void)
-{
-    seed_state += 0x9e3779b97f4a7c15u; /* splitmix64 */
-    uint64_t z = seed_state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static int below(int n)
-{
-    return (int)(next_random() % (uint64_t)n);
-}
-
-static bool chance(int percent)
-{
-    return below(100) < percent;
-}
-
-static const char *any(const char *const *list, int n)
-{
-    return list[below(n)];
-}
-#define ANY(...)                            \
-    any((const char *const[]){__VA_ARGS__}, \
-        (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
 
 /* ---- a history ---- */
 
@@ -327,8 +297,8 @@ static void add_collision(struct history *h)
 static struct history *make_history(uint64_t seed)
 {
     struct history *h = mem_zero(1, sizeof *h);
-    h->seed = seed_state = seed;
-    next_random();
+    h->seed = seed;
+    random_seed(seed);
     h->token = 10;
     h->enforced = chance(40);
     h->nnode = 3 + below(most_nodes - 2);
