@@ -189,7 +189,7 @@ static int held_when_deleted(struct work *w, const struct merge_table *m, struct
     return found > 0 ? !lost.gained && lost.position >= seq : found;
 }
 
-/* A row that the node does not hold: gone in the meantime, or never its to touch. */
+/* A row that the node does not hold: gone in the meantime, or never its to touch. 1 when it may be changed yet. */
 static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t, struct change *c)
 {
     int here = target_row(t, c, NULL);
@@ -199,7 +199,7 @@ static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t
         return refuse(w, t, c, "the node does not see this row");
     int held = c->op == CHANGE_UPDATE && m->policy.lose ? held_when_deleted(w, m, t, c) : 0;
     if (held)
-        return held < 0 ? -1 : merge(w, t, c);
+        return held;
     if (c->op == CHANGE_UPDATE && conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL))
         return -1;
     return merge_force(w, t, c, w->merge->node.name);
@@ -215,10 +215,9 @@ static bool only_touched(const struct change *c)
     return c->op == CHANGE_UPDATE;
 }
 
-static int judge(struct work *w, struct target *t, struct change *c)
+/* Whether the node may do it: 1; 0 when it is refused; -1. */
+static int allow(struct work *w, struct target *t, struct change *c)
 {
-    if (only_touched(c))
-        return merge_force(w, t, c, w->merge->node.name);
     struct merge_table *m = merge_table(w, t);
     if (m == NULL)
         return -1;
@@ -235,7 +234,20 @@ static int judge(struct work *w, struct target *t, struct change *c)
         if (held <= 0)
             return held < 0 ? -1 : refuse_unseen(w, m, t, c);
     }
-    return merge(w, t, c);
+    return 1;
+}
+
+static int judge(struct work *w, struct target *t, struct change *c)
+{
+    if (only_touched(c))
+        return merge_force(w, t, c, w->merge->node.name);
+    int may = allow(w, t, c);
+    return may > 0 ? merge(w, t, c) : may;
+}
+
+int accept_still(struct work *w, struct target *t, struct change *c)
+{
+    return w->merge->noded ? allow(w, t, c) : 1;
 }
 
 int accept_stranger(struct work *w, const struct change *c)

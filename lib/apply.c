@@ -9,6 +9,7 @@
 #include "fires.h"
 #include "mem.h"
 #include "newkey.h"
+#include "release.h"
 #include "replay.h"
 #include "rows.h"
 #include "seen.h"
@@ -113,7 +114,7 @@ static int again(struct work *w)
 
 static int apply_all(struct work *w, const struct kind *k, struct fires *f)
 {
-    if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w))
+    if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w) || release_check(w))
         return -1;
     if (apply_changes(w, k))
         return -1;

@@ -37,38 +37,64 @@ static int load(struct family *f, struct target *t, const struct val *row, struc
 
 static enum verdict ask(struct family *f, struct target *t, struct val *row);
 
-/* What a child that waits is about to do. */
-enum intent { STAYS, WAITS, GOES, MOVES };
+/* What a child that waits is about to do: nothing with its reference; to be deleted; to refer to nothing, or to another
+ * row that is here or waits to come in; to refer to one that is neither. */
+enum intent { STAYS, WAITS, GOES, MOVES, LEAVES };
 
-/* Whether the change that waits has the child refer to another row, which is here or waits to come in; t is the
+/* Whether the parent to which the child would refer (the columns in `to`) is here or waits to come in; t is the
  * parent's target. */
-static int moves(struct family *f, struct target *t, const struct child *k, const struct change *waiting)
+static int is_coming(struct family *f, struct target *t, const struct child *k, const struct val *to)
 {
     struct val *key = arena_alloc(&f->arena, t->table->ncol * sizeof *key);
-    struct change to = delete_of(f, t, key), comes;
+    struct change other = delete_of(f, t, key), comes;
     memset(key, 0, t->table->ncol * sizeof *key);
     for (size_t i = 0; i < k->ncolumn; i++) {
-        const struct val *v = &waiting->new[k->column[i]];
-        if (!t->table->pk[k->to[i]] || v->type == VAL_NONE || v->type == VAL_NULL)
+        if (!t->table->pk[k->to[i]])
             return 0;
-        key[k->to[i]] = *v;
+        key[k->to[i]] = to[i];
     }
     if (k->ncolumn != t->table->nkey)
         return 0;
-    int waits = work_waiting(f->w, t, &to, NULL, &f->arena, &comes);
-    return waits > 0 ? comes.op == CHANGE_INSERT : waits < 0 ? -1 : target_row(t, &to, NULL);
+    int waits = work_waiting(f->w, t, &other, NULL, &f->arena, &comes);
+    return waits > 0 ? comes.op == CHANGE_INSERT : waits < 0 ? -1 : target_row(t, &other, NULL);
+}
+
+/* What becomes of the child whose reference will be `to`, when all that waits for it is done. */
+static int where_to(struct family *f, struct target *t, const struct child *k, const struct val *to,
+                    enum intent *out)
+{
+    bool other = false;
+    *out = MOVES;
+    for (size_t i = 0; i < k->ncolumn; i++) {
+        if (to[i].type == VAL_NULL)
+            return 0;
+        other |= !val_same(&to[i], &k->row[k->column[i]]);
+    }
+    int coming = other ? is_coming(f, t, k, to) : 0;
+    *out = !other ? WAITS : coming > 0 ? MOVES : LEAVES;
+    return coming < 0 ? -1 : 0;
 }
 
 static int intent_of(struct family *f, struct target *t, const struct child *k, enum intent *out)
 {
     struct change c = delete_of(f, k->target, k->row), waiting;
-    int waits = work_waiting(f->w, k->target, &c, NULL, &f->arena, &waiting);
+    struct val *to = arena_alloc(&f->arena, k->ncolumn * sizeof *to);
+    int64_t seq = 0;
+    int waits;
     *out = STAYS;
-    if (waits <= 0)
-        return waits;
-    int away = waiting.op == CHANGE_UPDATE ? moves(f, t, k, &waiting) : 0;
-    *out = waiting.op == CHANGE_DELETE ? GOES : away > 0 ? MOVES : WAITS;
-    return away < 0 ? -1 : 0;
+    for (size_t i = 0; i < k->ncolumn; i++)
+        to[i] = k->row[k->column[i]];
+    while ((waits = work_waiting_next(f->w, k->target, &c, &seq, &f->arena, &waiting)) > 0) {
+        if (waiting.op == CHANGE_DELETE) { /* behind another change it may not come to that */
+            *out = *out == STAYS ? GOES : WAITS;
+            return 0;
+        }
+        *out = WAITS;
+        for (size_t i = 0; i < k->ncolumn; i++)
+            if (waiting.new[k->column[i]].type != VAL_NONE)
+                to[i] = waiting.new[k->column[i]];
+    }
+    return waits < 0 || *out == STAYS ? waits : where_to(f, t, k, to, out);
 }
 
 static enum verdict hold(struct family *f, const struct child *k, const struct change *c)
@@ -88,9 +114,9 @@ static enum verdict ask_child(struct family *f, struct target *t, struct val *ro
         return FREE;
     if (intent_of(f, t, k, &intent))
         return FAILED;
-    if (intent == MOVES) {
-        if (trust_asked(f->w, t, row))
-            return FREE;
+    if (intent == MOVES && trust_asked(f->w, t, row))
+        return FREE;
+    if (intent == MOVES || intent == LEAVES) {
         f->waits = true;
         return hold(f, k, &c);
     }

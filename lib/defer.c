@@ -18,18 +18,18 @@ static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
     "TEXT, archive "
     "TEXT,"
-    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB);"
+    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB, told INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
     "DELETE FROM temp.dx_wait;"
     "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
     "BLOB)";
 static const char sql_add[] =
-    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row, told)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
-static const char sql_first_of_row[] = "SELECT change FROM temp.dx_wait WHERE row = ?1 AND"
-                                       " (?2 IS NULL OR origin = ?2) ORDER BY seq LIMIT 1";
+static const char sql_next_of_row[] = "SELECT change, seq FROM temp.dx_wait WHERE row = ?1 AND"
+                                      " (?2 IS NULL OR origin = ?2) AND seq > ?3 ORDER BY seq LIMIT 1";
 static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
 static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
@@ -76,6 +76,7 @@ static int add(struct work *w, const struct quarantined *q, struct target *t, co
     stmt_bind_text(d->add, 7, q->reason);
     stmt_bind(d->add, 8, &q->change);
     stmt_bind_int(d->add, 9, q->id);
+    stmt_bind_int(d->add, 11, q->told);
     d->n++;
     int rc = stmt_run(d->add);
     buf_free(&room);
@@ -191,24 +192,26 @@ int work_behind(struct work *w, struct target *t, const struct change *c)
     return work_defer(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
 }
 
-int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
-                 struct arena *a, struct change *out)
+static int waiting_after(struct work *w, struct target *t, const struct change *c, const char *origin,
+                         int64_t *seq, struct arena *a, struct change *out)
 {
     if (!work_waits(w, t, c))
         return 0;
     struct buf room = {0};
     struct val row = row_of(t, c, &room);
-    struct stmt *s = db_prepare(w->db, sql_first_of_row);
+    struct stmt *s = db_prepare(w->db, sql_next_of_row);
     enum step step = STEP_ERROR;
     int rc = -1;
     if (s) {
         stmt_bind(s, 1, &row);
         stmt_bind_text(s, 2, origin);
+        stmt_bind_int(s, 3, *seq);
         step = stmt_step(s);
         rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
     }
     if (rc > 0) {
         struct val change = stmt_val(s, 0);
+        *seq = stmt_int(s, 1);
         rc = record_get(&change, t, a, out) ? -1 : 1;
     }
     stmt_free(s);
@@ -216,11 +219,25 @@ int work_waiting(struct work *w, struct target *t, const struct change *c, const
     return rc;
 }
 
+int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
+                 struct arena *a, struct change *out)
+{
+    int64_t seq = 0;
+    return waiting_after(w, t, c, origin, &seq, a, out);
+}
+
+int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
+                      struct change *out)
+{
+    return waiting_after(w, t, c, NULL, seq, a, out);
+}
+
 bool work_retries(const struct work *w)
 {
     return w->defer->retrying != 0;
 }
 
+/* What was judged before it went into quarantine is judged again: the row may be another by now. */
 static int take_quarantined(void *ctx, const struct quarantined *q)
 {
     struct work *w = ctx;
@@ -230,7 +247,9 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
     if (rc == 0) {
         rowset_add(&w->defer->rows, t, &c);
-        rc = add(w, q, t, &c, false);
+        struct quarantined again = *q;
+        again.judged &= q->way == WORK_DOWNLOAD;
+        rc = add(w, &again, t, &c, false);
     }
     arena_free(&arena);
     return rc;
@@ -266,7 +285,19 @@ void defer_entry_free(struct entry *e)
     *e = (struct entry){0};
 }
 
-enum { AT_SEQ, AT_TARGET, AT_WAY, AT_ORIGIN, AT_ARCHIVE, AT_JUDGED, AT_TAKEN, AT_HELD, AT_REASON, AT_CHANGE };
+enum {
+    AT_SEQ,
+    AT_TARGET,
+    AT_WAY,
+    AT_ORIGIN,
+    AT_ARCHIVE,
+    AT_JUDGED,
+    AT_TAKEN,
+    AT_HELD,
+    AT_REASON,
+    AT_CHANGE,
+    AT_TOLD
+};
 
 /* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
 int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
@@ -278,6 +309,7 @@ int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
         return step == STEP_DONE ? 0 : -1;
     e->seq = stmt_int(s, AT_SEQ);
     e->held = stmt_int(s, AT_HELD);
+    e->told = stmt_int(s, AT_TOLD);
     e->target = w->targets.target[stmt_int(s, AT_TARGET)];
     e->way = (enum work_way)stmt_int(s, AT_WAY);
     e->origin = mem_text(stmt_text(s, AT_ORIGIN));
@@ -320,8 +352,7 @@ int defer_rewrite(struct work *w, const struct entry *e)
     return rc;
 }
 
-/* Tries one entry as if its change had just been read. */
-static int try_entry(struct work *w, struct entry *e)
+int defer_try(struct work *w, struct entry *e, work_one *judge)
 {
     const char *origin = w->effect.origin;
     char *archive = w->archive;
@@ -333,9 +364,10 @@ static int try_entry(struct work *w, struct entry *e)
     w->archive = e->archive;
     w->way = e->way;
     w->defer->retrying = e->seq;
+    w->defer->told = e->told;
     w->defer->blocked = false;
-    int rc = e->judged ? work_put(w, e->target, &e->change) : w->one[e->way](w, e->target, &e->change);
-    w->defer->retrying = 0;
+    int rc = judge(w, e->target, &e->change);
+    w->defer->retrying = w->defer->told = 0;
     w->effect.origin = origin;
     w->archive = archive;
     w->way = way;
@@ -343,6 +375,19 @@ static int try_entry(struct work *w, struct entry *e)
     if (rc)
         return -1;
     return w->defer->blocked ? 0 : defer_done(w, e);
+}
+
+/* A row that was to be changed may have gone since: with its parent. */
+static int put(struct work *w, struct target *t, struct change *c)
+{
+    int here = w->way == WORK_MERGE && c->op == CHANGE_UPDATE ? target_row(t, c, NULL) : 1;
+    return here > 0 ? work_put(w, t, c) : here < 0 ? -1 : w->one[w->way](w, t, c);
+}
+
+/* Tries one entry as if its change had just been read. */
+static int try_entry(struct work *w, struct entry *e)
+{
+    return defer_try(w, e, e->judged ? put : w->one[e->way]);
 }
 
 /* One pass over all that waits, oldest first; what waits behind an older one of its row goes on waiting. */
@@ -401,9 +446,13 @@ static int give_up(struct work *w, const struct entry *e)
         return fail(ERR_REFUSED,
                     "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
                     change_show(&e->change), e->reason);
+    int64_t told = e->told;
+    if (e->held == 0 && e->way == WORK_MERGE && w->tells(w, e->origin, &told))
+        return -1;
     change_key(&e->change, key);
     record_put(&bytes, &e->change);
     struct quarantined q = {.id = e->held,
+                            .told = told,
                             .way = (int)e->way,
                             .judged = e->judged,
                             .table = e->target->table->name,

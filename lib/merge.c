@@ -182,6 +182,16 @@ void merge_back(struct work *w)
     forget_parents(w->merge, NULL);
 }
 
+static int tells(struct work *w, const char *origin, int64_t *archive)
+{
+    struct node n;
+    int found = origin && *origin ? node_find(w->db, origin, &n) : 0;
+    *archive = found > 0 ? n.archive + 1 : 0;
+    if (found > 0)
+        node_free(&n);
+    return found < 0 ? -1 : 0;
+}
+
 void merge_begin(struct work *w)
 {
     w->merge = mem_zero(1, sizeof *w->merge);
@@ -189,6 +199,7 @@ void merge_begin(struct work *w)
     w->may = may;
     w->as = as;
     w->quarantined = merge_force;
+    w->tells = tells;
     w->one[WORK_MERGE] = merge_one;
 }
 

@@ -167,6 +167,44 @@ static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_
     return got;
 }
 
+static const char sql_behind[] = DEFER_COLUMNS
+    "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 AND seq > ?4 ORDER BY seq LIMIT 1";
+
+/* What the node has said of the row itself, behind its insert that waited. */
+static int mend_behind(struct work *w, struct target *t, int64_t old, int64_t new)
+{
+    size_t key = t->table->key[0];
+    if (!work_retries(w))
+        return 0;
+    struct stmt *s = db_prepare(w->db, sql_behind);
+    struct entry e = {0};
+    int64_t seq = INT64_MIN;
+    int got = s ? 1 : -1;
+    if (s) {
+        stmt_bind_int(s, 2, (int64_t)t->index);
+        stmt_bind_text(s, 3, w->merge->node.name);
+        stmt_bind_int(s, 4, w->defer->retrying);
+    }
+    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
+        seq = e.seq;
+        struct val *v = e.change.op == CHANGE_INSERT ? &e.change.new[key] : &e.change.old[key];
+        if (v->type != VAL_INT || v->i != old)
+            continue;
+        v->i = new;
+        if (defer_rewrite(w, &e) || force(w, t, &e.change))
+            got = -1;
+    }
+    defer_entry_free(&e);
+    stmt_free(s);
+    return got;
+}
+
+/* The archive that took the row away from the node, if it waited in quarantine so long; else 0. */
+static int64_t gone_with(const struct work *w)
+{
+    return w->defer->told <= w->merge->node.archive ? w->defer->told : 0;
+}
+
 int newkey_give(struct work *w, struct target *t, struct change *c)
 {
     struct merge *m = w->merge;
@@ -178,7 +216,8 @@ int newkey_give(struct work *w, struct target *t, struct change *c)
     for (size_t i = 0; i < m->rekeys.nref; i++)
         if (strcasecmp(m->rekeys.ref[i].parent, t->table->name) == 0 && mend(w, &m->rekeys.ref[i], old, new))
             return -1;
-    if (rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new))
+    if (mend_behind(w, t, old, new) ||
+        rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new, gone_with(w)))
         return -1;
     c->new[key].i = new;
     newkey_map(w, t, c); /* a row may refer to itself */

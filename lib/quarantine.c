@@ -3,16 +3,16 @@
 
 static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
                                "INTEGER, judged INTEGER, tbl TEXT, key,"
-                               " origin TEXT, archive TEXT, reason TEXT, change BLOB)";
+                               " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER)";
 static const char sql_all[] =
-    "SELECT id, way, judged, tbl, origin, archive, reason, key, change FROM dx_quarantine ORDER BY id";
+    "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine ORDER BY id";
 static const char sql_add[] =
-    "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change)"
-    " VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, told)"
+    " VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";
 
-enum { AT_ID, AT_WAY, AT_JUDGED, AT_TABLE, AT_ORIGIN, AT_ARCHIVE, AT_REASON, AT_KEY, AT_CHANGE };
+enum { AT_ID, AT_WAY, AT_JUDGED, AT_TABLE, AT_ORIGIN, AT_ARCHIVE, AT_REASON, AT_KEY, AT_CHANGE, AT_TOLD };
 
 int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
 {
@@ -33,7 +33,8 @@ int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
                                 .archive = stmt_text(s, AT_ARCHIVE),
                                 .reason = stmt_text(s, AT_REASON),
                                 .key = stmt_val(s, AT_KEY),
-                                .change = stmt_val(s, AT_CHANGE)};
+                                .change = stmt_val(s, AT_CHANGE),
+                                .told = stmt_int(s, AT_TOLD)};
         rc = fn(ctx, &q);
     }
     stmt_free(s);
@@ -53,6 +54,7 @@ int quarantine_add(struct db *db, const struct quarantined *q)
         stmt_bind_text(s, 1 + AT_TABLE + i, text[i]);
     stmt_bind(s, 1 + AT_KEY, &q->key);
     stmt_bind(s, 1 + AT_CHANGE, &q->change);
+    stmt_bind_int(s, 1 + AT_TOLD, q->told);
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;

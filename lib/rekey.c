@@ -10,7 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* archive: the one that carried it to the node; NULL: none yet. refs: table, column, ... separated by unit separators. */
+/* archive: the one that carried it to the node, or took the row away there; NULL: none yet. refs: table, column, ...
+ * separated by unit separators; NULL: the node is not told. */
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
     " old INTEGER NOT NULL, new INTEGER NOT NULL, archive INTEGER, refs TEXT)";
@@ -21,7 +22,7 @@ static const char sql_open[] =
     " ORDER BY id";
 static const char sql_unsent[] =
     "SELECT id, tbl, old, new, refs FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
-    " ORDER BY id";
+    " AND refs IS NOT NULL ORDER BY id";
 static const char sql_keys[] =
     "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
     " WHERE m.type = 'table' AND m.name NOT LIKE 'dx\\_%' ESCAPE '\\' AND"
@@ -72,6 +73,7 @@ int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, 
     int there = present(db);
     if (there < 0 || load_refs(r, db, p))
         return -1;
+    r->applied = applied;
     if (there == 0)
         return 0;
     struct stmt *s = db_prepare(db, sql_open);
@@ -145,12 +147,17 @@ static int insert(struct db *db, int64_t node, const char *table, int64_t old, i
                     (long long)node, table, (long long)old, (long long)new, refs);
 }
 
-int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new)
+int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+              int64_t gone)
 {
-    char *refs = refs_text(r, table);
+    char *refs = gone ? NULL : refs_text(r, table);
     int rc = db_exec(db, sql_make) || insert(db, node, table, old, new, refs) ? -1 : 0;
+    if (rc == 0 && gone)
+        rc = db_execf(db, "UPDATE dx_rekey SET archive = %lld WHERE id = last_insert_rowid()",
+                      (long long)gone);
     free(refs);
-    note(r, table, old, new);
+    if (gone == 0 || r->applied < gone)
+        note(r, table, old, new);
     return rc;
 }
 

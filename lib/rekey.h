@@ -10,6 +10,7 @@
 /* The rekeys that a node has not applied yet, and which columns refer to which tables. A zeroed one is empty. */
 struct rekeys {
     size_t n, nref;
+    int64_t applied; /* the newest archive that the node has applied, as far as the work at hand knows */
     struct dx_rekey *rekey; /* in their order; without references */
     struct rekey_ref *ref;
 };
@@ -33,8 +34,11 @@ int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key);
 int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
                 int64_t *out);
 
-/* Notes that the node's row `old` is `new` here, and adds it to r. */
-int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new);
+/* Notes that the node's row `old` is `new` here. gone: the archive that takes the row away from the node, when that is
+ * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
+ * node says in the work at hand is understood by r. */
+int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+              int64_t gone);
 
 /* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
  * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */

@@ -9,14 +9,16 @@ struct defer {
     int64_t n;          /* waiting */
     struct rowset rows; /* theirs */
     bool ready;         /* the tables are there */
-    int64_t retrying;   /* seq of the one being tried, 0 while reading */
+    int64_t retrying;   /* seq of the one being tried, 0 while none is */
+    int64_t told;       /* its, as entry.told */
     bool blocked;       /* it was deferred again */
     struct stmt *add, *again, *done;
 };
 
 /* An entry, with the values it needs beyond the next step of the statement that found it. */
 struct entry {
-    int64_t seq, held;
+    int64_t seq, held; /* held: its number in quarantine, 0 when it comes from the archive at hand */
+    int64_t told;      /* as quarantined.told */
     struct target *target;
     enum work_way way;
     char *origin, *archive, *reason;
@@ -27,11 +29,14 @@ struct entry {
 
 /* The columns of an entry, to be selected by a statement for defer_next. */
 #define DEFER_COLUMNS \
-    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change FROM temp.dx_wait "
+    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, told FROM temp.dx_wait "
 
 /* The next entry by such a statement, whose only parameter is the seq to go on from: 1, 0, -1. Frees the one before. */
 int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e);
 void defer_entry_free(struct entry *e);
+
+/* Has the function judge the entry's change, as its origin's. Unless it puts it aside again, the change is done. */
+int defer_try(struct work *w, struct entry *e, work_one *judge);
 
 /* The entry's change is done: it waits no more. */
 int defer_done(struct work *w, const struct entry *e);

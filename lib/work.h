@@ -57,6 +57,8 @@ struct work {
     int (*as)(struct work *w, const char *origin);
     /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
     int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
+    /* WORK_MERGE: the number of the archive that will tell that origin, a node, what becomes of its changes; else 0. */
+    int (*tells)(struct work *w, const char *origin, int64_t *archive);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
     struct stmt *conflict; /* records one; NULL until the first */
     struct defer *defer;
@@ -87,6 +89,10 @@ bool work_waits(struct work *w, struct target *t, const struct change *c);
  * values are the arena's. 1, 0 when nothing does, -1. */
 int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
                  struct arena *a, struct change *out);
+
+/* The same, from any origin, one after another: *seq is 0 at first. */
+int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
+                      struct change *out);
 
 /* Puts the change aside if it must wait behind another of its row, to be judged after that: 1, 0 when it need not,
  * -1. */

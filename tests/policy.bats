@@ -383,3 +383,121 @@ c2|5" ]
 n3|4" ]
     [ "$(sql bob.db "SELECT group_concat(id) FROM (SELECT id FROM company ORDER BY id)")" = 4,5,9 ]
 }
+
+# held TABLE KEY...: what is in quarantine is these.
+held() {
+    local held
+    held=$(sql hq.db "SELECT tbl || ' ' || key FROM dx_quarantine ORDER BY tbl, key" | xargs)
+    [ "$held" = "$*" ] || { echo "in quarantine: $held"; return 1; }
+}
+
+@test "a child that waits to leave its parent keeps it; when it has left, the parent goes" {
+    scene
+    sql hq.db "INSERT INTO note VALUES ('n1', 1, 'a'), ('n2', 2, 'b'), ('n3', 3, 'c')" "INSERT INTO visit VALUES ('v3', 3)"
+    exchange alice bob
+    # 9 is not there: all of these wait, whoever deletes their parents
+    sql alice.db "UPDATE note SET company = 9 WHERE id = 'n1'" "UPDATE visit SET company = 9 WHERE id = 'v3'"
+    merged alice
+    sql alice.db "UPDATE note SET company = NULL WHERE id = 'n1'"
+    merged alice
+    sql bob.db "DELETE FROM contact" "DELETE FROM company WHERE id = 1"
+    merged bob
+    # also when both come together
+    sql bob.db "UPDATE note SET company = 9 WHERE id = 'n2'" "DELETE FROM company WHERE id IN (2, 3)"
+    merged bob
+    [ "$(sql hq.db "SELECT id, company FROM note ORDER BY id")" = "n1|1
+n2|2
+n3|3" ]
+    held company 1 company 2 company 3 note n1 note n1 note n2 visit v3
+    [ -z "$(sql hq.db "SELECT 1 FROM sqlite_schema WHERE name = 'dx_conflict'")" ]
+    exchange alice bob
+    sql hq.db "INSERT INTO company VALUES (9, 'Nine', 'Nice', NULL, 9)"
+    sql alice.db "UPDATE part SET mate = 'p'"
+    exchange alice bob
+    held
+    [ "$(sql bob.db "SELECT group_concat(id) FROM company")" = 9 ]
+    [ "$(sql bob.db "SELECT id, company FROM note ORDER BY id")" = "n1|
+n2|9" ]
+    [ "$(sql bob.db "SELECT * FROM visit")" = "v3|9" ]
+    [ "$(conflicts)" = "deleted|note|n3|theirs" ]
+    [ -z "$(sql hq.db "PRAGMA foreign_key_check")" ]
+}
+
+@test "a child that waits for something else goes with its parent, and both are recorded" {
+    scene
+    sql hq.db "CREATE TABLE line (id TEXT PRIMARY KEY, company INTEGER REFERENCES company ON DELETE CASCADE, part TEXT REFERENCES part)" \
+        "INSERT INTO line VALUES ('l', 3, 'p')"
+    printf '[object line]\nvisible = all\n' >>package/package.conf
+    txnlog attach hq.db
+    txnroute load hq.db package
+    for who in alice bob; do txnroute extract hq.db $who docking | dxapply $who.db; done
+    sql alice.db "UPDATE line SET part = 'none'"
+    merged alice
+    sql bob.db "DELETE FROM company WHERE id = 3"
+    exchange bob alice
+    held
+    [ "$(sql alice.db "SELECT count(*) FROM line")" = 0 ]
+    [ "$(conflicts)" = "deleted|line|l|theirs
+gone|line|l|ours" ]
+}
+
+@test "what waits is refused at its release when its node may not do it any more, and recorded" {
+    apart
+    sql alice.db "UPDATE note SET company = 9 WHERE id = 'n'" "INSERT INTO contact VALUES ('x', 9, 'X')" \
+        "UPDATE visit SET company = NULL" "INSERT INTO visit VALUES ('w', 9)"
+    merged alice
+    sql alice.db "UPDATE visit SET company = NULL WHERE id = 'w'"
+    merged alice
+    held contact x note n visit w visit w
+    exchange alice bob
+    # she sees no notes any more, and may write no contacts
+    sed -i '/object note/,/visible/ s/visible = all/visible = SELECT n.name, m.id FROM note m JOIN dx_node n ON n.name = m.text/
+        /object contact/,/visible/ s/visible = all/visible = all\nwrite = no/' package/package.conf
+    txnroute load hq.db package
+    txnroute run hq.db docking </dev/null
+    sql bob.db "INSERT INTO company VALUES (9, 'Nine', 'Nice', NULL, 9)"
+    merged bob
+    held
+    [ "$(conflicts | sort)" = "permission|contact|x|ours
+permission|note|n|ours" ]
+    [ "$(sql hq.db "SELECT DISTINCT origin FROM dx_conflict")" = alice ]
+    [ "$(sql hq.db "SELECT company FROM note")" = 1 ]
+    [ "$(sql hq.db "SELECT * FROM visit")" = "w|" ]
+    exchange alice bob
+    [ "$(sql alice.db "SELECT count(*) FROM note")" = 0 ]
+    # somebody wants it after all
+    dxapply resolve hq.db "$(sql hq.db "SELECT id FROM dx_conflict WHERE tbl = 'contact'")" theirs
+    exchange alice bob
+    [ "$(sql alice.db "SELECT company FROM contact WHERE id = 'x'")" = 9 ]
+}
+
+@test "what waits meets the row as it is at its release: what was changed meanwhile is a conflict" {
+    scene
+    sql hq.db "INSERT INTO note VALUES ('n', 1, 'was'), ('o', 1, 'was')"
+    exchange alice bob
+    sql alice.db "UPDATE note SET company = 9, text = 'alice' || id"
+    merged alice
+    sql hq.db "UPDATE note SET text = 'hq' WHERE id = 'n'" "DELETE FROM note WHERE id = 'o'"
+    sql bob.db "INSERT INTO company VALUES (9, 'Nine', 'Nice', NULL, 9)"
+    exchange bob alice
+    held
+    [ "$(sql alice.db "SELECT id, company, text FROM note")" = "n|9|hq" ]
+    [ "$(conflicts)" = "update|note|n|ours
+gone|note|o|ours" ]
+    [ "$(dxapply conflicts hq.db --json | jq -r 'select(.column == "text") | .theirs')" = alicen ]
+}
+
+@test "a row in quarantine whose user key somebody has taken meanwhile is asked about at its release" {
+    scene
+    sed -i '/object contact/,/visible/ s/visible = all/visible = all\nuser_key = name/' package/package.conf
+    txnroute load hq.db package
+    sql alice.db "INSERT INTO contact VALUES ('a', 9, 'Zoe'), ('b', 9, 'Yve')"
+    merged alice
+    held contact a contact b
+    sql hq.db "INSERT INTO contact VALUES ('c', NULL, 'Zoe')"
+    sql bob.db "INSERT INTO company VALUES (9, 'Nine', 'Nice', NULL, 9)"
+    exchange bob alice
+    held
+    [ "$(conflicts)" = "duplicate|contact|a|ask" ]
+    [ "$(sql alice.db "SELECT group_concat(id) FROM (SELECT id FROM contact ORDER BY id)")" = b,c,c1 ]
+}

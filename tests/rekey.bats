@@ -205,3 +205,88 @@ alice boss|alice mate" ]
     [ "$(family_of bob.db)" = "$(family_of hq.db)" ]
     [ "$(sql bob.db "SELECT b.name, m.name FROM person AS p, person AS b, person AS m WHERE p.id = 1 AND b.id = p.boss AND m.id = p.mate")" = "alice boss|alice mate" ]
 }
+
+# waiting_sale [KEYS]: alice's sale 2 of a customer that is not there waits, with its line, and somebody's sale 2 comes.
+waiting_sale() {
+    office "$1"
+    [ -z "$1" ] || sed -i '/object sale/,/visible/ s/visible = all/visible = all\nkeys = '"$1"'/' package/package.conf
+    txnroute load hq.db package
+    sql alice.db "INSERT INTO line VALUES (2, 1, 'alice one')" "INSERT INTO sale VALUES (2, 7, 'alice')"
+    up alice
+    [ "$(sql hq.db "SELECT tbl FROM dx_quarantine ORDER BY tbl" | xargs)" = "line sale" ]
+}
+
+strangers() {
+    sql hq.db "INSERT INTO sale VALUES (2, 1, 'stranger')" "INSERT INTO line VALUES (2, 9, 'stranger nine')"
+}
+
+seventh() {
+    sql bob.db "INSERT INTO customer (id, name) VALUES (7, 'seventh')"
+    up bob alice
+    down alice bob carol
+    up bob alice
+    down alice bob carol
+    all_right
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
+}
+
+@test "a row in quarantine whose key somebody takes meanwhile gets a fresh one: its node is told, what waits for it follows" {
+    waiting_sale
+    strangers
+    # before she hears of anything: of her own sale 2
+    sql alice.db "UPDATE sale SET what = 'Alice' WHERE id = 2" "INSERT INTO line VALUES (2, 2, 'alice two')"
+    up alice
+    down alice bob carol
+    [ "$(story alice.db)" = "$(story hq.db)" ]
+    seventh
+    [ "$(story hq.db)" = "Alice|seventh||alice one+alice two
+first|first||
+stranger|first||stranger nine" ]
+    [ "$(sql hq.db "SELECT kind, tbl, key, resolved FROM dx_conflict")" = "rekey|sale|2|rekeyed" ]
+}
+
+@test "when the node has lost the row already it is not told the fresh key, and means the other row by the old one" {
+    waiting_sale
+    sql alice.db "UPDATE sale SET what = 'Alice' WHERE id = 2"
+    up alice
+    down alice bob carol # takes her sale 2 back
+    [ "$(story alice.db)" = "first|first||" ]
+    strangers
+    down alice bob carol
+    sql alice.db "UPDATE sale SET what = 'Stranger' WHERE id = 2" "INSERT INTO line VALUES (2, 8, 'stranger eight')"
+    up alice
+    seventh
+    [ "$(story alice.db)" = "Alice|seventh||alice one
+Stranger|first||stranger eight+stranger nine
+first|first||" ]
+    txnroute extract hq.db alice docking | dxapply alice.db
+    all_right
+}
+
+@test "of a row that its node had lost: what it said before it applied that archive is of its own row" {
+    waiting_sale
+    down bob # alice's archive is made, but she does not have it yet
+    strangers
+    sql alice.db "UPDATE sale SET what = 'Alice' WHERE id = 2" "INSERT INTO line VALUES (2, 2, 'alice two')"
+    up alice
+    down alice bob carol
+    seventh
+    [ "$(story bob.db)" = "Alice|seventh||alice one+alice two
+first|first||
+stranger|first||stranger nine" ]
+}
+
+@test "keys = issue: a row in quarantine whose key somebody takes meanwhile is asked about, and can be taken" {
+    waiting_sale issue
+    sql alice.db "DELETE FROM line WHERE sale = 2"
+    up alice
+    strangers
+    seventh
+    [ "$(story carol.db)" = "first|first||
+stranger|first||stranger nine" ]
+    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .outcome, .ours.what, .theirs.what] | join(" ")')" = "insert ask stranger alice" ]
+    dxapply resolve hq.db 1 theirs
+    down alice bob carol
+    all_right
+    [ "$(sql alice.db "SELECT customer, what FROM sale WHERE id = 2")" = "7|alice" ]
+}
