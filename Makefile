@@ -27,8 +27,8 @@ COMPILE = $(SAY_$(V))$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)
 LINK    = $(SAY_$(V))$(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 
 # A source file in one of these places is all it takes: each cmd/*.c is a command, each tests/*.c a test
-# program, each tests/tools/*.c a helper of the tests (tests/tools/sim: what simulators share), each tests/fuzz/*.c
-# (replay.c apart) a fuzz target.
+# program, each tests/tools/*.c a helper of the tests (sim/: what simulators share; sync/: parts of sync-sim), each
+# tests/fuzz/*.c (replay.c apart) a fuzz target.
 BIN     = $(O)/bin
 TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
@@ -38,8 +38,9 @@ SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out scripts/demo scripts/deps s
 UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
+SYNOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sync/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
-CSRC    = $(wildcard cmd/*.[ch] lib/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/sim/*.[ch] tests/fuzz/*.[ch])
+CSRC    = $(wildcard cmd/*.[ch] lib/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/*/*.[ch] tests/fuzz/*.[ch])
 PAGES   = $(wildcard man/*.[157])
 
 all: $(CMDS) $(SHELLS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
@@ -47,6 +48,7 @@ all: $(CMDS) $(SHELLS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
 $(CMDS): $(BIN)/%: $(O)/cmd/%.o $(LIB)
 $(UNITS): $(TESTBIN)/%: $(O)/tests/%.o $(LIB)
 $(TESTBIN)/route-sim $(TESTBIN)/sync-sim: $(SIMOBJ)
+$(TESTBIN)/sync-sim: $(SYNOBJ)
 $(TOOLS): $(TESTBIN)/%: $(O)/tests/tools/%.o $(LIB)
 $(FUZZ:%=$(TESTBIN)/fuzz-%): $(TESTBIN)/fuzz-%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB)
 $(CMDS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%):

@@ -1,0 +1,81 @@
+/* files: see files.h. */
+#include "files.h"
+
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void files_schema(const struct history *h, struct buf *b)
+{
+    for (int t = 0; t < h->ntable; t++) {
+        const struct sim_table *x = &h->table[t];
+        buf_addf(b, "CREATE TABLE %s (id %s PRIMARY KEY, own TEXT, p %s", x->name,
+                 x->integer ? "INTEGER" : "TEXT NOT NULL",
+                 x->parent >= 0 && h->table[x->parent].integer ? "INTEGER" : "TEXT");
+        if (x->parent >= 0 && x->action)
+            buf_addf(b, " REFERENCES %s%s", h->table[x->parent].name, x->action);
+        buf_addf(b, ", x, y, u%s, at INTEGER, h)%s;\n", x->unique ? " UNIQUE" : "",
+                 x->without_rowid && !x->integer ? " WITHOUT ROWID" : "");
+    }
+}
+
+static void put_rule(const struct history *h, const struct sim_table *t, struct buf *b)
+{
+    if (t->visible == RULE)
+        buf_addf(b, "SELECT n.name, r.id FROM %s r JOIN dx_node n ON n.user = r.own", t->name);
+    else
+        buf_addf(b, "SELECT n.name, r.id FROM %s r JOIN %s q ON q.id = r.p JOIN dx_node n ON n.user = q.own",
+                 t->name, h->table[t->parent].name);
+}
+
+void files_package(const struct history *h, int place, struct buf *b)
+{
+    static const char *const permissions[] = {"yes", "no", "insert", "update, delete"};
+    buf_puts(b, "[package]\nname = p\nversion = 1\n");
+    for (int t = 0; t < h->ntable; t++) {
+        const struct sim_table *x = &h->table[t];
+        bool other = place && place % h->ntable == t;
+        buf_addf(b, "\n[object %s]\nwrite = %s\nconflict = %s\ndeletes = %s\nkeys = %s\n", x->name,
+                 other ? permissions[place / 64 % 4] : x->write, x->conflict, x->deletes, x->keys);
+        if (x->duplicates)
+            buf_addf(b, "user_key = u\nduplicates = %s\n", x->duplicates);
+        if (x->hides)
+            buf_puts(b, "columns = * except h\n");
+        if (x->visible == VIA)
+            buf_addf(b, "via = p -> %s\n", h->table[x->parent].name);
+        else {
+            buf_puts(b, "visible = ");
+            if (x->visible == ALL)
+                buf_puts(b, "all");
+            else
+                put_rule(h, x, b);
+            buf_puts(b, "\n");
+        }
+    }
+}
+
+void files_columns(const struct sim_table *t, struct buf *b)
+{
+    for (int c = 0; c < history_columns(t, 0); c++)
+        buf_addf(b, "%sr.%s", c ? ", " : "", history_column[c]);
+}
+
+void files_seen(const struct history *h, int t, const char *row, int node, int depth, struct buf *b)
+{
+    const struct sim_table *x = &h->table[t];
+    if (x->visible == ALL)
+        buf_puts(b, "1");
+    else if (x->visible == VIA) {
+        char *above = mem_printf("a%d", depth);
+        buf_addf(b, "EXISTS (SELECT 1 FROM %s %s WHERE %s.id = %s.p AND ", h->table[x->parent].name, above,
+                 above, row);
+        files_seen(h, x->parent, above, node, depth + 1, b);
+        buf_puts(b, ")");
+        free(above);
+    } else {
+        buf_addf(b, "%s.id IN (SELECT z.id FROM (", row);
+        put_rule(h, x, b);
+        buf_addf(b, ") z WHERE z.name = 'n%d')", node);
+    }
+}

@@ -1,0 +1,19 @@
+/* files: what a history says, as SQL and as a package. */
+#ifndef FILES_H
+#define FILES_H
+
+#include "buf.h"
+#include "history.h"
+
+void files_schema(const struct history *h, struct buf *b);
+
+/* place: which table's permission is another than at first; 0: none's. */
+void files_package(const struct history *h, int place, struct buf *b);
+
+/* The columns that travel, of the row named r. */
+void files_columns(const struct sim_table *t, struct buf *b);
+
+/* The condition under which the node sees row `row` of table t; depth: 0. */
+void files_seen(const struct history *h, int t, const char *row, int node, int depth, struct buf *b);
+
+#endif
