@@ -175,17 +175,8 @@ static void give(struct receiver *to, size_t piece)
     to->piece[to->npiece++] = piece;
 }
 
-void deliver_deal_one(struct delivery *x, struct receiver *r, size_t first)
+static int deal(struct delivery *x, const struct plan *p, size_t first, enum receiver_state state)
 {
-    for (size_t i = first; i < x->fan->pieces.n; i++)
-        give(r, i);
-}
-
-int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
-{
-    for (size_t i = 0; i < x->nreceiver; i++)
-        if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
-            x->receiver[i].plan = p;
     for (size_t i = first; i < x->fan->pieces.n; i++) {
         const struct audience *set = audience_get(x->fan->audiences, x->fan->pieces.piece[i].audience);
         if (set == NULL)
@@ -197,11 +188,44 @@ int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
             if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
                 continue;
             struct receiver *to = &x->receiver[r];
-            if (to->plan == p && to->state == RECEIVER_AWAKE)
+            if (to->plan == p && to->state == state)
                 give(to, i);
         }
     }
     return 0;
+}
+
+int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
+{
+    for (size_t i = 0; i < x->nreceiver; i++)
+        if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
+            x->receiver[i].plan = p;
+    return deal(x, p, first, RECEIVER_AWAKE);
+}
+
+int deliver_deal_woken(struct delivery *x, const struct plan *p, size_t first)
+{
+    return deal(x, p, first, RECEIVER_WAKING);
+}
+
+int deliver_next_woken(struct delivery *x, const struct plan *p, const struct receiver **r, int64_t *audience)
+{
+    int64_t *id = mem_zero(x->nreceiver, sizeof *id);
+    size_t n = 0;
+    *r = NULL;
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        struct receiver *c = &x->receiver[i];
+        if (c->plan != p || c->state != RECEIVER_WAKING || c->woken ||
+            (*r && (c->node.asleep != (*r)->node.asleep || c->node.slept != (*r)->node.slept)))
+            continue;
+        if (*r == NULL)
+            *r = c;
+        c->woken = true;
+        id[n++] = c->node.id;
+    }
+    *audience = audience_intern(x->fan->audiences, id, n);
+    free(id);
+    return *audience == AUDIENCE_ERROR ? -1 : 0;
 }
 
 /* Who sleeps, and how far back they hold the journal. */

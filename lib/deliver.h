@@ -15,7 +15,8 @@ struct receiver {
         RECEIVER_ASLEEP, /* gets nothing: too much waits for it */
         RECEIVER_WAKING  /* has fetched all: gets what came to be since it fell asleep, net */
     } state;
-    bool fell; /* asleep in this run */
+    bool fell;  /* asleep in this run */
+    bool woken; /* what it slept through is dealt with */
     const struct plan *plan;
     size_t npiece, *piece; /* numbers in the fan */
     bool written;
@@ -46,11 +47,16 @@ int deliver_list(struct delivery *x, const char *but);
 /* Finds out who sleeps and who wakes. */
 void deliver_wake(struct delivery *x);
 
-/* The fan's pieces from number `first` on are for this receiver alone. */
-void deliver_deal_one(struct delivery *x, struct receiver *r, size_t first);
-
 /* The fan's pieces from number `first` on are of this package: notes who gets which. */
 int deliver_deal(struct delivery *x, const struct plan *p, size_t first);
+
+/* Of the receivers of this package that wake and are not dealt with: one, and the audience of it and of all that fell
+ * asleep in the same run, which are dealt with now. *r is NULL when there are no more. -1 on failure. */
+int deliver_next_woken(struct delivery *x, const struct plan *p, const struct receiver **r,
+                       int64_t *audience);
+
+/* The same as deliver_deal, for pieces whose audiences are of nodes that wake. */
+int deliver_deal_woken(struct delivery *x, const struct plan *p, size_t first);
 
 /* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
 int deliver_write(struct delivery *x);

@@ -207,8 +207,9 @@ static int send_special(struct fanning *g, const struct sending *r, const struct
     int64_t only = audience_intern(a, &s->node, 1);
     if (before < 0 || after < 0 || only == AUDIENCE_ERROR)
         return -1;
-    if (g->f->only && g->f->only != only)
-        return 0;
+    int meant = g->f->only ? audience_has(a, g->f->only, s->node) : 1;
+    if (meant <= 0)
+        return meant;
     bool alone = !s->forced && r->touch.norigin == 1;
     if (!after)
         return send_delete(g, only);

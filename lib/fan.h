@@ -13,7 +13,7 @@ struct fan {
     const struct images *images; /* NULL: any table may have been touched */
     int64_t after, upto;         /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
-    int64_t only;  /* audience of the one node that is dealt with; AUDIENCE_NOBODY: all are */
+    int64_t only;  /* audience of the nodes that are dealt with; AUDIENCE_NOBODY: all are */
     enum {
         ORIGINS_UNKNOWN,
         ORIGINS_HERE,

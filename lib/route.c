@@ -164,31 +164,39 @@ static int move_object(struct views *v, const struct viewed *w)
                                                   : 0;
 }
 
-/* What came to be for a node since its archives were set aside: rows that moved in between, told by the history, and in
- * this run; what changed, from the journal since then. */
-static int wake(struct running *x, const struct plan *p, struct receiver *r)
+/* What came to be for nodes since their archives were set aside, in one and the same run: rows that moved in between,
+ * told by the history, and in this run; what changed, from the journal since then. */
+static int wake(struct running *x, const struct plan *p, const struct receiver *r, int64_t audience)
 {
     size_t first = x->fan.pieces.n;
     struct fan all = x->fan;
-    x->fan.only = audience_intern(x->views.audiences, &r->node.id, 1);
+    x->fan.only = audience;
     x->fan.after = r->node.asleep;
     x->fan.origins = ORIGINS_UNKNOWN;
     x->fan.fresh = AUDIENCE_NOBODY;
     x->fan.images = NULL;
     x->fan.moved = "temp.dx_woken";
-    int rc = x->fan.only == AUDIENCE_ERROR ? -1 : 0;
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc = view_since(&x->views, &p->viewed[i], r->node.id, r->node.slept) ||
-                     fan_object(&x->fan, &p->viewed[i])
-                 ? -1
-                 : 0;
+        rc = view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&x->fan, &p->viewed[i]) ? -1
+                                                                                                       : 0;
     x->fan.only = all.only;
     x->fan.after = all.after;
     x->fan.origins = all.origins;
     x->fan.fresh = all.fresh;
     x->fan.images = all.images;
     x->fan.moved = all.moved;
-    deliver_deal_one(&x->delivery, r, first);
+    return rc || deliver_deal_woken(&x->delivery, p, first) ? -1 : 0;
+}
+
+/* Nodes that fell asleep together are woken together: a whole company comes back from its holidays. */
+static int wake_all(struct running *x, const struct plan *p)
+{
+    const struct receiver *r;
+    int64_t audience;
+    int rc = 0;
+    while (rc == 0 && (rc = deliver_next_woken(&x->delivery, p, &r, &audience)) == 0 && r)
+        rc = wake(x, p, r, audience);
     return rc;
 }
 
@@ -216,14 +224,7 @@ static int route_package(struct running *x, struct plan *p)
         if ((!p->viewed[i].gone && view_force(&x->views, &p->viewed[i])) ||
             fan_object(&x->fan, &p->viewed[i]))
             return -1;
-    if (deliver_deal(&x->delivery, p, first))
-        return -1;
-    for (size_t i = 0; i < x->delivery.nreceiver; i++) {
-        struct receiver *r = &x->delivery.receiver[i];
-        if (r->plan == p && r->state == RECEIVER_WAKING && wake(x, p, r))
-            return -1;
-    }
-    return 0;
+    return deliver_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
 }
 
 static int write_snapshot(struct running *x)

@@ -154,7 +154,7 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
     return w->parent && n;
 }
 
-int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t run)
+int view_since(struct views *v, const struct viewed *w, int64_t run)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
@@ -182,10 +182,8 @@ int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t ru
     buf_addf(
         &sql,
         ";INSERT OR IGNORE INTO temp.dx_woken (obj, key, old, new) SELECT f.obj, f.key, m.new, m.new FROM "
-        "temp.dx_forcing AS f JOIN temp.dx_moved AS m ON m.obj = f.obj AND m.key = f.key WHERE f.obj = %lld "
-        "AND "
-        "f.node = %lld",
-        id, (long long)node);
+        "temp.dx_forcing AS f JOIN temp.dx_moved AS m ON m.obj = f.obj AND m.key = f.key WHERE f.obj = %lld",
+        id);
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     return rc;

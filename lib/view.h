@@ -61,8 +61,8 @@ void view_where_parent(struct buf *sql, const struct viewed *w, const char *alia
 int view_force(struct views *v, const struct viewed *w);
 
 /* Fills temp.dx_woken (as temp.dx_moved) with the object's rows that moved since a run (dx_meta `routes`), this run
- * among it, and those asked for by the node. */
-int view_since(struct views *v, const struct viewed *w, int64_t node, int64_t run);
+ * among it, and those that any node asks for. */
+int view_since(struct views *v, const struct viewed *w, int64_t run);
 
 /* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
 void view_audience(struct buf *sql, const struct viewed *w, const char *key);
