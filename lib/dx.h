@@ -106,8 +106,7 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
  * Values are copied. */
 int dx_write(struct dx_writer *w, const struct change *c);
 
-/* Adds a block made by dx_block_end, compressed once and shared by many archives of the same tables. Refuses one with a
- * change over DX_CHANGE_MAX. */
+/* Adds a block made by dx_block_end, compressed once and shared by many archives of the same tables. */
 struct dx_block;
 int dx_write_block(struct dx_writer *w, const struct dx_block *block);
 
@@ -121,16 +120,21 @@ int64_t dx_written(const struct dx_writer *w); /* changes so far */
 /* A shared block: changes of one table. Begin, add, end; then write it into any number of archives. A block over
  * DX_BLOCK bytes should be ended and another begun; dx_block_size tells the bytes so far. */
 struct dx_block *dx_block_new(const struct table *t, enum changeset_form form);
-void dx_block_add(struct dx_block *b, const struct change *c);
+
+/* Appends a change as a block of that form takes it: dx_block_add gets those bytes, n of them. Refuses one over
+ * DX_CHANGE_MAX. */
+int dx_block_encode(struct buf *bytes, const struct change *c, enum changeset_form form);
+void dx_block_add(struct dx_block *b, const uint8_t *p, size_t n);
 size_t dx_block_size(const struct dx_block *b);
 int dx_block_end(struct dx_block *b, int level);
 size_t dx_block_memory(const struct dx_block *b); /* bytes of memory that it takes */
 
-/* Moves what a block not yet ended has so far to the end of a file; dx_block_end brings it back. */
-int dx_block_park(struct dx_block *b, int fd, const char *name);
+/* Puts aside what a block not yet ended has so far; dx_block_end brings it back. The spill must outlive the block. */
+struct spill;
+int dx_block_park(struct dx_block *b, struct spill *s);
 
-/* Moves an ended block's bytes to the end of a file, from where dx_write_block copies them; `name` is for messages. */
-int dx_block_spill(struct dx_block *b, int fd, const char *name);
+/* Puts an ended block's bytes aside, from where dx_write_block copies them. */
+int dx_block_spill(struct dx_block *b, struct spill *s);
 void dx_block_free(struct dx_block *b);
 
 /* ---- reading ---- */

@@ -1,6 +1,7 @@
 /* dxwrite: the archive's writer (dx.h). */
 #include "dx.h"
 
+#include "dxblock.h"
 #include "dxhead.h"
 #include "err.h"
 #include "file.h"
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 struct dx_writer {
-    int fd;
+    int fd, level;
     char *name;
     struct buf out; /* waits to be written */
     struct zst_writer *zst;
@@ -59,11 +60,11 @@ static int to_zst(void *ctx, const void *p, size_t n)
 /* Notes a member's size and digest for end.json, in sha256sum's words. */
 static void account(struct dx_writer *w, const char *member, size_t n, const char *hex)
 {
-    struct buf line = {0};
-    buf_addf(&line, "%s  %s\n", hex, member);
-    sha_add(w->list, line.p, line.n);
+    sha_add(w->list, hex, strlen(hex));
+    sha_add(w->list, "  ", 2);
+    sha_add(w->list, member, strlen(member));
+    sha_add(w->list, "\n", 1);
     w->end.bytes += (int64_t)n;
-    buf_free(&line);
 }
 
 static int put_member(struct dx_writer *w, const char *member, const struct buf *b)
@@ -77,16 +78,35 @@ static int put_member(struct dx_writer *w, const char *member, const struct buf 
     return tar_end(w->tar);
 }
 
-struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level)
+/* The last writer whose archive was ended: many small archives are written one after another. */
+static struct dx_writer *spare;
+
+static struct dx_writer *writer_new(int level)
 {
     struct dx_writer *w = mem_zero(1, sizeof *w);
-    struct buf head = {0};
-    w->fd = fd;
-    w->name = mem_text(name);
+    w->level = level;
     w->zst = zst_writer_new(level, to_file, w);
     w->tar = tar_writer_new(to_zst, w);
     w->sha = sha_new();
     w->list = sha_new();
+    return w;
+}
+
+static struct dx_writer *take_spare(int level)
+{
+    struct dx_writer *w = spare && spare->level == level ? spare : NULL;
+    if (w)
+        spare = NULL;
+    return w;
+}
+
+struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level)
+{
+    struct dx_writer *w = take_spare(level);
+    if (w == NULL)
+        w = writer_new(level);
+    w->fd = fd;
+    w->name = mem_text(name);
     dx_head_init(&w->head, h->kind);
     w->head.form = h->form;
     for (size_t i = 0; i < h->ntable; i++)
@@ -94,12 +114,11 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     w->count = mem_zero(h->ntable, sizeof *w->count);
     w->end.count = w->count;
     w->origin = mem_text("");
-    int rc = dxhead_put(&head, name, h) || put_member(w, "dx.json", &head);
-    buf_free(&head);
-    if (rc) {
+    if (dxhead_put(&w->block, name, h) || put_member(w, "dx.json", &w->block)) {
         dx_writer_abort(w);
         return NULL;
     }
+    buf_clear(&w->block);
     return w;
 }
 
@@ -165,12 +184,6 @@ static int turn_origin(struct dx_writer *w, const char *origin)
     return 0;
 }
 
-static int too_large(const struct dx_writer *w, const char *which, size_t n)
-{
-    return fail(ERR_REFUSED, "%s: %s: a change of %zu bytes, %d MiB are the most an archive carries", w->name,
-                which, n, DX_CHANGE_MAX >> 20);
-}
-
 int dx_write(struct dx_writer *w, const struct change *c)
 {
     const char *origin = c->origin ? c->origin : "";
@@ -180,10 +193,8 @@ int dx_write(struct dx_writer *w, const struct change *c)
         return -1;
     if (!same_table(w, c->table) && turn_to(w, c->table))
         return -1;
-    size_t start = w->block.n;
-    changeset_put_change(&w->block, c, w->head.form);
-    if (w->block.n - start > DX_CHANGE_MAX)
-        return too_large(w, change_show(c), w->block.n - start);
+    if (dx_block_encode(&w->block, c, w->head.form))
+        return -1;
     count_change(w, w->at_index, c->op);
     return 0;
 }
@@ -195,170 +206,27 @@ int64_t dx_written(const struct dx_writer *w)
 
 /* ---- shared blocks ---- */
 
-struct extent {
-    off_t at;
-    size_t n;
-};
-
-struct dx_block {
-    const struct table *table;
-    enum changeset_form form;
-    struct buf bytes, frame; /* as encoded; compressed, with the tar's padding */
-    size_t size;
-    struct dx_count count;
-    char hex[SHA_HEX];
-    uint8_t sum[SHA_BYTES]; /* of the frame */
-    int fd;                 /* when spilled: where the frame is */
-    off_t at;
-    size_t length;
-    bool spilled;
-    struct extent *extent; /* bytes put aside, which stand before those in memory */
-    size_t nextent, parked;
-    size_t too_large; /* bytes of a change that no archive carries, 0 when there is none */
-    char *which;      /* that one */
-};
-
-struct dx_block *dx_block_new(const struct table *t, enum changeset_form form)
-{
-    struct dx_block *b = mem_zero(1, sizeof *b);
-    b->table = t;
-    b->form = form;
-    changeset_put_table(&b->bytes, t, form);
-    return b;
-}
-
-void dx_block_add(struct dx_block *b, const struct change *c)
-{
-    size_t start = b->bytes.n;
-    changeset_put_change(&b->bytes, c, b->form);
-    if (b->bytes.n - start > DX_CHANGE_MAX && b->too_large == 0) {
-        b->too_large = b->bytes.n - start;
-        b->which = mem_text(change_show(c));
-    }
-    *(c->op == CHANGE_INSERT   ? &b->count.inserts
-      : c->op == CHANGE_UPDATE ? &b->count.updates
-                               : &b->count.deletes) += 1;
-}
-
-size_t dx_block_size(const struct dx_block *b)
-{
-    return b->parked + b->bytes.n;
-}
-
-size_t dx_block_memory(const struct dx_block *b)
-{
-    return b->bytes.room + b->frame.room;
-}
-
-static int read_back(int fd, uint8_t *into, size_t n, off_t at)
-{
-    return pread(fd, into, n, at) == (ssize_t)n ? 0 : fail_errno("temporary file: cannot read a block back");
-}
-
-/* Brings back what was put aside. */
-static int unpark(struct dx_block *b)
-{
-    struct buf all = {0};
-    int rc = 0;
-    if (b->nextent == 0)
-        return 0;
-    buf_reserve(&all, b->parked + b->bytes.n);
-    for (size_t i = 0; rc == 0 && i < b->nextent; all.n += b->extent[i++].n)
-        rc = read_back(b->fd, all.p + all.n, b->extent[i].n, b->extent[i].at);
-    buf_add(&all, b->bytes.p, b->bytes.n);
-    buf_free(&b->bytes);
-    b->bytes = all;
-    b->nextent = b->parked = 0;
-    return rc;
-}
-
-int dx_block_end(struct dx_block *b, int level)
-{
-    enum { RECORD = 512 };
-    if (unpark(b))
-        return -1;
-    b->size = b->bytes.n;
-    sha_hex(b->bytes.p, b->size, b->hex);
-    size_t pad = (RECORD - b->size % RECORD) % RECORD;
-    memset(buf_reserve(&b->bytes, pad), 0, pad);
-    zst_frame(level, b->bytes.p, b->size + pad, &b->frame, b->sum);
-    b->frame.p = mem_grow(b->frame.p, b->frame.n, 1); /* there was room for what cannot be compressed */
-    b->frame.room = b->frame.n;
-    buf_free(&b->bytes);
-    return 0;
-}
-
-/* Appends to the temporary file. */
-static int put_aside(int fd, const struct buf *bytes, off_t *at, const char *name)
-{
-    *at = lseek(fd, 0, SEEK_END);
-    return *at < 0 ? fail_errno("%s: cannot seek", name) : file_write(fd, bytes->p, bytes->n, name);
-}
-
-int dx_block_park(struct dx_block *b, int fd, const char *name)
-{
-    if (b->bytes.n == 0)
-        return 0;
-    b->fd = fd;
-    b->extent = mem_grow(b->extent, b->nextent + 1, sizeof *b->extent);
-    struct extent *x = &b->extent[b->nextent++];
-    x->n = b->bytes.n;
-    int rc = put_aside(fd, &b->bytes, &x->at, name);
-    b->parked += x->n;
-    buf_free(&b->bytes);
-    return rc;
-}
-
-int dx_block_spill(struct dx_block *b, int fd, const char *name)
-{
-    b->fd = fd;
-    b->length = b->frame.n;
-    int rc = put_aside(fd, &b->frame, &b->at, name);
-    buf_free(&b->frame);
-    b->spilled = true;
-    return rc;
-}
-
-/* Copies a block's compressed bytes to the archive. */
-static int put_frame(struct dx_writer *w, const struct dx_block *b)
-{
-    if (!b->spilled)
-        return zst_write_frame(w->zst, b->frame.p, b->frame.n, b->sum);
-    buf_clear(&w->block); /* empty, between two members */
-    if (read_back(b->fd, buf_reserve(&w->block, b->length), b->length, b->at))
-        return -1;
-    return zst_write_frame(w->zst, w->block.p, b->length, b->sum);
-}
-
-void dx_block_free(struct dx_block *b)
-{
-    if (b == NULL)
-        return;
-    buf_free(&b->bytes);
-    buf_free(&b->frame);
-    free(b->extent);
-    free(b->which);
-    free(b);
-}
-
 int dx_write_block(struct dx_writer *w, const struct dx_block *b)
 {
     size_t i = find_table(w, b->table);
     if (i == w->head.ntable)
         return fail(ERR_REFUSED, "%s: table %s is not in the archive's head", w->name, b->table->name);
-    if (b->too_large)
-        return too_large(w, b->which, b->too_large);
     if (flush_block(w))
         return -1;
     char *member = next_member(w, "");
+    const struct dxblock_header *h = dxblock_header(member, w->members, b->size);
     account(w, member, b->size, b->hex);
-    int rc = tar_begin(w->tar, member, b->size) || put_frame(w, b) || tar_end_unsaid(w->tar);
     free(member);
+    size_t n;
+    const uint8_t *frame = dxblock_frame(b, &w->block, &n); /* that is empty between two members */
+    if (h == NULL || frame == NULL || zst_write_frame(w->zst, h->frame.p, h->frame.n, h->sum) ||
+        zst_write_frame(w->zst, frame, n, b->sum))
+        return -1;
     w->count[i].inserts += b->count.inserts;
     w->count[i].updates += b->count.updates;
     w->count[i].deletes += b->count.deletes;
     w->end.changes += b->count.inserts + b->count.updates + b->count.deletes;
-    return rc ? -1 : 0;
+    return 0;
 }
 
 /* ---- the end ---- */
@@ -369,32 +237,51 @@ int dx_writer_close(struct dx_writer *w)
     return dx_writer_end(w, digest);
 }
 
+/* Forgets the archive; all it takes to write another one stays. */
+static void forget(struct dx_writer *w)
+{
+    dx_head_free(&w->head);
+    free(w->count);
+    free(w->origin);
+    free(w->name);
+    w->count = NULL;
+    w->origin = w->name = NULL;
+    w->end = (struct dx_end){0};
+    w->at = NULL;
+    w->members = 0;
+    buf_clear(&w->block);
+}
+
 int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
 {
-    struct buf end = {0};
     int rc = flush_block(w);
     sha_end(w->list, w->end.sha256);
     memcpy(digest, w->end.sha256, SHA_HEX);
-    dxhead_put_end(&end, &w->head, &w->end);
-    rc = rc || put_member(w, "end.json", &end) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
-    buf_free(&end);
-    dx_writer_abort(w);
-    return rc ? -1 : 0;
+    dxhead_put_end(&w->block, &w->head, &w->end);
+    rc = rc || put_member(w, "end.json", &w->block) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
+    if (rc) {
+        dx_writer_abort(w);
+        return -1;
+    }
+    forget(w);
+    char rest[SHA_HEX];
+    sha_end(w->list, rest); /* of end.json itself, which no list has */
+    struct dx_writer *other = spare;
+    spare = w;
+    dx_writer_abort(other);
+    return 0;
 }
 
 void dx_writer_abort(struct dx_writer *w)
 {
     if (w == NULL)
         return;
+    forget(w);
     tar_writer_free(w->tar);
     zst_writer_free(w->zst);
     sha_free(w->sha);
     sha_free(w->list);
-    dx_head_free(&w->head);
     buf_free(&w->block);
     buf_free(&w->out);
-    free(w->count);
-    free(w->origin);
-    free(w->name);
     free(w);
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill)
+void fan_init(struct fan *f, struct db *db, struct audiences *a, struct spill *spill)
 {
     *f = (struct fan){.db = db,
                       .audiences = a,

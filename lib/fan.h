@@ -27,8 +27,8 @@ struct fan {
     int64_t *id;
 };
 
-/* An empty fan; spill is a descriptor to write to. */
-void fan_init(struct fan *f, struct db *db, struct audiences *a, int spill);
+/* An empty fan; what it puts aside goes to the spill. */
+void fan_init(struct fan *f, struct db *db, struct audiences *a, struct spill *spill);
 void fan_free(struct fan *f);
 
 /* Reads the package's nodes from temp.dx_node_now. */

@@ -1,5 +1,5 @@
 /* file: see file.h. */
-#define _DEFAULT_SOURCE /* flock */
+#define _GNU_SOURCE /* flock, syncfs */
 #include "file.h"
 
 #include "err.h"
@@ -159,6 +159,11 @@ int file_sync_directory(const char *directory)
     int rc = fsync(fd);
     close(fd);
     return rc ? fail_errno("%s: cannot sync", directory) : 0;
+}
+
+int file_sync_system(int fd, const char *name)
+{
+    return syncfs(fd) ? fail_errno("%s: cannot sync its file system", name) : 0;
 }
 
 int file_new_commit(struct file_new *f)

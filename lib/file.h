@@ -30,6 +30,10 @@ void file_new_abort(struct file_new *f); /* removes the temporary file; NULL is 
 /* Writes and syncs a directory's entries (after a rename in it). */
 int file_sync_directory(const char *directory);
 
+/* Writes and syncs all that waits for the file system on which fd is: cheaper than hundreds of single syncs. What
+ * failed since fd was opened is told. `name` is for the message. */
+int file_sync_system(int fd, const char *name);
+
 /* Makes a directory and its missing parents; existing ones are fine. */
 int file_make_directory(const char *path);
 

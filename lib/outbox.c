@@ -28,9 +28,12 @@ struct letter {
 struct outbox {
     char *docking, *note;
     int lock;
+    int home;     /* the docking directory ... */
+    dev_t device; /* ... and where it is */
     struct letter *letter;
     size_t n;
-    bool marked; /* DOCKING/unfinished is there */
+    bool scattered; /* some letter is on another device */
+    bool marked;    /* DOCKING/unfinished is there */
 };
 
 /* ---- where ---- */
@@ -199,13 +202,23 @@ static int take_lock(const char *path, const char *holder, bool wait)
     return fd;
 }
 
+static int open_home(struct outbox *o)
+{
+    struct stat st;
+    o->home = open(o->docking, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (o->home < 0 || fstat(o->home, &st))
+        return fail_errno("%s: cannot open", o->docking);
+    o->device = st.st_dev;
+    return 0;
+}
+
 struct outbox *outbox_open(struct db *db, const char *docking, const char *holder, bool wait)
 {
     struct outbox *o = mem_zero(1, sizeof *o);
-    o->lock = -1;
+    o->lock = o->home = -1;
     o->docking = outbox_directory(db, docking);
     char *lock = file_join(o->docking, "lock");
-    int rc = file_make_directory(o->docking);
+    int rc = file_make_directory(o->docking) || open_home(o) ? -1 : 0;
     if (rc == 0) {
         o->note = note_of(db, o->docking);
         o->lock = take_lock(lock, holder, wait);
@@ -243,6 +256,8 @@ void outbox_close(struct outbox *o)
     if (o->marked)
         unmark(o);
     file_unlock(o->lock);
+    if (o->home >= 0)
+        close(o->home);
     free(o->docking);
     free(o->note);
     free(o);
@@ -253,6 +268,7 @@ void outbox_close(struct outbox *o)
 int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const char **name)
 {
     struct letter l = {.directory = outbox_of(o->docking, n->name)};
+    struct stat st;
     if (!o->marked && mark(o))
         return -1;
     l.path = mem_printf("%s/%08lld.dx", l.directory, (long long)number);
@@ -262,6 +278,7 @@ int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const c
         l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (l.fd < 0)
         fail_errno("%s: cannot create", l.temp);
+    o->scattered |= l.fd >= 0 && (fstat(l.fd, &st) || st.st_dev != o->device);
     stop_point();
     o->letter = mem_grow(o->letter, o->n + 1, sizeof *o->letter);
     o->letter[o->n++] = l;
@@ -277,8 +294,17 @@ int outbox_end(struct outbox *o)
     return rc ? fail_errno("%s: cannot write", l->temp) : 0;
 }
 
+/* Whether one sync of the file system is the better way. */
+static bool many(const struct outbox *o)
+{
+    enum { MANY = 32 };
+    return o->n >= MANY && !o->scattered;
+}
+
 int outbox_sync(struct outbox *o)
 {
+    if (many(o))
+        return file_sync_system(o->home, o->docking);
     for (size_t i = 0; i < o->n; i++) {
         int fd = open(o->letter[i].temp, O_RDONLY | O_CLOEXEC);
         int rc = fd < 0 || fsync(fd);
@@ -294,17 +320,20 @@ int outbox_sync(struct outbox *o)
 
 int outbox_commit(struct outbox *o)
 {
+    bool once = many(o);
     int rc = 0;
     for (size_t i = 0; i < o->n; i++) {
         struct letter *l = &o->letter[i];
         stop_point();
         if (rename(l->temp, l->path))
             rc = fail_errno("%s: cannot rename to %s; the next run does it", l->temp, l->path);
-        else
+        else if (!once)
             rc = file_sync_directory(l->directory) || rc ? -1 : 0;
         free(l->temp);
         l->temp = NULL;
     }
+    if (once && file_sync_system(o->home, o->docking))
+        rc = -1;
     free_letters(o, false);
     if (rc) {
         o->marked = false; /* the marker stays for the next run */

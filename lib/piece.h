@@ -1,10 +1,11 @@
-/* piece: changes as blocks of an archive, each made once for all nodes that get the same, and kept in a temporary file
- * until the nodes' archives are written. */
+/* piece: changes as blocks of an archive, each made once for all nodes that get the same, and put aside until the
+ * nodes' archives are written. */
 #ifndef PIECE_H
 #define PIECE_H
 
 #include "audience.h"
 #include "dx.h"
+#include "spill.h"
 
 /* One block, and who gets it. */
 struct piece {
@@ -15,18 +16,21 @@ struct piece {
 
 struct pieces {
     struct audiences *audiences;
-    int level;       /* of compression; higher where many nodes share the work */
-    int spill;       /* descriptor of the temporary file */
+    int level; /* of compression; higher where many nodes share the work */
+    struct spill *spill;
     int64_t changes; /* added, each once */
     size_t n;
     struct piece *piece;
+    size_t kept;               /* bytes of memory of their blocks */
     const struct table *table; /* of the blocks being filled ... */
     int64_t place;             /* ... and its object's place, parents first */
     struct builder *builder;   /* the blocks being filled ... */
-    size_t nbuilder, room;
-    size_t *slot, nslot; /* ... and where they are: number + 1, open addressing */
-    size_t pending;      /* bytes of memory in them */
-    size_t kept;         /* bytes of finished blocks in memory */
+    size_t nbuilder;
+    struct slot *slot; /* ... and where they are: open addressing, at most half full */
+    size_t nslot;
+    struct buf encoded; /* changes not yet in their blocks, in the order in which they came ... */
+    struct due *due;    /* ... and the block of each */
+    size_t ndue, room;
 };
 
 /* From here on blocks are of this table. */

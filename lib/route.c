@@ -21,6 +21,7 @@
 #include "own.h"
 #include "pairs.h"
 #include "plan.h"
+#include "spill.h"
 #include "store.h"
 #include "whole.h"
 
@@ -49,7 +50,8 @@ struct running {
     size_t nplan;
     struct fan fan;
     struct delivery delivery;
-    FILE *spill, *snapshot;
+    struct spill *spill;
+    FILE *snapshot;
     struct extract_mark mark;
 };
 
@@ -318,15 +320,15 @@ static int commit(struct running *x)
 
 static int prepare(struct running *x)
 {
-    x->spill = tmpfile();
+    x->spill = spill_open();
     if (x->spill == NULL)
-        return fail_errno("cannot make a temporary file");
+        return -1;
     x->delivery =
         (struct delivery){.db = x->db, .fan = &x->fan, .outbox = x->outbox, .after = x->a, .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
     x->images = images_open(x->db);
-    fan_init(&x->fan, x->db, x->views.audiences, fileno(x->spill));
+    fan_init(&x->fan, x->db, x->views.audiences, x->spill);
     if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
         pairs_init(&x->views) || plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
         deliver_list(&x->delivery, x->route->extract))
@@ -369,8 +371,7 @@ static void release(struct running *x)
     fan_free(&x->fan);
     audiences_close(x->views.audiences);
     deliver_free(&x->delivery);
-    if (x->spill)
-        fclose(x->spill);
+    spill_close(x->spill);
     if (x->snapshot)
         fclose(x->snapshot);
     free(x->mark.epoch);

@@ -17,6 +17,7 @@ struct slot {
 
 struct shares {
     struct audiences *audiences;
+    struct share same; /* the answer where nothing moved */
     bool used;
     struct slot slot[SLOTS];
 };
@@ -61,6 +62,10 @@ static int work_out(struct audiences *a, struct slot *s)
 
 const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_t but, int64_t only)
 {
+    if (old == new &&but == AUDIENCE_NOBODY && only == AUDIENCE_NOBODY) {
+        s->same.stay = old;
+        return &s->same;
+    }
     uint64_t h = (uint64_t)old;
     h = h * 0x9e3779b97f4a7c15ULL + (uint64_t) new;
     h = h * 0x9e3779b97f4a7c15ULL + (uint64_t)but;

@@ -16,7 +16,7 @@ int tar_end(struct tar_writer *t);                                    /* pads th
 
 /* Ends the member with nothing said to the sink: whoever wrote its bytes and padding elsewhere has put them there. */
 int tar_end_unsaid(struct tar_writer *t);
-int tar_finish(struct tar_writer *t); /* the two empty records at the end */
+int tar_finish(struct tar_writer *t); /* the two empty records at the end; another tar may follow */
 void tar_writer_free(struct tar_writer *t);
 
 /* Where the tar's bytes come from: the length of a piece in *p, 0 at the end, -1 after fail(). */

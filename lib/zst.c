@@ -26,17 +26,13 @@ static const uint8_t seal_head[8] = {0x50, 0x2a, 0x4d, 0x18, SHA_BYTES, 0, 0, 0}
  * tables of its size; a longer one is streamed. */
 struct zst_writer {
     ZSTD_CCtx *z;
-    int level;
     struct sha *frame, *seal; /* of the frame's bytes; of the sums of frames since the last seal */
     zst_sink *sink;
     void *ctx;
-    bool streaming, sealed;
+    bool streaming;
     size_t waiting; /* bytes in `in` */
     uint8_t in[SHORT], out[PIECE];
 };
-
-/* The last writer that was freed: many small archives are written one after another. */
-static struct zst_writer *spare;
 
 static ZSTD_CCtx *compressor(int level)
 {
@@ -47,34 +43,15 @@ static ZSTD_CCtx *compressor(int level)
     return z;
 }
 
-static struct zst_writer *new_writer(int level)
+struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
 {
     struct zst_writer *z = mem_alloc(sizeof *z);
     z->z = compressor(level);
-    z->level = level;
     z->frame = sha_new();
     z->seal = sha_new();
-    return z;
-}
-
-static void free_writer(struct zst_writer *z)
-{
-    if (z == NULL)
-        return;
-    ZSTD_freeCCtx(z->z);
-    sha_free(z->frame);
-    sha_free(z->seal);
-    free(z);
-}
-
-struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
-{
-    struct zst_writer *z = spare && spare->level == level ? spare : new_writer(level);
-    if (z == spare)
-        spare = NULL;
     z->sink = sink;
     z->ctx = ctx;
-    z->streaming = z->sealed = false;
+    z->streaming = false;
     z->waiting = 0;
     return z;
 }
@@ -112,7 +89,6 @@ int zst_write(struct zst_writer *z, const void *p, size_t n)
 {
     if (n == 0)
         return 0;
-    z->sealed = false;
     if (!z->streaming && z->waiting + n <= sizeof z->in) {
         memcpy(z->in + z->waiting, p, n);
         z->waiting += n;
@@ -143,7 +119,6 @@ static int end_frame(struct zst_writer *z)
 
 int zst_write_frame(struct zst_writer *z, const void *p, size_t n, const uint8_t sum[SHA_BYTES])
 {
-    z->sealed = false;
     if (end_frame(z))
         return -1;
     sha_add(z->seal, sum, SHA_BYTES);
@@ -157,17 +132,17 @@ int zst_seal(struct zst_writer *z)
         return -1;
     memcpy(seal, seal_head, sizeof seal_head);
     sha_end_bytes(z->seal, seal + sizeof seal_head);
-    z->sealed = true;
     return z->sink(z->ctx, seal, sizeof seal);
 }
 
 void zst_writer_free(struct zst_writer *z)
 {
-    if (z && z->sealed) { /* nothing of the archive is left in it */
-        free_writer(spare);
-        spare = z;
-    } else
-        free_writer(z);
+    if (z == NULL)
+        return;
+    ZSTD_freeCCtx(z->z);
+    sha_free(z->frame);
+    sha_free(z->seal);
+    free(z);
 }
 
 void zst_frame(int level, const void *p, size_t n, struct buf *out, uint8_t sum[SHA_BYTES])

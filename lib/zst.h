@@ -19,7 +19,7 @@ int zst_write_frame(struct zst_writer *z, const void *p, size_t n, const uint8_t
 
 /* Ends the frame at hand, if one is begun, and seals what was written since the last seal: a skippable frame (which
  * every zstd passes over) with the SHA-256 of the frames' SHA-256 sums, so that a frame that goes into many archives is
- * summed up once. */
+ * summed up once. Another archive may follow. */
 int zst_seal(struct zst_writer *z);
 void zst_writer_free(struct zst_writer *z);
 

@@ -29,6 +29,7 @@ static int write_archive(int fd)
     struct val old[3] = {{0}}, new[3];
     struct change c = {.table = t, .op = CHANGE_INSERT, .old = old, .new = new};
     struct dx_block *block = dx_block_new(t, CHANGESET_FULL);
+    struct buf bytes = {0};
     struct dx_head h;
     int rc = 0;
 
@@ -37,7 +38,9 @@ static int write_archive(int fd)
     struct dx_writer *w = dx_writer_open(fd, "archive", &h, 3);
     for (int i = 0; i < 40; i++) {
         fill(new, i);
-        dx_block_add(block, &c);
+        bytes.n = 0;
+        dx_block_encode(&bytes, &c, CHANGESET_FULL);
+        dx_block_add(block, bytes.p, bytes.n);
     }
     dx_block_end(block, 3);
     for (int i = 40; i < 120 && rc == 0; i++) {
@@ -47,6 +50,7 @@ static int write_archive(int fd)
     }
     rc = rc || dx_write_block(w, block) || dx_write_block(w, block) || dx_writer_close(w);
     dx_block_free(block);
+    buf_free(&bytes);
     dx_head_free(&h);
     table_free(t);
     return rc;
