@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Bytes of memory: of changes gathered, before they are dealt; of finished blocks, before the next are put aside. */
-enum { GATHERED_MAX = 8 << 20, KEPT_MAX = 8 << 20 };
+enum { GATHERED_MAX = 8 << 20, KEPT_MAX = 6 << 20 };
 
 /* A block being filled, of one audience. */
 struct builder {

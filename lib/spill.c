@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GATHER = 1 << 16, PAGE = 1 << 14, PAGES = 1 << 8 };
+enum { GATHER = 1 << 16, PAGE = 1 << 14, PAGES = 1 << 7 };
 
 static const char name[] = "temporary file";
 
