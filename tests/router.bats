@@ -193,3 +193,29 @@ away_runs() {
     [ "$(sql ann.db "SELECT (SELECT group_concat(id) FROM visit), (SELECT group_concat(id) FROM news)")" = '1,2,6|2' ]
     diff <(txnlog digest ann.db) <(txnlog digest hq.db --node ann)
 }
+
+@test "forty archives in one run, which are synced together, killed at many steps: whole numbered files or none, and none missing" {
+    start "$by_position"
+    for i in $(seq 40); do txnroute node add hq.db "n$i" --package p --user ann; done
+    txnroute run hq.db docking </dev/null
+    sql hq.db "UPDATE account SET name = 'x'"
+    mkdir before
+    cp -r hq.db* docking before
+    steps=-4 code=137 last=0
+    while [ $code -eq 137 ]; do
+        steps=$((steps + 7))
+        rm -rf hq.db* docking
+        cp -r before/* .
+        code=0
+        DX_STOP_AT=$steps txnroute run hq.db docking </dev/null || code=$?
+        [ $code -eq 0 ] || [ $code -eq 137 ]
+        for i in $(seq 40); do [ ! -e "docking/n$i/outbox/00000002.dx" ] || dxpack verify "docking/n$i/outbox/00000002.dx"; done
+        [ "$(sqlite3 hq.db "SELECT count(*) FROM dx_nodes WHERE archive > 1 AND name LIKE 'n%'")" -ge $last ]
+        last=$(sqlite3 hq.db "SELECT count(*) FROM dx_nodes WHERE archive > 1 AND name LIKE 'n%'")
+        txnroute run hq.db docking </dev/null
+        [ -z "$(find docking -name '*.new' -o -name unfinished)" ]
+        [ "$(find docking -path '*/n*/outbox/00000002.dx' | wc -l)" -eq 40 ]
+    done
+    [ $last -eq 40 ]
+    [ $steps -gt 80 ]
+}
