@@ -7,6 +7,7 @@
 #include "moment.h"
 #include "place.h"
 #include "ruleparse.h"
+#include "token.h"
 #include "touch.h"
 
 #include <stdlib.h>
@@ -92,6 +93,12 @@ static void read_column(struct rule *r, struct relation *relation, const char *c
             x->column[i] = true;
 }
 
+static int not_captured(const struct relation *r)
+{
+    return fail(ERR_REFUSED, "table %s is read, but its changes are not captured; run `txnlog attach`",
+                r->name);
+}
+
 /* Of what a table's name in SQLite's report is: a relation, or NULL for something that never changes (a view, whose
  * tables are reported too; a table-valued function). -1 in *bad with a message for what no rule may read. */
 static struct relation *relation_read(const struct analysis *an, const struct touched *t, int *bad)
@@ -129,8 +136,7 @@ static struct relation *relation_read(const struct analysis *an, const struct to
                         t->table);
     }
     if (r && !r->captured)
-        *bad = fail(ERR_REFUSED, "table %s is read, but its changes are not captured; run `txnlog attach`",
-                    r->name);
+        *bad = not_captured(r);
     return r;
 }
 
@@ -140,19 +146,69 @@ static void read_columns(struct rule *r, struct relation *relation)
         read_column(r, relation, relation->col[i]);
 }
 
-/* Whether a view of the application's is among what is read: 1, 0, -1. */
+/* Notes a table of which any column may be read. */
+static int note_relation(const struct analysis *an, struct relation *r)
+{
+    if (!r->captured)
+        return not_captured(r);
+    read_columns(an->rule, r);
+    return 0;
+}
+
+static const char *const before_table[] = {"FROM", "JOIN", ",", "(", "IN", NULL};
+
+/* Notes all tables that the text of a view may name; SQLite does not report one that is joined by names alone. */
+static int note_named(const struct analysis *an, const char *sql)
+{
+    size_t n;
+    struct token *t = tokens_of(sql, &n);
+    int rc = 0;
+    for (size_t i = 1; rc == 0 && i < n; i++) {
+        bool known = false;
+        char *name = token_in(sql, &t[i - 1], before_table) ? token_name(sql, &t[i]) : NULL;
+        struct relation *r = name ? images_relation(an->im, name, &known) : NULL;
+        if (r)
+            rc = note_relation(an, r);
+        else if (known)
+            rc = -1;
+        free(name);
+    }
+    free(t);
+    return rc;
+}
+
+/* Whether that is a view of the application's; then notes what its text names, where it joins by names. 1, 0, -1. */
+static int note_view(const struct analysis *an, const char *name)
+{
+    char *text = NULL;
+    if (name == NULL || strcasecmp(name, IMAGE_NODE) == 0)
+        return 0;
+    int rc = db_get_text(
+        an->db, &text, "SELECT sql FROM main.sqlite_schema WHERE type = 'view' AND name = %Q COLLATE NOCASE",
+        name);
+    bool view = rc == 0 && text;
+    if (view && rule_joins_by_name(text))
+        rc = note_named(an, text);
+    free(text);
+    return rc ? -1 : view;
+}
+
+/* Whether views of the application's are among what is read, whose texts are noted: 1, 0, -1. */
 static int reads_view(const struct analysis *an, const struct touches *seen)
 {
-    static const char sql_views[] = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'view' AND name <> "
-                                    "'dx_node' AND (%Q IS NULL OR name = %Q COLLATE NOCASE)";
-    const char *any = NULL;
-    int64_t found = 0;
-    int rc = db_get_int(an->db, &found, sql_views, any, any);
-    bool views = found > 0;
-    found = 0;
-    for (size_t i = 0; rc == 0 && views && found == 0 && i < seen->n; i++)
-        rc = db_get_int(an->db, &found, sql_views, seen->t[i].table, seen->t[i].table);
-    return rc ? -1 : found > 0;
+    int64_t views = 0;
+    int found = 0;
+    if (db_get_int(an->db, &views,
+                   "SELECT count(*) FROM main.sqlite_schema WHERE type = 'view' AND name <> 'dx_node'"))
+        return -1;
+    for (size_t i = 0; views && i < seen->n; i++) {
+        int table = note_view(an, seen->t[i].table),
+            through = table < 0 ? -1 : note_view(an, seen->t[i].through);
+        if (through < 0)
+            return -1;
+        found |= table | through;
+    }
+    return found;
 }
 
 /* Notes all that the statement reads. By name: it joins by shared names, which may be those of any columns; and so may
@@ -262,6 +318,9 @@ static int add_arm(const struct analysis *an, const char *text)
     rule_sql(&now, a, none);
     free(none);
     bool by_name = rule_joins_by_name(text);
+    for (size_t i = 0; by_name && i < a->noccurrence; i++)
+        if (note_relation(an, a->occurrence[i].relation))
+            return -1;
     int rc = note_reads(an, buf_text(&now), by_name) || (!by_name && place_class(&placing, a)) ? -1 : 0;
     char *why = rule_whole(text);
     int escape = rc ? 0 : escapes(an, a), aggregate = rc ? 0 : aggregates(an, buf_text(&now));

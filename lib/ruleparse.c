@@ -147,6 +147,9 @@ int rule_allowed(const char *sql)
     for (size_t i = 0; rc == 0 && i + 2 < x.n; i++)
         if (is(&x, i, "WINDOW") && is(&x, i + 2, "AS"))
             rc = fail(ERR_REFUSED, "WINDOW in a rule: %s", window_remedy);
+    for (size_t i = 1; rc == 0 && i < x.n; i++)
+        if (x.t[i].kind == TOKEN_STRING && (is(&x, i - 1, "FROM") || is(&x, i - 1, "JOIN")))
+            rc = fail(ERR_REFUSED, "a table in '' quotes in a rule: write the table's name alone");
     rc = rc || words_allowed(&x, "a rule") ? -1 : 0;
     free(x.t);
     return rc;

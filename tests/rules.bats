@@ -69,6 +69,37 @@ SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory 
 RULES
 }
 
+@test "a table of which only the columns of USING or NATURAL are read counts, in a rule and in a view" {
+    schema
+    sql hq.db "CREATE VIEW staffed AS SELECT a.id FROM account a JOIN position p USING (territory)" \
+        "CREATE VIEW staffed2 AS SELECT s.id FROM staffed s NATURAL JOIN (SELECT id FROM account WHERE owner > 0)"
+    txnlog attach hq.db
+    mkdir docking
+    while IFS='|' read -r said rule; do
+        package "$rule"
+        run -0 --separate-stderr txnroute load hq.db p
+        [[ $stderr == *"$said"* ]] && { [ -n "$said" ] || [[ $stderr != *"evaluated whole"* ]]; } || { echo "$rule: $stderr"; false; }
+        if [ ! -f ann.db ]; then
+            txnroute node add hq.db ann --package p --user ann
+            copy ann
+        fi
+        follow
+        [ "$(sql ann.db "SELECT count(*) FROM account")" -gt 0 ]
+        moves "INSERT INTO position VALUES (3, 't3', NULL)"
+        [ "$(sql ann.db "SELECT count(*) FROM account WHERE id = 4")" = 1 ]
+        moves "UPDATE position SET territory = 't9' WHERE id = 3"
+        [ "$(sql ann.db "SELECT count(*) FROM account WHERE id = 4")" = 0 ]
+        moves "DELETE FROM position WHERE id = 3"
+    done <<'RULES'
+|SELECT n.name, a.id FROM account a JOIN position p USING (territory), dx_node n
+|SELECT n.name, a.id FROM dx_node n, account a JOIN position USING (territory)
+NATURAL|SELECT n.name, a.id FROM (SELECT id, territory FROM account) a NATURAL JOIN (SELECT territory FROM position) p, dx_node n
+a view|SELECT n.name, s.id FROM staffed s, dx_node n
+a view|SELECT n.name, s.id FROM staffed2 s, dx_node n
+a view|SELECT n.name, a.id FROM account a JOIN staffed USING (id), dx_node n
+RULES
+}
+
 @test "refused at load, with the remedy: OFFSET, named windows, FULL JOIN, oid, changes(), a table that is not captured, keys and columns that compare otherwise" {
     schema
     sql hq.db "CREATE TABLE loose (id INTEGER PRIMARY KEY, account INTEGER, login TEXT)"
@@ -88,6 +119,8 @@ same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE changes(
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE "random"() > 0
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE [Random] () > 0
 table's name alone|SELECT n.name, a.id FROM "main".account a, dx_node n
+table's name alone|SELECT n.name, a.id FROM account a JOIN 'position' USING (territory), dx_node n
+loose|SELECT n.name, a.id FROM account a JOIN (SELECT id FROM account) b USING (id) JOIN loose USING (id), dx_node n
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE randomblob(1) > x'00'
 loose|SELECT n.name, l.account FROM loose l JOIN dx_node n ON n.user = l.login
 RULES

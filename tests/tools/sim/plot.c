@@ -130,6 +130,10 @@ static char *make_statement(const struct history *h)
     if (q < 52)
         sql = mem_printf("INSERT OR %s INTO %s VALUES (%s, %s, %s, %s)", q < 45 ? "IGNORE" : "REPLACE",
                          t->name, id, v[0], v[1], v[2]);
+    else if (q < 58) /* many rows at once */
+        sql = chance(70) ? mem_printf("UPDATE OR IGNORE %s SET %s = %s WHERE %s IS %s", t->name,
+                                      ANY("a", "b", "c"), v[0], ANY("a", "b", "c"), v[1])
+                         : mem_printf("DELETE FROM %s WHERE %s IS %s", t->name, ANY("a", "b", "c"), v[1]);
     else if (q < 80)
         sql = mem_printf("UPDATE OR IGNORE %s SET %s = %s WHERE id = %s", t->name, ANY("a", "b", "c"), v[0],
                          id);
@@ -145,7 +149,7 @@ static char *make_statement(const struct history *h)
 
 static const char *any_user(void)
 {
-    return ANY("1", "2", "3", "x", "0");
+    return ANY("1", "2", "1", "2", "3", "x", "0");
 }
 
 /* The nodes that are away in a run, as digits. */
