@@ -219,3 +219,77 @@ away_runs() {
     [ $last -eq 40 ]
     [ $steps -gt 80 ]
 }
+
+@test "a node that is away holds the journal back: what it needs is not trimmed, and when it has woken, it is" {
+    rule=$by_position
+    start "$rule"
+    away_runs 6
+    rm ann.db
+    copy ann # begins anew: nobody waits for anything now
+    for file in docking/ann/outbox/*.dx; do [ ! -e "$file" ] || rm "$file"; done
+    away_runs 6
+    rest=$(sql hq.db "SELECT asleep FROM dx_nodes WHERE name = 'ann'")
+    [ "$rest" -gt 0 ]
+    txnlog trim hq.db
+    [ "$(sql hq.db "SELECT min(seq) FROM dx_journal")" -le $((rest + 1)) ]
+    for file in docking/ann/outbox/*.dx; do dxapply ann.db <"$file" && rm "$file"; done
+    txnroute run hq.db docking --fold 2 </dev/null
+    dxapply ann.db <"$(newest ann)"
+    right
+    txnlog trim hq.db
+    [ "$(sql hq.db "SELECT coalesce(min(seq), 0) > $rest + 1 OR count(*) = 0 FROM dx_journal")" = 1 ]
+}
+
+@test "nodes that slept since different runs, with different rows, wake in one run, each with its own" {
+    rule=$by_position
+    start "$rule"
+    for n in cid dan; do
+        txnroute node add hq.db $n --package p --user "$([ $n = cid ] && echo ann || echo bob)"
+        copy $n
+    done
+    txnroute node set hq.db bob --user ann
+    take() {
+        local file
+        for file in "docking/$1"/outbox/*.dx; do [ ! -e "$file" ] || { dxapply "$1.db" <"$file" && rm "$file"; }; done
+    }
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        sql hq.db "UPDATE account SET territory = CASE WHEN $i % 2 THEN 't2' ELSE 't1' END, name = 'n$i' WHERE id = 1 + $i % 4" "UPDATE product SET name = 'p$i'" \
+            "INSERT INTO contact VALUES ($((100 + i)), $((1 + i % 4)), 'c')"
+        txnroute run hq.db docking --fold 1 </dev/null
+        [ "$i" -gt 5 ] || take ann
+        [ "$i" -gt 5 ] || take cid
+    done
+    [ "$(sql hq.db "SELECT count(DISTINCT asleep) FROM dx_nodes WHERE asleep IS NOT NULL")" = 2 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE asleep IS NOT NULL")" = 4 ]
+    for n in ann bob cid dan; do take $n; done
+    txnroute run hq.db docking --fold 1 </dev/null
+    for n in ann bob cid dan; do
+        [ "$(find docking/$n/outbox -name '*.dx' | wc -l)" = 1 ]
+        [ -z "$(sent $n | cut -d ' ' -f 1,3 | sort | uniq -d)" ]
+        take $n
+        diff <(txnlog digest $n.db) <(txnlog digest hq.db --node $n)
+    done
+    rm cid.db dan.db
+    right
+}
+
+@test "a set of nodes that comes back is the same audience, after a run that was killed, too" {
+    rule=$by_position
+    start "$rule"
+    audience() { sql hq.db "SELECT m.audience FROM dx_member m JOIN dx_object o ON o.id = m.obj WHERE o.tbl = 'account' AND m.key = 1"; }
+    anns=$(audience)
+    moves "INSERT INTO position VALUES (3, 't1', 'bob')"
+    both=$(audience)
+    [ "$both" != "$anns" ]
+    moves "DELETE FROM position WHERE id = 3"
+    [ "$(audience)" = "$anns" ]
+    sql hq.db "INSERT INTO position VALUES (3, 't1', 'bob')"
+    for at in 1 2 3; do
+        run -137 env DX_STOP_AT=$at txnroute run hq.db docking </dev/null
+        [ "$(audience)" = "$anns" ]
+    done
+    follow
+    [ "$(audience)" = "$both" ]
+    right
+    [ "$(sql hq.db "SELECT count(*) - count(DISTINCT nodes) FROM dx_audience")" = 0 ]
+}
