@@ -35,13 +35,33 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_upload ("
     " number INTEGER PRIMARY KEY, after INTEGER NOT NULL, upto INTEGER NOT NULL, applied INTEGER NOT NULL);";
 
+/* Of these and of all modules' tables together: raised with any change to them that older or newer programs would
+ * misread. */
+enum { FORMAT = 1 };
+
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_meta'";
+
+static int check_format(struct db *db)
+{
+    int64_t format;
+    if (store_get_int(db, "format", &format))
+        return -1;
+    if (format == FORMAT)
+        return 0;
+    return fail(
+        ERR_REFUSED,
+        "%s: its dx_ tables are of format %lld, these programs know format %d; use the programs that made "
+        "it, or end it with those (`txnlog detach`) and begin anew",
+        db_path(db), (long long)format, FORMAT);
+}
 
 int store_present(struct db *db)
 {
     int64_t n;
-    return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
+    if (db_get_int(db, &n, "%s", sql_present) || (n && check_format(db)))
+        return -1;
+    return n > 0;
 }
 
 int store_require(struct db *db)
@@ -63,10 +83,10 @@ int store_init(struct db *db)
         return -1;
     if (known) {
         free(known);
-        return 0;
+        return check_format(db);
     }
     sha_random_hex(8, epoch);
-    return store_set_text(db, "epoch", epoch);
+    return store_set_int(db, "format", FORMAT) || store_set_text(db, "epoch", epoch) ? -1 : 0;
 }
 
 int store_get_text(struct db *db, const char *name, char **out)

@@ -7,17 +7,18 @@
 /* The origin that a companion notes for what it downloaded from its server. No node has this name. */
 #define STORE_UPSTREAM "^"
 
-/* Makes the tables if they are not there, and the epoch. Inside the caller's write transaction. */
+/* Makes the tables if they are not there, and the epoch; refuses those of another version. Inside the caller's write transaction. */
 int store_init(struct db *db);
 
 /* Refuses (ERR_REFUSED, naming the remedy `txnlog attach` or initsync) a database without them. */
 int store_require(struct db *db);
 
-/* Whether the database has them: 1, 0, or -1. */
+/* Whether the database has them: 1, 0, or -1; also where they are those of another version of the toolkit. */
 int store_present(struct db *db);
 
 /* Facts by name in dx_meta. Text to free, NULL when absent; integers 0 when absent. -1 on failure.
  *
+ *   format     of the toolkit's tables
  *   epoch      of this journal, random; new at attach, and after a restore
  *   node       this database's own name as a node; absent on a server
  *   server     epoch of the numbering between this node and its server

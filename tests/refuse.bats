@@ -481,3 +481,30 @@ limited() {
     dxapply c.db <large.dx
     same_table b.db c.db t
 }
+
+@test "a database of another version of the toolkit is refused by every command, and stays as it is" {
+    table='CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)'
+    sqlite3 hq.db "$table"
+    txnlog attach hq.db
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >package.conf
+    txnroute load hq.db .
+    txnroute node add hq.db ann --package p
+    txnroute extract hq.db ann | dxapply ann.db
+    sqlite3 hq.db "INSERT INTO t VALUES (1, 'x')"
+    txnroute run hq.db docking </dev/null
+    sqlite3 hq.db "UPDATE dx_meta SET value = 77 WHERE name = 'format'"
+    sqlite3 ann.db "DELETE FROM dx_meta WHERE name = 'format'"
+    sqlite3 hq.db .dump >hq.sql
+    sqlite3 ann.db .dump >ann.sql
+    for try in "txnlog status hq.db" "txnlog attach hq.db" "txnlog detach hq.db" "txnlog read hq.db" "txnroute run hq.db docking" \
+        "txnroute load hq.db ." "txnroute status hq.db" "txnroute extract hq.db ann" "txnroute why hq.db ann t 1"; do
+        # shellcheck disable=SC2086 # words of a command line
+        run -3 --separate-stderr $try </dev/null
+        [[ $stderr == *"hq.db: its dx_ tables are of format 77, these programs know format"* ]]
+    done
+    run -3 --separate-stderr dxapply ann.db <docking/ann/outbox/00000001.dx
+    [[ $stderr == *"ann.db: its dx_ tables are of format 0, these programs know format"* ]]
+    run -3 txnlog upload ann.db outbox
+    diff hq.sql <(sqlite3 hq.db .dump)
+    diff ann.sql <(sqlite3 ann.db .dump)
+}
