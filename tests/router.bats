@@ -61,6 +61,25 @@ load routing
 
 # ---- many rows at once ----
 
+@test "what two tables join goes in both of them at once, while the row itself stays as it is" {
+    rule="SELECT n.name, a.id FROM account a JOIN position p ON p.territory = a.territory JOIN share s ON s.login = p.login JOIN dx_node n ON n.user = p.login WHERE s.account < 9"
+    start "$rule"
+    moves "INSERT INTO share VALUES (1, 'ann'), (2, 'bob')"
+    [ "$(sql ann.db "SELECT count(*) FROM account")" = 2 ]
+    moves "DELETE FROM position; DELETE FROM share"
+    [ "$(sql ann.db "SELECT count(*) FROM account")" = 0 ]
+    moves "INSERT INTO position VALUES (1, 't1', 'ann'), (2, 't2', 'bob'); INSERT INTO share VALUES (1, 'ann'), (2, 'bob')"
+    txnroute node set hq.db ann --user zoe
+    moves "UPDATE position SET login = 'yan' WHERE id = 1"
+    [ "$(sql ann.db "SELECT count(*) FROM account")" = 0 ]
+    txnroute node set hq.db ann --user ann
+    moves "UPDATE position SET login = 'ann' WHERE id = 1"
+    [ "$(sql ann.db "SELECT count(*) FROM account")" = 2 ]
+    txnroute node set hq.db ann --user bob
+    moves "UPDATE position SET login = 'bob' WHERE id = 1; UPDATE share SET account = 10 WHERE login = 'ann'"
+    [ "$(sql ann.db "SELECT count(*) FROM account")" = 3 ]
+}
+
 @test "most rows change hands at once, while some come, some go and some stay: each is remembered with who holds it now" {
     rule="$by_position UNION $by_share"
     start "$rule"

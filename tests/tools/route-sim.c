@@ -217,6 +217,8 @@ static void free_rows(struct rows *r)
     free(r->row);
 }
 
+static long long rows_by_rule; /* compared; were there none, nothing would be proven */
+
 static int check_copy(const struct history *h, struct db *hq, struct db *copy, int node, int day)
 {
     int rc = 0;
@@ -232,6 +234,8 @@ static int check_copy(const struct history *h, struct db *hq, struct db *copy, i
             buf_addf(&b, "SELECT * FROM %s WHERE 0", h->table[t].name);
         rc = load_rows(hq, buf_text(&b), &want) || load_rows(copy, mine, &have) ||
              compare_rows(&want, &have, h->table[t].name, node);
+        if (h->table[t].visible == RULE)
+            rows_by_rule += (long long)want.n;
         free(mine);
         buf_free(&b);
         free_rows(&want);
@@ -500,8 +504,8 @@ int main(int argc, char **argv)
     if (verbose)
         printf("%lld refused; of the others: %lld rules followed, %lld evaluated whole, %lld objects below "
                "others, "
-               "%lld for all; %lld with time filters\n",
-               c.refused, c.followed, c.whole, c.below, c.all, c.filtered);
+               "%lld for all; %lld with time filters; %lld rows by rules\n",
+               c.refused, c.followed, c.whole, c.below, c.all, c.filtered, rows_by_rule);
     free(directory);
     return 0;
 }

@@ -162,10 +162,27 @@ static char *make_away(const struct history *h)
     return buf_take(&b);
 }
 
+/* All that a rule joins changes at once: values change places in several tables, and users with them. */
+static void add_upheaval(struct history *h, int day)
+{
+    for (int t = 0; t < h->ntable; t++) {
+        const char *column = ANY("a", "b", "c");
+        if (chance(70))
+            add_step(
+                h, STEP_SQL,
+                mem_printf("UPDATE OR IGNORE %s SET %s = CASE %s WHEN 1 THEN 2 WHEN 2 THEN %s ELSE %s END",
+                           h->table[t].name, column, column, ANY("1", "1", "3"), column),
+                day);
+    }
+    for (int n = 0; n < h->nnode; n++)
+        if (chance(50))
+            add_step(h, STEP_USER, mem_printf("n%d --user %s", n, any_user()), day);
+}
+
 static void make_steps(struct history *h)
 {
     int day = 1;
-    for (int i = 5 + below(25); i > 0; i--)
+    for (int i = 20 + below(25); i > 0; i--)
         add_step(h, STEP_SQL, make_statement(h), day);
     h->nnode = 2 + below(2);
     for (int n = 0; n < h->nnode; n++)
@@ -175,6 +192,8 @@ static void make_steps(struct history *h)
             add_step(h, STEP_SQL, make_statement(h), day);
         if (chance(20))
             add_step(h, STEP_USER, mem_printf("n%d --user %s", below(h->nnode), any_user()), day);
+        if (chance(30))
+            add_upheaval(h, day);
         day += chance(40) ? 1 + below(3) : 0;
         if (chance(10) && h->nnode < NODES)
             add_step(h, STEP_ADD, mem_printf("n%d --user %s", h->nnode++, any_user()), day);

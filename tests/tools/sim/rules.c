@@ -17,7 +17,7 @@ const char *rules_column(void)
 
 const char *rules_value(void)
 {
-    if (chance(55)) /* most joins are to find something */
+    if (chance(70)) /* most joins are to find something */
         return ANY("1", "2");
     return ANY("NULL", "0", "1", "2", "3", "'x'", "'X'", "'1'", "'01'", "2.0", "x'78'");
 }
@@ -267,8 +267,8 @@ char *rules_followed(const struct history *h, int t)
     buf_puts(&b, " FROM ");
     put_from(&b, &f);
     const char *word = " WHERE ";
-    int asking = chance(55) ? 1 + below(2) : 0;
-    for (int i = below(3) + asking; i > 0; i--) {
+    int asking = chance(45) ? 1 + chance(30) : 0;
+    for (int i = below(2) + asking; i > 0; i--) {
         char *term = i <= asking ? asking_term(&f) : plain_term(&f);
         if (asking == 0 || !(term_has(term, "CASE") || term_has(term, "BETWEEN"))) {
             buf_addf(&b, "%s%s", word, term);
