@@ -52,7 +52,7 @@ static int check_format(struct db *db)
     return fail(
         ERR_REFUSED,
         "%s: its dx_ tables are of format %lld, these programs know format %d; use the programs that made "
-        "it, or end it with those (`txnlog detach`) and begin anew",
+        "it, or drop its dx_ tables and triggers and begin anew with `txnlog attach` or `initsync`",
         db_path(db), (long long)format, FORMAT);
 }
 
