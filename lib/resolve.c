@@ -5,6 +5,7 @@
 #include "deleted.h"
 #include "err.h"
 #include "jsonl.h"
+#include "parents.h"
 #include "review.h"
 
 #include <jansson.h>
@@ -56,6 +57,18 @@ static struct change of_row(struct review *r, enum change_op op)
     return c;
 }
 
+/* A decision, too, leaves no row that refers to nothing. */
+static int require_parents(struct target *t, const struct change *c)
+{
+    struct parents *p = parents_open(t);
+    int there = p ? parents_there(p, t, c) : -1;
+    if (there == 0)
+        fail(ERR_REFUSED, "%s: table %s: %s; nothing was changed", db_path(t->db), t->table->name,
+             parents_missing(p));
+    parents_free(p);
+    return there > 0 ? 0 : -1;
+}
+
 /* Makes the row hold these values (VAL_NONE: as it is), inserting it when it is not there. */
 static int make_row(struct review *r, const struct val *values)
 {
@@ -74,6 +87,8 @@ static int make_row(struct review *r, const struct val *values)
         }
     if (!any)
         return 0;
+    if (require_parents(t, &c))
+        return -1;
     return written(t, here ? target_update(t, &c, false) : target_insert(t, &c, NULL));
 }
 

@@ -501,3 +501,18 @@ gone|note|o|ours" ]
     [ "$(conflicts)" = "duplicate|contact|a|ask" ]
     [ "$(sql alice.db "SELECT group_concat(id) FROM (SELECT id FROM contact ORDER BY id)")" = b,c,c1 ]
 }
+
+@test "a decision does not make a row refer to one that is not there" {
+    scene
+    sql hq.db "UPDATE contact SET company = 2 WHERE id = 'c1'"
+    sql alice.db "UPDATE contact SET company = 3 WHERE id = 'c1'"
+    exchange alice bob
+    [ "$(conflicts)" = "update|contact|c1|ours" ]
+    sql hq.db "DELETE FROM company WHERE id = 3"
+    run -3 dxapply resolve hq.db 1 theirs
+    [[ $output == *"it refers to company 3, which is not there; nothing was changed"* ]]
+    sql hq.db "INSERT INTO company (id) VALUES (3)"
+    dxapply resolve hq.db 1 theirs
+    exchange alice bob
+    [ "$(sql bob.db "SELECT company FROM contact WHERE id = 'c1'")" = 3 ]
+}

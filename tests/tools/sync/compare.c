@@ -116,9 +116,24 @@ static int check_digest(int node)
     return rc;
 }
 
+/* Where the applications enforce their references a merge leaves none that leads nowhere. No row waits for ever because
+ * another took its key. */
+static int check_server(struct run *r)
+{
+    static const char taken[] = "SELECT count(*) FROM dx_quarantine WHERE reason GLOB 'UNIQUE*.id'";
+    static const char there[] = "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_quarantine'";
+    struct db *db = r->server.db;
+    int64_t lost = r->h->enforced ? party_number(db, "SELECT count(*) FROM pragma_foreign_key_check", 0) : 0;
+    if (lost)
+        return stage_broke("%lld rows of the server refer to nothing", (long long)lost);
+    return party_number(db, there, 0) && party_number(db, taken, 0)
+               ? stage_broke("a row waits in quarantine for a key that another has")
+               : 0;
+}
+
 int compare_all(struct run *r)
 {
-    int rc = party_gather(&r->server);
+    int rc = party_gather(&r->server) || check_server(r);
     for (int n = 0; rc == 0 && n < r->h->nnode; n++) {
         if (r->client[n].db == NULL)
             continue;

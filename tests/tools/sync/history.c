@@ -24,8 +24,9 @@ static void make_tables(struct history *h)
         x->unique = chance(25);
         x->hides = chance(20);
         x->parent = chance(15) ? t : t && chance(80) ? below(t) : -1;
-        x->action =
-            chance(60) ? NULL : ANY("", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE");
+        x->action = chance(45) ? NULL
+                               : ANY("", " ON DELETE CASCADE", " ON DELETE CASCADE", " ON DELETE SET NULL",
+                                     " ON UPDATE CASCADE");
         x->visible = t == 0 ? RULE : below(3);
         if (x->parent < 0 && x->visible == FAR)
             x->visible = RULE;
@@ -66,8 +67,10 @@ struct history *history_make(uint64_t seed, int most_nodes, bool colliding, bool
         int n = below(h->nnode), q = below(100);
         if (colliding && chance(4))
             scene_collision(h);
-        else if (chance(4))
+        else if (chance(7))
             scene_waiting(h);
+        else if (chance(4))
+            scene_family(h);
         else if (chance(2))
             scene_step(h, chance(60) ? STEP_RESOLVE : STEP_ALLOW, SERVER);
         else if (q < 12)

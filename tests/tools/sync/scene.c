@@ -91,13 +91,48 @@ static char *free_key(struct history *h, const struct sim_table *t)
     return t->integer ? mem_printf("%d", key) : mem_printf("'f%d'", key);
 }
 
-void scene_waiting(struct history *h)
+/* A table that declares what its rows refer to, if there is one. */
+static const struct sim_table *declared(const struct history *h)
 {
     const struct sim_table *t = &h->table[below(h->ntable)];
-    int n = below(h->nnode), other = below(h->nnode), user = n % USERS;
     for (int i = 0; i < h->ntable && (t->parent < 0 || t->action == NULL); i++)
         t = &h->table[i];
-    if (t->parent < 0 || t->action == NULL || h->enforced)
+    return t->parent < 0 || t->action == NULL ? NULL : t;
+}
+
+void scene_family(struct history *h)
+{
+    const struct sim_table *t = declared(h);
+    int n = below(h->nnode), user = n % USERS;
+    if (t == NULL)
+        return;
+    const struct sim_table *above = &h->table[t->parent];
+    char *first = free_key(h, above);
+    add_text(
+        h, SERVER,
+        mem_printf("INSERT OR IGNORE INTO %s (id, own, x) VALUES (%s, 'u%d', 0)", above->name, first, user));
+    add_exchange(h, n);
+    add_text(h, n, mem_printf("DELETE FROM %s WHERE id = %s", above->name, first));
+    for (int i = 0; i < 2; i++) {
+        char *key = free_key(h, t);
+        add_text(h, SERVER,
+                 mem_printf("INSERT OR IGNORE INTO %s (id, own, p, y) VALUES (%s, 'u%d', %s, 'v%d.%d')",
+                            t->name, key, i, first, SERVER, h->token++));
+        if (chance(50))
+            add_text(h, n,
+                     mem_printf("INSERT OR IGNORE INTO %s (id, own, p) VALUES (%s, 'u%d', %s)", t->name, key,
+                                user, chance(50) ? first : "NULL"));
+        free(key);
+    }
+    add_exchange(h, n);
+    free(first);
+}
+
+void scene_waiting(struct history *h)
+{
+    const struct sim_table *t = declared(h);
+    int n = below(h->nnode), other = chance(40) ? n : below(h->nnode), user = n % USERS;
+    if (t == NULL || h->enforced)
         return;
     const struct sim_table *above = &h->table[t->parent];
     char *key = free_key(h, t), *first = free_key(h, above), *missing = free_key(h, above);

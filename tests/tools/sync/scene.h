@@ -19,4 +19,7 @@ void scene_collision(struct history *h);
  * second, and the server makes another of its key. */
 void scene_waiting(struct history *h);
 
+/* A node deletes a row to which rows refer that it does not know yet. */
+void scene_family(struct history *h);
+
 #endif
