@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "diff.h"
 #include "diffscreen.h"
+#include "spool.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -175,7 +176,7 @@ static int compare_sides(char **path, const struct conf *conf, const struct diff
 
 static int compare(int argc, char **argv)
 {
-    struct report r = {.conflicts = tmpfile(), .objects = json_array()};
+    struct report r = {.conflicts = spool_stream(), .objects = json_array()};
     struct diff_options o = {.plan = {plan[MINE], plan[THEIRS]},
                              .new_base = new_base,
                              .approve = approve,
@@ -185,7 +186,7 @@ static int compare(int argc, char **argv)
                              .ctx = &r};
     struct conf *conf = NULL;
     (void)argc;
-    int rc = r.conflicts ? 0 : fail_errno("cannot make a temporary file");
+    int rc = r.conflicts ? 0 : -1;
     if (rc == 0)
         rc = read_limit(&o) || load_conf(&conf) || compare_sides(argv, conf, &o) ? -1 : 0;
     if (rc == 0 || (r.conflicts && err_code() == ERR_GUARD))

@@ -22,6 +22,7 @@
 #include "pairs.h"
 #include "plan.h"
 #include "spill.h"
+#include "spool.h"
 #include "store.h"
 #include "whole.h"
 
@@ -238,9 +239,11 @@ static int write_snapshot(struct running *x)
     for (size_t i = 0; i < x->nplan; i++)
         if (strcmp(x->plan[i].package->name, n.package) == 0)
             p = &x->plan[i];
-    x->snapshot = tmpfile();
-    int rc = x->snapshot ? 0 : fail_errno("cannot make a temporary file");
-    rc = rc || extract_write(x->db, p, &n, x->b, x->views.audiences, fileno(x->snapshot), &x->mark) ? -1 : 0;
+    x->snapshot = spool_stream();
+    int rc = x->snapshot == NULL ||
+                     extract_write(x->db, p, &n, x->b, x->views.audiences, fileno(x->snapshot), &x->mark)
+                 ? -1
+                 : 0;
     node_free(&n);
     return rc;
 }

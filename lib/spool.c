@@ -24,6 +24,17 @@ int spool_new(void)
     return fd;
 }
 
+FILE *spool_stream(void)
+{
+    int fd = spool_new();
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+b");
+    if (fd >= 0 && f == NULL) {
+        fail_errno("temporary file: cannot open");
+        close(fd);
+    }
+    return f;
+}
+
 static int copy(int from, const char *name, int to)
 {
     static uint8_t bytes[1 << 17];
