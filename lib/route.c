@@ -73,6 +73,19 @@ static int read_positions(struct running *x)
     return claim_check_journal(x->db, x->a, x->b);
 }
 
+/* Whether a node that sleeps has fetched what lay there for it, and so is to be woken. 1, 0, -1. */
+static int any_fetched(struct running *x)
+{
+    struct stmt *s =
+        db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE active AND asleep IS NOT NULL");
+    enum step step = STEP_ERROR;
+    bool fetched = false;
+    while (s && !fetched && (step = stmt_step(s)) == STEP_ROW)
+        fetched = !outbox_has(x->outbox, stmt_text(s, 0), stmt_int(s, 1));
+    stmt_free(s);
+    return fetched ? 1 : step == STEP_ERROR ? -1 : 0;
+}
+
 /* Whether there is anything to do at all: most runs under cron find nothing. 1, 0, -1. */
 static int anything(struct running *x)
 {
@@ -81,14 +94,14 @@ static int anything(struct running *x)
         return 1;
     if (db_get_int(
             x->db, &n,
-            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND (told < merged OR asleep IS NOT NULL)) "
+            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) "
             "OR EXISTS (SELECT 1 "
             "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT id, "
             "name, user, package FROM dx_nodes WHERE active EXCEPT SELECT id, name, user, package FROM "
             "dx_routed) OR EXISTS (SELECT id, name, user, package FROM dx_routed EXCEPT SELECT id, name, "
             "user, package FROM dx_nodes WHERE active)"))
         return -1;
-    return n != 0;
+    return n ? 1 : any_fetched(x);
 }
 
 /* ---- one package ---- */

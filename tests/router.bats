@@ -147,6 +147,12 @@ away_runs() {
     diff before after
     nine=$(($(book) - before))
     [ "$(sql hq.db "SELECT count(*) FROM dx_archive WHERE node IN (SELECT id FROM dx_nodes WHERE name LIKE 'away%') AND NOT snapshot")" -le 16 ]
+    routes=$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")
+    txnroute run hq.db docking </dev/null
+    [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")" = "$routes" ] # nothing new, nobody back: nothing done
+    find docking/away1 -name '*.dx' -delete
+    txnroute run hq.db docking </dev/null
+    [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")" -gt "$routes" ]
     rm -rf hq.db* docking p bob.db
     cp -r one/* .
     copy bob
