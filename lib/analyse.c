@@ -294,6 +294,15 @@ static void note_whole(struct rule *r, char *why)
         r->why = why;
 }
 
+/* All tables an arm names are read: what is joined by name alone touches no column SQLite would tell of. */
+static int note_occurrences(const struct analysis *an, const struct arm *a)
+{
+    for (size_t i = 0; i < a->noccurrence; i++)
+        if (note_relation(an, a->occurrence[i].relation))
+            return -1;
+    return 0;
+}
+
 static int add_arm(const struct analysis *an, const char *text)
 {
     struct rule *r = an->rule;
@@ -318,10 +327,8 @@ static int add_arm(const struct analysis *an, const char *text)
     rule_sql(&now, a, none);
     free(none);
     bool by_name = rule_joins_by_name(text);
-    for (size_t i = 0; by_name && i < a->noccurrence; i++)
-        if (note_relation(an, a->occurrence[i].relation))
-            return -1;
-    int rc = note_reads(an, buf_text(&now), by_name) || (!by_name && place_class(&placing, a)) ? -1 : 0;
+    int rc = by_name ? note_occurrences(an, a) : 0;
+    rc = rc || note_reads(an, buf_text(&now), by_name) || (!by_name && place_class(&placing, a)) ? -1 : 0;
     char *why = rule_whole(text);
     int escape = rc ? 0 : escapes(an, a), aggregate = rc ? 0 : aggregates(an, buf_text(&now));
     buf_free(&now);
