@@ -25,14 +25,23 @@
 
 /* ---- running it ---- */
 
-static char *directory;
-
 static char trouble[4096];
 
 static int broke(const char *what)
 {
     snprintf(trouble, sizeof trouble, "%s", what);
     return -1;
+}
+
+static char *read_text(const char *name)
+{
+    char text[8192];
+    FILE *f = fopen(name, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    text[n] = 0;
+    if (f)
+        fclose(f);
+    return mem_text(text);
 }
 
 static int __attribute__((format(printf, 1, 2))) command(const char *fmt, ...)
@@ -43,21 +52,14 @@ static int __attribute__((format(printf, 1, 2))) command(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    buf_addf(&b, "cd %s && ( %s ) 2>err", directory, line);
+    buf_addf(&b, "( %s ) 2>err", line);
     int rc = system(buf_text(&b));
     buf_clear(&b);
     if (rc) {
-        struct buf why = {0};
-        buf_addf(&b, "%s/err", directory);
-        FILE *f = fopen(buf_text(&b), "r");
-        char text[1024];
-        size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-        text[n] = 0;
-        if (f)
-            fclose(f);
-        buf_addf(&why, "%s\n  -> %s", line, text);
-        broke(buf_text(&why));
-        buf_free(&why);
+        char *said = read_text("err");
+        buf_addf(&b, "%s\n  -> %s", line, said);
+        broke(buf_text(&b));
+        free(said);
     }
     buf_free(&b);
     return rc ? -1 : 0;
@@ -65,9 +67,7 @@ static int __attribute__((format(printf, 1, 2))) command(const char *fmt, ...)
 
 static int write_file(const char *name, struct buf *b)
 {
-    char *path = mem_printf("%s/%s", directory, name);
-    FILE *f = fopen(path, "w");
-    free(path);
+    FILE *f = fopen(name, "w");
     if (f == NULL)
         return broke("cannot write a file");
     fwrite(b->p, 1, b->n, f);
@@ -134,7 +134,7 @@ static int put_archive(struct db *copy, const char *path)
 
 static struct db *new_copy(const struct history *h, int node)
 {
-    char *path = mem_printf("%s/n%d.db", directory, node);
+    char *path = mem_printf("n%d.db", node);
     struct buf b = {0};
     struct db *copy = db_open(path, DB_CREATE);
     plot_schema(h, &b);
@@ -253,7 +253,7 @@ struct run {
 static int fetch(struct run *r, int node)
 {
     for (;;) {
-        char *path = mem_printf("%s/docking/n%d/outbox/%08d.dx", directory, node, r->number[node] + 1);
+        char *path = mem_printf("docking/n%d/outbox/%08d.dx", node, r->number[node] + 1);
         bool there = access(path, F_OK) == 0;
         int rc = there ? put_archive(r->copy[node], path) : 0;
         if (there)
@@ -274,7 +274,7 @@ static int add_node(const struct history *h, struct run *r, const char *text, in
                 text, node, day, node))
         return -1;
     r->copy[node] = new_copy(h, node);
-    buf_addf(&path, "%s/n%d.dx", directory, node);
+    buf_addf(&path, "n%d.dx", node);
     const struct dx_head *head;
     int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC);
     struct dx_reader *reader = dx_reader_open(fd, "extract");
@@ -292,16 +292,13 @@ static int run_router(int day)
 {
     char now[32];
     struct route_done done;
-    char *path = mem_printf("%s/hq.db", directory), *docking = mem_printf("%s/docking", directory);
-    struct route route = {.docking = docking, .now = now, .log = -1, .fold = 1};
+    struct route route = {.docking = "docking", .now = now, .log = -1, .fold = 1};
     snprintf(now, sizeof now, "2025-01-%02d", day);
-    struct db *db = db_open(path, DB_WRITE);
+    struct db *db = db_open("hq.db", DB_WRITE);
     int rc = db && db_exec(db, "PRAGMA synchronous = OFF") == 0 ? route_run(db, &route, &done) : -1;
     if (rc)
         broke(err_message());
     db_close(db);
-    free(path);
-    free(docking);
     return rc;
 }
 
@@ -343,27 +340,13 @@ static int run_step(const struct history *h, struct run *r, const struct sim_ste
 
 /* ---- what load says ---- */
 
-static char *read_text(const char *name)
-{
-    char *path = mem_printf("%s/%s", directory, name), text[8192];
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    free(path);
-    text[n] = 0;
-    if (f)
-        fclose(f);
-    return mem_text(text);
-}
-
 /* load must refuse what is to be refused, by its own decision and with a word on what to do instead, and must say of
  * each rule whether it is evaluated whole. */
 static int load(const struct history *h)
 {
     struct buf line = {0};
-    buf_addf(&line, "cd %s && txnroute load hq.db p 2>said", directory);
-    int rc = system(buf_text(&line)), code = WIFEXITED(rc) ? WEXITSTATUS(rc) : -1;
+    int rc = system("txnroute load hq.db p 2>said"), code = WIFEXITED(rc) ? WEXITSTATUS(rc) : -1;
     char *said = read_text("said");
-    buf_clear(&line);
     if (code != (h->refused ? 3 : 0))
         buf_addf(&line, "load: exit %d, %s", code, said);
     else if (h->refused && strstr(said, "object t0") == NULL)
@@ -390,9 +373,7 @@ static int run_history(const struct history *h)
     plot_package(h, &package);
     if (command("rm -rf docking *.db* *.dx p; mkdir -p p docking") || write_file("p/package.conf", &package))
         return -1;
-    char *path = mem_printf("%s/hq.db", directory);
-    r.hq = db_open(path, DB_CREATE);
-    free(path);
+    r.hq = db_open("hq.db", DB_CREATE);
     int rc = r.hq && db_exec(r.hq, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF") == 0 &&
                      db_exec(r.hq, buf_text(&schema)) == 0
                  ? 0
@@ -496,7 +477,10 @@ int main(int argc, char **argv)
         return 2;
     }
     uint64_t from = strtoull(argv[1], NULL, 10), to = strtoull(argv[2], NULL, 10);
-    directory = mem_text(argc > 3 ? argv[3] : ".");
+    if (argc > 3 && chdir(argv[3])) {
+        perror(argv[3]);
+        return 2;
+    }
     for (uint64_t seed = from; seed < to; seed++)
         if (play(seed, &c))
             return 1;
@@ -506,6 +490,5 @@ int main(int argc, char **argv)
                "others, "
                "%lld for all; %lld with time filters; %lld rows by rules\n",
                c.refused, c.followed, c.whole, c.below, c.all, c.filtered, rows_by_rule);
-    free(directory);
     return 0;
 }
