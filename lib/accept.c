@@ -4,7 +4,6 @@
 #include "deleted.h"
 #include "err.h"
 #include "history.h"
-#include "key.h"
 #include "mem.h"
 #include "newkey.h"
 #include "pending.h"
@@ -128,16 +127,12 @@ static int holds(struct work *w, struct merge_table *m, const struct target *t, 
 {
     if (member_whole(m->object))
         return 1;
-    struct val keys[8], *key = t->table->nkey <= 8 ? keys : mem_zero(t->table->nkey, sizeof *key);
     struct buf room = {0};
     if (m->asker == NULL && (m->asker = member_asker_open(w->db, &w->merge->node, m->object)) == NULL)
         return -1;
-    change_key(c, key);
-    struct val packed = key_pack(key, t->table->nkey, &room);
+    struct val packed = change_packed_key(c, &room);
     int held = member_ask(m->asker, &packed);
     buf_free(&room);
-    if (key != keys)
-        free(key);
     return held ? held : inserted_since(w, t, c);
 }
 
@@ -172,19 +167,16 @@ static int held_when_deleted(struct work *w, const struct merge_table *m, struct
                              const struct change *c)
 {
     struct val *row = mem_zero(t->table->ncol, sizeof *row);
-    struct val *key = mem_zero(t->table->nkey, sizeof *key);
     struct arena arena = {0};
     struct buf room = {0};
     struct history_entry lost = {0};
     int64_t seq;
     int found = deleted_row(&w->targets, t, c, &arena, row, &seq);
-    change_key(c, key);
-    struct val packed = key_pack(key, t->table->nkey, &room);
+    struct val packed = change_packed_key(c, &room);
     if (found > 0)
         found = history_of(w->db, w->merge->node.id, m->object->id, &packed, &lost);
     buf_free(&room);
     arena_free(&arena);
-    free(key);
     free(row);
     return found > 0 ? !lost.gained && lost.position >= seq : found;
 }
@@ -260,15 +252,12 @@ int accept_one(struct work *w, struct target *t, struct change *c)
     if (w->merge->rekeys.n == 0)
         return judge(w, t, c);
     /* The row under the node's own key is not what the node takes it for; the row under the one here is. */
-    struct val *key = mem_zero(t->table->nkey, sizeof *key);
     struct buf room = {0};
-    change_key(c, key);
-    struct val own = key_pack(key, t->table->nkey, &room);
+    struct val own = change_packed_key(c, &room);
     int rc = 0;
     if (newkey_map(w, t, c))
         rc = node_force(w->db, w->merge->node.id, t->table->name, &own) ||
              merge_force(w, t, c, w->merge->node.name);
     buf_free(&room);
-    free(key);
     return rc ? -1 : judge(w, t, c);
 }

@@ -97,12 +97,9 @@ static int intent_of(struct family *f, struct target *t, const struct child *k, 
     return waits < 0 || *out == STAYS ? waits : where_to(f, t, k, to, out);
 }
 
-static enum verdict hold(struct family *f, const struct child *k, const struct change *c)
+static enum verdict hold(struct family *f, const struct change *c)
 {
-    struct val key[64];
-    change_key(c, key);
-    snprintf(f->held, sizeof f->held, "%.80s %.120s refers to it", k->target->table->name,
-             vals_show(key, k->target->table->nkey));
+    snprintf(f->held, sizeof f->held, "%.200s refers to it", change_show(c));
     return HELD;
 }
 
@@ -118,14 +115,14 @@ static enum verdict ask_child(struct family *f, struct target *t, struct val *ro
         return FREE;
     if (intent == MOVES || intent == LEAVES) {
         f->waits = true;
-        return hold(f, k, &c);
+        return hold(f, &c);
     }
     if (intent == GOES || k->action == CHILDREN_CASCADE)
         return ask(f, k->target, k->row);
     if (k->action == CHILDREN_SET_NULL)
         return FREE;
     f->waits |= intent == WAITS;
-    return hold(f, k, &c);
+    return hold(f, &c);
 }
 
 /* Whether the row and all that would go with it may go. Rows met before count as going: a circle goes together. */

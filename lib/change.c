@@ -15,6 +15,16 @@ void change_key(const struct change *c, struct val *out)
         out[i] = row[c->table->key[i]];
 }
 
+struct val change_packed_key(const struct change *c, struct buf *room)
+{
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    if (c->table->nkey == 1)
+        return row[c->table->key[0]];
+    buf_clear(room);
+    change_key_bytes(c, room);
+    return (struct val){.type = VAL_BLOB, .p = room->p, .n = room->n};
+}
+
 void change_key_bytes(const struct change *c, struct buf *out)
 {
     const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;

@@ -31,6 +31,9 @@ const char *change_op_name(enum change_op op);
 /* The row's key values in key order, pointing into the change, in out[table->nkey]. An insert's key is in new. */
 void change_key(const struct change *c, struct val *out);
 
+/* The row's key as one value (key_pack), pointing into the change or into `room`. */
+struct val change_packed_key(const struct change *c, struct buf *room);
+
 /* The key as bytes that are equal exactly when the keys are the same (val_same per column). */
 void change_key_bytes(const struct change *c, struct buf *out);
 

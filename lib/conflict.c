@@ -2,7 +2,6 @@
 #include "conflict.h"
 
 #include "err.h"
-#include "key.h"
 #include "record.h"
 
 #include <string.h>
@@ -46,24 +45,13 @@ static int add(struct work *w, const struct conflict *c)
     return rc;
 }
 
-/* The row's key as one value; `room` holds it. */
-static struct val key_of(const struct change *c, struct buf *room)
-{
-    struct val key[64];
-    size_t n = c->table->nkey < 64 ? c->table->nkey : 64;
-    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
-    for (size_t i = 0; i < n; i++)
-        key[i] = row[c->table->key[i]];
-    return key_pack(key, n, room);
-}
-
 int conflict_column(struct work *w, struct target *t, const struct change *c, int column, const char *outcome)
 {
     struct buf room = {0};
     struct conflict k = {.kind = CONFLICT_UPDATE,
                          .table = t->table->name,
                          .column = t->table->col[column],
-                         .key = key_of(c, &room),
+                         .key = change_packed_key(c, &room),
                          .base = c->old[column],
                          .ours = t->now[column],
                          .theirs = c->new[column],
@@ -88,7 +76,7 @@ static int add_row(struct work *w, const struct change *c, const struct change *
         k->row = blob(&here);
     }
     k->table = c->table->name;
-    k->key = key_of(c, &room);
+    k->key = change_packed_key(c, &room);
     int rc = add(w, k);
     buf_free(&room);
     buf_free(&incoming);

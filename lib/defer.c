@@ -1,9 +1,6 @@
 /* defer: changes that cannot be done yet (work.h). They wait in a temporary table, so that their number does not matter;
  * the rows they belong to are known in memory. */
-#include "circle.h"
 #include "err.h"
-#include "exchange.h"
-#include "key.h"
 #include "mem.h"
 #include "quarantine.h"
 #include "record.h"
@@ -34,8 +31,6 @@ static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
 static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
-static const char sql_up[] = DEFER_COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
-static const char sql_down[] = DEFER_COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
 
 static int make_ready(struct work *w)
 {
@@ -274,7 +269,7 @@ void work_defer_free(struct work *w)
     w->defer = NULL;
 }
 
-/* ---- trying again ---- */
+/* ---- what waits, one by one ---- */
 
 void defer_entry_free(struct entry *e)
 {
@@ -350,150 +345,4 @@ int defer_rewrite(struct work *w, const struct entry *e)
     buf_free(&bytes);
     buf_free(&room);
     return rc;
-}
-
-int defer_try(struct work *w, struct entry *e, work_one *judge)
-{
-    const char *origin = w->effect.origin;
-    char *archive = w->archive;
-    enum work_way way = w->way;
-    struct merge *merge = w->merge;
-    if (e->way == WORK_MERGE && w->as(w, e->origin))
-        return -1;
-    w->effect.origin = e->origin;
-    w->archive = e->archive;
-    w->way = e->way;
-    w->defer->retrying = e->seq;
-    w->defer->told = e->told;
-    w->defer->blocked = false;
-    int rc = judge(w, e->target, &e->change);
-    w->defer->retrying = w->defer->told = 0;
-    w->effect.origin = origin;
-    w->archive = archive;
-    w->way = way;
-    w->merge = merge;
-    if (rc)
-        return -1;
-    return w->defer->blocked ? 0 : defer_done(w, e);
-}
-
-/* A row that was to be changed may have gone since: with its parent. */
-static int put(struct work *w, struct target *t, struct change *c)
-{
-    int here = w->way == WORK_MERGE && c->op == CHANGE_UPDATE ? target_row(t, c, NULL) : 1;
-    return here > 0 ? work_put(w, t, c) : here < 0 ? -1 : w->one[w->way](w, t, c);
-}
-
-/* Tries one entry as if its change had just been read. */
-static int try_entry(struct work *w, struct entry *e)
-{
-    return defer_try(w, e, e->judged ? put : w->one[e->way]);
-}
-
-/* One pass over all that waits, oldest first; what waits behind an older one of its row goes on waiting. */
-static int pass_up(struct work *w)
-{
-    struct stmt *s = db_prepare(w->db, sql_up);
-    struct rowset still = {0};
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (rowset_find(&still, e.target, &e.change))
-            continue;
-        if (try_entry(w, &e))
-            got = -1;
-        else if (w->defer->blocked)
-            rowset_add(&still, e.target, &e.change);
-    }
-    defer_entry_free(&e);
-    rowset_free(&still);
-    stmt_free(s);
-    return got;
-}
-
-/* The same, newest first, of those that are judged: a chain of values each taken by the next comes undone in one pass,
- * whichever way it runs. */
-static int pass_down(struct work *w)
-{
-    struct stmt *s = db_prepare(w->db, sql_down);
-    struct entry e = {0};
-    int64_t seq = INT64_MAX;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (try_entry(w, &e))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
-}
-
-/* ---- what is left ---- */
-
-static int give_up(struct work *w, const struct entry *e)
-{
-    struct buf room = {0}, bytes = {0};
-    struct val key[64];
-    size_t n = e->target->table->nkey < 64 ? e->target->table->nkey : 64;
-    if (w->leave && e->held == 0 && !w->options->strict) {
-        w->count->left++;
-        return 0;
-    }
-    if (w->options->strict && e->held == 0)
-        return fail(ERR_REFUSED,
-                    "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
-                    change_show(&e->change), e->reason);
-    int64_t told = e->told;
-    if (e->held == 0 && e->way == WORK_MERGE && w->tells(w, e->origin, &told))
-        return -1;
-    change_key(&e->change, key);
-    record_put(&bytes, &e->change);
-    struct quarantined q = {.id = e->held,
-                            .told = told,
-                            .way = (int)e->way,
-                            .judged = e->judged,
-                            .table = e->target->table->name,
-                            .origin = e->origin,
-                            .archive = e->archive,
-                            .reason = e->reason,
-                            .key = key_pack(key, n, &room),
-                            .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
-    w->count->quarantined += e->held == 0;
-    int rc = quarantine_add(w->db, &q);
-    if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
-        rc = w->quarantined(w, e->target, &e->change, e->origin);
-    buf_free(&room);
-    buf_free(&bytes);
-    return rc;
-}
-
-int work_give_up(struct work *w)
-{
-    struct stmt *s = quarantine_clear(w->db) ? NULL : db_prepare(w->db, sql_up);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (give_up(w, &e))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
-}
-
-int work_rounds(struct work *w)
-{
-    struct defer *d = w->defer;
-    int64_t before = d->n + 1;
-    while (d->n && d->n < before) {
-        before = d->n;
-        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)) || (d->n && circle_rows(w)))
-            return -1;
-    }
-    return 0;
 }

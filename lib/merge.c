@@ -4,7 +4,6 @@
 #include "deleted.h"
 #include "err.h"
 #include "journal.h"
-#include "key.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -213,13 +212,10 @@ int merge_force(struct work *w, struct target *t, const struct change *c, const 
     int found = node == &other ? node_find(w->db, origin, &other) : 1;
     if (found <= 0)
         return found;
-    struct val *key = mem_zero(t->table->nkey, sizeof *key);
     struct buf room = {0};
-    change_key(c, key);
-    struct val packed = key_pack(key, t->table->nkey, &room);
+    struct val packed = change_packed_key(c, &room);
     int rc = node_force(w->db, node->id, t->table->name, &packed);
     buf_free(&room);
-    free(key);
     if (node == &other)
         node_free(&other);
     return rc;

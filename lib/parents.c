@@ -20,9 +20,10 @@ struct reference {
     char *parent;
     size_t n;
     size_t *from; /* columns of the child */
-    char **to;    /* columns of the parent */
+    char **to;    /* columns of the parent; NULL: not known */
     struct stmt *find;
-    struct val *last; /* of the parent found last: rows that come together often have the same one */
+    struct val *asked; /* n, those being looked for */
+    struct val *last;  /* of the parent found last: rows that come together often have the same one */
 };
 
 struct parents {
@@ -56,12 +57,17 @@ static void add_column(struct parents *p, struct target *t, struct stmt *s)
     r->from = mem_grow(r->from, r->n + 1, sizeof *r->from);
     r->to = mem_grow(r->to, r->n + 1, sizeof *r->to);
     r->from[r->n] = from < 0 ? 0 : (size_t)from;
-    r->to[r->n] =
-        stmt_text(s, 4) ? mem_text(stmt_text(s, 4)) : primary_column(t->db, r->parent, (int64_t)r->n + 1);
+    if (from < 0)
+        r->to[r->n] = NULL;
+    else if (stmt_text(s, 4))
+        r->to[r->n] = mem_text(stmt_text(s, 4));
+    else
+        r->to[r->n] = primary_column(t->db, r->parent, (int64_t)r->n + 1);
     r->n++;
 }
 
-/* Prepares the search for the parent; a key whose parent table is not here is not looked after. */
+/* Prepares the search for the parent; a key whose parent table is not here, or that stands in a generated column, is
+ * not looked after. */
 static int prepare(struct reference *r, struct target *t)
 {
     struct buf sql = {0};
@@ -80,6 +86,7 @@ static int prepare(struct reference *r, struct target *t)
         buf_puts(&sql, " = ?");
     }
     r->find = db_prepare(t->db, buf_text(&sql));
+    r->asked = mem_zero(r->n, sizeof *r->asked);
     buf_free(&sql);
     return r->find ? 0 : -1;
 }
@@ -113,6 +120,7 @@ void parents_free(struct parents *p)
             free(r->to[k]);
         free(r->to);
         free(r->from);
+        free(r->asked);
         free(r->last);
         free(r->parent);
         stmt_free(r->find);
@@ -121,15 +129,16 @@ void parents_free(struct parents *p)
     free(p);
 }
 
-/* The value that the row will have in column i: 1, 0 when the change does not say. */
+/* The value that the row will have in column i, as far as the change says. */
 static const struct val *value(const struct change *c, size_t i)
 {
     return c->new[i].type != VAL_NONE ? &c->new[i] : &c->old[i];
 }
 
-/* The values of the reference in v; whether they must be looked for: 1, 0 (NULL in them, or not changed), -1. */
-static int gather(const struct reference *r, struct target *t, const struct change *c, struct val *v)
+/* The values of the reference in r->asked; whether they must be looked for: 1, 0 (NULL in them, or not changed), -1. */
+static int gather(struct reference *r, struct target *t, const struct change *c)
 {
+    struct val *v = r->asked;
     bool told = false, whole = true;
     for (size_t i = 0; i < r->n; i++) {
         v[i] = *value(c, r->from[i]);
@@ -152,59 +161,57 @@ static int gather(const struct reference *r, struct target *t, const struct chan
     return 1;
 }
 
-static bool same_as_last(const struct reference *r, const struct val *v)
+static bool same_as_last(const struct reference *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (!val_same(&r->last[i], &v[i]))
+    for (size_t i = 0; r->last && i < r->n; i++)
+        if (!val_same(&r->last[i], &r->asked[i]))
             return false;
-    return true;
+    return r->last != NULL;
 }
 
 /* A row may refer to itself. */
-static bool is_itself(const struct reference *r, const struct target *t, const struct change *c,
-                      const struct val *v)
+static bool is_itself(const struct reference *r, const struct target *t, const struct change *c)
 {
     if (strcasecmp(r->parent, t->table->name) != 0)
         return false;
     for (size_t i = 0; i < r->n; i++) {
         int at = table_column(t->table, r->to[i]);
-        if (at < 0 || !val_same(value(c, (size_t)at), &v[i]))
+        if (at < 0 || !val_same(value(c, (size_t)at), &r->asked[i]))
             return false;
     }
     return true;
 }
 
-static int find(struct reference *r, const struct val *v)
+static int find(struct reference *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        stmt_bind(r->find, 1 + (int)i, &v[i]);
+        stmt_bind(r->find, 1 + (int)i, &r->asked[i]);
     enum step step = stmt_step(r->find);
     stmt_reset(r->find);
     if (step == STEP_ROW) {
         free(r->last);
-        r->last = vals_copy(v, r->n);
+        r->last = vals_copy(r->asked, r->n);
     }
     return step == STEP_ERROR ? -1 : step == STEP_ROW;
 }
 
 int parents_there(struct parents *p, struct target *t, const struct change *c)
 {
-    struct val v[64];
     for (size_t i = 0; i < p->n && c->op != CHANGE_DELETE; i++) {
         struct reference *r = &p->reference[i];
-        if (r->find == NULL || r->n > 64)
+        if (r->find == NULL)
             continue;
-        int wanted = gather(r, t, c, v);
+        int wanted = gather(r, t, c);
         if (wanted < 0)
             return -1;
-        if (wanted == 0 || (r->last && same_as_last(r, v)) || is_itself(r, t, c, v))
+        if (wanted == 0 || same_as_last(r) || is_itself(r, t, c))
             continue;
-        int found = find(r, v);
+        int found = find(r);
         if (found < 0)
             return -1;
         if (found == 0) {
             snprintf(p->missing, sizeof p->missing, "it refers to %.80s %.120s, which is not there",
-                     r->parent, vals_show(v, r->n));
+                     r->parent, vals_show(r->asked, r->n));
             return 0;
         }
     }

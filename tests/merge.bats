@@ -465,3 +465,34 @@ d|dagger|5|x|3" ]
     [ "$(sql b.db 'SELECT count(*) FROM wide')" = 0 ]
     [ "$(sql b.db 'SELECT group_concat(key) FROM dx_conflict')" = 2 ]
 }
+
+# The first 99 columns of the key are the same everywhere: what looks at fewer than all sees one row.
+@test "keys and references of a hundred columns: conflicts, quarantine and a parent that must stay" {
+    local i key='c1' definition='c1 INTEGER' same='1'
+    for ((i = 2; i <= 100; i++)); do key+=", c$i" definition+=", c$i INTEGER" && [ "$i" -eq 100 ] || same+=", 1"; done
+    sql hq.db "CREATE TABLE wide ($definition, x TEXT, PRIMARY KEY ($key))" \
+        "CREATE TABLE child (id INTEGER PRIMARY KEY, $definition, FOREIGN KEY ($key) REFERENCES wide ($key))" \
+        "INSERT INTO wide VALUES ($same, 1, 'one'), ($same, 2, 'two'), ($same, 3, 'three')"
+    txnlog attach hq.db
+    mkdir package docking
+    printf '[package]\nname = p\nversion = 1\n[object %s]\nvisible = all\n' wide >package/package.conf
+    printf '[object %s]\nvisible = all\n' child >>package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db alice --package p
+    epoch=$(sql hq.db "SELECT epoch FROM dx_nodes WHERE name = 'alice'")
+    sql alice.db "$(tables_of hq.db wide)" "$(tables_of hq.db child)"
+    sql alice.db "ATTACH 'hq.db' AS hq" "INSERT INTO wide SELECT * FROM hq.wide"
+    sql hq.db "UPDATE wide SET x = 'zwei' WHERE c100 = 2" "INSERT INTO child VALUES (1, $same, 3)"
+    upload 1 "UPDATE wide SET x = 'deux' WHERE c100 = 2" "INSERT INTO child VALUES (2, $same, 7), (3, $same, 1)" \
+        "DELETE FROM wide WHERE c100 = 3" >1.dx
+    run -1 dxapply hq.db <1.dx
+    [ "$(sql hq.db "SELECT x FROM wide ORDER BY c100")" = "$(printf 'one\nzwei\nthree')" ]
+    [ "$(sql hq.db "SELECT id FROM child ORDER BY id")" = "$(printf '1\n3')" ]
+    [[ "$(sql hq.db "SELECT reason FROM dx_quarantine WHERE tbl = 'child'")" == "it refers to wide 1"*"not there" ]]
+    [ "$(sql hq.db "SELECT count(*), count(DISTINCT key) FROM dx_conflict WHERE tbl = 'wide' AND length(key) >= 200")" = "2|2" ]
+    dxapply conflicts hq.db | grep -q deux
+    sql hq.db "INSERT INTO wide VALUES ($same, 7, 'seven')"
+    upload 2 "UPDATE wide SET x = 'un' WHERE c100 = 1" | dxapply hq.db
+    [ "$(sql hq.db "SELECT count(*) FROM child, dx_quarantine")" = 0 ]
+    [ "$(sql hq.db "SELECT c100 FROM child WHERE id = 2")" = 7 ]
+}
