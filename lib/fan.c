@@ -197,6 +197,7 @@ static int merge_streams(struct fanning *g)
         if (order >= 0) {
             r.old = stmt_int(g->moved, 1);
             r.new = stmt_int(g->moved, 2);
+            g->f->rows_moved += r.old != r.new;
         }
         /* A row that all hold and somebody asked for stands there as it is now: it may have come or gone. */
         bool now_only = order == 0 && member_whole(g->w->object) && r.old == r.new && !view_redefined(g->w);

@@ -18,8 +18,9 @@ struct fan {
         ORIGINS_UNKNOWN,
         ORIGINS_HERE,
         ORIGINS_ELSEWHERE
-    } origins;         /* of the range: whether nodes wrote in it */
-    const char *moved; /* the table of what moved: temp.dx_moved, or temp.dx_woken */
+    } origins;          /* of the range: whether nodes wrote in it */
+    const char *moved;  /* the table of what moved: temp.dx_moved, or temp.dx_woken */
+    int64_t rows_moved; /* so far, to another audience */
     struct pieces pieces;
     struct shares *shares;
     size_t nname; /* the package's nodes by name, for echoes: ascending */

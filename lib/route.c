@@ -372,8 +372,7 @@ static int work(struct running *x)
             return -1;
     x->done->changes = x->fan.pieces.changes;
     x->done->statements = x->views.statements;
-    if (db_get_int(x->db, &x->done->moved, "SELECT count(*) FROM temp.dx_moved WHERE old <> new"))
-        return -1;
+    x->done->moved = x->fan.rows_moved;
     if (deliver_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
         return -1;
     x->done->archives = x->delivery.archives;

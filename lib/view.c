@@ -189,51 +189,62 @@ int view_since(struct views *v, const struct viewed *w, int64_t run)
     return rc;
 }
 
-static int save_audiences(struct views *v, const struct viewed *w)
+/* What moved of one object, by what it means for dx_member. */
+struct tally {
+    int64_t came, stayed, gone;
+};
+
+/* Counts, and saves the audiences. */
+static int take_stock(struct views *v, const struct viewed *w, struct tally *t)
 {
-    struct stmt *s = db_preparef(v->db, "SELECT DISTINCT new FROM temp.dx_moved WHERE obj = %lld",
-                                 (long long)w->object->id);
+    struct stmt *s =
+        db_preparef(v->db, "SELECT old, new FROM temp.dx_moved WHERE obj = %lld", (long long)w->object->id);
+    int64_t last = AUDIENCE_NOBODY;
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
-    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
-        rc = audience_save(v->audiences, stmt_int(s, 0));
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        int64_t old = stmt_int(s, 0), new = stmt_int(s, 1);
+        ++*(new == AUDIENCE_NOBODY ? &t->gone : old == AUDIENCE_NOBODY ? &t->came : &t->stayed);
+        if (new != last)
+            rc = audience_save(v->audiences, new);
+        last = new;
+    }
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
 /* Whether so many of the rows that are held stay with another audience that passing over all of them is shorter than
  * seeking each. 1, 0, -1. */
-static int most_stay(struct views *v, const struct viewed *w)
+static int most_stay(struct views *v, const struct viewed *w, int64_t stayed)
 {
     enum { MANY = 1000 };
-    long long id = (long long)w->object->id;
-    int64_t stay, others = 0;
-    if (db_get_int(v->db, &stay,
-                   "SELECT count(*) FROM temp.dx_moved WHERE obj = %lld AND old <> 0 AND new <> 0", id) ||
-        (stay >= MANY && /* counted no further than it matters */
-         db_get_int(v->db, &others,
-                    "SELECT count(*) FROM (SELECT 1 FROM main.dx_member WHERE obj = %lld LIMIT %lld)", id,
-                    (long long)stay * 2)))
-        return -1;
-    return w->was == WAS_SAME && stay >= MANY && others < stay * 2;
+    int64_t more = 0;
+    if (w->was != WAS_SAME || stayed < MANY)
+        return 0;
+    int rc = db_get_int(v->db, &more, "SELECT 1 FROM main.dx_member WHERE obj = %lld LIMIT 1 OFFSET %lld",
+                        (long long)w->object->id, (long long)stayed * 2);
+    return rc ? -1 : !more;
 }
 
 int view_store(struct views *v, const struct viewed *w)
 {
     long long id = (long long)w->object->id;
+    struct tally t = {0};
     if (w->gone || member_whole(w->object) || w->object->visible == VISIBLE_NONE)
         return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member WHERE obj = %lld", id);
-    int most = save_audiences(v, w) ? -1 : most_stay(v, w);
-    if (most < 0 || db_execf(v->db,
-                             "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key FROM "
-                             "temp.dx_moved WHERE obj = %lld AND new = 0)",
-                             id, id))
+    int most = take_stock(v, w, &t) ? -1 : most_stay(v, w, t.stayed);
+    if (most < 0 || (t.gone && db_execf(v->db,
+                                        "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key "
+                                        "FROM temp.dx_moved WHERE obj = %lld AND new = 0)",
+                                        id, id)))
         return -1;
     if (most && db_execf(v->db,
                          "UPDATE main.dx_member SET audience = coalesce((SELECT new FROM temp.dx_moved AS m "
                          "WHERE m.obj = %lld AND m.key = dx_member.key), audience) WHERE obj = %lld",
                          id, id))
         return -1;
+    if (t.came == 0 && (most || t.stayed == 0))
+        return 0;
     return db_execf(v->db,
                     "INSERT OR REPLACE INTO main.dx_member (obj, key, audience) SELECT obj, key, new FROM "
                     "temp.dx_moved WHERE obj = %lld AND new <> 0%s",
