@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,25 @@ int audience_save(struct audiences *a, int64_t id)
     buf_free(&b);
     e->stored = rc == 0;
     return rc;
+}
+
+int audience_collect(struct db *db)
+{
+    enum { FEW = 1000 };
+    int64_t newest, then, live;
+    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
+        store_get_int(db, "collect", &then))
+        return -1;
+    if (then && newest < then)
+        return 0;
+    if (then &&
+        db_exec(db, "DELETE FROM main.dx_audience WHERE id NOT IN (SELECT audience FROM main.dx_member "
+                    "UNION SELECT old FROM main.dx_history UNION SELECT new FROM main.dx_history)"))
+        return -1;
+    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
+        db_get_int(db, &live, "SELECT count(*) FROM main.dx_audience"))
+        return -1;
+    return store_set_int(db, "collect", newest + (live > FEW ? live : FEW));
 }
 
 /* ---- sets ---- */

@@ -32,7 +32,8 @@
 #include <unistd.h>
 
 /* Beside the facts in store.h, the router keeps in dx_meta: routed, the position that every node's newest archive
- * stands for; routes, counted up by every commit of a run; docking, the docking directory. */
+ * stands for; routes, counted up by every commit of a run; docking, the docking directory; collect, the number of an
+ * audience at which those that nobody needs are looked for. */
 static const char sql_make[] =
     /* The nodes as of the last run. */
     "CREATE TABLE IF NOT EXISTS dx_routed ("
@@ -287,7 +288,7 @@ static int forget(struct running *x)
     int64_t asleep;
     return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
                       (long long)x->b) ||
-                   history_forget(x->db, x->a, x->b, asleep)
+                   history_forget(x->db, x->a, x->b, asleep) || audience_collect(x->db)
                ? -1
                : 0;
 }

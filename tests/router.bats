@@ -318,3 +318,29 @@ away_runs() {
     right
     [ "$(sql hq.db "SELECT count(*) - count(DISTINCT nodes) FROM dx_audience")" = 0 ]
 }
+
+# Each account is shared with the nodes that its pattern's bits name: other sets for every account, and others again.
+@test "sets of nodes that no row has any more are forgotten, once they are as many as the others" {
+    rule=$by_share
+    start "$rule"
+    pattern() {
+        echo "DELETE FROM share; WITH RECURSIVE a(id) AS (SELECT 1001 UNION ALL SELECT id + 1 FROM a WHERE id < 1600),
+            b(bit, login) AS (SELECT 0, 'ann' UNION ALL SELECT bit + 1, iif(bit, 'n' || bit, 'bob') FROM b WHERE bit < 11)
+            INSERT INTO share SELECT id, login FROM a, b WHERE (id - 1000 + 600 * $1) >> bit & 1;"
+    }
+    sets() { sql hq.db "SELECT count(*) FROM dx_audience"; }
+    sql hq.db "WITH RECURSIVE a(id) AS (SELECT 1001 UNION ALL SELECT id + 1 FROM a WHERE id < 1600)
+        INSERT INTO account (id, name) SELECT id, 'a' || id FROM a"
+    for n in n1 n2 n3 n4 n5 n6 n7 n8 n9 n10; do txnroute node add hq.db $n --package p --user $n; done
+    moves "$(pattern 0)"
+    moves "$(pattern 1)"
+    [ "$(sets)" -ge 1200 ]
+    moves "DELETE FROM dx_history; $(pattern 2)"
+    [ "$(sets)" -ge 1800 ]
+    moves "DELETE FROM dx_history; $(pattern 3)"
+    [ "$(sets)" -le 1210 ]
+    [ "$(sets)" = "$(sql hq.db "SELECT count(*) FROM (SELECT audience FROM dx_member UNION SELECT old FROM dx_history
+        UNION SELECT new FROM dx_history) WHERE audience > 0")" ]
+    moves "$(pattern 1)"
+    [ "$(sets)" -ge 1200 ]
+}
