@@ -35,7 +35,7 @@ int deliver_list(struct delivery *x, const char *but)
     return 0;
 }
 
-static const struct fan *sorting;
+static const struct sender *sorting;
 
 static int by_rank(const void *a, const void *b)
 {
@@ -105,13 +105,13 @@ static int write_archive(struct delivery *x, struct receiver *r, struct history_
     if (fill_head(x, r, notes))
         return -1;
     int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
-    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->fan->pieces.level);
+    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
     int rc = w ? 0 : -1;
-    sorting = x->fan;
+    sorting = x->sender;
     if (r->npiece)
         qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
     for (size_t i = 0; rc == 0 && i < r->npiece; i++)
-        rc = dx_write_block(w, x->fan->pieces.piece[r->piece[i]].block);
+        rc = dx_write_block(w, x->sender->pieces.piece[r->piece[i]].block);
     r->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)
         rc = dx_writer_end(w, r->digest);
@@ -177,8 +177,8 @@ static void give(struct receiver *to, size_t piece)
 
 static int deal(struct delivery *x, const struct plan *p, size_t first, enum receiver_state state)
 {
-    for (size_t i = first; i < x->fan->pieces.n; i++) {
-        const struct audience *set = audience_get(x->fan->audiences, x->fan->pieces.piece[i].audience);
+    for (size_t i = first; i < x->sender->pieces.n; i++) {
+        const struct audience *set = audience_get(x->sender->audiences, x->sender->pieces.piece[i].audience);
         if (set == NULL)
             return -1;
         size_t r = 0; /* both ascend by id */
@@ -223,7 +223,7 @@ int deliver_next_woken(struct delivery *x, const struct plan *p, const struct re
         c->woken = true;
         id[n++] = c->node.id;
     }
-    *audience = audience_intern(x->fan->audiences, id, n);
+    *audience = audience_intern(x->sender->audiences, id, n);
     free(id);
     return *audience == AUDIENCE_ERROR ? -1 : 0;
 }

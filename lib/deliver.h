@@ -2,10 +2,10 @@
 #ifndef DELIVER_H
 #define DELIVER_H
 
-#include "fan.h"
 #include "node.h"
 #include "outbox.h"
 #include "plan.h"
+#include "sender.h"
 
 /* A node that may get an archive. */
 struct receiver {
@@ -18,7 +18,7 @@ struct receiver {
     bool fell;  /* asleep in this run */
     bool woken; /* what it slept through is dealt with */
     const struct plan *plan;
-    size_t npiece, *piece; /* numbers in the fan */
+    size_t npiece, *piece; /* numbers in sender->pieces */
     bool written;
     int64_t rekey;          /* newest of those that its archive carries */
     int64_t changes, bytes; /* of its archive */
@@ -27,7 +27,7 @@ struct receiver {
 
 struct delivery {
     struct db *db;
-    const struct fan *fan;
+    const struct sender *sender;
     struct outbox *outbox;
     int64_t after, upto, archives;
     int64_t run;               /* the number of the run before */
@@ -47,7 +47,7 @@ int deliver_list(struct delivery *x, const char *but);
 /* Finds out who sleeps and who wakes. */
 void deliver_wake(struct delivery *x);
 
-/* The fan's pieces from number `first` on are of this package: notes who gets which. */
+/* The sender's pieces from number `first` on are of this package: notes who gets which. */
 int deliver_deal(struct delivery *x, const struct plan *p, size_t first);
 
 /* Of the receivers of this package that wake and are not dealt with: one, and the audience of it and of all that fell

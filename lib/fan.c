@@ -3,7 +3,6 @@
 #include "fan.h"
 
 #include "err.h"
-#include "fanrow.h"
 #include "key.h"
 #include "layout.h"
 #include "mem.h"
@@ -12,78 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fan_init(struct fan *f, struct db *db, struct audiences *a, struct spill *spill)
-{
-    *f = (struct fan){.db = db,
-                      .audiences = a,
-                      .moved = "temp.dx_moved",
-                      .pieces = {.audiences = a, .level = 1, .spill = spill},
-                      .shares = shares_open(a)};
-}
-
-static void forget_nodes(struct fan *f)
-{
-    while (f->nname)
-        free(f->name[--f->nname]);
-    free(f->name);
-    free(f->id);
-    f->name = NULL;
-    f->id = NULL;
-}
-
-void fan_free(struct fan *f)
-{
-    pieces_free(&f->pieces);
-    shares_close(f->shares);
-    forget_nodes(f);
-    *f = (struct fan){0};
-}
-
-int fan_nodes(struct fan *f)
-{
-    forget_nodes(f);
-    shares_forget(f->shares);
-    struct stmt *s = db_prepare(f->db, "SELECT name, dx_id FROM temp.dx_node_now ORDER BY name");
-    enum step step = STEP_ERROR;
-    while (s && (step = stmt_step(s)) == STEP_ROW) {
-        f->name = mem_grow(f->name, f->nname + 1, sizeof *f->name);
-        f->id = mem_grow(f->id, f->nname + 1, sizeof *f->id);
-        f->name[f->nname] = mem_text(stmt_text(s, 0));
-        f->id[f->nname++] = stmt_int(s, 1);
-    }
-    stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
-}
+/* One object on its way. */
+struct fanning {
+    struct fan *f;
+    const struct viewed *w;
+    const struct table *sent;
+    struct sending to;
+    struct walk *member;
+    struct journal_net *net;
+    struct stmt *moved;
+    struct val *moved_key;
+    struct buf room;
+};
 
 /* ---- the two streams ---- */
-
-/* Whether the table's rows stand in the order of a key of one column. */
-static bool in_order(const struct fanning *g)
-{
-    const struct layout *l = g->w->rule ? g->w->rule->relation->layout : NULL;
-    return l && g->sent->nkey == 1 && (l->rowid_key || l->without_rowid);
-}
-
-static struct walk *open_rows(struct fanning *g)
-{
-    struct buf sql = {0};
-    bool steps = in_order(g);
-    buf_puts(&sql, "SELECT ");
-    layout_columns(&sql, g->sent, "");
-    buf_puts(&sql, " FROM main.");
-    buf_name(&sql, g->sent->name);
-    buf_puts(&sql, " WHERE ");
-    if (steps) {
-        layout_keys(&sql, g->sent, "");
-        buf_puts(&sql, " >= ?1 ORDER BY ");
-        layout_keys(&sql, g->sent, "");
-    } else
-        layout_where_key(&sql, g->sent, 1);
-    struct walk *w = steps ? walk_steps(g->f->db, buf_text(&sql), (int)g->sent->key[0])
-                           : walk_seeks(g->f->db, buf_text(&sql));
-    buf_free(&sql);
-    return w;
-}
 
 /* Members stand in the order of their packed keys, which is that of the rows where the key is one column. */
 static struct walk *open_members(struct fanning *g)
@@ -91,19 +32,9 @@ static struct walk *open_members(struct fanning *g)
     bool steps = g->sent->nkey == 1;
     char *sql = mem_printf("SELECT key, audience FROM main.dx_member WHERE obj = %lld AND key %s",
                            (long long)g->w->object->id, steps ? ">= ?1 ORDER BY key" : "= ?1");
-    struct walk *w = steps ? walk_steps(g->f->db, sql, 0) : walk_seeks(g->f->db, sql);
+    struct walk *w = steps ? walk_steps(g->f->sender->db, sql, 0) : walk_seeks(g->f->sender->db, sql);
     free(sql);
     return w;
-}
-
-static int any_forced(struct fanning *g)
-{
-    int64_t n;
-    if (db_get_int(g->f->db, &n, "SELECT EXISTS (SELECT 1 FROM temp.dx_forcing WHERE obj = %lld)",
-                   (long long)g->w->object->id))
-        return -1;
-    g->forced = n != 0;
-    return 0;
 }
 
 /* What moved, in the order of the key's columns, which is the journal's. */
@@ -116,7 +47,7 @@ static struct stmt *prepare_moved(struct fanning *g)
         buf_puts(&sql, "key");
     for (size_t k = 0; g->sent->nkey > 1 && k < g->sent->nkey; k++)
         buf_addf(&sql, "%sdx_part(key, %zu, %zu)", k ? ", " : "", k, g->sent->nkey);
-    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    struct stmt *s = db_prepare(g->f->sender->db, buf_text(&sql));
     buf_free(&sql);
     return s;
 }
@@ -124,46 +55,36 @@ static struct stmt *prepare_moved(struct fanning *g)
 static int open_streams(struct fanning *g)
 {
     struct fan *f = g->f;
-    g->key = mem_zero(g->sent->nkey, sizeof *g->key);
     g->moved_key = mem_zero(g->sent->nkey, sizeof *g->moved_key);
-    g->old = mem_zero(g->sent->ncol, sizeof *g->old);
-    g->new = mem_zero(g->sent->ncol, sizeof *g->new);
-    g->row = open_rows(g);
     g->moved = prepare_moved(g);
     g->member = open_members(g);
-    g->forcing = db_prepare(f->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
     bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
                    (f->images == NULL || images_touched(f->images, g->sent->name));
     if (touched)
-        g->net = journal_net_some(f->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED, NULL,
+        g->net = journal_net_some(f->sender->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED, NULL,
                                   f->images ? images_ordered(f->images, g->sent->name) : 0);
-    return g->row && g->moved && g->member && g->forcing && (g->net || !touched) ? any_forced(g) : -1;
+    return g->moved && g->member && (g->net || !touched) ? sending_open(&g->to, f->sender, g->w) : -1;
 }
 
 static void close_streams(struct fanning *g)
 {
-    walk_close(g->row);
+    sending_close(&g->to);
     stmt_free(g->moved);
     walk_close(g->member);
-    stmt_free(g->forcing);
     journal_net_close(g->net);
-    free(g->map);
-    free(g->key);
     free(g->moved_key);
-    free(g->old);
-    free(g->new);
     buf_free(&g->room);
 }
 
 /* The audiences of a row that did not move. */
-static int held(struct fanning *g, struct sending *r)
+static int held(struct fanning *g, struct known_row *r)
 {
     if (member_whole(g->w->object)) {
         r->old = r->touch.existed ? AUDIENCE_ALL : AUDIENCE_NOBODY;
         r->new = r->touch.exists ? AUDIENCE_ALL : AUDIENCE_NOBODY;
         return 0;
     }
-    struct val packed = key_pack(g->key, g->sent->nkey, &g->room);
+    struct val packed = key_pack(g->to.key, g->sent->nkey, &g->room);
     enum step step = walk_find(g->member, &packed, 1);
     r->old = r->new = step == STEP_ROW ? stmt_int(walk_row(g->member), 1) : AUDIENCE_NOBODY;
     return step == STEP_ERROR ? -1 : 0;
@@ -190,10 +111,10 @@ static int merge_streams(struct fanning *g)
         if (net)
             change_key(&c, net_key);
         int order = !net ? 1 : !moved ? -1 : vals_compare(net_key, g->moved_key, g->sent->nkey);
-        struct sending r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0 && g->forced};
+        struct known_row r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0 && g->to.forced};
         if (order <= 0)
             r.touch = journal_net_touch(g->net);
-        memcpy(g->key, order <= 0 ? net_key : g->moved_key, g->sent->nkey * sizeof *g->key);
+        memcpy(g->to.key, order <= 0 ? net_key : g->moved_key, g->sent->nkey * sizeof *net_key);
         if (order >= 0) {
             r.old = stmt_int(g->moved, 1);
             r.new = stmt_int(g->moved, 2);
@@ -203,7 +124,7 @@ static int merge_streams(struct fanning *g)
         bool now_only = order == 0 && member_whole(g->w->object) && r.old == r.new && !view_redefined(g->w);
         if (order < 0 || now_only)
             rc = held(g, &r);
-        rc = rc || fanrow_send(g, &r) ? -1 : 0;
+        rc = rc || sending_row(&g->to, &r) ? -1 : 0;
         if (rc == 0 && order <= 0)
             net = journal_net_next(g->net, &c);
         if (rc == 0 && order >= 0)
@@ -219,7 +140,6 @@ static int merge_streams(struct fanning *g)
 static int fill_fresh(struct fanning *g)
 {
     struct buf sql = {0};
-    struct change c = {.table = g->sent, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
     if (g->f->fresh == AUDIENCE_NOBODY || g->w->gone || g->w->object->visible == VISIBLE_NONE ||
         g->w->object->visible == VISIBLE_SELECT)
         return 0;
@@ -238,16 +158,12 @@ static int fill_fresh(struct fanning *g)
     }
     buf_puts(&sql, " ORDER BY ");
     layout_keys(&sql, g->sent, "x.");
-    struct stmt *s = db_prepare(g->f->db, buf_text(&sql));
+    struct stmt *s = db_prepare(g->f->sender->db, buf_text(&sql));
     buf_free(&sql);
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
-    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
-        fanrow_clear(g, g->old);
-        for (size_t i = 0; i < g->sent->ncol; i++)
-            g->new[i] = stmt_val(s, (int)i);
-        rc = pieces_add(&g->f->pieces, g->f->fresh, &c);
-    }
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
+        rc = sending_whole(&g->to, g->f->fresh, s);
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }
@@ -258,7 +174,7 @@ static int written_elsewhere(struct fan *f)
     int64_t n;
     if (f->origins == ORIGINS_UNKNOWN) {
         if (db_get_int(
-                f->db, &n,
+                f->sender->db, &n,
                 "SELECT EXISTS (SELECT 1 FROM main.dx_journal WHERE seq > %lld AND seq <= %lld AND origin "
                 "IS NOT NULL)",
                 (long long)f->after, (long long)f->upto))
@@ -276,7 +192,7 @@ static int concerns(struct fan *f, const struct viewed *w)
     long long id = (long long)w->object->id;
     if (member_whole(w->object))
         return 1;
-    if (db_get_int(f->db, &n,
+    if (db_get_int(f->sender->db, &n,
                    "SELECT EXISTS (SELECT 1 FROM %s WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
                    "main.dx_member WHERE obj = %lld)",
                    f->moved, id, id))
@@ -290,8 +206,9 @@ int fan_object(struct fan *f, const struct viewed *w)
     int concerned = concerns(f, w);
     if (concerned <= 0)
         return concerned;
-    pieces_begin(&f->pieces, g.sent, (int64_t)w->place);
-    int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || pieces_end(&f->pieces) ? -1 : 0;
+    pieces_begin(&f->sender->pieces, g.sent, (int64_t)w->place);
+    int rc =
+        open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || pieces_end(&f->sender->pieces) ? -1 : 0;
     close_streams(&g);
     return rc;
 }

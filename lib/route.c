@@ -50,6 +50,7 @@ struct running {
     struct views views;
     struct plan *plan;
     size_t nplan;
+    struct sender sender;
     struct fan fan;
     struct delivery delivery;
     struct spill *spill;
@@ -160,7 +161,7 @@ static int set_nodes(struct running *x, const struct plan *p)
         return -1;
     x->fan.fresh = audience_intern(x->views.audiences, id, n);
     free(id);
-    return x->fan.fresh == AUDIENCE_ERROR ? -1 : fan_nodes(&x->fan);
+    return x->fan.fresh == AUDIENCE_ERROR ? -1 : sender_nodes(&x->sender);
 }
 
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
@@ -185,24 +186,15 @@ static int move_object(struct views *v, const struct viewed *w)
  * told by the history, and in this run; what changed, from the journal since then. */
 static int wake(struct running *x, const struct plan *p, const struct receiver *r, int64_t audience)
 {
-    size_t first = x->fan.pieces.n;
-    struct fan all = x->fan;
-    x->fan.only = audience;
-    x->fan.after = r->node.asleep;
-    x->fan.origins = ORIGINS_UNKNOWN;
-    x->fan.fresh = AUDIENCE_NOBODY;
-    x->fan.images = NULL;
-    x->fan.moved = "temp.dx_woken";
+    size_t first = x->sender.pieces.n;
+    struct fan woken = {
+        .sender = &x->sender, .moved = "temp.dx_woken", .after = r->node.asleep, .upto = x->b};
     int rc = 0;
+    x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc = view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&x->fan, &p->viewed[i]) ? -1
-                                                                                                       : 0;
-    x->fan.only = all.only;
-    x->fan.after = all.after;
-    x->fan.origins = all.origins;
-    x->fan.fresh = all.fresh;
-    x->fan.images = all.images;
-    x->fan.moved = all.moved;
+        rc =
+            view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&woken, &p->viewed[i]) ? -1 : 0;
+    x->sender.only = AUDIENCE_NOBODY;
     return rc || deliver_deal_woken(&x->delivery, p, first) ? -1 : 0;
 }
 
@@ -229,7 +221,7 @@ static int idle(struct running *x, const struct plan *p)
 
 static int route_package(struct running *x, struct plan *p)
 {
-    size_t first = x->fan.pieces.n;
+    size_t first = x->sender.pieces.n;
     int nothing = set_nodes(x, p) ? -1 : idle(x, p);
     if (nothing)
         return nothing < 0 ? -1 : 0;
@@ -340,19 +332,18 @@ static int prepare(struct running *x)
     x->spill = spill_open();
     if (x->spill == NULL)
         return -1;
-    x->delivery =
-        (struct delivery){.db = x->db, .fan = &x->fan, .outbox = x->outbox, .after = x->a, .upto = x->b};
+    x->delivery = (struct delivery){
+        .db = x->db, .sender = &x->sender, .outbox = x->outbox, .after = x->a, .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
     x->images = images_open(x->db);
-    fan_init(&x->fan, x->db, x->views.audiences, x->spill);
+    sender_init(&x->sender, x->db, x->views.audiences, x->spill);
     if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
         pairs_init(&x->views) || plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
         deliver_list(&x->delivery, x->route->extract))
         return -1;
-    x->fan.images = x->images;
-    x->fan.after = x->a;
-    x->fan.upto = x->b;
+    x->fan = (struct fan){
+        .sender = &x->sender, .images = x->images, .moved = "temp.dx_moved", .after = x->a, .upto = x->b};
     x->delivery.fold = x->route->fold;
     x->delivery.run = x->routes;
     for (size_t i = 0; i < x->nplan; i++)
@@ -371,7 +362,7 @@ static int work(struct running *x)
     for (size_t i = 0; i < x->nplan; i++)
         if (route_package(x, &x->plan[i]))
             return -1;
-    x->done->changes = x->fan.pieces.changes;
+    x->done->changes = x->sender.pieces.changes;
     x->done->statements = x->views.statements;
     x->done->moved = x->fan.rows_moved;
     if (deliver_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
@@ -384,7 +375,7 @@ static void release(struct running *x)
 {
     plans_close(x->plan, x->nplan);
     images_close(x->images);
-    fan_free(&x->fan);
+    sender_free(&x->sender);
     audiences_close(x->views.audiences);
     deliver_free(&x->delivery);
     spill_close(x->spill);
