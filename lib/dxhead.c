@@ -112,47 +112,13 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name)
     return NULL;
 }
 
-static json_t *table_json(const struct table *t)
-{
-    json_t *columns = json_array(), *key = json_array();
-    for (size_t i = 0; i < t->ncol; i++)
-        json_array_append_new(columns, json_string(t->col[i]));
-    for (size_t i = 0; i < t->nkey; i++)
-        json_array_append_new(key, json_string(t->col[t->key[i]]));
-    return json_pack("{s:s, s:o, s:o}", "name", t->name, "columns", columns, "key", key);
-}
-
-/* Takes the value. A part that could not be made because some name is no UTF-8 makes it NULL. */
-static void put_json(struct buf *b, json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    if (text == NULL)
-        abort();
-    buf_puts(b, text);
-    buf_byte(b, '\n');
-    free(text);
-    json_decref(json);
-}
-
-static void set_text(json_t *json, const char *key, const char *value)
-{
-    if (value && *value)
-        json_object_set_new(json, key, json_string(value));
-}
-
-static void set_int(json_t *json, const char *key, int64_t value)
-{
-    if (value)
-        json_object_set_new(json, key, json_integer(value));
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Whether two columns have one name; SQLite knows no case. */
-static bool has_twins(const char *const *col, size_t ncol)
+bool dxhead_twins(const char *const *col, size_t ncol)
 {
     const char **sorted = mem_copy(col, ncol * sizeof *col);
     bool twins = false;
@@ -161,118 +127,6 @@ static bool has_twins(const char *const *col, size_t ncol)
         twins = by_name(&sorted[i - 1], &sorted[i]) == 0;
     free(sorted);
     return twins;
-}
-
-/* What a JSON text cannot carry, NULL if all is well. */
-static const char *unfit(const struct dx_head *h)
-{
-    const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->follows};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i] && !utf8_sound(texts[i], strlen(texts[i])))
-            return texts[i];
-    for (size_t i = 0; h->told == NULL && i < h->ntable; i++) {
-        const struct table *t = h->table[i];
-        if (!utf8_sound(t->name, strlen(t->name)))
-            return t->name;
-        for (size_t c = 0; c < t->ncol; c++)
-            if (!utf8_sound(t->col[c], strlen(t->col[c])))
-                return t->col[c];
-    }
-    for (size_t i = 0; i < h->nschema; i++)
-        if (!utf8_sound(h->schema[i], strlen(h->schema[i])))
-            return h->schema[i];
-    return NULL;
-}
-
-/* {"table":"t","old":7,"new":8,"refs":["u","t_id","t","parent"]} */
-static json_t *rekey_json(const struct dx_rekey *r)
-{
-    json_t *refs = json_array();
-    for (size_t i = 0; i < 2 * r->nref; i++)
-        json_array_append_new(refs, json_string(r->ref[i]));
-    return json_pack("{s:s, s:I, s:I, s:o}", "table", r->table, "old", (json_int_t)r->old, "new",
-                     (json_int_t)r->new, "refs", refs);
-}
-
-static json_t *tables_json(const struct dx_head *h)
-{
-    json_t *tables = json_array();
-    for (size_t i = 0; i < h->ntable; i++)
-        json_array_append_new(tables, table_json(h->table[i]));
-    return tables;
-}
-
-static void put_head(struct buf *b, const struct dx_head *h)
-{
-    json_t *json = json_pack("{s:i, s:s}", "dx", DX_FORMAT, "kind", kinds[h->kind]);
-    set_text(json, "from", h->from);
-    set_text(json, "to", h->to);
-    set_text(json, "epoch", h->epoch);
-    set_text(json, "package", h->package);
-    set_text(json, "follows", h->follows);
-    set_int(json, "number", h->number);
-    set_int(json, "after", h->after);
-    set_int(json, "upto", h->upto);
-    set_int(json, "ack", h->ack);
-    set_int(json, "applied", h->applied);
-    set_text(json, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
-    if (h->told && h->nschema == 0 && h->nrekey == 0) {
-        put_json(b, json);
-        b->n -= 2; /* "}\n" */
-        buf_addf(b, ",\"tables\":%s}\n", h->told);
-        return;
-    }
-    json_object_set_new(json, "tables", tables_json(h));
-    json_t *schema = h->nschema ? json_array() : NULL;
-    for (size_t i = 0; i < h->nschema; i++)
-        json_array_append_new(schema, json_string(h->schema[i]));
-    if (schema)
-        json_object_set_new(json, "schema", schema);
-    json_t *rekeys = h->nrekey ? json_array() : NULL;
-    for (size_t i = 0; i < h->nrekey; i++)
-        json_array_append_new(rekeys, rekey_json(&h->rekey[i]));
-    if (rekeys)
-        json_object_set_new(json, "rekeys", rekeys);
-    put_json(b, json);
-}
-
-static int check_head(const char *name, const struct dx_head *h)
-{
-    const char *text = unfit(h);
-    if (text)
-        return fail(ERR_REFUSED,
-                    "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
-                    text);
-    for (size_t i = 0; h->told == NULL && i < h->ntable; i++)
-        if (has_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
-            return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
-    if (h->ntable > DX_TABLES_MAX)
-        return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
-                    DX_TABLES_MAX);
-    return 0;
-}
-
-int dx_head_settle(struct dx_head *h)
-{
-    if (check_head(h->package, h))
-        return -1;
-    json_t *tables = tables_json(h);
-    h->told = json_dumps(tables, JSON_COMPACT);
-    json_decref(tables);
-    if (h->told == NULL)
-        abort();
-    return 0;
-}
-
-int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
-{
-    if (check_head(name, h))
-        return -1;
-    put_head(b, h);
-    if (b->n > DX_JSON_MAX)
-        return fail(ERR_REFUSED, "%s: a head of %zu bytes (names and schema), %d MiB are the most", name,
-                    b->n, DX_JSON_MAX >> 20);
-    return 0;
 }
 
 static int bad(const char *name, const char *member, const char *what)
@@ -345,7 +199,7 @@ static struct table *get_table(json_t *json)
     const char **key = names_of(json_object_get(json, "key"), &nkey);
     uint8_t *pk = mem_zero(ncol, 1);
     struct table *t = NULL;
-    if (name && *name && col && key && !has_twins((const char *const *)col, ncol) &&
+    if (name && *name && col && key && !dxhead_twins((const char *const *)col, ncol) &&
         place_key(col, ncol, key, nkey, pk))
         t = table_new(name, ncol, col, pk);
     free(pk);
@@ -459,20 +313,6 @@ int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)
     if (rc)
         dx_head_free(h);
     return rc;
-}
-
-void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e)
-{
-    json_t *tables = json_object();
-    for (size_t i = 0; i < h->ntable; i++) {
-        const struct dx_count *n = &e->count[i];
-        if (n->inserts || n->updates || n->deletes)
-            json_object_set_new(tables, h->table[i]->name,
-                                json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)n->inserts, "update",
-                                          (json_int_t)n->updates, "delete", (json_int_t)n->deletes));
-    }
-    put_json(b, json_pack("{s:I, s:I, s:o, s:s}", "changes", (json_int_t)e->changes, "bytes",
-                          (json_int_t)e->bytes, "tables", tables, "sha256", e->sha256));
 }
 
 int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,

@@ -1,10 +1,13 @@
-/* dxhead: dx.json and end.json, encode beside decode. */
+/* dxhead: dx.json and end.json, read (dxhead.c) and told (dxtell.c). */
 #ifndef DXHEAD_H
 #define DXHEAD_H
 
 #include "dx.h"
 
 enum { DX_FORMAT = 1 };
+
+/* Whether two columns have one name, as SQL has it. */
+bool dxhead_twins(const char *const *col, size_t ncol);
 
 /* Whether a text can be the name of a node in a member's name: letters, digits, "._-^", at most 64. */
 bool dxhead_is_node(const char *text);
