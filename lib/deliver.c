@@ -175,6 +175,27 @@ static void give(struct receiver *to, size_t piece)
     to->piece[to->npiece++] = piece;
 }
 
+/* The first receiver, from number `at` on, whose node is not below that id: a few steps where it is near, and the
+ * logarithm of the distance where it is far. */
+static size_t receiver_from(const struct delivery *x, size_t at, int64_t id)
+{
+    size_t low = at, high = at, step = 1;
+    while (high < x->nreceiver && x->receiver[high].node.id < id) {
+        low = high + 1;
+        high += step;
+        step *= 2;
+    }
+    high = high < x->nreceiver ? high : x->nreceiver;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (x->receiver[middle].node.id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static int deal(struct delivery *x, const struct plan *p, size_t first, enum receiver_state state)
 {
     for (size_t i = first; i < x->sender->pieces.n; i++) {
@@ -183,8 +204,7 @@ static int deal(struct delivery *x, const struct plan *p, size_t first, enum rec
             return -1;
         size_t r = 0; /* both ascend by id */
         for (size_t k = 0; k < set->n; k++) {
-            while (r < x->nreceiver && x->receiver[r].node.id < set->node[k])
-                r++;
+            r = receiver_from(x, r, set->node[k]);
             if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
                 continue;
             struct receiver *to = &x->receiver[r];
