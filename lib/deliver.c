@@ -141,6 +141,24 @@ void deliver_wake(struct delivery *x)
     }
 }
 
+int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience)
+{
+    int64_t *id = mem_zero(x->nreceiver, sizeof *id);
+    size_t n = 0;
+    bool all = true;
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if (strcmp(r->node.package, p->package->name) != 0)
+            continue;
+        if (r->state == RECEIVER_AWAKE)
+            id[n++] = r->node.id;
+        all &= r->state == RECEIVER_AWAKE;
+    }
+    *audience = all ? AUDIENCE_ALL : audience_intern(x->sender->audiences, id, n);
+    free(id);
+    return *audience == AUDIENCE_ERROR ? -1 : 0;
+}
+
 /* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
 static bool falls_asleep(const struct delivery *x, const struct receiver *r)
 {

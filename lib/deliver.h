@@ -47,6 +47,9 @@ int deliver_list(struct delivery *x, const char *but);
 /* Finds out who sleeps and who wakes. */
 void deliver_wake(struct delivery *x);
 
+/* The audience of the package's nodes that neither sleep nor wake, AUDIENCE_ALL when none of them does. */
+int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience);
+
 /* The sender's pieces from number `first` on are of this package: notes who gets which. */
 int deliver_deal(struct delivery *x, const struct plan *p, size_t first);
 

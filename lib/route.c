@@ -189,12 +189,13 @@ static int wake(struct running *x, const struct plan *p, const struct receiver *
     size_t first = x->sender.pieces.n;
     struct fan woken = {
         .sender = &x->sender, .moved = "temp.dx_woken", .after = r->node.asleep, .upto = x->b};
+    int64_t present = x->sender.only;
     int rc = 0;
     x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
         rc =
             view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&woken, &p->viewed[i]) ? -1 : 0;
-    x->sender.only = AUDIENCE_NOBODY;
+    x->sender.only = present;
     return rc || deliver_deal_woken(&x->delivery, p, first) ? -1 : 0;
 }
 
@@ -225,6 +226,8 @@ static int route_package(struct running *x, struct plan *p)
     int nothing = set_nodes(x, p) ? -1 : idle(x, p);
     if (nothing)
         return nothing < 0 ? -1 : 0;
+    if (deliver_present(&x->delivery, p, &x->sender.only))
+        return -1;
     p->routed = true;
     for (size_t i = 0; i < p->n; i++)
         if (move_object(&x->views, &p->viewed[i]))

@@ -12,6 +12,7 @@ void sender_init(struct sender *s, struct db *db, struct audiences *a, struct sp
 {
     *s = (struct sender){.db = db,
                          .audiences = a,
+                         .only = AUDIENCE_ALL,
                          .pieces = {.audiences = a, .level = 1, .spill = spill},
                          .shares = shares_open(a)};
 }
@@ -245,7 +246,7 @@ static int send_special(struct sending *g, const struct known_row *r, const stru
     int64_t only = audience_intern(a, &s->node, 1);
     if (before < 0 || after < 0 || only == AUDIENCE_ERROR)
         return -1;
-    int meant = g->sender->only ? audience_has(a, g->sender->only, s->node) : 1;
+    int meant = g->sender->only == AUDIENCE_ALL ? 1 : audience_has(a, g->sender->only, s->node);
     if (meant <= 0)
         return meant;
     bool alone = !s->forced && r->touch.norigin == 1;

@@ -12,7 +12,7 @@
 struct sender {
     struct db *db;
     struct audiences *audiences;
-    int64_t only; /* audience of the nodes that are dealt with; AUDIENCE_NOBODY: all are */
+    int64_t only; /* audience of the nodes that are dealt with; AUDIENCE_ALL: new ones, too */
     struct pieces pieces;
     struct shares *shares;
     size_t nname; /* the package's nodes by name, for echoes: ascending */

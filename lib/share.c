@@ -53,7 +53,7 @@ static int work_out(struct audiences *a, struct slot *s)
     if (good(&x) && s->but)
         x = (struct share){audience_minus(a, x.enter, s->but), audience_minus(a, x.leave, s->but),
                            audience_minus(a, x.stay, s->but)};
-    if (good(&x) && s->only)
+    if (good(&x) && s->only != AUDIENCE_ALL)
         x = (struct share){audience_both(a, x.enter, s->only), audience_both(a, x.leave, s->only),
                            audience_both(a, x.stay, s->only)};
     s->share = x;
@@ -62,7 +62,7 @@ static int work_out(struct audiences *a, struct slot *s)
 
 const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_t but, int64_t only)
 {
-    if (old == new &&but == AUDIENCE_NOBODY && only == AUDIENCE_NOBODY) {
+    if (old == new &&but == AUDIENCE_NOBODY && only == AUDIENCE_ALL) {
         s->same.stay = old;
         return &s->same;
     }

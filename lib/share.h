@@ -14,7 +14,7 @@ void shares_close(struct shares *s);
 void shares_forget(struct shares *s); /* AUDIENCE_ALL is another set from here on */
 
 /* The answer for rows of the audience old that are of the audience new now: without the nodes of the audience `but`,
- * and only those of `only` (AUDIENCE_NOBODY: all). Lives until the next call. NULL on failure. */
+ * and only those of `only` (AUDIENCE_ALL: every one). Lives until the next call. NULL on failure. */
 const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_t but, int64_t only);
 
 #endif
