@@ -147,6 +147,9 @@ away_runs() {
     diff before after
     nine=$(($(book) - before))
     [ "$(sql hq.db "SELECT count(*) FROM dx_archive WHERE node IN (SELECT id FROM dx_nodes WHERE name LIKE 'away%') AND NOT snapshot")" -le 16 ]
+    sql hq.db "UPDATE account SET name = 'one more' WHERE id = 1"
+    run -0 --separate-stderr txnroute run -v hq.db docking --fold 2 </dev/null
+    [[ $stderr == *" 0 changes in 0 archives"* ]] # only those that sleep hold it: nothing is encoded
     routes=$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")
     txnroute run hq.db docking </dev/null
     [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")" = "$routes" ] # nothing new, nobody back: nothing done
