@@ -413,6 +413,9 @@ static int analyse(struct analysis *an)
         return fail(ERR_REFUSED, "changes of table %s are not captured; run `txnlog attach`", o->table);
     if (o->visible == VISIBLE_NONE)
         return 0;
+    if (o->sent->nkey > MEMBER_KEY_MAX)
+        return fail(ERR_REFUSED, "the key of table %s has %zu columns, %d are the most that can be routed",
+                    o->table, o->sent->nkey, MEMBER_KEY_MAX);
     if (analyse_keep(an))
         return -1;
     if (!member_whole(o))

@@ -34,13 +34,13 @@ static struct val sql_part(void *ctx, const struct val *args, size_t n)
     if (n != 3 || args[1].type != VAL_INT || args[2].type != VAL_INT)
         return null;
     size_t i = (size_t)args[1].i, of = (size_t)args[2].i;
-    return i < of && of <= 256 && key_unpack(&args[0], of, part) ? part[i] : null;
+    return i < of && of <= MEMBER_KEY_MAX && key_unpack(&args[0], of, part) ? part[i] : null;
 }
 
 int member_functions(struct db *db)
 {
     static struct buf room;
-    static struct val part[256];
+    static struct val part[MEMBER_KEY_MAX];
     return db_function(db, "dx_key", -1, sql_key, &room) || db_function(db, "dx_part", 3, sql_part, part) ? -1
                                                                                                           : 0;
 }

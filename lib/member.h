@@ -6,6 +6,9 @@
 #include "node.h"
 #include "package.h"
 
+/* Columns in the key of a table that is routed: as many arguments as SQLite passes to a function. */
+enum { MEMBER_KEY_MAX = 127 };
+
 /* Makes the tables of router, nodes and packages, if not there. */
 int member_init(struct db *db);
 

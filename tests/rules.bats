@@ -155,3 +155,28 @@ KEEP
     run -0 --separate-stderr txnroute load hq.db p
     [[ $stderr == *"object account: evaluated whole when the time in it moves on"* ]]
 }
+
+@test "refused at load: a key of more columns than can be routed; one fewer is routed" {
+    for n in 127 128; do
+        columns=$(seq -f 'c%g' -s ', ' 1 $n)
+        sql hq.db "CREATE TABLE w$n ($columns, x, PRIMARY KEY ($columns))" "INSERT INTO w$n VALUES ($(seq -s ', ' 1 $n), 'was')"
+    done
+    txnlog attach hq.db
+    mkdir p docking
+    printf '[package]\nname = p\nversion = 1\n[object w128]\nvisible = all\n' >p/package.conf
+    run -3 --separate-stderr txnroute load hq.db p
+    [[ $stderr == *"object w128: the key of table w128 has 128 columns, 127 are the most that can be routed"* ]] || { echo "$stderr"; false; }
+    printf '[package]\nname = p\nversion = 1\n[object w127]\nvisible = SELECT n.name, %s FROM w127 w, dx_node n WHERE w.x <> 1\n' \
+        "$(seq -f 'w.c%g' -s ', ' 1 127)" >p/package.conf
+    txnroute load hq.db p 2>/dev/null
+    txnroute node add hq.db ann --package p
+    txnroute extract hq.db ann | dxapply ann.db
+    sql hq.db "UPDATE w127 SET x = 'now'"
+    txnroute run hq.db docking </dev/null
+    dxapply ann.db <docking/ann/outbox/00000001.dx
+    [ "$(sql ann.db "SELECT x FROM w127")" = now ]
+    sql hq.db "UPDATE w127 SET x = 1"
+    txnroute run hq.db docking </dev/null
+    dxapply ann.db <docking/ann/outbox/00000002.dx
+    [ "$(sql ann.db "SELECT count(*) FROM w127")" = 0 ]
+}
