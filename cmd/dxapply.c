@@ -1,6 +1,7 @@
 /* dxapply: applies archives to a database: downloads and snapshots on a client, uploads on a server, logs anywhere. */
 #include "apply.h"
 #include "cli.h"
+#include "mem.h"
 #include "resolve.h"
 #include "review.h"
 
@@ -222,9 +223,7 @@ struct asking {
 static int gather(void *ctx, const struct conflict *c)
 {
     struct asking *a = ctx;
-    a->id = realloc(a->id, (a->n + 1) * sizeof *a->id);
-    if (a->id == NULL)
-        abort();
+    a->id = mem_grow(a->id, a->n + 1, sizeof *a->id);
     a->id[a->n++] = c->id;
     return 0;
 }

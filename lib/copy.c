@@ -1,10 +1,10 @@
 /* copy: see copy.h. */
 #include "copy.h"
 
+#include "columns.h"
 #include "err.h"
 #include "mem.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,21 +23,9 @@ static int present(struct db *db)
                : n > 0;
 }
 
-static char *names(const struct table *t, bool key)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < (key ? t->nkey : t->ncol); i++)
-        json_array_append_new(list, json_string(t->col[key ? t->key[i] : i]));
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    if (text == NULL)
-        abort();
-    return text;
-}
-
 static bool as_recorded(const struct table *t, const char *columns, const char *key)
 {
-    char *c = names(t, false), *k = names(t, true);
+    char *c = columns_text(t, false), *k = columns_text(t, true);
     bool same = columns && key && strcmp(c, columns) == 0 && strcmp(k, key) == 0;
     free(c);
     free(k);
@@ -76,7 +64,7 @@ int copy_set(struct db *db, struct table *const *table, size_t n)
     struct stmt *s = db_exec(db, "DELETE FROM dx_copy") ? NULL : db_prepare(db, sql_add);
     int rc = s ? 0 : -1;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        char *columns = names(table[i], false), *key = names(table[i], true);
+        char *columns = columns_text(table[i], false), *key = columns_text(table[i], true);
         stmt_bind_text(s, 1, table[i]->name);
         stmt_bind_text(s, 2, columns);
         stmt_bind_text(s, 3, key);
@@ -86,31 +74,6 @@ int copy_set(struct db *db, struct table *const *table, size_t n)
     }
     stmt_free(s);
     return rc;
-}
-
-static struct table *read_table(struct stmt *s)
-{
-    json_t *columns = json_loads(stmt_text(s, 1), 0, NULL), *key = json_loads(stmt_text(s, 2), 0, NULL);
-    size_t n = json_array_size(columns), found = 0;
-    const char **col = mem_zero(n, sizeof *col);
-    uint8_t *pk = mem_zero(n, 1);
-    for (size_t i = 0; i < n; i++) {
-        const char *name = json_string_value(json_array_get(columns, i));
-        col[i] = name ? name : "";
-        for (size_t k = 0; k < json_array_size(key) && k < UINT8_MAX; k++) {
-            const char *part = json_string_value(json_array_get(key, k));
-            if (part && strcmp(part, col[i]) == 0) {
-                pk[i] = (uint8_t)(k + 1);
-                found++;
-            }
-        }
-    }
-    struct table *t = found && found == json_array_size(key) ? table_new(stmt_text(s, 0), n, col, pk) : NULL;
-    free(pk);
-    free(col);
-    json_decref(columns);
-    json_decref(key);
-    return t;
 }
 
 int copy_tables(struct db *db, struct table ***out, size_t *n)
@@ -123,7 +86,7 @@ int copy_tables(struct db *db, struct table ***out, size_t *n)
     struct stmt *s = db_prepare(db, sql_all);
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
-        struct table *t = read_table(s);
+        struct table *t = columns_table(stmt_text(s, 0), stmt_text(s, 1), stmt_text(s, 2));
         if (t == NULL) {
             fail(ERR_REFUSED, "%s: dx_copy: the entry of table %s is damaged", db_path(db), stmt_text(s, 0));
             step = STEP_ERROR;

@@ -1,6 +1,7 @@
 /* dxtell: dx.json and end.json in words (dxhead.h). */
 #include "dxhead.h"
 
+#include "columns.h"
 #include "err.h"
 #include "jsonl.h"
 #include "mem.h"
@@ -76,17 +77,11 @@ static void put_table(struct buf *b, const struct table *t)
 {
     buf_puts(b, "{\"name\":");
     put_string(b, t->name);
-    buf_puts(b, ",\"columns\":[");
-    for (size_t i = 0; i < t->ncol; i++) {
-        buf_puts(b, i ? "," : "");
-        put_string(b, t->col[i]);
-    }
-    buf_puts(b, "],\"key\":[");
-    for (size_t i = 0; i < t->nkey; i++) {
-        buf_puts(b, i ? "," : "");
-        put_string(b, t->col[t->key[i]]);
-    }
-    buf_puts(b, "]}");
+    buf_puts(b, ",\"columns\":");
+    columns_put(b, t, false);
+    buf_puts(b, ",\"key\":");
+    columns_put(b, t, true);
+    buf_byte(b, '}');
 }
 
 static void put_tables(struct buf *b, const struct dx_head *h)

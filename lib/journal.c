@@ -1,11 +1,11 @@
 /* journal: layouts, reading in commit order, adding (journal.h). Reading net is net.c. */
 #include "journal.h"
 
+#include "columns.h"
 #include "err.h"
 #include "mem.h"
 #include "store.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,29 +15,6 @@ static const char sql_width[] =
 
 /* ---- layouts ---- */
 
-/* The layout in a row of dx_table, or NULL when its JSON is not what journal_add_table wrote. */
-static struct table *load_table(struct stmt *s)
-{
-    json_t *columns = json_loads(stmt_text(s, 2), 0, NULL), *key = json_loads(stmt_text(s, 3), 0, NULL);
-    size_t ncol = json_array_size(columns);
-    const char **col = mem_zero(ncol, sizeof *col);
-    uint8_t *pk = mem_zero(ncol, 1);
-    size_t sound = 0;
-    for (size_t i = 0; i < ncol; i++) {
-        col[i] = json_string_value(json_array_get(columns, i));
-        for (size_t k = 0; col[i] && k < json_array_size(key); k++)
-            if (strcmp(col[i], json_string_value(json_array_get(key, k))) == 0)
-                pk[i] = (uint8_t)(k + 1);
-        sound += col[i] != NULL;
-    }
-    struct table *t = ncol && sound == ncol ? table_new(stmt_text(s, 1), ncol, col, pk) : NULL;
-    free(pk);
-    free(col);
-    json_decref(columns);
-    json_decref(key);
-    return t;
-}
-
 int journal_tables(struct db *db, struct journal_table **out, size_t *n)
 {
     *out = NULL;
@@ -45,7 +22,7 @@ int journal_tables(struct db *db, struct journal_table **out, size_t *n)
     struct stmt *s = db_prepare(db, sql_tables);
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
-        struct table *t = load_table(s);
+        struct table *t = columns_table(stmt_text(s, 1), stmt_text(s, 2), stmt_text(s, 3));
         if (t == NULL) {
             fail(ERR_REFUSED, "%s: dx_table: layout %lld is damaged", db_path(db), (long long)stmt_int(s, 0));
             step = STEP_ERROR;
@@ -83,25 +60,13 @@ static int widen(struct db *db, size_t ncol)
     return 0;
 }
 
-static char *names_json(const struct table *t, bool key)
-{
-    json_t *names = json_array();
-    for (size_t i = 0; i < (key ? t->nkey : t->ncol); i++)
-        json_array_append_new(names, json_string(t->col[key ? t->key[i] : i]));
-    char *text = json_dumps(names, JSON_COMPACT);
-    json_decref(names);
-    if (text == NULL)
-        abort();
-    return text;
-}
-
 int journal_add_table(struct db *db, const struct table *t, int64_t *id)
 {
     enum { COLUMNS_MAX = 990 }; /* two journal columns each, under SQLite's 2000 */
     if (t->ncol > COLUMNS_MAX)
         return fail(ERR_REFUSED, "%s: table %s has %zu columns, more than %d cannot be captured; split it",
                     db_path(db), t->name, t->ncol, COLUMNS_MAX);
-    char *columns = names_json(t, false), *key = names_json(t, true);
+    char *columns = columns_text(t, false), *key = columns_text(t, true);
     int rc = db_get_int(db, id,
                         "SELECT id FROM dx_table WHERE name = %Q AND columns = %Q AND key = %Q AND current",
                         t->name, columns, key);

@@ -91,7 +91,7 @@ static void gather_column(struct gather *g, struct db *db, const char *table, st
     struct layout_column *c = &g->column[g->n];
     g->name[g->n] = mem_text(stmt_text(s, 0));
     g->pk[g->n] = (uint8_t)stmt_int(s, 4);
-    g->nkey += g->pk[g->n] != 0;
+    g->nkey += stmt_int(s, 4) != 0;
     c->type = text_or_empty(stmt_text(s, 1));
     c->notnull = stmt_int(s, 2) != 0;
     c->value = mem_text(stmt_text(s, 3));
@@ -121,8 +121,10 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
         return -1;
     stmt_bind_text(s, 1, table);
     enum step step = stmt_step(s);
-    int rc = step == STEP_ERROR ? -1 : 0;
-    if (step != STEP_ROW)
+    int rc = 0;
+    if (step == STEP_ERROR)
+        rc = -1;
+    else if (step != STEP_ROW)
         rc = fail(ERR_REFUSED, "%s: no such table: %s", db_path(db), table);
     else if (strcmp(stmt_text(s, 1), "table") != 0)
         rc = fail(ERR_REFUSED, "%s: %s is a %s table or view, only ordinary tables can be synchronized",
@@ -164,6 +166,9 @@ struct layout *layout_of(struct db *db, const char *table)
                   "table with "
                   "PRIMARY KEY, INSERT ... SELECT, rename)",
                   db_path(db), name);
+    if (rc == 0 && g.nkey > UINT8_MAX)
+        rc = fail(ERR_REFUSED, "%s: the key of table %s has %zu columns, %d are the most", db_path(db), name,
+                  g.nkey, UINT8_MAX);
     if (rc == 0)
         finish(l, &g, name);
     gather_free(&g);

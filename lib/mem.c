@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+void mem_out(void)
+{
+    fputs("dx: out of memory\n", stderr);
+    _Exit(4);
+}
+
 static void *checked(void *p)
 {
-    if (p == NULL) {
-        fputs("dx: out of memory\n", stderr);
-        _Exit(4);
-    }
+    if (p == NULL)
+        mem_out();
     return p;
 }
 

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* Says that memory is out and ends the process: for a library that cannot go on without. */
+_Noreturn void mem_out(void);
+
 void *mem_alloc(size_t n);                          /* uninitialised; n == 0 gives a unique pointer */
 void *mem_zero(size_t count, size_t size);          /* zeroed; the product is checked */
 void *mem_grow(void *p, size_t count, size_t size); /* realloc to count * size, checked */

@@ -1,10 +1,10 @@
 /* package: as loaded in a database (package.h). Reading package.conf is packread.c. */
 #include "package.h"
 
+#include "columns.h"
 #include "err.h"
 #include "mem.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,38 +35,6 @@ static const char *const visible_names[] = {"all", "none", "select", "via"};
 int package_init(struct db *db)
 {
     return db_exec(db, sql_make);
-}
-
-static char *names_json(const struct table *t, bool key)
-{
-    json_t *names = json_array();
-    for (size_t i = 0; i < (key ? t->nkey : t->ncol); i++)
-        json_array_append_new(names, json_string(t->col[key ? t->key[i] : i]));
-    char *text = json_dumps(names, JSON_COMPACT);
-    json_decref(names);
-    if (text == NULL)
-        abort();
-    return text;
-}
-
-static struct table *sent_of(const char *name, const char *columns, const char *key)
-{
-    json_t *col = json_loads(columns, 0, NULL), *keys = json_loads(key, 0, NULL);
-    size_t ncol = json_array_size(col);
-    const char **names = mem_zero(ncol, sizeof *names);
-    uint8_t *pk = mem_zero(ncol, 1);
-    for (size_t i = 0; i < ncol; i++) {
-        names[i] = json_string_value(json_array_get(col, i));
-        for (size_t k = 0; names[i] && k < json_array_size(keys); k++)
-            if (strcmp(names[i], json_string_value(json_array_get(keys, k))) == 0)
-                pk[i] = (uint8_t)(k + 1);
-    }
-    struct table *t = ncol ? table_new(name, ncol, names, pk) : NULL;
-    free(names);
-    free(pk);
-    json_decref(col);
-    json_decref(keys);
-    return t;
 }
 
 /* ---- storing ---- */
@@ -104,7 +72,7 @@ static const char sql_moved[] = "UPDATE dx_object SET name = name || ' ' || id, 
 static int put_object(struct db *db, struct stmt *s, const struct package *p, size_t i)
 {
     struct object *o = &p->object[i];
-    char *columns = names_json(o->sent, false), *key = names_json(o->sent, true);
+    char *columns = columns_text(o->sent, false), *key = columns_text(o->sent, true);
     const char *text[] = {p->name, o->name,       NULL,          o->table,      visible_names[o->visible],
                           o->rule, o->via_column, o->via_object, columns,       key,
                           NULL,    o->conflict,   o->keys,       o->change_key, o->user_key,
@@ -152,7 +120,7 @@ static int take_object(struct package *p, struct stmt *s)
                        .rule = mem_text(stmt_text(s, 4)),
                        .via_column = mem_text(stmt_text(s, 5)),
                        .via_object = mem_text(stmt_text(s, 6)),
-                       .sent = sent_of(stmt_text(s, 2), stmt_text(s, 7), stmt_text(s, 8)),
+                       .sent = columns_table(stmt_text(s, 2), stmt_text(s, 7), stmt_text(s, 8)),
                        .write = (unsigned)stmt_int(s, 9),
                        .conflict = mem_text(stmt_text(s, 10)),
                        .keys = mem_text(stmt_text(s, 11)),

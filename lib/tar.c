@@ -37,7 +37,7 @@ struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx)
     if (t->a == NULL || t->entry == NULL || archive_write_set_format_pax_restricted(t->a) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(t->a, 0) != ARCHIVE_OK ||
         archive_write_open(t->a, t, NULL, on_write, NULL) != ARCHIVE_OK)
-        abort();
+        mem_out();
     return t;
 }
 
@@ -124,7 +124,7 @@ struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *nam
     t->a = archive_read_new();
     if (t->a == NULL || archive_read_support_format_tar(t->a) != ARCHIVE_OK ||
         archive_read_set_options(t->a, "tar:read_concatenated_archives") != ARCHIVE_OK)
-        abort();
+        mem_out();
     return t;
 }
 

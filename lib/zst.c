@@ -39,7 +39,7 @@ static ZSTD_CCtx *compressor(int level)
     ZSTD_CCtx *z = ZSTD_createCCtx();
     if (z == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1)))
-        abort();
+        mem_out();
     return z;
 }
 
@@ -152,12 +152,12 @@ void zst_frame(int level, const void *p, size_t n, struct buf *out, uint8_t sum[
     if (z == NULL)
         z = compressor(z_level = level);
     if (z_level != level && ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level)))
-        abort();
+        mem_out();
     z_level = level;
     size_t room = ZSTD_compressBound(n);
     size_t got = ZSTD_compress2(z, buf_reserve(out, room), room, p, n);
     if (ZSTD_isError(got))
-        abort();
+        mem_out();
     sha_sum(out->p + out->n, got, sum);
     out->n += got;
 }
@@ -185,7 +185,7 @@ struct zst_reader *zst_reader_new(int fd, const char *name)
     struct zst_reader *z = mem_zero(1, sizeof *z);
     z->z = ZSTD_createDCtx();
     if (z->z == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(z->z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
-        abort();
+        mem_out();
     z->frame = sha_new();
     z->seal = sha_new();
     z->fd = fd;

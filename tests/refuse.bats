@@ -508,3 +508,37 @@ limited() {
     diff hq.sql <(sqlite3 hq.db .dump)
     diff ann.sql <(sqlite3 ann.db .dump)
 }
+
+# The first size at which the program is loaded, and then a little more each time, until there is enough.
+@test "memory that runs out at any point ends with exit 4, and nothing has changed" {
+    [ -z "${DX_SANITIZED:-}" ] || skip "sanitizers take address space of their own"
+    txnroute extract a.db alice >snapshot.dx
+    dxapply alice.db <snapshot.dx
+    sql a.db "UPDATE t SET name = 'vier' WHERE id = 2"
+    txnroute run a.db --node alice >next.dx </dev/null
+    cp a.db server.db
+    start=10000
+    until (ulimit -v $start && exec dxpack --version) >/dev/null 2>&1; do start=$((start + 200)); done
+    while read -r command input; do
+        died=0
+        for ((kb = start; ; kb += 80)); do
+            rm -rf s.db* c.db* docking
+            cp server.db s.db
+            cp alice.db c.db
+            # shellcheck disable=SC2086 # words of a command
+            (ulimit -v $kb && exec ${command//_/ }) <"$input" >out 2>err && status=0 || status=$?
+            [ "$status" != 0 ] || break
+            [ "$status" = 4 ] || [ "$status" = 127 ] || { echo "$command with $kb: exit $status, $(cat err)"; false; }
+            [ -s err ]
+            [ "$(sqlite3 s.db .dump)$(sqlite3 c.db .dump)" = "$(sqlite3 server.db .dump)$(sqlite3 alice.db .dump)" ]
+            died=$((died + 1))
+        done
+        [ "$died" -gt 5 ] || { echo "$command: ran out of memory $died times only"; false; }
+    done <<'COMMANDS'
+dxapply_c.db next.dx
+txnroute_run_s.db_docking /dev/null
+txnroute_extract_s.db_alice /dev/null
+txnlog_read_s.db /dev/null
+txnlog_digest_c.db /dev/null
+COMMANDS
+}
