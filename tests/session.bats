@@ -107,6 +107,9 @@ accounts() {
 }
 
 @test "unknown and ended nodes, and a key used for another node's copy, get a clear error" {
+    run -3 initsync carol.db site --node carol
+    [[ $output == *"no node carol"* ]]
+    [ -z "$(ls -d carol.db* 2>/dev/null)" ] # nothing is left of a copy that is not to be
     txnroute node end site/hq.db alice
     run -3 remotesync alice.db site
     [[ $output == *alice*ended* ]]
