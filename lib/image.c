@@ -79,8 +79,8 @@ static void add_column(struct buf *sql, const struct relation *r, size_t i)
 static int make_tables(struct images *im, const struct relation *r)
 {
     struct buf sql = {0};
-    for (int new = 0; new < 2; new ++) {
-        char *name = mem_printf("dx_%c_%s", new ? 'n' : 'o', r->name);
+    for (int after = 0; after < 2; after++) {
+        char *name = mem_printf("dx_%c_%s", after ? 'n' : 'o', r->name);
         buf_puts(&sql, "CREATE TEMP TABLE IF NOT EXISTS ");
         buf_name(&sql, name);
         for (size_t i = 0; i < r->ncol; i++) {
@@ -102,13 +102,13 @@ static int make_tables(struct images *im, const struct relation *r)
 
 static void name_tables(struct relation *r)
 {
-    for (int new = 0; new < 2; new ++) {
+    for (int after = 0; after < 2; after++) {
         struct buf b = {0};
-        char *name = mem_printf("dx_%c_%s", new ? 'n' : 'o', r->name);
+        char *name = mem_printf("dx_%c_%s", after ? 'n' : 'o', r->name);
         buf_puts(&b, "temp.");
         buf_name(&b, name);
         free(name);
-        *(new ? &r->new_name : &r->old_name) = buf_take(&b);
+        *(after ? &r->new_name : &r->old_name) = buf_take(&b);
     }
 }
 

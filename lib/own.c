@@ -8,10 +8,10 @@
 void own_exclude(struct buf *sql, const struct viewed *w, const char *key)
 {
     const struct relation *r = w->rule->relation;
-    for (int new = 0; new < 2; new ++) {
-        if (!(new ? r->has_new : r->has_old))
+    for (int after = 0; after < 2; after++) {
+        if (!(after ? r->has_new : r->has_old))
             continue;
-        buf_addf(sql, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE ", new ? r->new_name : r->old_name);
+        buf_addf(sql, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE ", after ? r->new_name : r->old_name);
         member_where(sql, w->object->sent, "o", key);
         buf_puts(sql, ")");
     }

@@ -104,7 +104,8 @@ static int widen(struct db *db, const char *table, const char *sql)
 {
     struct db *apart = db_open(":memory:", DB_CREATE);
     struct stmt *s = apart ? db_prepare(apart, sql) : NULL;
-    struct layout *new = s &&stmt_run(s) == 0 ? layout_of(apart, table) : NULL;
+    bool ran = s && stmt_run(s) == 0;
+    struct layout *new = ran ? layout_of(apart, table) : NULL;
     struct layout *old = new ? layout_of(db, table) : NULL;
     int rc = old ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < new->table->ncol; i++)

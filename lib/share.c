@@ -62,7 +62,7 @@ static int work_out(struct audiences *a, struct slot *s)
 
 const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_t but, int64_t only)
 {
-    if (old == new &&but == AUDIENCE_NOBODY && only == AUDIENCE_ALL) {
+    if (but == AUDIENCE_NOBODY && only == AUDIENCE_ALL && old == new) {
         s->same.stay = old;
         return &s->same;
     }
