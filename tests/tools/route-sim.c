@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "route.h"
 #include "sim/plot.h"
+#include "sim/same.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -145,103 +146,37 @@ static struct db *new_copy(const struct history *h, int node)
     return copy;
 }
 
-/* The rows of a query as val_put bytes, sorted. */
-struct rows {
-    struct buf *row;
-    size_t n;
-};
-
-static int by_bytes(const void *a, const void *b)
-{
-    const struct buf *x = a, *y = b;
-    int order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
-    return order ? order : x->n < y->n ? -1 : x->n > y->n;
-}
-
-static int load_rows(struct db *db, const char *sql, struct rows *out)
-{
-    struct stmt *s = db_prepare(db, sql);
-    enum step step = STEP_ERROR;
-    *out = (struct rows){0};
-    while (s && (step = stmt_step(s)) == STEP_ROW) {
-        out->row = mem_grow(out->row, out->n + 1, sizeof *out->row);
-        struct buf *b = &out->row[out->n++];
-        *b = (struct buf){0};
-        for (int i = 0; i < 4; i++) {
-            struct val v = stmt_val(s, i);
-            val_put(b, &v);
-        }
-    }
-    stmt_free(s);
-    if (out->n)
-        qsort(out->row, out->n, sizeof *out->row, by_bytes);
-    return step == STEP_DONE ? 0 : broke(err_message());
-}
-
-static void show_row(struct buf *b, const struct buf *row)
-{
-    struct wire w = wire_over(row->p, row->n);
-    for (int i = 0; i < 4; i++) {
-        struct val v = val_get(&w);
-        buf_addf(b, "%s%s", i ? ", " : "", val_show(&v));
-    }
-}
-
-static int compare_rows(const struct rows *want, const struct rows *have, const char *table, int node)
-{
-    for (size_t i = 0; i < want->n || i < have->n; i++) {
-        bool w = i < want->n, v = i < have->n;
-        if (w && v && by_bytes(&want->row[i], &have->row[i]) == 0)
-            continue;
-        struct buf b = {0};
-        buf_addf(&b, "n%d, %s: should hold %zu rows, holds %zu; first difference: ", node, table, want->n,
-                 have->n);
-        buf_puts(&b, "should be (");
-        if (w)
-            show_row(&b, &want->row[i]);
-        buf_puts(&b, "), is (");
-        if (v)
-            show_row(&b, &have->row[i]);
-        buf_puts(&b, ")");
-        broke(buf_text(&b));
-        buf_free(&b);
-        return -1;
-    }
-    return 0;
-}
-
-static void free_rows(struct rows *r)
-{
-    for (size_t i = 0; i < r->n; i++)
-        buf_free(&r->row[i]);
-    free(r->row);
-}
-
 static long long rows_by_rule; /* compared; were there none, nothing would be proven */
+
+static int check_table(const struct history *h, struct db *hq, struct db *copy, int node, int t, int day)
+{
+    const struct sim_table *table = &h->table[t];
+    struct buf b = {0}, why = {0};
+    char name[16], *mine = mem_printf("SELECT * FROM %s", table->name);
+    size_t n;
+    snprintf(name, sizeof name, "n%d", node);
+    if (table->object)
+        plot_view(h, t, name, day, &b);
+    else
+        buf_addf(&b, "SELECT * FROM %s WHERE 0", table->name);
+    buf_addf(&why, "%s, %s: ", name, table->name);
+    int same = same_rows(hq, buf_text(&b), copy, mine, &why, &n);
+    if (table->visible == RULE)
+        rows_by_rule += (long long)n;
+    if (same <= 0)
+        broke(same ? err_message() : buf_text(&why));
+    free(mine);
+    buf_free(&b);
+    buf_free(&why);
+    return same > 0 ? 0 : -1;
+}
 
 static int check_copy(const struct history *h, struct db *hq, struct db *copy, int node, int day)
 {
-    int rc = 0;
-    char name[16];
-    snprintf(name, sizeof name, "n%d", node);
-    for (int t = 0; rc == 0 && t < h->ntable; t++) {
-        struct buf b = {0};
-        struct rows want = {0}, have = {0};
-        char *mine = mem_printf("SELECT * FROM %s", h->table[t].name);
-        if (h->table[t].object)
-            plot_view(h, t, name, day, &b);
-        else
-            buf_addf(&b, "SELECT * FROM %s WHERE 0", h->table[t].name);
-        rc = load_rows(hq, buf_text(&b), &want) || load_rows(copy, mine, &have) ||
-             compare_rows(&want, &have, h->table[t].name, node);
-        if (h->table[t].visible == RULE)
-            rows_by_rule += (long long)want.n;
-        free(mine);
-        buf_free(&b);
-        free_rows(&want);
-        free_rows(&have);
-    }
-    return rc ? -1 : 0;
+    for (int t = 0; t < h->ntable; t++)
+        if (check_table(h, hq, copy, node, t, day))
+            return -1;
+    return 0;
 }
 
 struct run {

@@ -1,21 +1,13 @@
 /* account: see account.h. */
 #include "account.h"
 
+#include "../sim/same.h"
 #include "mem.h"
 #include "stage.h"
 #include "val.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-void account_show(struct buf *b, const struct buf *row)
-{
-    struct wire w = wire_over(row->p, row->n);
-    for (int i = 0; w.p < w.end && w.state == WIRE_OK; i++) {
-        struct val v = val_get(&w);
-        buf_addf(b, "%s%s", i ? ", " : "", val_show(&v));
-    }
-}
 
 static bool same_bytes(const struct buf *a, const struct buf *b)
 {
@@ -193,8 +185,8 @@ int account_check(struct run *r, int node)
         if (overwritten(p, i) || undone(p, i) || known(r, node, e))
             continue;
         struct buf key = {0}, value = {0};
-        account_show(&key, &e->key);
-        account_show(&value, &e->new);
+        same_show(&key, &e->key);
+        same_show(&value, &e->new);
         stage_broke("n%d changed %s %s %s = %s; the server never had it, and no record says why", node,
                     e->table, buf_text(&key), e->column < 0 ? "(deleted)" : history_column[e->column],
                     buf_text(&value));

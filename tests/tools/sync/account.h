@@ -7,7 +7,4 @@
 
 int account_check(struct run *r, int node);
 
-/* Appends val_put values as one reads them. */
-void account_show(struct buf *b, const struct buf *row);
-
 #endif

@@ -1,6 +1,7 @@
 /* compare: see compare.h. */
 #include "compare.h"
 
+#include "../sim/same.h"
 #include "account.h"
 #include "err.h"
 #include "files.h"
@@ -12,86 +13,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rows of a query as val_put bytes, sorted. */
-struct rows {
-    struct buf *row;
-    size_t n;
-};
-
-static int by_bytes(const void *a, const void *b)
-{
-    const struct buf *x = a, *y = b;
-    int order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
-    return order ? order : x->n < y->n ? -1 : x->n > y->n;
-}
-
-static int load_rows(struct db *db, const char *sql, struct rows *out)
-{
-    struct stmt *s = db_prepare(db, sql);
-    enum step step = STEP_ERROR;
-    *out = (struct rows){0};
-    while (s && (step = stmt_step(s)) == STEP_ROW) {
-        out->row = mem_grow(out->row, out->n + 1, sizeof *out->row);
-        struct buf *b = &out->row[out->n++];
-        *b = (struct buf){0};
-        for (int i = 0; i < stmt_columns(s); i++) {
-            struct val v = stmt_val(s, i);
-            val_put(b, &v);
-        }
-    }
-    stmt_free(s);
-    if (out->n)
-        qsort(out->row, out->n, sizeof *out->row, by_bytes);
-    return step == STEP_DONE ? 0 : stage_broke("%s", err_message());
-}
-
-static int compare_rows(const struct rows *want, const struct rows *have, const char *table, int node)
-{
-    for (size_t i = 0; i < want->n || i < have->n; i++) {
-        bool w = i < want->n, v = i < have->n;
-        if (w && v && by_bytes(&want->row[i], &have->row[i]) == 0)
-            continue;
-        struct buf b = {0};
-        buf_addf(&b, "n%d, %s: should hold %zu rows, holds %zu; first difference: should be (", node, table,
-                 want->n, have->n);
-        if (w)
-            account_show(&b, &want->row[i]);
-        buf_puts(&b, "), is (");
-        if (v)
-            account_show(&b, &have->row[i]);
-        stage_broke("%s)", buf_text(&b));
-        buf_free(&b);
-        return -1;
-    }
-    return 0;
-}
-
-static void free_rows(struct rows *r)
-{
-    for (size_t i = 0; i < r->n; i++)
-        buf_free(&r->row[i]);
-    free(r->row);
-}
-
 static int check_table(struct run *r, int node, int t)
 {
     const struct sim_table *x = &r->h->table[t];
-    struct buf view = {0}, copy = {0};
-    struct rows want = {0}, have = {0};
+    struct buf view = {0}, copy = {0}, why = {0};
+    size_t n;
     buf_puts(&view, "SELECT ");
     files_columns(x, &view);
     buf_add(&copy, view.p, view.n);
     buf_addf(&copy, " FROM %s r", x->name);
     buf_addf(&view, " FROM %s r WHERE ", x->name);
     files_seen(r->h, t, "r", node, 0, &view);
-    int rc = load_rows(r->server.db, buf_text(&view), &want) ||
-             load_rows(r->client[node].db, buf_text(&copy), &have) ||
-             compare_rows(&want, &have, x->name, node);
+    int same = same_rows(r->server.db, buf_text(&view), r->client[node].db, buf_text(&copy), &why, &n);
+    if (same <= 0)
+        stage_broke("n%d, %s: %s", node, x->name, same ? err_message() : buf_text(&why));
     buf_free(&view);
     buf_free(&copy);
-    free_rows(&want);
-    free_rows(&have);
-    return rc;
+    buf_free(&why);
+    return same > 0 ? 0 : -1;
 }
 
 static int check_pending(struct run *r, int node)
