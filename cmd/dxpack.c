@@ -161,7 +161,7 @@ static void print_counts(const struct dx_head *h, const struct dx_end *e)
 static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t *members)
 {
     struct buf b = {0};
-    if (dxhead_put(&b, "stdout", h))
+    if (dxhead_put(&b, "stdout", h, NULL))
         return -1;
     json_t *all = json_loadb((const char *)b.p, b.n, 0, NULL), *table;
     buf_free(&b);

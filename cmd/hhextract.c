@@ -170,8 +170,9 @@ static int write_nothing(void)
     struct dx_head h;
     dx_head_init(&h, DX_CHANGES);
     struct dx_writer *w = dx_writer_open(STDOUT_FILENO, "stdout", &h, 1);
+    int rc = w ? dx_writer_close(w) : -1;
     dx_head_free(&h);
-    return w ? dx_writer_close(w) : -1;
+    return rc;
 }
 
 static int copy_out(int fd)

@@ -16,6 +16,7 @@ struct diff_out {
     char *path;
     bool even_empty;
     struct file_new *file;
+    struct dx_head head;
     struct dx_writer *writer;
     struct val *old, *new;
 };
@@ -32,18 +33,16 @@ int diff_out_begin(struct diff_out *o, const struct table *const *table, size_t 
 {
     if (o->path == NULL)
         return 0;
-    struct dx_head head;
     size_t widest = 0;
-    dx_head_init(&head, DX_KEYS);
+    dx_head_init(&o->head, DX_KEYS);
     for (size_t i = 0; i < n; i++) {
-        dx_head_add_table(&head, table[i]);
+        dx_head_add_table(&o->head, table[i]);
         widest = table[i]->ncol > widest ? table[i]->ncol : widest;
     }
     o->old = mem_zero(widest, sizeof *o->old);
     o->new = mem_zero(widest, sizeof *o->new);
     o->file = file_new_open(o->path);
-    o->writer = o->file ? dx_writer_open(file_new_fd(o->file), o->path, &head, LEVEL) : NULL;
-    dx_head_free(&head);
+    o->writer = o->file ? dx_writer_open(file_new_fd(o->file), o->path, &o->head, LEVEL) : NULL;
     return o->writer ? 0 : -1;
 }
 
@@ -79,6 +78,7 @@ int diff_out_close(struct diff_out *o, bool keep)
     int rc = keep && o->writer ? finish(o) : 0;
     dx_writer_abort(o->writer);
     file_new_abort(o->file);
+    dx_head_free(&o->head);
     free(o->old);
     free(o->new);
     free(o->path);

@@ -72,7 +72,8 @@ struct dx_head {
     enum changeset_form form; /* of the changes */
     size_t ntable;
     struct table **table; /* every table whose rows may follow */
-    char *told; /* these tables as dx.json tells them, once dx_head_settle has been called; else NULL */
+    struct dx_told
+        *told; /* these tables as dx.json tells them, once dx_head_settle has been called; else NULL */
     size_t nschema;
     char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
     size_t nrekey;
@@ -84,8 +85,8 @@ struct dx_head {
 void dx_head_init(struct dx_head *h, enum dx_kind kind);
 void dx_head_free(struct dx_head *h);
 
-/* For a head with which many archives are written: its tables are checked and put into words once. Another table that
- * is added undoes it. */
+/* For a head with which many archives are written: its tables are checked, put into words and compressed once. Another
+ * table that is added undoes it. */
 int dx_head_settle(struct dx_head *h);
 void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
 void dx_head_add_schema(struct dx_head *h, const char *sql);
@@ -99,7 +100,7 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name);
 
 /* ---- writing ---- */
 
-/* Writes to fd; `name` is for messages. The head is copied into the archive at once. NULL on failure. */
+/* Writes to fd; `name` is for messages. The head must outlive the writer. NULL on failure. */
 struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level);
 
 /* Adds a change of one of the head's tables (c->table may be another layout object, of the same name and columns).

@@ -72,12 +72,11 @@ static int unpark(struct dx_block *b)
 
 int dx_block_end(struct dx_block *b, int level)
 {
-    enum { RECORD = 512 };
     if (unpark(b))
         return -1;
     b->size = b->bytes.n;
     sha_hex(b->bytes.p, b->size, b->hex);
-    size_t pad = (RECORD - b->size % RECORD) % RECORD;
+    size_t pad = tar_padding(b->size);
     memset(buf_reserve(&b->bytes, pad), 0, pad);
     zst_frame(level, b->bytes.p, b->size + pad, &b->frame, b->sum);
     b->frame.p = mem_grow(b->frame.p, b->frame.n, 1); /* there was room for what cannot be compressed */
@@ -127,41 +126,4 @@ const uint8_t *dxblock_frame(const struct dx_block *b, struct buf *room, size_t 
         return b->frame.p;
     buf_clear(room);
     return spill_get(b->spill, buf_reserve(room, b->length), b->length, b->at) ? NULL : room->p;
-}
-
-/* ---- headers ---- */
-
-static int append(void *ctx, const void *p, size_t n)
-{
-    buf_add(ctx, p, n);
-    return 0;
-}
-
-static int make_header(const char *member, size_t size, struct dxblock_header *h)
-{
-    static struct buf plain;
-    static struct tar_writer *tar;
-    if (tar == NULL)
-        tar = tar_writer_new(append, &plain);
-    buf_clear(&plain);
-    buf_clear(&h->frame);
-    if (tar_begin(tar, member, size) || tar_end_unsaid(tar))
-        return -1;
-    zst_frame(1, plain.p, plain.n, &h->frame, h->sum);
-    return 0;
-}
-
-const struct dxblock_header *dxblock_header(const char *member, size_t number, size_t size)
-{
-    enum { KNOWN_LOG = 10 };
-    static struct known {
-        size_t number, size;
-        struct dxblock_header header;
-    } known[1 << KNOWN_LOG];
-    struct known *k = &known[((number * 8191 + size) * 0x9e3779b97f4a7c15ULL) >> (64 - KNOWN_LOG)];
-    if (k->header.frame.n && k->number == number && k->size == size)
-        return &k->header;
-    k->number = number;
-    k->size = size;
-    return make_header(member, size, &k->header) ? NULL : &k->header;
 }

@@ -24,14 +24,4 @@ struct dx_block {
 /* The compressed bytes: the block's, or read back into room; *n of them. NULL on failure. */
 const uint8_t *dxblock_frame(const struct dx_block *b, struct buf *room, size_t *n);
 
-/* A tar header of a member, compressed as a frame of its own. */
-struct dxblock_header {
-    struct buf frame;
-    uint8_t sum[SHA_BYTES];
-};
-
-/* That of the member with this name and size; the number is the name's, for a quick answer: of the blocks of a run many
- * have one size, and each has a place among the first members. Lives until the next call. NULL on failure. */
-const struct dxblock_header *dxblock_header(const char *member, size_t number, size_t size);
-
 #endif

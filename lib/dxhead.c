@@ -56,7 +56,7 @@ void dx_head_free(struct dx_head *h)
         free(h->rekey[i].table);
     }
     free(h->table);
-    free(h->told);
+    dxhead_untell(h);
     free(h->schema);
     free(h->rekey);
     *h = (struct dx_head){0};
@@ -64,8 +64,7 @@ void dx_head_free(struct dx_head *h)
 
 static void add_table(struct dx_head *h, struct table *t)
 {
-    free(h->told);
-    h->told = NULL;
+    dxhead_untell(h);
     h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
     h->table[h->ntable++] = t;
 }

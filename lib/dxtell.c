@@ -107,7 +107,8 @@ static void put_rekey(struct buf *b, const struct dx_rekey *r)
     buf_puts(b, "]}");
 }
 
-static void put_head(struct buf *b, const struct dx_head *h)
+/* Where in it the text of the tables begins. */
+static size_t put_head(struct buf *b, const struct dx_head *h)
 {
     buf_addf(b, "{\"dx\":%d,\"kind\":\"%s\"", DX_FORMAT, dx_kind_name(h->kind));
     put_text(b, "from", h->from);
@@ -122,8 +123,9 @@ static void put_head(struct buf *b, const struct dx_head *h)
     put_int(b, "applied", h->applied);
     put_text(b, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
     buf_puts(b, ",\"tables\":");
+    size_t tables = b->n;
     if (h->told)
-        buf_puts(b, h->told);
+        buf_add(b, h->told->text.p, h->told->text.n);
     else
         put_tables(b, h);
     for (size_t i = 0; i < h->nschema; i++) {
@@ -136,23 +138,37 @@ static void put_head(struct buf *b, const struct dx_head *h)
         put_rekey(b, &h->rekey[i]);
     }
     buf_puts(b, h->nrekey ? "]}\n" : "}\n");
+    return tables;
 }
 
 int dx_head_settle(struct dx_head *h)
 {
-    struct buf told = {0};
     if (check_head(h->package, h))
         return -1;
-    put_tables(&told, h);
-    h->told = buf_take(&told);
+    dxhead_untell(h);
+    h->told = mem_zero(1, sizeof *h->told);
+    put_tables(&h->told->text, h);
+    dxframe_make(&h->told->frame, h->told->text.p, h->told->text.n);
     return 0;
 }
 
-int dxhead_put(struct buf *b, const char *name, const struct dx_head *h)
+void dxhead_untell(struct dx_head *h)
+{
+    if (h->told == NULL)
+        return;
+    buf_free(&h->told->text);
+    dxframe_free(&h->told->frame);
+    free(h->told);
+    h->told = NULL;
+}
+
+int dxhead_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables)
 {
     if (check_head(name, h))
         return -1;
-    put_head(b, h);
+    size_t at = put_head(b, h);
+    if (tables)
+        *tables = at;
     if (b->n > DX_JSON_MAX)
         return fail(ERR_REFUSED, "%s: a head of %zu bytes (names and schema), %d MiB are the most", name,
                     b->n, DX_JSON_MAX >> 20);

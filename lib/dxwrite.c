@@ -21,8 +21,8 @@ struct dx_writer {
     struct buf out; /* waits to be written */
     struct zst_writer *zst;
     struct tar_writer *tar;
-    struct sha *sha, *list; /* of a member; of the lines of all members */
-    struct dx_head head;    /* tables and form only */
+    struct buf list; /* lines about the members so far, which the digest sums up */
+    const struct dx_head *head;
     struct dx_end end;
     struct dx_count *count;
     struct buf block;       /* changes of the member being made */
@@ -60,22 +60,49 @@ static int to_zst(void *ctx, const void *p, size_t n)
 /* Notes a member's size and digest for end.json, in sha256sum's words. */
 static void account(struct dx_writer *w, const char *member, size_t n, const char *hex)
 {
-    sha_add(w->list, hex, strlen(hex));
-    sha_add(w->list, "  ", 2);
-    sha_add(w->list, member, strlen(member));
-    sha_add(w->list, "\n", 1);
+    buf_add(&w->list, hex, SHA_HEX - 1);
+    buf_puts(&w->list, "  ");
+    buf_puts(&w->list, member);
+    buf_byte(&w->list, '\n');
     w->end.bytes += (int64_t)n;
 }
 
-static int put_member(struct dx_writer *w, const char *member, const struct buf *b)
+/* The block at hand as a member. */
+static int put_member(struct dx_writer *w, const char *member)
 {
+    const struct buf *b = &w->block;
     char hex[SHA_HEX];
-    sha_add(w->sha, b->p, b->n);
-    sha_end(w->sha, hex);
+    sha_hex(b->p, b->n, hex);
     account(w, member, b->n, hex);
-    if (tar_begin(w->tar, member, b->n) || tar_data(w->tar, b->p, b->n))
+    return tar_begin(w->tar, member, b->n) || tar_data(w->tar, b->p, b->n) || tar_end(w->tar) ? -1 : 0;
+}
+
+static int put_frame(struct dx_writer *w, const struct dxframe *f)
+{
+    return f ? zst_write_frame(w->zst, f->bytes.p, f->bytes.n, f->sum) : -1;
+}
+
+/* The same, dx.json or end.json of an archive that is one of many: its header, and the tables, which begin at `tables`
+ * (0: it tells none), are frames made once, so that what is left is too little to be worth compressing. */
+static int put_shared(struct dx_writer *w, const char *member, size_t tables)
+{
+    static const uint8_t zeros[TAR_RECORD];
+    const struct dx_told *told = w->head->told;
+    const struct buf *b = &w->block;
+    size_t rest = tables ? tables + told->text.n : 0;
+    char hex[SHA_HEX];
+    sha_hex(b->p, b->n, hex);
+    account(w, member, b->n, hex);
+    if (put_frame(w, dxframe_header(member, b->n)) || zst_write(w->zst, b->p, tables) ||
+        (tables && put_frame(w, &told->frame)))
         return -1;
-    return tar_end(w->tar);
+    return zst_write(w->zst, b->p + rest, b->n - rest) || zst_write(w->zst, zeros, tar_padding(b->n)) ? -1
+                                                                                                      : 0;
+}
+
+static int put_json(struct dx_writer *w, const char *member, size_t tables)
+{
+    return w->head->told ? put_shared(w, member, tables) : put_member(w, member);
 }
 
 /* The last writer whose archive was ended: many small archives are written one after another. */
@@ -87,8 +114,6 @@ static struct dx_writer *writer_new(int level)
     w->level = level;
     w->zst = zst_writer_new(level, to_file, w);
     w->tar = tar_writer_new(to_zst, w);
-    w->sha = sha_new();
-    w->list = sha_new();
     return w;
 }
 
@@ -107,14 +132,12 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
         w = writer_new(level);
     w->fd = fd;
     w->name = mem_text(name);
-    dx_head_init(&w->head, h->kind);
-    w->head.form = h->form;
-    for (size_t i = 0; i < h->ntable; i++)
-        dx_head_add_table(&w->head, h->table[i]);
+    w->head = h;
     w->count = mem_zero(h->ntable, sizeof *w->count);
     w->end.count = w->count;
     w->origin = mem_text("");
-    if (dxhead_put(&w->block, name, h) || put_member(w, "dx.json", &w->block)) {
+    size_t tables;
+    if (dxhead_put(&w->block, name, h, &tables) || put_json(w, "dx.json", tables)) {
         dx_writer_abort(w);
         return NULL;
     }
@@ -133,7 +156,7 @@ static int flush_block(struct dx_writer *w)
     if (w->block.n == 0)
         return 0;
     char *member = next_member(w, w->origin);
-    int rc = put_member(w, member, &w->block);
+    int rc = put_member(w, member);
     free(member);
     buf_clear(&w->block);
     w->at = NULL;
@@ -144,8 +167,8 @@ static int flush_block(struct dx_writer *w)
 static size_t find_table(const struct dx_writer *w, const struct table *t)
 {
     size_t i = 0;
-    while (i < w->head.ntable &&
-           (strcmp(w->head.table[i]->name, t->name) != 0 || w->head.table[i]->ncol != t->ncol))
+    while (i < w->head->ntable &&
+           (strcmp(w->head->table[i]->name, t->name) != 0 || w->head->table[i]->ncol != t->ncol))
         i++;
     return i;
 }
@@ -160,9 +183,9 @@ static void count_change(struct dx_writer *w, size_t table, enum change_op op)
 static int turn_to(struct dx_writer *w, const struct table *t)
 {
     size_t i = find_table(w, t);
-    if (i == w->head.ntable)
+    if (i == w->head->ntable)
         return fail(ERR_REFUSED, "%s: table %s is not in the archive's head", w->name, t->name);
-    changeset_put_table(&w->block, w->head.table[i], w->head.form);
+    changeset_put_table(&w->block, w->head->table[i], w->head->form);
     w->at = t;
     w->at_index = i;
     return 0;
@@ -171,7 +194,7 @@ static int turn_to(struct dx_writer *w, const struct table *t)
 /* Whether the last header in the block is of this layout; another one may have come to stand at its address. */
 static bool same_table(const struct dx_writer *w, const struct table *t)
 {
-    return w->at == t && strcmp(w->head.table[w->at_index]->name, t->name) == 0;
+    return w->at == t && strcmp(w->head->table[w->at_index]->name, t->name) == 0;
 }
 
 static int turn_origin(struct dx_writer *w, const char *origin)
@@ -193,7 +216,7 @@ int dx_write(struct dx_writer *w, const struct change *c)
         return -1;
     if (!same_table(w, c->table) && turn_to(w, c->table))
         return -1;
-    if (dx_block_encode(&w->block, c, w->head.form))
+    if (dx_block_encode(&w->block, c, w->head->form))
         return -1;
     count_change(w, w->at_index, c->op);
     return 0;
@@ -209,18 +232,17 @@ int64_t dx_written(const struct dx_writer *w)
 int dx_write_block(struct dx_writer *w, const struct dx_block *b)
 {
     size_t i = find_table(w, b->table);
-    if (i == w->head.ntable)
+    if (i == w->head->ntable)
         return fail(ERR_REFUSED, "%s: table %s is not in the archive's head", w->name, b->table->name);
     if (flush_block(w))
         return -1;
     char *member = next_member(w, "");
-    const struct dxblock_header *h = dxblock_header(member, w->members, b->size);
+    int rc = put_frame(w, dxframe_header(member, b->size));
     account(w, member, b->size, b->hex);
     free(member);
     size_t n;
     const uint8_t *frame = dxblock_frame(b, &w->block, &n); /* that is empty between two members */
-    if (h == NULL || frame == NULL || zst_write_frame(w->zst, h->frame.p, h->frame.n, h->sum) ||
-        zst_write_frame(w->zst, frame, n, b->sum))
+    if (rc || frame == NULL || zst_write_frame(w->zst, frame, n, b->sum))
         return -1;
     w->count[i].inserts += b->count.inserts;
     w->count[i].updates += b->count.updates;
@@ -240,7 +262,6 @@ int dx_writer_close(struct dx_writer *w)
 /* Forgets the archive; all it takes to write another one stays. */
 static void forget(struct dx_writer *w)
 {
-    dx_head_free(&w->head);
     free(w->count);
     free(w->origin);
     free(w->name);
@@ -250,22 +271,21 @@ static void forget(struct dx_writer *w)
     w->at = NULL;
     w->members = 0;
     buf_clear(&w->block);
+    buf_clear(&w->list);
 }
 
 int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
 {
     int rc = flush_block(w);
-    sha_end(w->list, w->end.sha256);
+    sha_hex(w->list.p, w->list.n, w->end.sha256);
     memcpy(digest, w->end.sha256, SHA_HEX);
-    dxhead_put_end(&w->block, &w->head, &w->end);
-    rc = rc || put_member(w, "end.json", &w->block) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
+    dxhead_put_end(&w->block, w->head, &w->end);
+    rc = rc || put_json(w, "end.json", 0) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
     if (rc) {
         dx_writer_abort(w);
         return -1;
     }
     forget(w);
-    char rest[SHA_HEX];
-    sha_end(w->list, rest); /* of end.json itself, which no list has */
     struct dx_writer *other = spare;
     spare = w;
     dx_writer_abort(other);
@@ -279,8 +299,7 @@ void dx_writer_abort(struct dx_writer *w)
     forget(w);
     tar_writer_free(w->tar);
     zst_writer_free(w->zst);
-    sha_free(w->sha);
-    sha_free(w->list);
+    buf_free(&w->list);
     buf_free(&w->block);
     buf_free(&w->out);
     free(w);

@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t tar_padding(uint64_t size)
+{
+    return (TAR_RECORD - (size_t)(size % TAR_RECORD)) % TAR_RECORD;
+}
+
 struct tar_writer {
     struct archive *a;
     struct archive_entry *entry;
@@ -82,7 +87,7 @@ int tar_end_unsaid(struct tar_writer *t)
 /* libarchive would end its own work with them. */
 int tar_finish(struct tar_writer *t)
 {
-    static const uint8_t empty[2 * 512];
+    static const uint8_t empty[2 * TAR_RECORD];
     return t->sink(t->ctx, empty, sizeof empty);
 }
 

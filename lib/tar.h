@@ -8,6 +8,11 @@
 /* Where the tar's bytes go: 0, or -1 after fail(). */
 typedef int tar_sink(void *ctx, const void *p, size_t n);
 
+enum { TAR_RECORD = 512 };
+
+/* The zeros behind a member of that size. */
+size_t tar_padding(uint64_t size);
+
 /* A writer of regular files with mode 0644, time 0 and no owner: same input, same bytes. */
 struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx);
 int tar_begin(struct tar_writer *t, const char *name, uint64_t size); /* its header */

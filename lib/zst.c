@@ -14,8 +14,9 @@
 enum {
     WINDOW_LOG_MAX = 23,
     PIECE = 1 << 17,
-    SHORT = 1 << 16,      /* compresses to less than a piece */
-    MAGIC = 4,            /* bytes of a frame's magic number */
+    SHORT = 1 << 16, /* compresses to less than a piece */
+    LITTLE = 512, /* bytes that are stored: to compress them takes ten times as long, and gains a hundred */
+    MAGIC = 4,    /* bytes of a frame's magic number */
     SEAL = 8 + SHA_BYTES, /* magic, length, digest */
 };
 
@@ -23,7 +24,7 @@ static const uint8_t frame_magic[MAGIC] = {0x28, 0xb5, 0x2f, 0xfd};
 static const uint8_t seal_head[8] = {0x50, 0x2a, 0x4d, 0x18, SHA_BYTES, 0, 0, 0};
 
 /* A frame is begun by its first bytes waiting in `in`: a short one, as most heads are, is then compressed at once, with
- * tables of its size; a longer one is streamed. */
+ * tables of its size, or not at all; a longer one is streamed. */
 struct zst_writer {
     ZSTD_CCtx *z;
     struct sha *frame, *seal; /* of the frame's bytes; of the sums of frames since the last seal */
@@ -100,17 +101,62 @@ int zst_write(struct zst_writer *z, const void *p, size_t n)
     return (first.size && pump(z, &first, ZSTD_e_continue)) || pump(z, &in, ZSTD_e_continue) ? -1 : 0;
 }
 
+static uint8_t *put_le(uint8_t *out, size_t n, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        *out++ = (uint8_t)(n >> 8 * i);
+    return out;
+}
+
+/* The head of a block, RFC 8878, 3.1.1.2. */
+enum block { BLOCK_RAW, BLOCK_RUN };
+static uint8_t *put_block(uint8_t *out, enum block type, size_t n, bool last)
+{
+    return put_le(out, n << 3 | (size_t)type << 1 | last, 3);
+}
+
+/* A frame, in one segment, of n bytes as they are, and behind them zeros as a run of one: its length. */
+static size_t store(uint8_t *out, const uint8_t *p, size_t n, size_t zeros)
+{
+    enum { SIZE_IN_1_BYTE = 0x20, SIZE_IN_2_BYTES = 0x60, BEYOND_1_BYTE = 256 };
+    const size_t size = n + zeros;
+    uint8_t *at = out + MAGIC;
+    memcpy(out, frame_magic, MAGIC);
+    *at++ = size < BEYOND_1_BYTE ? SIZE_IN_1_BYTE : SIZE_IN_2_BYTES;
+    at = size < BEYOND_1_BYTE ? put_le(at, size, 1) : put_le(at, size - BEYOND_1_BYTE, 2);
+    at = put_block(at, BLOCK_RAW, n, zeros == 0);
+    memcpy(at, p, n);
+    at += n;
+    if (zeros) {
+        at = put_block(at, BLOCK_RUN, zeros, true);
+        *at++ = 0;
+    }
+    return (size_t)(at - out);
+}
+
+/* The length of the bytes that wait, but for zeros at their end: a tar has many. */
+static size_t waiting_content(const struct zst_writer *z)
+{
+    size_t n = z->waiting;
+    while (n > 0 && z->in[n - 1] == 0)
+        n--;
+    return n;
+}
+
+static int end_short(struct zst_writer *z)
+{
+    size_t n = waiting_content(z);
+    size_t got = n && n <= LITTLE ? store(z->out, z->in, n, z->waiting - n)
+                                  : ZSTD_compress2(z->z, z->out, sizeof z->out, z->in, z->waiting);
+    return ZSTD_isError(got) ? fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(got)) : emit(z, z->out, got);
+}
+
 static int end_frame(struct zst_writer *z)
 {
     ZSTD_inBuffer in = {NULL, 0, 0};
-    int rc;
-    if (z->streaming)
-        rc = pump(z, &in, ZSTD_e_end);
-    else if (z->waiting) {
-        size_t got = ZSTD_compress2(z->z, z->out, sizeof z->out, z->in, z->waiting);
-        rc = ZSTD_isError(got) ? fail(ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(got)) : emit(z, z->out, got);
-    } else
+    if (!z->streaming && z->waiting == 0)
         return 0;
+    int rc = z->streaming ? pump(z, &in, ZSTD_e_end) : end_short(z);
     z->streaming = false;
     z->waiting = 0;
     sum_frame(z->frame, z->seal);

@@ -10,7 +10,8 @@
 /* Where compressed bytes go: 0, or -1 after fail(). */
 typedef int zst_sink(void *ctx, const void *p, size_t n);
 
-/* A writer at a compression level of 1 to 19. Frames carry a checksum. */
+/* A writer at a compression level of 1 to 19. Frames carry a checksum, unless they are a few hundred bytes (and zeros
+ * behind them), which are stored as they are. */
 struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx);
 int zst_write(struct zst_writer *z, const void *p, size_t n);
 

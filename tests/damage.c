@@ -23,7 +23,8 @@ static void fill(struct val *v, int i)
     v[2] = (struct val){.type = VAL_REAL, .r = i / 7.0};
 }
 
-static int write_archive(int fd)
+/* `many`: as the router writes one of many, of which the bytes that are its own are stored as they are. */
+static int write_archive(int fd, bool many)
 {
     struct table *t = table_new("t", 3, columns, key);
     struct val old[3] = {{0}}, new[3];
@@ -35,6 +36,8 @@ static int write_archive(int fd)
 
     dx_head_init(&h, DX_CHANGES);
     dx_head_add_table(&h, t);
+    if (many && dx_head_settle(&h))
+        return -1;
     struct dx_writer *w = dx_writer_open(fd, "archive", &h, 3);
     for (int i = 0; i < 40; i++) {
         fill(new, i);
@@ -116,24 +119,31 @@ static int cut_all(int fd, const uint8_t *bytes, size_t n)
     return bad;
 }
 
-int main(void)
+static int damage_all(bool many)
 {
     static uint8_t bytes[1 << 16];
+    const char *which = many ? "one of many archives" : "an archive";
     FILE *f = tmpfile();
     int fd = f ? fileno(f) : -1, bad;
 
-    if (fd < 0 || write_archive(fd))
+    if (fd < 0 || write_archive(fd, many))
         return 1;
     off_t size = lseek(fd, 0, SEEK_CUR);
     if (pread(fd, bytes, sizeof bytes, 0) != size || read_bytes(fd, bytes, (size_t)size) != 120 + 40)
-        return printf("not ok - the archive as it was written: %s\n", err_message()), 1;
+        return printf("not ok - %s as it was written: %s\n", which, err_message()), 1;
     bad = flip_all(fd, bytes, (size_t)size);
     if (bad == 0)
-        printf("ok - an archive with any one bit of %lld flipped is refused\n", (long long)size * 8);
+        printf("ok - %s with any one bit of %lld flipped is refused\n", which, (long long)size * 8);
     if (cut_all(fd, bytes, (size_t)size) == 0)
-        printf("ok - an archive cut at any of %lld lengths is refused\n", (long long)size);
+        printf("ok - %s cut at any of %lld lengths is refused\n", which, (long long)size);
     else
         bad++;
     fclose(f);
-    return bad != 0;
+    return bad;
+}
+
+int main(void)
+{
+    int bad = damage_all(false);
+    return bad + damage_all(true) != 0;
 }

@@ -24,9 +24,9 @@ static void round_trip(const struct dx_head *h)
     struct buf once = {0}, twice = {0};
     struct dx_head again;
 
-    if (dxhead_put(&once, "once", h) == 0) {
+    if (dxhead_put(&once, "once", h, NULL) == 0) {
         require(dxhead_get(&once, "again", &again) == 0, "what was written is refused");
-        require(dxhead_put(&twice, "twice", &again) == 0, "what was read cannot be written");
+        require(dxhead_put(&twice, "twice", &again, NULL) == 0, "what was read cannot be written");
         require(once.n == twice.n && memcmp(once.p, twice.p, once.n) == 0, "other bytes after a round trip");
         dx_head_free(&again);
     }
