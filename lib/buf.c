@@ -39,17 +39,22 @@ void buf_puts(struct buf *b, const char *s)
     buf_add(b, s, strlen(s));
 }
 
+/* Most texts are short: they are printed once, where there is room anyway. */
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
+    enum { ROOM = 64 };
+    char *at = (char *)buf_reserve(b, ROOM);
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    size_t room = b->room - b->n, n = (size_t)vsnprintf(at, room, fmt, ap);
     va_end(ap);
-    uint8_t *at = buf_reserve(b, (size_t)n + 1);
-    va_start(ap, fmt);
-    vsnprintf((char *)at, (size_t)n + 1, fmt, ap);
-    va_end(ap);
-    b->n += (size_t)n;
+    if (n >= room) {
+        at = (char *)buf_reserve(b, n + 1);
+        va_start(ap, fmt);
+        vsnprintf(at, n + 1, fmt, ap);
+        va_end(ap);
+    }
+    b->n += n;
 }
 
 void buf_drop(struct buf *b, size_t n)

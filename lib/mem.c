@@ -51,15 +51,19 @@ void *mem_copy(const void *p, size_t n)
     return copy;
 }
 
+/* Most texts are short, and printed once. */
 char *mem_printf(const char *fmt, ...)
 {
+    char brief[128];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    size_t n = (size_t)vsnprintf(brief, sizeof brief, fmt, ap);
     va_end(ap);
-    char *text = mem_alloc((size_t)n + 1);
+    char *text = mem_alloc(n + 1);
+    if (n < sizeof brief)
+        return memcpy(text, brief, n + 1);
     va_start(ap, fmt);
-    vsnprintf(text, (size_t)n + 1, fmt, ap);
+    vsnprintf(text, n + 1, fmt, ap);
     va_end(ap);
     return text;
 }
