@@ -390,19 +390,16 @@ static void release(struct running *x)
 /* Archives that a new numbering has put out of use, and those of nodes that have ended. */
 static int clean(struct running *x)
 {
-    struct node *node;
-    size_t n;
-    if (node_list(x->db, &node, &n))
-        return -1;
-    int rc = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool anew = x->route->extract && strcmp(x->route->extract, node[i].name) == 0;
-        if (rc == 0 && (!node[i].active || anew))
-            rc = outbox_remove(x->outbox, node[i].name, node[i].archive);
-        node_free(&node[i]);
-    }
-    free(node);
-    return rc;
+    struct stmt *s = db_preparef(
+        x->db, "SELECT name, archive FROM main.dx_nodes WHERE NOT active OR name = %Q", x->route->extract);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        if (outbox_remove(x->outbox, stmt_text(s, 0), stmt_int(s, 1))) {
+            step = STEP_ERROR;
+            break;
+        }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
 }
 
 static int run_once(struct running *x)
