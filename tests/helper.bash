@@ -20,6 +20,12 @@ sized() {
     if [ -n "${DX_SANITIZED:-}" ]; then echo "$2"; else echo "$1"; fi
 }
 
+# of_plain_build: for a test that leaves a program hardly any address space, of which sanitizers want terabytes; with
+# them it is skipped, and says so.
+of_plain_build() {
+    [ -z "${DX_SANITIZED:-}" ] || skip "sanitizers take address space of their own"
+}
+
 # sql DB STATEMENT...: run statements with the sqlite3 program; waits for locks, stops at the first error.
 # Each argument is one or more statements, the last ";" of which may be left out, or a dot command.
 # Statements come from stdin when none are given.

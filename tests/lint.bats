@@ -134,15 +134,17 @@ END
     mkdir -p lib tests
     echo 'int x; /* TODO: later */' >lib/a.c
     yes '//' | head -n 501 >lib/b.c
-    printf '@test "x" {\n    ! false\n    skip\n}\n' >tests/a.bats
+    printf '@test "x" {\n    ! false\n    skip\n    true || skip "no"\n    if true; then skip; fi\n}\n' >tests/a.bats
     run -1 "$DX_ROOT/tests/lint/words" .
     echo "$output"
     [[ $output == *"lib/a.c:1:"* ]]
     [[ $output == *"lib/b.c: 501 lines"* ]]
     [[ $output == *"tests/a.bats:2:"* ]]
     [[ $output == *"tests/a.bats:3:"* ]]
+    [[ $output == *"tests/a.bats:4:"* ]]
+    [[ $output == *"tests/a.bats:5:"* ]]
     echo 'int x;' | tee lib/a.c >lib/b.c
-    printf '@test "x" {\n    run -1 false\n}\n' >tests/a.bats
+    printf '@test "to skip one" {\n    shared_data x\n    run -1 false # a word, skip, in passing\n}\n' >tests/a.bats
     run -0 "$DX_ROOT/tests/lint/words" .
     [ -z "$output" ]
 }
