@@ -28,26 +28,16 @@ struct circle {
 typedef int each_fn(struct circle *c, struct candidate *k, struct entry *e);
 
 /* Those whose only trouble is a row that they refer to. */
-static int gather(struct circle *c)
+static int gather(struct work *w, struct entry *e, void *ctx)
 {
-    struct stmt *s = db_prepare(c->w->db, sql_judged);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
+    struct circle *c = ctx;
     const char *reason;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(c->w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        int may = c->w->may(c->w, e.target, &e.change, &reason);
-        if (may < 0)
-            got = -1;
-        else if (may == 0) {
-            c->candidate = mem_grow(c->candidate, c->n + 1, sizeof *c->candidate);
-            c->candidate[c->n++] = (struct candidate){.seq = seq};
-        }
+    int may = w->may(w, e->target, &e->change, &reason);
+    if (may == 0) {
+        c->candidate = mem_grow(c->candidate, c->n + 1, sizeof *c->candidate);
+        c->candidate[c->n++] = (struct candidate){.seq = e->seq};
     }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    return may < 0 ? -1 : 0;
 }
 
 static int each(struct circle *c, bool all, each_fn *fn)
@@ -100,12 +90,7 @@ static int forget(struct circle *c, struct candidate *k, struct entry *e)
 static int note(struct circle *c, struct candidate *k, struct entry *e)
 {
     (void)k;
-    struct work *w = c->w;
-    const char *origin = w->effect.origin;
-    w->effect.origin = e->origin;
-    int rc = effect_note(&w->effect, e->target, &e->change);
-    w->effect.origin = origin;
-    return rc ? rc : defer_done(w, e);
+    return defer_note(c->w, e);
 }
 
 /* All at once: 1 when it is over, with those that are not left out done; 0 when more had to be left out; -1. */
@@ -128,7 +113,10 @@ static int attempt(struct circle *c)
 int circle_rows(struct work *w)
 {
     struct circle c = {.w = w};
-    int done = gather(&c) || (c.entry = db_prepare(w->db, sql_entry)) == NULL ? -1 : c.n == 0;
+    int done = defer_each(w, db_prepare(w->db, sql_judged), INT64_MIN, gather, &c) ||
+                       (c.entry = db_prepare(w->db, sql_entry)) == NULL
+                   ? -1
+                   : c.n == 0;
     while (done == 0)
         done = attempt(&c);
     stmt_free(c.entry);

@@ -317,6 +317,18 @@ int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
     return rc ? -1 : 1;
 }
 
+int defer_each(struct work *w, struct stmt *s, int64_t from, defer_fn *fn, void *ctx)
+{
+    struct entry e = {.seq = from};
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = defer_next(w, s, e.seq, &e)) > 0)
+        if (fn(w, &e, ctx))
+            got = -1;
+    defer_entry_free(&e);
+    stmt_free(s);
+    return got;
+}
+
 int defer_done(struct work *w, const struct entry *e)
 {
     w->defer->n--;
@@ -325,6 +337,15 @@ int defer_done(struct work *w, const struct entry *e)
         return -1;
     stmt_bind_int(w->defer->done, 1, e->seq);
     return stmt_run(w->defer->done);
+}
+
+int defer_note(struct work *w, const struct entry *e)
+{
+    const char *origin = w->effect.origin;
+    w->effect.origin = e->origin;
+    int rc = effect_note(&w->effect, e->target, &e->change);
+    w->effect.origin = origin;
+    return rc ? rc : defer_done(w, e);
 }
 
 int defer_rewrite(struct work *w, const struct entry *e)

@@ -14,9 +14,10 @@ static const char sql_put_out[] =
 static const char sql_take_out[] = "SELECT seq, target, row, change FROM temp.dx_out ORDER BY seq";
 
 /* Deletes the entry's row, if there is one, and notes what it will be when it is put in again. */
-static int take_out(struct work *w, struct entry *e, struct stmt *put_out)
+static int take_out(struct work *w, struct entry *e, void *ctx)
 {
     (void)w;
+    struct stmt *put_out = ctx;
     struct target *t = e->target;
     struct change full = e->change;
     struct buf bytes = {0};
@@ -78,31 +79,15 @@ static int put_in(struct work *w, struct failed *failed)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static int each_taken(struct work *w, int (*fn)(struct work *w, struct entry *e, struct stmt *s),
-                      struct stmt *with)
+static int each_taken(struct work *w, defer_fn *fn, void *ctx)
 {
-    struct stmt *s = db_prepare(w->db, sql_taken);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (fn(w, &e, with))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    return defer_each(w, db_prepare(w->db, sql_taken), INT64_MIN, fn, ctx);
 }
 
-static int note_exchanged(struct work *w, struct entry *e, struct stmt *unused)
+static int note(struct work *w, struct entry *e, void *unused)
 {
     (void)unused;
-    const char *origin = w->effect.origin;
-    w->effect.origin = e->origin;
-    int rc = effect_note(&w->effect, e->target, &e->change);
-    w->effect.origin = origin;
-    return rc ? rc : defer_done(w, e);
+    return defer_note(w, e);
 }
 
 /* One attempt: all out, all in. 1 done, 0 some could not be put in (everything is as before, and those are no longer
@@ -118,7 +103,7 @@ static int attempt(struct work *w, struct stmt *put_out)
     for (size_t i = 0; i < failed.n && rc == 0; i++)
         rc = db_execf(w->db, "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld", (long long)failed.seq[i]);
     if (rc == 0 && failed.n == 0)
-        rc = each_taken(w, note_exchanged, NULL);
+        rc = each_taken(w, note, NULL);
     free(failed.seq);
     return rc ? -1 : failed.n == 0;
 }

@@ -312,15 +312,22 @@ static int merge_gone(struct work *w, struct target *t, struct change *c, const 
     return rc;
 }
 
+/* Most changes meet what they expect, and are done by one statement: 1 it has done so, 0 the row must be looked at, -1. */
+static int noted(struct work *w, struct target *t, const struct change *c, enum done done)
+{
+    if (done == DONE)
+        return effect_note(&w->effect, t, c) ? -1 : 1;
+    return done == DONE_ERROR ? -1 : 0;
+}
+
 static int merge_update(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
 {
     const char *unused;
-    int free_way = may(w, t, c, &unused);
-    enum done done = free_way > 0 ? target_update(t, c, true) : DONE_NOTHING;
-    if (free_way < 0 || done == DONE_ERROR)
-        return -1;
-    if (done == DONE)
-        return effect_note(&w->effect, t, c);
+    int done = may(w, t, c, &unused);
+    if (done > 0)
+        done = noted(w, t, c, target_update(t, c, true));
+    if (done)
+        return done < 0 ? -1 : 0;
     int got = target_row(t, c, NULL);
     bool owed = false;
     if (got < 0)
@@ -412,16 +419,11 @@ static int merge_insert(struct work *w, struct target *t, struct change *c, cons
         return -1;
     if (duplicate)
         return merge_taken(w, t, c);
-    int free_way = may(w, t, c, &reason);
-    if (free_way < 0)
-        return -1;
-    if (free_way) {
-        enum done done = target_insert(t, c, NULL);
-        if (done == DONE)
-            return effect_note(&w->effect, t, c);
-        if (done == DONE_ERROR)
-            return -1;
-    }
+    int done = may(w, t, c, &reason);
+    if (done > 0)
+        done = noted(w, t, c, target_insert(t, c, NULL));
+    if (done)
+        return done < 0 ? -1 : 0;
     int got = target_row(t, c, NULL);
     if (got < 0)
         return -1;
@@ -441,15 +443,11 @@ static int merge_delete(struct work *w, struct target *t, struct change *c, cons
 {
     const char *unused;
     bool alone = children_none(w->merge->table[t->index].children);
-    if (may(w, t, c, &unused) < 0)
-        return -1;
-    if (alone && (whole(t, c->old) || !effect_wants_old(&w->effect))) {
-        enum done done = target_delete(t, c, true);
-        if (done == DONE)
-            return effect_note(&w->effect, t, c);
-        if (done == DONE_ERROR)
-            return -1;
-    }
+    int done = may(w, t, c, &unused) < 0 ? -1 : 0;
+    if (done == 0 && alone && (whole(t, c->old) || !effect_wants_old(&w->effect)))
+        done = noted(w, t, c, target_delete(t, c, true));
+    if (done)
+        return done < 0 ? -1 : 0;
     int got = target_row(t, c, NULL);
     if (got < 0)
         return -1;

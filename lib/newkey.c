@@ -90,6 +90,23 @@ static const char sql_waiting[] =
 
 _Static_assert(WORK_MERGE == 1, "sql_waiting names it by its number");
 
+/* A fresh key that the integer in a column becomes. */
+struct renewal {
+    int column;
+    int64_t old, new;
+};
+
+/* Calls fn for each of the node's changes of the table that wait, on from that seq. */
+static int each_waiting(struct work *w, const struct target *t, int64_t from, defer_fn *fn, struct renewal *r)
+{
+    struct stmt *s = db_prepare(w->db, sql_waiting);
+    if (s) {
+        stmt_bind_int(s, 2, (int64_t)t->index);
+        stmt_bind_text(s, 3, w->merge->node.name);
+    }
+    return defer_each(w, s, from, fn, r);
+}
+
 /* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting
  * row's name only where no row here has it. */
 static int find_old(struct target *t, struct change *c, int column, int64_t old, struct val **out)
@@ -105,34 +122,24 @@ static int find_old(struct target *t, struct change *c, int column, int64_t old,
     return refers(c, column, old);
 }
 
+static int mend_reference(struct work *w, struct entry *e, void *ctx)
+{
+    const struct renewal *r = ctx;
+    struct val *v;
+    int found = find_old(e->target, &e->change, r->column, r->old, &v);
+    if (found <= 0)
+        return found;
+    if (force(w, e->target, &e->change))
+        return -1;
+    v->i = r->new;
+    return defer_rewrite(w, e) || force(w, e->target, &e->change) ? -1 : 0;
+}
+
 /* What the node has said under the old key's name in changes that wait, be it in quarantine. */
 static int mend_waiting(struct work *w, struct target *t, int column, int64_t old, int64_t new)
 {
-    if (w->defer->n == 0)
-        return 0;
-    struct stmt *s = db_prepare(w->db, sql_waiting);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    if (s) {
-        stmt_bind_int(s, 2, (int64_t)t->index);
-        stmt_bind_text(s, 3, w->merge->node.name);
-    }
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        struct val *v;
-        int found = find_old(t, &e.change, column, old, &v);
-        int rc = found > 0 ? force(w, t, &e.change) : found;
-        if (rc == 0 && found) {
-            v->i = new;
-            rc = defer_rewrite(w, &e) || force(w, t, &e.change) ? -1 : 0;
-        }
-        if (rc)
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    struct renewal r = {column, old, new};
+    return w->defer->n ? each_waiting(w, t, INT64_MIN, mend_reference, &r) : 0;
 }
 
 /* What the node has said already under the old key's name: what waits, and what this upload has written. */
@@ -167,36 +174,22 @@ static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_
     return got;
 }
 
-static const char sql_behind[] = DEFER_COLUMNS
-    "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 AND seq > ?4 ORDER BY seq LIMIT 1";
+static int mend_key(struct work *w, struct entry *e, void *ctx)
+{
+    const struct renewal *r = ctx;
+    struct change *c = &e->change;
+    struct val *v = c->op == CHANGE_INSERT ? &c->new[r->column] : &c->old[r->column];
+    if (v->type != VAL_INT || v->i != r->old)
+        return 0;
+    v->i = r->new;
+    return defer_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
+}
 
 /* What the node has said of the row itself, behind its insert that waited. */
 static int mend_behind(struct work *w, struct target *t, int64_t old, int64_t new)
 {
-    size_t key = t->table->key[0];
-    if (!work_retries(w))
-        return 0;
-    struct stmt *s = db_prepare(w->db, sql_behind);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    if (s) {
-        stmt_bind_int(s, 2, (int64_t)t->index);
-        stmt_bind_text(s, 3, w->merge->node.name);
-        stmt_bind_int(s, 4, w->defer->retrying);
-    }
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        struct val *v = e.change.op == CHANGE_INSERT ? &e.change.new[key] : &e.change.old[key];
-        if (v->type != VAL_INT || v->i != old)
-            continue;
-        v->i = new;
-        if (defer_rewrite(w, &e) || force(w, t, &e.change))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    struct renewal r = {(int)t->table->key[0], old, new};
+    return work_retries(w) ? each_waiting(w, t, w->defer->retrying, mend_key, &r) : 0;
 }
 
 /* The archive that took the row away from the node, if it waited in quarantine so long; else 0. */

@@ -30,24 +30,22 @@ static int ask_first(struct work *w, struct target *t, struct change *c)
     return here > 0 ? merge_one(w, t, c) : here < 0 ? -1 : wait_on(w);
 }
 
+static int check(struct work *w, struct entry *e, void *rows)
+{
+    struct rowset *met = rows;
+    if (defer_try(w, e, rowset_find(met, e->target, &e->change) ? ask : ask_first))
+        return -1;
+    if (w->defer->blocked)
+        rowset_add(met, e->target, &e->change);
+    return 0;
+}
+
 int release_check(struct work *w)
 {
-    struct stmt *s = NULL;
     struct rowset met = {0};
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
     if (w->defer->n == 0)
         return 0;
-    int got = (s = db_prepare(w->db, sql_held)) ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (defer_try(w, &e, rowset_find(&met, e.target, &e.change) ? ask : ask_first))
-            got = -1;
-        else if (w->defer->blocked)
-            rowset_add(&met, e.target, &e.change);
-    }
-    defer_entry_free(&e);
+    int rc = defer_each(w, db_prepare(w->db, sql_held), INT64_MIN, check, &met);
     rowset_free(&met);
-    stmt_free(s);
-    return got;
+    return rc;
 }

@@ -48,51 +48,46 @@ static int try_entry(struct work *w, struct entry *e)
     return defer_try(w, e, e->judged ? put : w->one[e->way]);
 }
 
-/* One pass over all that waits, oldest first; what waits behind an older one of its row goes on waiting. */
+/* What waits behind an older one of its row goes on waiting. */
+static int try_first(struct work *w, struct entry *e, void *rows)
+{
+    struct rowset *still = rows;
+    if (rowset_find(still, e->target, &e->change))
+        return 0;
+    if (try_entry(w, e))
+        return -1;
+    if (w->defer->blocked)
+        rowset_add(still, e->target, &e->change);
+    return 0;
+}
+
+/* One pass over all that waits, oldest first. */
 static int pass_up(struct work *w)
 {
-    struct stmt *s = db_prepare(w->db, sql_up);
     struct rowset still = {0};
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (rowset_find(&still, e.target, &e.change))
-            continue;
-        if (try_entry(w, &e))
-            got = -1;
-        else if (w->defer->blocked)
-            rowset_add(&still, e.target, &e.change);
-    }
-    defer_entry_free(&e);
+    int rc = defer_each(w, db_prepare(w->db, sql_up), INT64_MIN, try_first, &still);
     rowset_free(&still);
-    stmt_free(s);
-    return got;
+    return rc;
+}
+
+static int try_any(struct work *w, struct entry *e, void *unused)
+{
+    (void)unused;
+    return try_entry(w, e);
 }
 
 /* The same, newest first, of those that are judged: a chain of values each taken by the next comes undone in one pass,
  * whichever way it runs. */
 static int pass_down(struct work *w)
 {
-    struct stmt *s = db_prepare(w->db, sql_down);
-    struct entry e = {0};
-    int64_t seq = INT64_MAX;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (try_entry(w, &e))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    return defer_each(w, db_prepare(w->db, sql_down), INT64_MAX, try_any, NULL);
 }
 
 /* ---- what is left ---- */
 
-static int give_up(struct work *w, const struct entry *e)
+static int give_up(struct work *w, struct entry *e, void *unused)
 {
+    (void)unused;
     struct buf room = {0}, bytes = {0};
     if (w->leave && e->held == 0 && !w->options->strict) {
         w->count->left++;
@@ -127,18 +122,7 @@ static int give_up(struct work *w, const struct entry *e)
 
 int work_give_up(struct work *w)
 {
-    struct stmt *s = quarantine_clear(w->db) ? NULL : db_prepare(w->db, sql_up);
-    struct entry e = {0};
-    int64_t seq = INT64_MIN;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, seq, &e)) > 0) {
-        seq = e.seq;
-        if (give_up(w, &e))
-            got = -1;
-    }
-    defer_entry_free(&e);
-    stmt_free(s);
-    return got;
+    return quarantine_clear(w->db) ? -1 : defer_each(w, db_prepare(w->db, sql_up), INT64_MIN, give_up, NULL);
 }
 
 int work_rounds(struct work *w)

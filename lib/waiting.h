@@ -27,19 +27,26 @@ struct entry {
     struct arena arena;
 };
 
-/* The columns of an entry, to be selected by a statement for defer_next. */
+/* The columns of an entry, to be selected by a statement that finds entries, one at a time. Its first parameter is the
+ * seq to go on from. */
 #define DEFER_COLUMNS \
     "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, told FROM temp.dx_wait "
 
-/* The next entry by such a statement, whose only parameter is the seq to go on from: 1, 0, -1. Frees the one before. */
+/* Calls fn for each entry that the statement finds, on from that seq; what fn changes of those to come, it will see.
+ * Frees the statement; NULL, or fn's first nonzero result: -1. */
+typedef int defer_fn(struct work *w, struct entry *e, void *ctx);
+int defer_each(struct work *w, struct stmt *s, int64_t from, defer_fn *fn, void *ctx);
+
+/* The next entry by such a statement: 1, 0, -1. Frees the one before. */
 int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e);
 void defer_entry_free(struct entry *e);
 
 /* Has the function judge the entry's change, as its origin's. Unless it puts it aside again, the change is done. */
 int defer_try(struct work *w, struct entry *e, work_one *judge);
 
-/* The entry's change is done: it waits no more. */
+/* The entry's change is done: it waits no more. defer_note: and is noted as its origin's. */
 int defer_done(struct work *w, const struct entry *e);
+int defer_note(struct work *w, const struct entry *e);
 
 /* The entry's change is another now, perhaps of another key. */
 int defer_rewrite(struct work *w, const struct entry *e);
