@@ -202,6 +202,35 @@ static int take_lock(const char *path, const char *holder, bool wait)
     return fd;
 }
 
+/* Where archives have been made, a name of which there is no directory may be mistyped: what is put there nobody would
+ * fetch. */
+static int check_name(struct outbox *o, struct db *db)
+{
+    char *noted = NULL;
+    int64_t any = 0;
+    int rc = store_get_text(db, "docking", &noted);
+    if (rc == 0 && noted)
+        rc = db_get_int(db, &any, "SELECT EXISTS (SELECT 1 FROM dx_archive WHERE NOT snapshot)");
+    if (rc == 0 && any)
+        rc = fail(ERR_REFUSED,
+                  "%s: no such directory; the archives so far were put into %s. If this is to be the docking "
+                  "directory from now on, make it",
+                  o->docking, noted);
+    free(noted);
+    return rc;
+}
+
+static int make_home(struct outbox *o, struct db *db, bool given)
+{
+    if (file_exists(o->docking))
+        return 0;
+    if (given && check_name(o, db))
+        return -1;
+    return mkdir(o->docking, 0777) && errno != EEXIST
+               ? fail_errno("%s: cannot make the directory", o->docking)
+               : 0;
+}
+
 static int open_home(struct outbox *o)
 {
     struct stat st;
@@ -218,7 +247,7 @@ struct outbox *outbox_open(struct db *db, const char *docking, const char *holde
     o->lock = o->home = -1;
     o->docking = outbox_directory(db, docking);
     char *lock = file_join(o->docking, "lock");
-    int rc = file_make_directory(o->docking) || open_home(o) ? -1 : 0;
+    int rc = make_home(o, db, docking != NULL) || open_home(o) ? -1 : 0;
     if (rc == 0) {
         o->note = note_of(db, o->docking);
         o->lock = take_lock(lock, holder, wait);
@@ -378,8 +407,9 @@ int outbox_copy(const struct outbox *o, const char *node, int64_t from, int fd, 
 
 bool outbox_has(const struct outbox *o, const char *node, int64_t number)
 {
-    char *path = mem_printf("%s/%s/outbox/%08lld.dx", o->docking, node, (long long)number);
-    bool there = file_exists(path);
+    struct stat st;
+    char *path = mem_printf("%s/outbox/%08lld.dx", node, (long long)number);
+    bool there = fstatat(o->home, path, &st, 0) == 0;
     free(path);
     return there;
 }

@@ -98,10 +98,10 @@ static int anything(struct running *x)
             x->db, &n,
             "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) "
             "OR EXISTS (SELECT 1 "
-            "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT id, "
-            "name, user, package FROM dx_nodes WHERE active EXCEPT SELECT id, name, user, package FROM "
-            "dx_routed) OR EXISTS (SELECT id, name, user, package FROM dx_routed EXCEPT SELECT id, name, "
-            "user, package FROM dx_nodes WHERE active)"))
+            "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT 1 FROM "
+            "dx_nodes AS n WHERE active AND NOT EXISTS (SELECT 1 FROM dx_routed AS r WHERE r.id = n.id AND "
+            "r.name = n.name AND r.user = n.user AND r.package = n.package)) OR "
+            "(SELECT count(*) FROM dx_routed) > (SELECT count(*) FROM dx_nodes WHERE active)"))
         return -1;
     return n ? 1 : any_fetched(x);
 }

@@ -90,7 +90,8 @@ meta() {
     [[ $output == *"archive 4 is missing"* ]]
     dxapply alice.db <4.dx
     cp alice.db once.db
-    dxapply alice.db <4.dx
+    run -0 dxapply -v alice.db <4.dx
+    [[ $output == *"applied before"* ]]
     same_tables alice.db once.db
     cat 5.dx 4.dx 6.dx | dxapply alice.db
     same_tables hq.db alice.db

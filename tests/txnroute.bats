@@ -610,6 +610,28 @@ wrote() {
     [ -z "$(newest ann)$(newest bob)" ]
 }
 
+@test "a docking directory is made in one that is there; where archives lie elsewhere, a name of no directory is refused" {
+    start "$by_position"
+    run -4 txnroute run hq.db nowhere/docking </dev/null
+    [[ $output == *"nowhere/docking: cannot make the directory"* ]]
+    [ ! -e nowhere ]
+    rm -r docking
+    txnroute run hq.db docking </dev/null
+    sql hq.db "UPDATE product SET name = 'x'"
+    txnroute run hq.db docking </dev/null
+    [ "$(basename "$(newest ann)")" = 00000001.dx ]
+    sql hq.db "UPDATE product SET name = 'y'"
+    for command in "run hq.db docing" "extract hq.db ann docing" "run hq.db docing --node ann"; do
+        # shellcheck disable=SC2086 # words of a command
+        run -3 txnroute $command </dev/null
+        [[ $output == *"docing: no such directory; the archives so far were put into docking. "*"make it" ]]
+        [ ! -e docing ]
+    done
+    mkdir docing
+    txnroute run hq.db docing </dev/null
+    [ "$(ls docing/ann/outbox)" = 00000002.dx ]
+}
+
 @test "run --node writes that node's archives, keeps the others' for them" {
     rule=$by_position
     start "$rule"
