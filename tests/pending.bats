@@ -81,6 +81,24 @@ conflicts() {
 update|new|ours" ]
 }
 
+@test "two uploads are on their way and one is acknowledged: what the other carries is pending still, and is not trimmed" {
+    sql alice.db "UPDATE item SET x = 'first' WHERE id = 'a'"
+    send alice
+    sql alice.db "UPDATE item SET x = 'second' WHERE id = 'b'" "DELETE FROM item WHERE id = 'c'"
+    send alice
+    mv alice-out/00000002.dx second.dx
+    dxapply hq.db <alice-out/00000001.dx
+    sql hq.db "UPDATE item SET x = 'server'"
+    route
+    dxapply alice.db <docking/alice/outbox/00000001.dx
+    txnlog trim alice.db
+    [ "$(item alice a) $(item alice b) $(item alice c)" = "server|1 second|2 " ]
+    send alice
+    [ "$(ls alice-out)" = 00000002.dx ]
+    cmp alice-out/00000002.dx second.dx
+    exchange alice bob
+}
+
 @test "an upload that was lost is written again, byte for byte, and counts once however often it comes" {
     sql alice.db "UPDATE item SET x = 'mine' WHERE id = 'a'"
     send alice
