@@ -1,35 +1,75 @@
-/* class: see class.h. */
+/* class: see class.h. Classes are numbered in memory, in the order in which they come; SQL asks for that of a row by
+ * dx_class(columns). */
 #include "class.h"
 
 #include "mem.h"
 #include "member.h"
+#include "tuples.h"
 
+#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* The columns that make a class: all that some arm reads of the row. */
-static bool *class_columns(const struct viewed *w)
+struct classes {
+    struct tuples tuples;
+    bool full;                 /* not all could be numbered */
+    const struct viewed *many; /* the object that was so: it is not tried again */
+};
+
+/* dx_class(columns that make a class): its number, a new one for a new class; 0 when there are too many. */
+static struct val sql_class(void *ctx, const struct val *args, size_t n)
 {
-    const struct relation *r = w->rule->relation;
-    bool *column = mem_zero(r->ncol, sizeof *column);
-    for (size_t a = 0; a < w->rule->narm; a++)
-        for (size_t i = 0; i < r->ncol; i++)
-            column[i] |= w->rule->arm[a].class_column[i];
-    return column;
+    struct classes *c = ctx;
+    size_t number = n == c->tuples.width ? tuples_number(&c->tuples, args) : 0;
+    c->full |= number == 0;
+    return val_int((int64_t)number);
 }
 
-bool class_able(const struct viewed *w)
+/* dx_class_new(the same): whether it has become a class by that. */
+static struct val sql_class_new(void *ctx, const struct val *args, size_t n)
+{
+    const struct classes *c = ctx;
+    size_t before = c->tuples.n;
+    return val_int(sql_class(ctx, args, n).i > (int64_t)before);
+}
+
+struct classes *classes_open(struct db *db)
+{
+    struct classes *c = mem_zero(1, sizeof *c);
+    if (db_function(db, "dx_class", -1, sql_class, c) == 0 &&
+        db_function(db, "dx_class_new", -1, sql_class_new, c) == 0)
+        return c;
+    classes_close(c);
+    return NULL;
+}
+
+void classes_close(struct classes *c)
+{
+    if (c)
+        tuples_free(&c->tuples);
+    free(c);
+}
+
+/* The columns that make a class: all that some arm reads of the row. */
+static size_t class_columns(const struct viewed *w, bool **column)
+{
+    const struct relation *r = w->rule->relation;
+    size_t n = 0;
+    *column = mem_zero(r->ncol, sizeof **column);
+    for (size_t i = 0; i < r->ncol; i++) {
+        for (size_t a = 0; a < w->rule->narm; a++)
+            (*column)[i] |= w->rule->arm[a].class_column[i];
+        n += (*column)[i];
+    }
+    return n;
+}
+
+/* Whether the object's rule allows it. */
+static bool able(const struct viewed *w)
 {
     for (size_t a = 0; a < w->rule->narm; a++)
         if (w->rule->arm[a].class_column == NULL)
             return false;
     return w->rule->narm > 0 && !w->rule->whole;
-}
-
-/* Columns without a type hold 2 and 2.0, which compare equal and are not the same. */
-static bool untyped(const struct relation *r, size_t i)
-{
-    return r->layout->column[i].affinity == AFFINITY_BLOB;
 }
 
 /* The class table has the object's columns, declared alike, so that the rule compares there as it does in the table;
@@ -41,84 +81,64 @@ static void add_table(struct buf *sql, const struct viewed *w, const bool *colum
     buf_puts(sql, "DROP TABLE IF EXISTS temp.dx_class; CREATE TEMP TABLE dx_class (");
     buf_name(sql, t->col[t->key[0]]);
     buf_puts(sql, " INTEGER PRIMARY KEY");
-    for (size_t i = 0; i < r->ncol; i++) {
+    for (size_t i = 0; i < r->ncol; i++)
         if (t->pk[i] != 1 && (column[i] || t->pk[i])) {
             buf_puts(sql, ", ");
             buf_name(sql, r->col[i]);
             buf_addf(sql, " %s COLLATE %s", r->layout->column[i].type, r->layout->column[i].collation);
         }
-        if (column[i] && untyped(r, i))
-            buf_addf(sql, ", dx_t%zu", i);
-    }
     buf_puts(sql, ");");
 }
 
-/* Appends for each column of the class: the column, and its type where that counts. */
-static void add_columns(struct buf *sql, const struct relation *r, const bool *column, const char *form)
+/* Appends the columns of the class, with what stands before each. */
+static void add_columns(struct buf *sql, const struct relation *r, const bool *column, const char *before)
 {
-    bool first = true;
-    for (size_t i = 0; i < r->ncol; i++) {
-        if (!column[i])
-            continue;
-        buf_puts(sql, first ? "" : ", ");
-        first = false;
-        buf_name(sql, r->col[i]);
-        buf_puts(sql, form);
-        if (untyped(r, i) && *form) {
-            buf_puts(sql, ", typeof(");
-            buf_name(sql, r->col[i]);
-            buf_puts(sql, ")");
-        } else if (untyped(r, i))
-            buf_addf(sql, ", dx_t%zu", i);
-    }
-    if (first)
-        buf_puts(sql, "1");
-}
-
-static bool any(const struct relation *r, const bool *column)
-{
+    const char *comma = "";
     for (size_t i = 0; i < r->ncol; i++)
-        if (column[i])
-            return true;
-    return false;
+        if (column[i]) {
+            buf_addf(sql, "%s%s", comma, before);
+            buf_name(sql, r->col[i]);
+            comma = ", ";
+        }
 }
 
+/* A class goes in without its number, which is that of its row by then: so SQLite adds the row at the end, and need not
+ * look for its place. */
 static void add_fill(struct buf *sql, const struct viewed *w, const bool *column, const char *source)
 {
     const struct relation *r = w->rule->relation;
-    const struct table *t = r->layout->table;
+    const char *keep = w->rule->keep;
     buf_puts(sql, "INSERT INTO temp.dx_class (");
-    if (any(r, column))
-        add_columns(sql, r, column, "");
-    else
-        buf_name(sql, t->col[t->key[0]]);
-    buf_puts(sql, ") SELECT DISTINCT ");
-    add_columns(sql, r, column, " COLLATE BINARY");
-    buf_addf(sql, " FROM %s", source);
-    if (w->rule->keep)
-        buf_addf(sql, " WHERE (%s\n)", w->rule->keep);
-    buf_puts(sql, ";");
-    if (any(r, column)) {
-        buf_puts(sql, "CREATE INDEX temp.dx_class_columns ON dx_class (");
-        bool first = true;
-        for (size_t i = 0; i < r->ncol; i++)
-            if (column[i]) {
-                buf_puts(sql, first ? "" : ", ");
-                first = false;
-                buf_name(sql, r->col[i]);
-                buf_puts(sql, " COLLATE BINARY");
-            }
-        buf_puts(sql, ");");
-    }
-    buf_puts(sql, "ANALYZE temp.dx_class; DELETE FROM temp.dx_pair;");
+    add_columns(sql, r, column, "");
+    buf_puts(sql, ") SELECT ");
+    add_columns(sql, r, column, "");
+    buf_addf(sql, " FROM %s WHERE ", source);
+    if (keep) /* before anything becomes a class */
+        buf_addf(sql, "CASE WHEN (%s\n) THEN ", keep);
+    buf_puts(sql, "dx_class_new(");
+    add_columns(sql, r, column, "");
+    buf_puts(sql, keep ? ") END;" : ");");
 }
 
-/* The arm with the class table in the place of the rows. */
+/* No column makes a class: all rows are of one, if there are any. */
+static void add_only(struct buf *sql, const struct viewed *w, const char *source)
+{
+    const struct table *t = w->rule->relation->layout->table;
+    buf_puts(sql, "INSERT INTO temp.dx_class (");
+    buf_name(sql, t->col[t->key[0]]);
+    buf_addf(sql, ") SELECT 1 FROM %s", source);
+    if (w->rule->keep)
+        buf_addf(sql, " WHERE (%s\n)", w->rule->keep);
+    buf_puts(sql, " LIMIT 1;");
+}
+
+/* The arm with the class table in the place of the rows. That has no index, nor is SQLite to make one: a look for each
+ * class at what stands in the tables of the rule takes less than putting the classes in order. */
 static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a)
 {
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     for (size_t i = 0; i < a->noccurrence; i++)
-        use[i] = a->occurrence[i].anchor ? "temp.dx_class" : NULL;
+        use[i] = a->occurrence[i].anchor ? "(SELECT * FROM temp.dx_class NOT INDEXED)" : NULL;
     buf_puts(sql, "INSERT INTO temp.dx_pair (key, node) WITH r(n");
     for (size_t k = 0; k < w->object->sent->nkey; k++)
         buf_addf(sql, ", k%zu", k);
@@ -128,51 +148,68 @@ static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a
     free(use);
 }
 
+static int run_sql(struct views *v, struct buf *sql)
+{
+    int rc = db_exec(v->db, buf_text(sql));
+    buf_free(sql);
+    return rc;
+}
+
+/* Fills temp.dx_class. 1, 0 when there are too many, -1. */
+static int number_classes(struct views *v, const struct viewed *w, const char *source)
+{
+    struct classes *c = v->classes;
+    struct buf sql = {0};
+    bool *column;
+    size_t n = class_columns(w, &column);
+    tuples_clear(&c->tuples, n);
+    c->full = false;
+    add_table(&sql, w, column);
+    if (n)
+        add_fill(&sql, w, column, source);
+    else
+        add_only(&sql, w, source);
+    free(column);
+    if (run_sql(v, &sql))
+        return -1;
+    assert(n == 0 || db_changes(v->db) == (int64_t)c->tuples.n);
+    if (c->full)
+        c->many = w;
+    return !c->full;
+}
+
 void class_join(struct buf *sql, const struct viewed *w, const char *alias, bool outer)
 {
-    const struct relation *r = w->rule->relation;
-    const struct table *t = r->layout->table;
-    bool *column = class_columns(w);
-    buf_puts(sql, " CROSS JOIN temp.dx_class AS dx_c ON 1");
-    for (size_t i = 0; i < r->ncol; i++) {
-        if (!column[i])
-            continue;
-        buf_puts(sql, " AND dx_c.");
-        buf_name(sql, r->col[i]);
-        buf_addf(sql, " COLLATE BINARY IS %s.", alias);
-        buf_name(sql, r->col[i]);
-        if (untyped(r, i)) {
-            buf_addf(sql, " AND dx_c.dx_t%zu = typeof(%s.", i, alias);
-            buf_name(sql, r->col[i]);
-            buf_puts(sql, ")");
-        }
-    }
-    buf_addf(sql, " %s JOIN temp.dx_class_next AS dx_n ON dx_n.key = dx_c.", outer ? "LEFT" : "CROSS");
-    buf_name(sql, t->col[t->key[0]]);
+    bool *column;
+    char *before = mem_printf("%s.", alias);
+    class_columns(w, &column);
+    buf_addf(sql, " %s JOIN temp.dx_class_next AS dx_n ON dx_n.key = dx_class(", outer ? "LEFT" : "CROSS");
+    add_columns(sql, w->rule->relation, column, before);
+    buf_puts(sql, ")");
     free(column);
+    free(before);
 }
 
 int class_find(struct views *v, const struct viewed *w, const char *source)
 {
+    int found = able(w) && w != v->classes->many ? number_classes(v, w, source) : 0;
+    if (found <= 0)
+        return found;
     struct buf sql = {0};
-    bool *column = class_columns(w);
-    add_table(&sql, w, column);
-    add_fill(&sql, w, column, source);
+    buf_puts(&sql, "ANALYZE temp.dx_class; DELETE FROM temp.dx_pair;");
     for (size_t a = 0; a < w->rule->narm; a++)
         add_arm(&sql, w, &w->rule->arm[a]);
     v->statements += (int64_t)w->rule->narm;
-    int rc = db_exec(v->db, buf_text(&sql)) || view_group(v, "dx_class_next") ? -1 : 0;
-    buf_free(&sql);
-    free(column);
-    return rc;
+    return run_sql(v, &sql) || view_group(v, "dx_class_next") ? -1 : 1;
 }
 
 /* From classes to rows. */
 int class_next(struct views *v, const struct viewed *w, const char *source)
 {
     struct buf sql = {0};
-    if (class_find(v, w, source))
-        return -1;
+    int found = class_find(v, w, source);
+    if (found <= 0)
+        return found;
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
     member_key(&sql, w->object->sent, "x");
     buf_puts(&sql, ", dx_n.audience FROM ");
@@ -181,7 +218,5 @@ int class_next(struct views *v, const struct viewed *w, const char *source)
     else
         buf_addf(&sql, "%s AS x", source);
     class_join(&sql, w, "x", false);
-    int rc = db_exec(v->db, buf_text(&sql));
-    buf_free(&sql);
-    return rc;
+    return run_sql(v, &sql) ? -1 : 1;
 }

@@ -44,12 +44,11 @@ static int ask_arm(struct views *v, const struct viewed *w, const struct arm *a,
 
 static int by_rule(struct views *v, const struct viewed *w, const char *source)
 {
-    if (class_able(w)) {
-        char *table = table_of(w);
-        int rc = class_next(v, w, source ? source : table);
-        free(table);
-        return rc;
-    }
+    char *table = table_of(w);
+    int found = class_next(v, w, source ? source : table);
+    free(table);
+    if (found)
+        return found < 0 ? -1 : 0;
     int rc = db_exec(v->db, "DELETE FROM temp.dx_pair");
     for (size_t i = 0; rc == 0 && i < w->rule->narm; i++)
         rc = ask_arm(v, w, &w->rule->arm[i], source);

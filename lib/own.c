@@ -80,9 +80,10 @@ static int nobody(struct views *v, const struct viewed *w, bool by_class)
 int own_move(struct views *v, const struct viewed *w)
 {
     const struct relation *r = w->rule->relation;
-    bool by_class = w->object->visible == VISIBLE_SELECT && class_able(w) && w->rule->keep == NULL;
+    bool try = r->has_new && w->object->visible == VISIBLE_SELECT && w->rule->keep == NULL;
+    int by_class = try ? class_find(v, w, r->new_name) : 0;
     struct buf sql = {0};
-    int rc = !r->has_new ? 0 : by_class ? class_find(v, w, r->new_name) : next_fill(v, w, r->new_name);
+    int rc = by_class < 0 || (r->has_new && !by_class && next_fill(v, w, r->new_name)) ? -1 : 0;
     if (r->has_new && rc == 0 && (rc = nobody(v, w, by_class)) != 0)
         return rc < 0 ? -1 : 0;
     if (r->has_new)

@@ -7,6 +7,7 @@
 #include "route.h"
 
 #include "claim.h"
+#include "class.h"
 #include "deliver.h"
 #include "err.h"
 #include "extract.h"
@@ -339,10 +340,12 @@ static int prepare(struct running *x)
         .db = x->db, .sender = &x->sender, .outbox = x->outbox, .after = x->a, .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
+    x->views.classes = classes_open(x->db);
     x->images = images_open(x->db);
     sender_init(&x->sender, x->db, x->views.audiences, x->spill);
-    if (x->views.audiences == NULL || x->images == NULL || member_functions(x->db) || view_init(x->db) ||
-        pairs_init(&x->views) || plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+    if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
+        member_functions(x->db) || view_init(x->db) || pairs_init(&x->views) ||
+        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
         deliver_list(&x->delivery, x->route->extract))
         return -1;
     x->fan = (struct fan){
@@ -379,6 +382,7 @@ static void release(struct running *x)
     plans_close(x->plan, x->nplan);
     images_close(x->images);
     sender_free(&x->sender);
+    classes_close(x->views.classes);
     audiences_close(x->views.audiences);
     deliver_free(&x->delivery);
     spill_close(x->spill);

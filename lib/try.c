@@ -1,6 +1,7 @@
 /* try: see try.h. The package is loaded in a transaction that is rolled back. */
 #include "try.h"
 
+#include "class.h"
 #include "err.h"
 #include "mem.h"
 #include "member.h"
@@ -160,13 +161,15 @@ int try_package(struct db *db, const char *directory, struct try_line **line, si
     int rc = p ? route_load(db, directory, tell_nothing) : -1;
     t.views.db = db;
     if (rc == 0 && ((im = images_open(db)) == NULL || (t.views.audiences = audiences_open(db)) == NULL ||
-                    member_functions(db) || view_init(db) || plans_open(db, im, now, &plan, &nplan)))
+                    (t.views.classes = classes_open(db)) == NULL || member_functions(db) || view_init(db) ||
+                    plans_open(db, im, now, &plan, &nplan)))
         rc = -1;
     rc = rc || try_plan(&t, p->name, plan, nplan, line, n) ? -1 : 0;
     db_rollback(db);
     free(t.node);
     plans_close(plan, nplan);
     images_close(im);
+    classes_close(t.views.classes);
     audiences_close(t.views.audiences);
     package_free(p);
     return rc;

@@ -31,7 +31,8 @@ struct viewed {
 struct views {
     struct db *db;
     struct audiences *audiences;
-    int64_t statements; /* of rules that ran, for tests and -v */
+    struct classes *classes; /* class.h */
+    int64_t statements;      /* of rules that ran, for tests and -v */
 };
 
 /* Makes the temporary tables: dx_moved(obj, key, old, new): the rows whose audience is

@@ -12,6 +12,7 @@
 #include "jsonl.h"
 #include "key.h"
 #include "mem.h"
+#include "tuples.h"
 #include "utf8.h"
 
 #include <fcntl.h>
@@ -395,6 +396,42 @@ static void test_fold(const char *name, const char *sql, const char *want)
     db_close(db);
 }
 
+/* ---- tuples ---- */
+
+static void test_tuples(void)
+{
+    static const struct val row[][2] = {{{.type = VAL_INT, .i = 2}, {.type = VAL_NULL}},
+                                        {{.type = VAL_REAL, .r = 2}, {.type = VAL_NULL}},
+                                        {{.type = VAL_NULL}, {.type = VAL_INT, .i = 2}},
+                                        {{.type = VAL_TEXT, .p = "22", .n = 2}, {.type = VAL_NULL}},
+                                        {{.type = VAL_BLOB, .p = "22", .n = 2}, {.type = VAL_NULL}},
+                                        {{.type = VAL_TEXT, .p = "2", .n = 1}, {.type = VAL_NULL}}};
+    enum { ROWS = sizeof row / sizeof *row, MANY = 5000 };
+    struct tuples t = {0};
+    int before = failures;
+    check(tuples_number(&t, NULL) == 1 && tuples_number(&t, NULL) == 1, "rows without values are one");
+    tuples_clear(&t, 2);
+    for (int again = 0; again < 2; again++)
+        for (size_t i = 0; i < ROWS; i++)
+            check(tuples_number(&t, row[i]) == i + 1, "rows that differ in type or bits, in order");
+    for (int again = 0; again < 2; again++)
+        for (int64_t i = 0; i < MANY; i++) {
+            struct val v[] = {val_int(i), val_int(-i)};
+            check(tuples_number(&t, v) == (size_t)i + ROWS + 1, "a row among many");
+        }
+    struct val large[] = {{.type = VAL_BLOB, .n = TUPLES_BYTES}, {.type = VAL_NULL}};
+    void *bytes = mem_zero(1, TUPLES_BYTES);
+    large[0].p = bytes;
+    check(tuples_number(&t, large) == MANY + ROWS + 1, "the last row that memory is taken for");
+    check(tuples_number(&t, (struct val[]){val_int(MANY), val_int(0)}) == 0,
+          "a new row, and no memory for it");
+    check(tuples_number(&t, large) == MANY + ROWS + 1 && tuples_number(&t, row[2]) == 3,
+          "rows known already");
+    tuples_free(&t);
+    free(bytes);
+    done(before, "distinct rows are numbered by type and bits, and no more of them than memory is meant for");
+}
+
 int main(void)
 {
     test_varint();
@@ -407,5 +444,6 @@ int main(void)
     test_too_large();
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
         test_fold(folds[i].name, folds[i].sql, folds[i].net);
+    test_tuples();
     return failures != 0;
 }
