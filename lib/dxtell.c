@@ -56,20 +56,30 @@ static void put_string(struct buf *b, const char *text)
     jsonl_string(b, text, strlen(text));
 }
 
+/* ,"key": */
+static void put_key(struct buf *b, const char *key)
+{
+    buf_puts(b, ",\"");
+    buf_puts(b, key);
+    buf_puts(b, "\":");
+}
+
 /* ,"key":"value", unless it is empty. */
 static void put_text(struct buf *b, const char *key, const char *value)
 {
     if (value == NULL || *value == 0)
         return;
-    buf_addf(b, ",\"%s\":", key);
+    put_key(b, key);
     put_string(b, value);
 }
 
 /* ,"key":value, unless it is 0. */
 static void put_int(struct buf *b, const char *key, int64_t value)
 {
-    if (value)
-        buf_addf(b, ",\"%s\":%lld", key, (long long)value);
+    if (value == 0)
+        return;
+    put_key(b, key);
+    buf_addf(b, "%lld", (long long)value);
 }
 
 /* {"name":"t","columns":["a","b"],"key":["a"]} */

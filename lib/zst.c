@@ -137,7 +137,10 @@ static size_t store(uint8_t *out, const uint8_t *p, size_t n, size_t zeros)
 /* The length of the bytes that wait, but for zeros at their end: a tar has many. */
 static size_t waiting_content(const struct zst_writer *z)
 {
+    static const uint8_t zeros[16];
     size_t n = z->waiting;
+    while (n >= sizeof zeros && memcmp(z->in + n - sizeof zeros, zeros, sizeof zeros) == 0)
+        n -= sizeof zeros;
     while (n > 0 && z->in[n - 1] == 0)
         n--;
     return n;
