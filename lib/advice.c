@@ -223,7 +223,7 @@ static int advise_via(struct db *db, const struct viewed *w, void (*tell)(const 
 {
     struct buf sql = {0};
     char *why = NULL;
-    buf_puts(&sql, "SELECT 1 FROM temp.dx_moved AS dx_m CROSS JOIN main.");
+    buf_puts(&sql, "SELECT 1 FROM temp.dx_next AS dx_m CROSS JOIN main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
     view_where_parent(&sql, w, "x", "dx_m.key");

@@ -3,7 +3,6 @@
 
 #include "err.h"
 #include "mem.h"
-#include "store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +11,7 @@ static const char sql_make[] =
     /* nodes: the ids in ascending order, each as the varint of its distance from the one before. */
     "CREATE TABLE IF NOT EXISTS dx_audience ("
     " id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, nodes BLOB NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS dx_audience_hash ON dx_audience (hash);"
-    /* key: the key's value, or key_pack of several. Objects that everybody sees whole have no rows here. */
-    "CREATE TABLE IF NOT EXISTS dx_member ("
-    " obj INTEGER NOT NULL, key NOT NULL, audience INTEGER NOT NULL, PRIMARY KEY (obj, key)) WITHOUT ROWID;";
+    "CREATE INDEX IF NOT EXISTS dx_audience_hash ON dx_audience (hash);";
 
 struct entry {
     int64_t id;
@@ -200,7 +196,7 @@ static struct entry *load(struct audiences *a, int64_t id)
         struct val blob = stmt_val(a->get, 0);
         e = take(a, id, &blob);
     } else if (step == STEP_DONE)
-        fail(ERR_REFUSED, "%s: dx_member names audience %lld, which dx_audience lacks", db_path(a->db),
+        fail(ERR_REFUSED, "%s: rows are held by audience %lld, which dx_audience lacks", db_path(a->db),
              (long long)id);
     stmt_reset(a->get);
     return e;
@@ -265,25 +261,6 @@ int audience_save(struct audiences *a, int64_t id)
     buf_free(&b);
     e->stored = rc == 0;
     return rc;
-}
-
-int audience_collect(struct db *db)
-{
-    enum { FEW = 1000 };
-    int64_t newest, then, live;
-    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
-        store_get_int(db, "collect", &then))
-        return -1;
-    if (then && newest < then)
-        return 0;
-    if (then &&
-        db_exec(db, "DELETE FROM main.dx_audience WHERE id NOT IN (SELECT audience FROM main.dx_member "
-                    "UNION SELECT old FROM main.dx_history UNION SELECT new FROM main.dx_history)"))
-        return -1;
-    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
-        db_get_int(db, &live, "SELECT count(*) FROM main.dx_audience"))
-        return -1;
-    return store_set_int(db, "collect", newest + (live > FEW ? live : FEW));
 }
 
 /* ---- sets ---- */

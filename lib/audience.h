@@ -14,7 +14,7 @@ struct audience {
     const int64_t *node; /* ids, ascending */
 };
 
-/* Makes the tables dx_audience and dx_member, if not there. */
+/* Makes the table dx_audience, if not there. */
 int audience_init(struct db *db);
 
 /* The audiences of a database, read as they are asked for. New ones live in memory until audience_save. */
@@ -39,10 +39,6 @@ int audience_has(struct audiences *a, int64_t id, int64_t node);
 
 /* Stores a new audience, if it is new, before rows name it. */
 int audience_save(struct audiences *a, int64_t id);
-
-/* Deletes the audiences that no row has any more, in membership or history, once there may be about as many of them as
- * of the others: that takes a look at every row. */
-int audience_collect(struct db *db);
 
 /* Appends "id, id, ..." of all audiences that contain the node, AUDIENCE_ALL among them. */
 int audience_of_node(struct db *db, int64_t node, struct buf *ids);

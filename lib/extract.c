@@ -95,11 +95,10 @@ static int hold_keys(struct db *db, const struct viewed *w, const char *audience
     return db_execf(
         db,
         "DELETE FROM temp.dx_held;"
-        "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member AS m WHERE m.obj = %lld AND "
-        "m.audience IN (%s) AND NOT EXISTS (SELECT 1 FROM temp.dx_moved AS v WHERE v.obj = %lld AND "
-        "v.key = m.key);"
-        "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved WHERE obj = %lld AND "
-        "new <> 0 AND (new = %d OR dx_held_by(new))",
+        "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member_%lld AS m WHERE m.audience IN (%s) "
+        "AND NOT EXISTS (SELECT 1 FROM temp.dx_moved_%lld AS v WHERE v.key = m.key);"
+        "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved_%lld WHERE new <> 0 AND (new "
+        "= %d OR dx_held_by(new))",
         id, audiences, id, id, AUDIENCE_ALL);
 }
 

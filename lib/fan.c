@@ -1,5 +1,5 @@
 /* fan: see fan.h. The rows of an object come from two streams in key order, what changed (the journal, net) and what
- * moved (temp.dx_moved); what each row means to whom is decided by its audience before and after. */
+ * moved (temp.dx_moved_ID); what each row means to whom is decided by its audience before and after. */
 #include "fan.h"
 
 #include "err.h"
@@ -30,19 +30,29 @@ struct fanning {
 static struct walk *open_members(struct fanning *g)
 {
     bool steps = g->sent->nkey == 1;
-    char *sql = mem_printf("SELECT key, audience FROM main.dx_member WHERE obj = %lld AND key %s",
+    char *sql = mem_printf("SELECT key, audience FROM main.dx_member_%lld WHERE key %s",
                            (long long)g->w->object->id, steps ? ">= ?1 ORDER BY key" : "= ?1");
     struct walk *w = steps ? walk_steps(g->f->sender->db, sql, 0) : walk_seeks(g->f->sender->db, sql);
     free(sql);
     return w;
 }
 
+/* The table of what moved. */
+static void add_moved(struct buf *sql, const struct fan *f, const struct viewed *w)
+{
+    if (f->woken)
+        buf_puts(sql, "temp.dx_woken");
+    else
+        buf_addf(sql, "temp.dx_moved_%lld", (long long)w->object->id);
+}
+
 /* What moved, in the order of the key's columns, which is the journal's. */
 static struct stmt *prepare_moved(struct fanning *g)
 {
     struct buf sql = {0};
-    buf_addf(&sql, "SELECT key, old, new FROM %s WHERE obj = %lld ORDER BY ", g->f->moved,
-             (long long)g->w->object->id);
+    buf_puts(&sql, "SELECT key, old, new FROM ");
+    add_moved(&sql, g->f, g->w);
+    buf_puts(&sql, " ORDER BY ");
     if (g->sent->nkey == 1)
         buf_puts(&sql, "key");
     for (size_t k = 0; g->sent->nkey > 1 && k < g->sent->nkey; k++)
@@ -98,7 +108,7 @@ static int next_moved(struct fanning *g)
         return (int)step;
     struct val packed = stmt_val(g->moved, 0);
     if (!key_unpack(&packed, g->sent->nkey, g->moved_key))
-        return fail(ERR_REFUSED, "dx_member: a key of object %s is damaged", g->w->object->name);
+        return fail(ERR_REFUSED, "what moved: a key of object %s is damaged", g->w->object->name);
     return 1;
 }
 
@@ -188,16 +198,16 @@ static int written_elsewhere(struct fan *f)
  * -1. */
 static int concerns(struct fan *f, const struct viewed *w)
 {
+    struct buf moved = {0};
     int64_t n;
-    long long id = (long long)w->object->id;
     if (member_whole(w->object))
         return 1;
-    if (db_get_int(f->sender->db, &n,
-                   "SELECT EXISTS (SELECT 1 FROM %s WHERE obj = %lld) OR EXISTS (SELECT 1 FROM "
-                   "main.dx_member WHERE obj = %lld)",
-                   f->moved, id, id))
-        return -1;
-    return n ? 1 : written_elsewhere(f);
+    add_moved(&moved, f, w);
+    int rc = db_get_int(f->sender->db, &n,
+                        "SELECT EXISTS (SELECT 1 FROM %s) OR EXISTS (SELECT 1 FROM main.dx_member_%lld)",
+                        buf_text(&moved), (long long)w->object->id);
+    buf_free(&moved);
+    return rc ? -1 : n ? 1 : written_elsewhere(f);
 }
 
 int fan_object(struct fan *f, const struct viewed *w)

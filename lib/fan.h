@@ -9,7 +9,7 @@ struct fan {
     const struct images *images; /* NULL: any table may have been touched */
     int64_t after, upto;         /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
-    const char *moved;  /* the table of what moved: temp.dx_moved, or temp.dx_woken */
+    bool woken;    /* what moved stands in temp.dx_woken, not in the object's own table */
     int64_t rows_moved; /* so far, to another audience */
     enum {
         ORIGINS_UNKNOWN,
@@ -18,7 +18,7 @@ struct fan {
     } origins; /* of the range: whether nodes wrote in it */
 };
 
-/* Sends the rows of one object; fan->moved must be filled for it, and temp.dx_forcing(obj, key, node) with the requests
+/* Sends the rows of one object; the table of what moved must be filled for it, and temp.dx_forcing(obj, key, node) with the requests
  * for single rows. */
 int fan_object(struct fan *f, const struct viewed *w);
 

@@ -2,15 +2,16 @@
 #include "history.h"
 
 #include "audience.h"
+#include "err.h"
 #include "mem.h"
 
 #include <stdlib.h>
 
 static const char sql_make[] =
+    /* moves: of rows of one object in one run, one after another: the packed key as val_put writes it, and the audience
+     * before and after as varints, one more than their numbers. */
     "CREATE TABLE IF NOT EXISTS dx_history ("
-    " position INTEGER NOT NULL, run INTEGER NOT NULL, obj INTEGER NOT NULL, key NOT NULL, old INTEGER NOT "
-    "NULL, new INTEGER NOT "
-    "NULL);"
+    " position INTEGER NOT NULL, run INTEGER NOT NULL, obj INTEGER NOT NULL, moves BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS dx_archive ("
     " node INTEGER NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, changes INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, made TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL, run INTEGER "
@@ -25,14 +26,109 @@ int history_init(struct db *db)
     return db_exec(db, sql_make);
 }
 
-int history_note(struct db *db, int64_t object, int64_t position, int64_t run)
+/* ---- moves ---- */
+
+/* Bytes of moves in a row of the table, about. */
+enum { BLOCK = 32768 };
+
+struct history_moves {
+    struct stmt *put;
+    struct buf block;
+};
+
+struct history_moves *history_moves_open(struct db *db, int64_t object, int64_t position, int64_t run)
 {
-    return db_execf(
-        db,
-        "INSERT INTO main.dx_history (position, run, obj, key, old, new) "
-        "SELECT %lld, %lld, obj, key, old, new FROM temp.dx_moved WHERE obj = %lld AND old <> new",
+    struct history_moves *m = mem_zero(1, sizeof *m);
+    m->put = db_preparef(
+        db, "INSERT INTO main.dx_history (position, run, obj, moves) VALUES (%lld, %lld, %lld, ?1)",
         (long long)position, (long long)run, (long long)object);
+    if (m->put)
+        return m;
+    free(m);
+    return NULL;
 }
+
+static int end_block(struct history_moves *m)
+{
+    struct val block = {.type = VAL_BLOB, .p = m->block.p, .n = m->block.n};
+    stmt_bind(m->put, 1, &block);
+    int rc = stmt_run(m->put);
+    buf_clear(&m->block);
+    return rc;
+}
+
+int history_move(struct history_moves *m, const struct val *key, int64_t old, int64_t new)
+{
+    val_put(&m->block, key);
+    wire_put_varint(&m->block, (uint64_t)(old + 1));
+    wire_put_varint(&m->block, (uint64_t)(new + 1));
+    return m->block.n < BLOCK ? 0 : end_block(m);
+}
+
+int history_moves_close(struct history_moves *m)
+{
+    if (m == NULL)
+        return 0;
+    int rc = m->block.n ? end_block(m) : 0;
+    stmt_free(m->put);
+    buf_free(&m->block);
+    free(m);
+    return rc;
+}
+
+struct history_past {
+    struct db *db;
+    struct stmt *blocks;
+    struct wire block;
+    struct history_move move; /* position and run of the block at hand */
+};
+
+struct history_past *history_past_open(struct db *db, int64_t object, int64_t run, bool newest)
+{
+    struct history_past *p = mem_zero(1, sizeof *p);
+    p->db = db;
+    p->blocks = db_preparef(db,
+                            "SELECT moves, position, run FROM main.dx_history WHERE %lld IN (obj, %d) AND "
+                            "run > %lld ORDER BY rowid%s",
+                            (long long)object, HISTORY_ALL, (long long)run, newest ? " DESC" : "");
+    if (p->blocks)
+        return p;
+    free(p);
+    return NULL;
+}
+
+int history_past_next(struct history_past *p, struct history_move *m)
+{
+    while (p->block.p == p->block.end) {
+        enum step step = stmt_step(p->blocks);
+        if (step != STEP_ROW)
+            return (int)step;
+        struct val block = stmt_val(p->blocks, 0);
+        p->block = wire_over(block.p, block.n);
+        p->move.position = stmt_int(p->blocks, 1);
+        p->move.run = stmt_int(p->blocks, 2);
+    }
+    *m = p->move;
+    m->key = val_get(&p->block);
+    m->old = (int64_t)wire_varint(&p->block) - 1;
+    m->new = (int64_t)wire_varint(&p->block) - 1;
+    return p->block.state == WIRE_OK ? 1 : fail(ERR_REFUSED, "%s: dx_history is damaged", db_path(p->db));
+}
+
+void history_past_close(struct history_past *p)
+{
+    if (p == NULL)
+        return;
+    stmt_free(p->blocks);
+    free(p);
+}
+
+int history_drop(struct db *db, int64_t object)
+{
+    return db_execf(db, "DELETE FROM main.dx_history WHERE obj = %lld", (long long)object);
+}
+
+/* ---- archives ---- */
 
 struct history_notes {
     struct stmt *put, *forget, *digest;
@@ -131,21 +227,26 @@ int history_waiting(struct db *db, int64_t node, int64_t applied, struct history
     return step == STEP_ROW ? 0 : -1;
 }
 
-static int find(struct audiences *a, struct stmt *s, int64_t node, struct history_entry *e)
+/* The newest move of the row that made a difference to the node. 1, 0, -1. */
+static int find(struct audiences *a, struct history_past *p, int64_t node, const struct val *key,
+                struct history_entry *e)
 {
-    enum step step;
-    while ((step = stmt_step(s)) == STEP_ROW) {
-        int before = audience_has(a, stmt_int(s, 1), node), after = audience_has(a, stmt_int(s, 2), node);
+    struct history_move m;
+    int rc;
+    while ((rc = history_past_next(p, &m)) > 0) {
+        if (val_compare(&m.key, key) != 0)
+            continue;
+        int before = audience_has(a, m.old, node), after = audience_has(a, m.new, node);
         if (before < 0 || after < 0)
             return -1;
         if (before != after) {
             e->gained = after;
-            e->position = stmt_int(s, 0);
-            e->run = stmt_int(s, 3);
+            e->position = m.position;
+            e->run = m.run;
             return 1;
         }
     }
-    return step == STEP_ERROR ? -1 : 0;
+    return rc;
 }
 
 int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e)
@@ -155,17 +256,13 @@ int history_of(struct db *db, int64_t node, int64_t object, const struct val *ke
     if (there <= 0)
         return there;
     struct audiences *a = audiences_open(db);
-    struct stmt *s =
-        db_prepare(db, "SELECT position, old, new, run FROM dx_history WHERE obj = ?1 AND key = ?2 "
-                       "ORDER BY rowid DESC");
-    int found = a && s ? 0 : -1;
+    struct history_past *p = history_past_open(db, object, 0, true);
+    int found = a && p ? 0 : -1;
     if (found == 0) {
         audience_all(a, &node, 1);
-        stmt_bind_int(s, 1, object);
-        stmt_bind(s, 2, key);
-        found = find(a, s, node, e);
+        found = find(a, p, node, key, e);
     }
-    stmt_free(s);
+    history_past_close(p);
     audiences_close(a);
     if (found > 0 &&
         db_get_int(db, &e->archive,

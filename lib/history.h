@@ -7,9 +7,26 @@
 /* Makes the tables, if not there. */
 int history_init(struct db *db);
 
-/* In the run's transaction: notes what temp.dx_moved says of one object. Runs are numbered (dx_meta `routes`): several
- * may stand at one position of the journal. */
-int history_note(struct db *db, int64_t object, int64_t position, int64_t run);
+/* In the run's transaction: notes rows of one object that go from one audience to another, by their packed keys, each
+ * once. Runs are numbered (dx_meta `routes`): several may stand at one position of the journal. All is noted when the
+ * close has returned 0. */
+struct history_moves *history_moves_open(struct db *db, int64_t object, int64_t position, int64_t run);
+int history_move(struct history_moves *m, const struct val *key, int64_t old, int64_t new);
+int history_moves_close(struct history_moves *m);
+
+/* The moves of an object after a run, in the order of runs, or the newest run first. next: 1 with a move, the key of
+ * which lives until the next call; 0, -1. */
+struct history_move {
+    int64_t position, run, old, new;
+    struct val key;
+};
+enum { HISTORY_ALL = 0 }; /* all objects */
+struct history_past *history_past_open(struct db *db, int64_t object, int64_t run, bool newest);
+int history_past_next(struct history_past *p, struct history_move *m);
+void history_past_close(struct history_past *p);
+
+/* Forgets an object: another may get its number. */
+int history_drop(struct db *db, int64_t object);
 
 /* ... that the node got an archive of the moves behind run `since` up to `run`, of so many changes and bytes, at that
  * time; or a snapshot, which its copy begins with, and which has no digest here (""). */

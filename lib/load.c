@@ -10,6 +10,8 @@
 #include "moment.h"
 #include "store.h"
 
+#include <stdlib.h>
+
 static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
 {
     if (r->whole)
@@ -54,6 +56,28 @@ static int check_objects(struct db *db, const struct package *p, const char *dir
     return rc;
 }
 
+/* The tables of what is held. */
+static int make_held(struct db *db, const struct package *p)
+{
+    for (size_t i = 0; i < p->nobject; i++)
+        if (member_make(db, &p->object[i]))
+            return -1;
+    return 0;
+}
+
+/* Nobody holds anything. */
+static int forget_held(struct db *db)
+{
+    char *sql;
+    if (db_get_text(db, &sql,
+                    "SELECT group_concat(iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id, ';') "
+                    "FROM dx_object"))
+        return -1;
+    int rc = (sql && db_exec(db, sql)) || db_exec(db, "DELETE FROM dx_object WHERE gone") ? -1 : 0;
+    free(sql);
+    return rc;
+}
+
 /* What was before the first package was loaded was never routed to anybody. Where the journal has been broken off since,
  * nobody knows what copies lack: all begins anew, and every node needs a snapshot. */
 static int begin(struct db *db, void (*tell)(const char *fmt, ...))
@@ -68,12 +92,12 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
         return -1;
     if (known)
         tell("%s; routing begins anew, and every node needs a new snapshot", err_message());
-    return store_set_int(db, "routed", end) || claim_note(db) ||
+    return store_set_int(db, "routed", end) || claim_note(db) || forget_held(db) ||
                    db_exec(
                        db,
-                       "DELETE FROM dx_member; DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM "
-                       "dx_history; DELETE FROM dx_object WHERE gone; UPDATE dx_object SET was = 'none', "
-                       "bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = lower(hex(randomblob(8)))")
+                       "DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
+                       "dx_object SET was = 'none', bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = "
+                       "lower(hex(randomblob(8)))")
                ? -1
                : 0;
 }
@@ -82,7 +106,9 @@ int route_load(struct db *db, const char *directory, void (*tell)(const char *fm
 {
     struct package *p = package_read(db, directory);
     int rc =
-        p && package_put(db, p) == 0 && check_objects(db, p, directory, tell) == 0 ? begin(db, tell) : -1;
+        p && package_put(db, p) == 0 && make_held(db, p) == 0 && check_objects(db, p, directory, tell) == 0
+            ? begin(db, tell)
+            : -1;
     if (rc == 0)
         rc = db_exec(
             db, "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "

@@ -19,6 +19,65 @@ bool member_whole(const struct object *o)
     return o->visible == VISIBLE_ALL && o->keep[0] == 0;
 }
 
+/* ---- the tables of what is held ---- */
+
+/* Whether keys are integers in what is held of the object: 1, 0, or -1. */
+static int held_by_integer(struct db *db, const struct object *o, bool *there)
+{
+    char *type;
+    if (db_get_text(db, &type, "SELECT type FROM pragma_table_info('dx_member_%lld') WHERE name = 'key'",
+                    (long long)o->id))
+        return -1;
+    *there = type != NULL;
+    int integer = type && type[0];
+    free(type);
+    return integer;
+}
+
+int member_make(struct db *db, const struct object *o)
+{
+    long long id = (long long)o->id;
+    bool there;
+    int integer = held_by_integer(db, o, &there);
+    struct layout *l = integer < 0 ? NULL : layout_of(db, o->table);
+    if (l == NULL)
+        return -1;
+    int rc = 0;
+    if (!there)
+        rc = db_execf(db,
+                      l->rowid_key ? "CREATE TABLE dx_member_%lld (key INTEGER PRIMARY KEY, audience INTEGER "
+                                     "NOT NULL)"
+                                   : "CREATE TABLE dx_member_%lld (key PRIMARY KEY, audience INTEGER NOT "
+                                     "NULL) WITHOUT ROWID",
+                      id);
+    else if (integer && !l->rowid_key)
+        rc = db_execf(db,
+                      "ALTER TABLE dx_member_%lld RENAME TO dx_member_was;"
+                      "CREATE TABLE dx_member_%lld (key PRIMARY KEY, audience INTEGER NOT NULL) WITHOUT "
+                      "ROWID; INSERT INTO dx_member_%lld SELECT key, audience FROM dx_member_was; DROP "
+                      "TABLE dx_member_was",
+                      id, id, id);
+    layout_free(l);
+    return rc;
+}
+
+int member_fits(struct db *db, const struct object *o, const struct layout *l)
+{
+    bool there;
+    int integer = l->rowid_key ? 0 : held_by_integer(db, o, &there);
+    if (integer > 0)
+        return fail(ERR_REFUSED,
+                    "%s: the key of table %s is no longer an INTEGER PRIMARY KEY; load the package again: "
+                    "txnroute load %s DIRECTORY",
+                    db_path(db), o->table, db_path(db));
+    return integer;
+}
+
+int member_forget(struct db *db, int64_t object)
+{
+    return db_execf(db, "DROP TABLE IF EXISTS dx_member_%lld", (long long)object);
+}
+
 /* ---- keys in SQL ---- */
 
 /* dx_key(a, b, ...): key_pack. */
@@ -115,7 +174,7 @@ struct member_asker *member_asker_open(struct db *db, const struct node *n, cons
 {
     struct member_asker *a = mem_zero(1, sizeof *a);
     *a = (struct member_asker){.db = db, .node = n, .object = o, .last = AUDIENCE_NOBODY};
-    a->find = db_prepare(db, "SELECT audience FROM dx_member WHERE obj = ?1 AND key = ?2");
+    a->find = db_preparef(db, "SELECT audience FROM dx_member_%lld WHERE key = ?1", (long long)o->id);
     a->audiences = audiences_open(db);
     if (a->find && a->audiences)
         return a;
@@ -138,8 +197,7 @@ int member_ask(struct member_asker *a, const struct val *key)
         return 0;
     if (member_whole(a->object))
         return row_exists(a->db, a->object, key);
-    stmt_bind_int(a->find, 1, a->object->id);
-    stmt_bind(a->find, 2, key);
+    stmt_bind(a->find, 1, key);
     enum step step = stmt_step(a->find);
     int64_t audience = step == STEP_ROW ? stmt_int(a->find, 0) : AUDIENCE_NOBODY;
     stmt_reset(a->find);
@@ -177,8 +235,8 @@ int member_select(struct db *db, const struct node *n, const struct object *o, s
     if (o->visible == VISIBLE_NONE)
         buf_puts(sql, " WHERE 0");
     else if (!member_whole(o)) {
-        buf_addf(sql, " WHERE (SELECT m.audience FROM main.dx_member AS m WHERE m.obj = %lld AND m.key = ",
-                 (long long)o->id);
+        buf_addf(sql,
+                 " WHERE (SELECT m.audience FROM main.dx_member_%lld AS m WHERE m.key = ", (long long)o->id);
         member_key(sql, o->sent, "x");
         buf_addf(sql, ") IN (%s)", buf_text(&ids));
     }

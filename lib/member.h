@@ -1,8 +1,10 @@
-/* member: which rows each node holds, as of the router's position: (object, key) -> audience, a set of nodes. */
+/* member: which rows each node holds, as of the router's position: for each object a table of key -> audience, a set of
+ * nodes. */
 #ifndef MEMBER_H
 #define MEMBER_H
 
 #include "audience.h"
+#include "layout.h"
 #include "node.h"
 #include "package.h"
 
@@ -12,8 +14,19 @@ enum { MEMBER_KEY_MAX = 127 };
 /* Makes the tables of router, nodes and packages, if not there. */
 int member_init(struct db *db);
 
-/* Whether the object's rows are all held by every node and so have no rows in dx_member. */
+/* Whether the object's rows are all held by every node and so none is named. */
 bool member_whole(const struct object *o);
+
+/* Makes the table of what is held of an object, dx_member_ID (key, audience), if it is not there. key: the key's value, or
+ * key_pack of several; where the table's key is its rowid, so it is here, which makes a move a third of the work. A
+ * table whose key is that no longer gets the general form. */
+int member_make(struct db *db, const struct object *o);
+
+/* Refuses (ERR_REFUSED) an object whose table has got another kind of key since. */
+int member_fits(struct db *db, const struct object *o, const struct layout *l);
+
+/* Drops it. */
+int member_forget(struct db *db, int64_t object);
 
 /* Whether the node holds the row: 1, 0, -1. key is key_pack of the row's key. */
 int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key);

@@ -20,15 +20,14 @@ void own_exclude(struct buf *sql, const struct viewed *w, const char *key)
 /* What is held of the row under the alias x. */
 static void add_held(struct buf *sql, const struct viewed *w)
 {
-    buf_addf(sql, " LEFT JOIN main.dx_member AS dx_m ON dx_m.obj = %lld AND dx_m.key = ",
-             (long long)w->object->id);
+    buf_addf(sql, " LEFT JOIN main.dx_member_%lld AS dx_m ON dx_m.key = ", (long long)w->object->id);
     member_key(sql, w->object->sent, "x");
 }
 
 /* The rows of the new images into dx_moved, by what their classes or dx_next say. */
 static void add_news(struct buf *sql, const struct viewed *w, bool by_class)
 {
-    buf_addf(sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ", (long long)w->object->id);
+    buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
     member_key(sql, w->object->sent, "x");
     buf_addf(sql, ", coalesce(dx_m.audience, 0), coalesce(dx_n.audience, 0) FROM %s AS x",
              w->rule->relation->new_name);
@@ -46,7 +45,7 @@ static void add_news(struct buf *sql, const struct viewed *w, bool by_class)
 static void add_gone(struct buf *sql, const struct viewed *w)
 {
     const struct relation *r = w->rule->relation;
-    buf_addf(sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ", (long long)w->object->id);
+    buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
     member_key(sql, w->object->sent, "x");
     buf_addf(sql, ", dx_m.audience, 0 FROM %s AS x", r->old_name);
     add_held(sql, w);
@@ -71,7 +70,7 @@ static int nobody(struct views *v, const struct viewed *w, bool by_class)
     int64_t n;
     if (db_get_int(v->db, &n,
                    "SELECT EXISTS (SELECT 1 FROM temp.%s WHERE audience <> 0) OR EXISTS (SELECT 1 FROM "
-                   "main.dx_member WHERE obj = %lld)",
+                   "main.dx_member_%lld)",
                    by_class ? "dx_class_next" : "dx_next", (long long)w->object->id))
         return -1;
     return n == 0;
@@ -101,14 +100,13 @@ int own_move(struct views *v, const struct viewed *w)
 int own_children(struct views *v, const struct viewed *w, bool own)
 {
     struct buf sql = {0}, key = {0};
-    long long id = (long long)w->object->id;
     member_key(&key, w->object->sent, "x");
     buf_addf(&sql,
-             "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, %s, m.old, m.new FROM "
-             "temp.dx_moved AS m CROSS JOIN main.",
-             id, buf_text(&key));
+             "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT %s, m.old, m.new FROM "
+             "temp.dx_moved_%lld AS m CROSS JOIN main.",
+             (long long)w->object->id, buf_text(&key), (long long)w->parent->object->id);
     buf_name(&sql, w->object->table);
-    buf_addf(&sql, " AS x WHERE m.obj = %lld AND m.old <> m.new AND ", (long long)w->parent->object->id);
+    buf_puts(&sql, " AS x WHERE m.old <> m.new AND ");
     view_where_parent(&sql, w, "x", "m.key");
     if (own)
         own_exclude(&sql, w, buf_text(&key));

@@ -248,11 +248,11 @@ static struct stmt *prepare_pairs(struct views *v, const struct viewed *w, bool 
         own_exclude(&not_own, w, "p.key");
     buf_addf(
         &sql,
-        "SELECT p.key, p.node, 1, coalesce(m.audience, 0) FROM temp.dx_plus AS p LEFT JOIN main.dx_member "
-        "AS m ON m.obj = %lld AND m.key = p.key WHERE (m.audience IS NULL OR NOT dx_holds(m.audience, "
+        "SELECT p.key, p.node, 1, coalesce(m.audience, 0) FROM temp.dx_plus AS p LEFT JOIN "
+        "main.dx_member_%lld AS m ON m.key = p.key WHERE (m.audience IS NULL OR NOT dx_holds(m.audience, "
         "p.node))%s UNION ALL "
-        "SELECT p.key, p.node, 0, m.audience FROM temp.dx_minus AS p CROSS JOIN main.dx_member AS m "
-        "WHERE m.obj = %lld AND m.key = p.key AND dx_holds(m.audience, p.node)%s",
+        "SELECT p.key, p.node, 0, m.audience FROM temp.dx_minus AS p CROSS JOIN main.dx_member_%lld AS m "
+        "WHERE m.key = p.key AND dx_holds(m.audience, p.node)%s",
         id, buf_text(&not_own), id, buf_text(&not_own));
     buf_free(&not_own);
     for (size_t a = 0; a < w->rule->narm; a++) {
@@ -340,17 +340,15 @@ static int64_t audience_with(struct audiences *a, int64_t old, struct news *w, s
     return id;
 }
 
-static int put_moved(struct stmt *put, const struct viewed *w, const struct val *key, int64_t old,
-                     int64_t new)
+static int put_moved(struct stmt *put, const struct val *key, int64_t old, int64_t new)
 {
     if (new == AUDIENCE_ERROR)
         return -1;
     if (old == new)
         return 0;
-    stmt_bind_int(put, 1, w->object->id);
-    stmt_bind(put, 2, key);
-    stmt_bind_int(put, 3, old);
-    stmt_bind_int(put, 4, new);
+    stmt_bind(put, 1, key);
+    stmt_bind_int(put, 2, old);
+    stmt_bind_int(put, 3, new);
     return stmt_run(put);
 }
 
@@ -359,7 +357,8 @@ static int move_pairs(struct views *v, const struct viewed *w, bool own)
 {
     struct stmt *s = prepare_pairs(v, w, own);
     struct stmt *put =
-        db_prepare(v->db, "INSERT INTO temp.dx_moved (obj, key, old, new) VALUES (?1, ?2, ?3, ?4)");
+        db_preparef(v->db, "INSERT INTO temp.dx_moved_%lld (key, old, new) VALUES (?1, ?2, ?3)",
+                    (long long)w->object->id);
     struct news news = {0};
     struct memo memo = {0};
     struct val *key = NULL;
@@ -370,7 +369,7 @@ static int move_pairs(struct views *v, const struct viewed *w, bool own)
         step = stmt_step(s);
         struct val next = step == STEP_ROW ? stmt_val(s, 0) : (struct val){0};
         if (key && (step != STEP_ROW || !val_same(key, &next))) {
-            rc = put_moved(put, w, key, old, audience_with(v->audiences, old, &news, &memo));
+            rc = put_moved(put, key, old, audience_with(v->audiences, old, &news, &memo));
             free(key);
             key = NULL;
         }

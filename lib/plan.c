@@ -3,6 +3,7 @@
 
 #include "analyse.h"
 #include "err.h"
+#include "history.h"
 #include "mem.h"
 #include "member.h"
 #include "moment.h"
@@ -54,7 +55,8 @@ static int open_objects(struct db *db, struct images *im, const char *now, struc
         struct viewed *w = &p->viewed[p->n++];
         w->object = &p->package->object[i];
         w->place = i;
-        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL)
+        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL ||
+            member_fits(db, w->object, w->rule->relation->layout) || view_object(db, w))
             return -1;
         if (w->rule->terms.n && (w->bound_now = moment_bound(db, buf_text(&w->rule->terms))) == NULL)
             return -1;
@@ -80,7 +82,7 @@ static int open_gone(struct db *db, struct plan *p)
     for (size_t i = 0; i < p->nold; i++) {
         struct viewed *w = &p->viewed[p->n++];
         *w = (struct viewed){.object = &p->old[i], .gone = true, .place = p->n + i};
-        if (read_state(db, w))
+        if (read_state(db, w) || view_object(db, w))
             return -1;
     }
     return 0;
@@ -141,7 +143,8 @@ int plan_settle(struct db *db, const struct plan *p)
         long long id = (long long)w->object->id;
         int rc = 0;
         if (w->gone)
-            rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id);
+            rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id) ||
+                 member_forget(db, w->object->id) || history_drop(db, w->object->id);
         else if (w->fresh || view_redefined(w))
             rc = db_execf(db, "UPDATE main.dx_object SET was = NULL, fresh = 0, bound = %Q WHERE id = %lld",
                           w->bound_now, id);

@@ -8,6 +8,7 @@
 
 #include "claim.h"
 #include "class.h"
+#include "collect.h"
 #include "deliver.h"
 #include "err.h"
 #include "extract.h"
@@ -188,8 +189,7 @@ static int move_object(struct views *v, const struct viewed *w)
 static int wake(struct running *x, const struct plan *p, const struct receiver *r, int64_t audience)
 {
     size_t first = x->sender.pieces.n;
-    struct fan woken = {
-        .sender = &x->sender, .moved = "temp.dx_woken", .after = r->node.asleep, .upto = x->b};
+    struct fan woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
     int64_t present = x->sender.only;
     int rc = 0;
     x->sender.only = audience;
@@ -273,10 +273,10 @@ static int store_routed(struct running *x)
 /* What a definition gives or takes when it is loaded is no news of a row. */
 static int store_object(struct running *x, const struct viewed *w)
 {
-    bool noted = w->gone || w->was != WAS_SAME || member_whole(w->object);
-    if (!noted && history_note(x->db, w->object->id, x->b, x->routes + 1))
-        return -1;
-    return view_store(&x->views, w);
+    bool news = !w->gone && w->was == WAS_SAME && !member_whole(w->object);
+    struct history_moves *moves = news ? history_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
+    int rc = news && moves == NULL ? -1 : view_store(&x->views, w, moves);
+    return history_moves_close(moves) || rc ? -1 : 0;
 }
 
 static int forget(struct running *x)
@@ -284,7 +284,7 @@ static int forget(struct running *x)
     int64_t asleep;
     return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
                       (long long)x->b) ||
-                   history_forget(x->db, x->a, x->b, asleep) || audience_collect(x->db)
+                   history_forget(x->db, x->a, x->b, asleep) || collect_audiences(x->db)
                ? -1
                : 0;
 }
@@ -348,8 +348,7 @@ static int prepare(struct running *x)
         plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
         deliver_list(&x->delivery, x->route->extract))
         return -1;
-    x->fan = (struct fan){
-        .sender = &x->sender, .images = x->images, .moved = "temp.dx_moved", .after = x->a, .upto = x->b};
+    x->fan = (struct fan){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
     x->delivery.fold = x->route->fold;
     x->delivery.run = x->routes;
     for (size_t i = 0; i < x->nplan; i++)

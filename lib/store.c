@@ -37,7 +37,7 @@ static const char sql_make[] =
 
 /* Of these and of all modules' tables together: raised with any change to them that older or newer programs would
  * misread. */
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_meta'";

@@ -64,11 +64,11 @@ static struct stmt *prepare_sums(struct trying *t, const struct viewed *w)
         buf_name(&sql, sent->col[i]);
         buf_puts(&sql, " AS BLOB)), 0)");
     }
-    buf_puts(&sql, ") FROM temp.dx_moved AS m LEFT JOIN main.");
+    buf_addf(&sql, ") FROM temp.dx_moved_%lld AS m LEFT JOIN main.", (long long)w->object->id);
     buf_name(&sql, sent->name);
     buf_puts(&sql, " AS x ON ");
     member_where(&sql, sent, "x", "m.key");
-    buf_addf(&sql, " WHERE m.obj = %lld AND m.old <> m.new GROUP BY m.old, m.new", (long long)w->object->id);
+    buf_puts(&sql, " WHERE m.old <> m.new GROUP BY m.old, m.new");
     struct stmt *s = db_prepare(t->db, buf_text(&sql));
     buf_free(&sql);
     return s;

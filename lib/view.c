@@ -9,11 +9,7 @@
 #include <string.h>
 
 static const char sql_make[] =
-    "CREATE TEMP TABLE IF NOT EXISTS dx_moved (obj INTEGER, key, old INTEGER, new INTEGER, PRIMARY KEY (obj, "
-    "key)) WITHOUT ROWID;"
-    "DELETE FROM temp.dx_moved;"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_woken (obj INTEGER, key, old INTEGER, new INTEGER, PRIMARY KEY (obj, "
-    "key)) WITHOUT ROWID;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_woken (key PRIMARY KEY, old INTEGER, new INTEGER) WITHOUT ROWID;"
     "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY KEY (obj, key, "
     "node)) "
     "WITHOUT ROWID;"
@@ -25,6 +21,15 @@ static const char sql_make[] =
 int view_init(struct db *db)
 {
     return db_exec(db, sql_make);
+}
+
+int view_object(struct db *db, const struct viewed *w)
+{
+    long long id = (long long)w->object->id;
+    return db_execf(db,
+                    "CREATE TEMP TABLE IF NOT EXISTS dx_moved_%lld (key PRIMARY KEY, old INTEGER, new "
+                    "INTEGER) WITHOUT ROWID; DELETE FROM temp.dx_moved_%lld",
+                    id, id);
 }
 
 /* ---- SQL of one object ---- */
@@ -92,11 +97,10 @@ void view_audience(struct buf *sql, const struct viewed *w, const char *key)
         member_where(sql, w->object->sent, "dx_w", key);
         buf_addf(sql, ") THEN %d ELSE 0 END", AUDIENCE_ALL);
     } else
-        buf_addf(
-            sql,
-            "coalesce((SELECT new FROM temp.dx_moved WHERE obj = %lld AND key = %s), (SELECT audience FROM "
-            "main.dx_member WHERE obj = %lld AND key = %s), 0)",
-            id, key, id, key);
+        buf_addf(sql,
+                 "coalesce((SELECT new FROM temp.dx_moved_%lld WHERE key = %s), (SELECT audience FROM "
+                 "main.dx_member_%lld WHERE key = %s), 0)",
+                 id, key, id, key);
 }
 
 int view_group(struct views *v, const char *into)
@@ -149,106 +153,97 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
 {
     int64_t n = 1;
     if (w->parent)
-        db_get_int(v->db, &n, "SELECT 1 FROM temp.dx_moved WHERE obj = %lld LIMIT 1",
-                   (long long)w->parent->object->id);
+        db_get_int(v->db, &n, "SELECT 1 FROM temp.dx_moved_%lld LIMIT 1", (long long)w->parent->object->id);
     return w->parent && n;
+}
+
+/* The audience of each row that moved since then, before it did: the first move tells. */
+static int put_past(struct views *v, const struct viewed *w, int64_t run)
+{
+    struct history_past *past = history_past_open(v->db, w->object->id, run, false);
+    struct stmt *put = db_prepare(v->db, "INSERT OR IGNORE INTO temp.dx_woken (key, old) VALUES (?1, ?2)");
+    struct history_move m;
+    int rc = past && put ? 1 : -1;
+    while (rc > 0 && (rc = history_past_next(past, &m)) > 0) {
+        stmt_bind(put, 1, &m.key);
+        stmt_bind_int(put, 2, m.old);
+        rc = stmt_run(put) ? -1 : 1;
+    }
+    stmt_free(put);
+    history_past_close(past);
+    return rc;
 }
 
 int view_since(struct views *v, const struct viewed *w, int64_t run)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
+    if (db_exec(v->db, "DELETE FROM temp.dx_woken"))
+        return -1;
     if (!w->gone && member_whole(w->object)) /* what came and went of these, the journal tells */
-        return db_execf(
-            v->db,
-            "DELETE FROM temp.dx_woken; INSERT INTO temp.dx_woken SELECT * FROM temp.dx_moved WHERE obj = "
-            "%lld AND old = new",
-            id);
-    /* The first move since then tells where the row was then. */
-    buf_addf(
-        &sql,
-        "DELETE FROM temp.dx_woken;"
-        "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM main.dx_history WHERE "
-        "run > %lld AND obj = %lld ORDER BY rowid;"
-        "INSERT OR IGNORE INTO temp.dx_woken (obj, key, old) SELECT obj, key, old FROM temp.dx_moved WHERE "
-        "obj "
-        "= %lld;"
-        "UPDATE temp.dx_woken SET new = ",
-        (long long)run, id, id);
+        return db_execf(v->db, "INSERT INTO temp.dx_woken SELECT * FROM temp.dx_moved_%lld WHERE old = new",
+                        id);
+    if (put_past(v, w, run))
+        return -1;
+    buf_addf(&sql,
+             "INSERT OR IGNORE INTO temp.dx_woken (key, old) SELECT key, old FROM temp.dx_moved_%lld;"
+             "UPDATE temp.dx_woken SET new = ",
+             id);
     if (w->gone)
         buf_puts(&sql, "0");
     else
         view_audience(&sql, w, "dx_woken.key");
-    buf_addf(
-        &sql,
-        ";INSERT OR IGNORE INTO temp.dx_woken (obj, key, old, new) SELECT f.obj, f.key, m.new, m.new FROM "
-        "temp.dx_forcing AS f JOIN temp.dx_moved AS m ON m.obj = f.obj AND m.key = f.key WHERE f.obj = %lld",
-        id);
+    buf_addf(&sql,
+             ";INSERT OR IGNORE INTO temp.dx_woken (key, old, new) SELECT f.key, m.new, m.new FROM "
+             "temp.dx_forcing AS f JOIN temp.dx_moved_%lld AS m ON m.key = f.key WHERE f.obj = %lld",
+             id, id);
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     return rc;
 }
 
-/* What moved of one object, by what it means for dx_member. */
-struct tally {
-    int64_t came, stayed, gone;
-};
-
-/* Counts, and saves the audiences. */
-static int take_stock(struct views *v, const struct viewed *w, struct tally *t)
+/* Saves the audiences that rows moved to, and notes the moves. *gone: whether any row is nobody's now. */
+static int note_moves(struct views *v, const struct viewed *w, struct history_moves *moves, bool *gone)
 {
     struct stmt *s =
-        db_preparef(v->db, "SELECT old, new FROM temp.dx_moved WHERE obj = %lld", (long long)w->object->id);
+        db_preparef(v->db, "SELECT key, old, new FROM temp.dx_moved_%lld", (long long)w->object->id);
     int64_t last = AUDIENCE_NOBODY;
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
+    *gone = false;
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
-        int64_t old = stmt_int(s, 0), new = stmt_int(s, 1);
-        ++*(new == AUDIENCE_NOBODY ? &t->gone : old == AUDIENCE_NOBODY ? &t->came : &t->stayed);
+        int64_t old = stmt_int(s, 1), new = stmt_int(s, 2);
+        *gone |= new == AUDIENCE_NOBODY;
         if (new != last)
             rc = audience_save(v->audiences, new);
         last = new;
+        if (rc == 0 && moves && old != new) {
+            struct val key = stmt_val(s, 0);
+            rc = history_move(moves, &key, old, new);
+        }
     }
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-/* Whether so many of the rows that are held stay with another audience that passing over all of them is shorter than
- * seeking each. 1, 0, -1. */
-static int most_stay(struct views *v, const struct viewed *w, int64_t stayed)
-{
-    enum { MANY = 1000 };
-    int64_t more = 0;
-    if (w->was != WAS_SAME || stayed < MANY)
-        return 0;
-    int rc = db_get_int(v->db, &more, "SELECT 1 FROM main.dx_member WHERE obj = %lld LIMIT 1 OFFSET %lld",
-                        (long long)w->object->id, (long long)stayed * 2);
-    return rc ? -1 : !more;
-}
-
-int view_store(struct views *v, const struct viewed *w)
+int view_store(struct views *v, const struct viewed *w, struct history_moves *moves)
 {
     long long id = (long long)w->object->id;
-    struct tally t = {0};
-    if (w->gone || member_whole(w->object) || w->object->visible == VISIBLE_NONE)
-        return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member WHERE obj = %lld", id);
-    int most = take_stock(v, w, &t) ? -1 : most_stay(v, w, t.stayed);
-    if (most < 0 || (t.gone && db_execf(v->db,
-                                        "DELETE FROM main.dx_member WHERE obj = %lld AND key IN (SELECT key "
-                                        "FROM temp.dx_moved WHERE obj = %lld AND new = 0)",
-                                        id, id)))
-        return -1;
-    if (most && db_execf(v->db,
-                         "UPDATE main.dx_member SET audience = coalesce((SELECT new FROM temp.dx_moved AS m "
-                         "WHERE m.obj = %lld AND m.key = dx_member.key), audience) WHERE obj = %lld",
-                         id, id))
-        return -1;
-    if (t.came == 0 && (most || t.stayed == 0))
+    bool gone;
+    if (w->gone)
         return 0;
+    if (member_whole(w->object) || w->object->visible == VISIBLE_NONE)
+        return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member_%lld", id);
+    if (note_moves(v, w, moves, &gone) ||
+        (gone && db_execf(v->db,
+                          "DELETE FROM main.dx_member_%lld WHERE key IN (SELECT key FROM temp.dx_moved_%lld "
+                          "WHERE new = 0)",
+                          id, id)))
+        return -1;
     return db_execf(v->db,
-                    "INSERT OR REPLACE INTO main.dx_member (obj, key, audience) SELECT obj, key, new FROM "
-                    "temp.dx_moved WHERE obj = %lld AND new <> 0%s",
-                    id, most ? " AND old = 0" : "");
+                    "INSERT OR REPLACE INTO main.dx_member_%lld (key, audience) SELECT key, new FROM "
+                    "temp.dx_moved_%lld WHERE new <> 0",
+                    id, id);
 }
 
 int view_force(struct views *v, const struct viewed *w)
@@ -261,11 +256,11 @@ int view_force(struct views *v, const struct viewed *w)
              id);
     buf_quote(&sql, w->object->table);
     buf_addf(&sql,
-             ";INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT obj, key, audience, audience "
-             "FROM (SELECT obj, key, ");
-    view_audience(&sql, w, "f.key");
-    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT obj, key FROM temp.dx_forcing WHERE obj = %lld) AS f)",
+             ";INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, audience, audience "
+             "FROM (SELECT key, ",
              id);
+    view_audience(&sql, w, "f.key");
+    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT key FROM temp.dx_forcing WHERE obj = %lld) AS f)", id);
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     return rc;

@@ -4,14 +4,15 @@
 #define VIEW_H
 
 #include "audience.h"
+#include "history.h"
 #include "rule.h"
 
 /* How an object's rows were held before the run. */
 enum view_was {
     WAS_SAME,  /* as its definition says */
     WAS_NONE,  /* not at all */
-    WAS_WHOLE, /* by everybody, without rows in dx_member */
-    WAS_MEMBER /* by dx_member, under another definition */
+    WAS_WHOLE, /* by everybody, none named */
+    WAS_MEMBER /* row by row (member.h), under another definition */
 };
 
 /* An object in a run. */
@@ -35,9 +36,12 @@ struct views {
     int64_t statements;      /* of rules that ran, for tests and -v */
 };
 
-/* Makes the temporary tables: dx_moved(obj, key, old, new): the rows whose audience is
- * another after the run than before it. */
+/* Makes the temporary tables that a run shares. */
 int view_init(struct db *db);
+
+/* ... and the object's, empty: dx_moved_ID (key, old, new), the rows whose audience is another after the run than before
+ * it. */
+int view_object(struct db *db, const struct viewed *w);
 
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
 bool view_redefined(const struct viewed *w);
@@ -45,8 +49,9 @@ bool view_redefined(const struct viewed *w);
 /* Whether rows of its parent moved. */
 bool view_parent_moved(struct views *v, const struct viewed *w);
 
-/* Puts temp.dx_moved into dx_member, and new audiences into dx_audience. */
-int view_store(struct views *v, const struct viewed *w);
+/* Puts what moved into what is held, new audiences into dx_audience, and the moves into the history (NULL: they are no
+ * news). */
+int view_store(struct views *v, const struct viewed *w, struct history_moves *moves);
 
 /* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
 int view_group(struct views *v, const char *into);
@@ -57,11 +62,11 @@ void view_arm_key(struct buf *sql, const struct viewed *w);
 void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias);
 void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key);
 
-/* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved,
+/* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved_ID,
  * moved or not. */
 int view_force(struct views *v, const struct viewed *w);
 
-/* Fills temp.dx_woken (as temp.dx_moved) with the object's rows that moved since a run (dx_meta `routes`), this run
+/* Fills temp.dx_woken (as temp.dx_moved_ID) with the object's rows that moved since a run (dx_meta `routes`), this run
  * among it, and those that any node asks for. */
 int view_since(struct views *v, const struct viewed *w, int64_t run);
 

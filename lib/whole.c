@@ -17,14 +17,13 @@ static int compare_member(struct views *v, const struct viewed *w)
 {
     long long id = (long long)w->object->id;
     return db_execf(v->db,
-                    "INSERT INTO temp.dx_moved (obj, key, old, new) "
-                    "SELECT %lld, n.key, coalesce(m.audience, 0), n.audience FROM temp.dx_next AS n "
-                    "LEFT JOIN main.dx_member AS m ON m.obj = %lld AND m.key = n.key "
-                    "WHERE m.audience IS NOT n.audience;"
-                    "INSERT INTO temp.dx_moved (obj, key, old, new) "
-                    "SELECT m.obj, m.key, m.audience, 0 FROM main.dx_member AS m WHERE m.obj = %lld "
-                    "AND NOT EXISTS (SELECT 1 FROM temp.dx_next AS n WHERE n.key = m.key)",
-                    id, id, id);
+                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
+                    "SELECT n.key, coalesce(m.audience, 0), n.audience FROM temp.dx_next AS n "
+                    "LEFT JOIN main.dx_member_%lld AS m ON m.key = n.key WHERE m.audience IS NOT n.audience;"
+                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
+                    "SELECT m.key, m.audience, 0 FROM main.dx_member_%lld AS m WHERE NOT EXISTS (SELECT 1 "
+                    "FROM temp.dx_next AS n WHERE n.key = m.key)",
+                    id, id, id, id);
 }
 
 /* The object was held by everybody: the rows there were before the run are those of now, without those that came,
@@ -35,7 +34,7 @@ static int compare_whole(struct views *v, const struct viewed *w)
     struct buf sql = {0};
     const struct relation *r = w->rule ? w->rule->relation : NULL;
     buf_addf(&sql,
-             "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, key, %d, coalesce((SELECT "
+             "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT key, %d, coalesce((SELECT "
              "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
              id, AUDIENCE_ALL);
     member_key(&sql, w->object->sent, "x");
@@ -51,8 +50,8 @@ static int compare_whole(struct views *v, const struct viewed *w)
     }
     buf_puts(&sql, ") AS was;");
     buf_addf(&sql,
-             "DELETE FROM temp.dx_moved WHERE obj = %lld AND old = new;"
-             "INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT %lld, key, 0, audience FROM "
+             "DELETE FROM temp.dx_moved_%lld WHERE old = new;"
+             "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, 0, audience FROM "
              "temp.dx_next",
              id, id);
     return run_sql(v, &sql);
@@ -74,8 +73,7 @@ static int move_all(struct views *v, const struct viewed *w)
         return 0;
     struct buf sql = {0};
     for (int went = 0; went < 2; went++) {
-        buf_addf(&sql, "INSERT INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ",
-                 (long long)w->object->id);
+        buf_addf(&sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
         member_key(&sql, w->object->sent, "x");
         buf_addf(&sql, ", %d, %d FROM %s AS x WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ",
                  went ? AUDIENCE_ALL : 0, went ? 0 : AUDIENCE_ALL, went ? r->old_name : r->new_name,
@@ -98,7 +96,7 @@ static int move_all(struct views *v, const struct viewed *w)
 static int name_all(struct views *v, const struct viewed *w)
 {
     struct buf sql = {0};
-    buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved (obj, key, old, new) SELECT %lld, ",
+    buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT ",
              (long long)w->object->id);
     if (member_whole(w->object)) {
         member_key(&sql, w->object->sent, "x");
@@ -106,8 +104,7 @@ static int name_all(struct views *v, const struct viewed *w)
         buf_name(&sql, w->object->table);
         buf_puts(&sql, " AS x");
     } else
-        buf_addf(&sql, "key, audience, audience FROM main.dx_member WHERE obj = %lld",
-                 (long long)w->object->id);
+        buf_addf(&sql, "key, audience, audience FROM main.dx_member_%lld", (long long)w->object->id);
     return run_sql(v, &sql);
 }
 

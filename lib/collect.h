@@ -1,0 +1,11 @@
+/* collect: audiences that no row has any more are deleted. */
+#ifndef COLLECT_H
+#define COLLECT_H
+
+#include "db.h"
+
+/* Deletes those that are neither what somebody holds nor in the history, once there may be about as many of them as of
+ * the others: that takes a look at every row. In the run's transaction. */
+int collect_audiences(struct db *db);
+
+#endif
