@@ -41,6 +41,11 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_routed ("
     " id INTEGER PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, package TEXT NOT NULL);";
 
+/* Whether a node n was there in the run before, and a node r of that run is still, by the same name, user and package. */
+#define SAME         "r.id = n.id AND r.name = n.name AND r.user = n.user AND r.package = n.package)"
+#define ROUTED_AS_IS "EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE " SAME
+#define IS_AS_ROUTED "EXISTS (SELECT 1 FROM main.dx_nodes AS n WHERE n.active AND " SAME
+
 struct running {
     struct db *db;
     const struct route *route;
@@ -98,72 +103,69 @@ static int anything(struct running *x)
         return 1;
     if (db_get_int(
             x->db, &n,
-            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) "
-            "OR EXISTS (SELECT 1 "
+            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) OR EXISTS (SELECT 1 "
             "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT 1 FROM "
-            "dx_nodes AS n WHERE active AND NOT EXISTS (SELECT 1 FROM dx_routed AS r WHERE r.id = n.id AND "
-            "r.name = n.name AND r.user = n.user AND r.package = n.package)) OR "
-            "(SELECT count(*) FROM dx_routed) > (SELECT count(*) FROM dx_nodes WHERE active)"))
+            "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
+            ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
         return -1;
     return n ? 1 : any_fetched(x);
 }
 
 /* ---- one package ---- */
 
-static int ids_of(struct db *db, const char *sql, int64_t **id, size_t *n)
+/* The nodes of the package into temp.dx_node_now, and what changed of them into its images. */
+static int fill_nodes(struct running *x, const struct plan *p)
 {
-    struct stmt *s = db_prepare(db, sql);
-    enum step step = STEP_ERROR;
-    *id = NULL;
-    *n = 0;
-    while (s && (step = stmt_step(s)) == STEP_ROW) {
-        *id = mem_grow(*id, *n + 1, sizeof **id);
-        (*id)[(*n)++] = stmt_int(s, 0);
-    }
-    stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
-}
-
-/* The nodes of the package into temp.dx_node_now, what changed of them into its images; who was there before and
- * still is, and who is new. */
-static int set_nodes(struct running *x, const struct plan *p)
-{
-    const char *name = p->package->name;
-    struct buf old = {0}, new = {0}, then = {0}, now = {0};
-    int64_t *id;
-    size_t n;
-    buf_puts(&then, "SELECT id, name, user, package, 'active' FROM main.dx_routed WHERE package = ");
-    buf_quote(&then, name);
-    buf_puts(&now, "SELECT id, name, user, package, 'active' FROM main.dx_nodes WHERE active AND package = ");
-    buf_quote(&now, name);
-    buf_addf(&old, "%s EXCEPT ", buf_text(&then));
-    buf_puts(&old, buf_text(&now));
-    buf_addf(&new, "%s EXCEPT ", buf_text(&now));
-    buf_puts(&new, buf_text(&then));
-    int rc =
-        db_execf(x->db,
-                 "DELETE FROM temp.dx_node_now; INSERT INTO temp.dx_node_now %s; ANALYZE temp.dx_node_now",
-                 buf_text(&now)) ||
-        images_nodes(x->images, buf_text(&old), buf_text(&new));
+    struct buf name = {0}, old = {0}, new = {0};
+    buf_quote(&name, p->package->name);
+    buf_addf(&old,
+             "SELECT id, name, user, package, 'active' FROM main.dx_routed AS r WHERE r.package = %s AND NOT "
+             "%s",
+             buf_text(&name), IS_AS_ROUTED);
+    buf_addf(
+        &new,
+        "SELECT id, name, user, package, 'active' FROM main.dx_nodes AS n WHERE n.active AND n.package = "
+        "%s AND NOT %s",
+        buf_text(&name), ROUTED_AS_IS);
+    int rc = db_execf(x->db,
+                      "DELETE FROM temp.dx_node_now; INSERT INTO temp.dx_node_now SELECT id, name, user, "
+                      "package, 'active' FROM main.dx_nodes WHERE active AND package = %s; ANALYZE "
+                      "temp.dx_node_now",
+                      buf_text(&name)) ||
+             images_nodes(x->images, buf_text(&old), buf_text(&new));
+    buf_free(&name);
     buf_free(&old);
     buf_free(&new);
-    buf_free(&then);
-    buf_free(&now);
-    if (rc || ids_of(x->db,
-                     "SELECT dx_id FROM temp.dx_node_now WHERE (dx_id, package) IN (SELECT id, package FROM "
-                     "main.dx_routed) ORDER BY dx_id",
-                     &id, &n))
-        return -1;
-    audience_all(x->views.audiences, id, n);
-    free(id);
-    if (ids_of(x->db,
-               "SELECT dx_id FROM temp.dx_node_now WHERE (dx_id, package) NOT IN (SELECT id, package FROM "
-               "main.dx_routed) ORDER BY dx_id",
-               &id, &n))
-        return -1;
-    x->fan.fresh = audience_intern(x->views.audiences, id, n);
-    free(id);
-    return x->fan.fresh == AUDIENCE_ERROR ? -1 : sender_nodes(&x->sender);
+    return rc ? -1 : 0;
+}
+
+/* The nodes of the package: who was there before and still is, and who is new. */
+static int set_nodes(struct running *x, const struct plan *p)
+{
+    enum { NEW, BEFORE, KINDS };
+    int64_t *id[KINDS] = {NULL};
+    size_t n[KINDS] = {0};
+    struct stmt *s =
+        fill_nodes(x, p)
+            ? NULL
+            : db_prepare(
+                  x->db,
+                  "SELECT n.dx_id, r.id IS NOT NULL FROM temp.dx_node_now AS n LEFT JOIN main.dx_routed AS r "
+                  "ON r.id = n.dx_id AND r.package = n.package ORDER BY n.dx_id");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        int kind = stmt_int(s, 1) ? BEFORE : NEW;
+        id[kind] = mem_grow(id[kind], n[kind] + 1, sizeof **id);
+        id[kind][n[kind]++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    if (step == STEP_DONE) {
+        audience_all(x->views.audiences, id[BEFORE], n[BEFORE]);
+        x->fan.fresh = audience_intern(x->views.audiences, id[NEW], n[NEW]);
+    }
+    free(id[NEW]);
+    free(id[BEFORE]);
+    return step != STEP_DONE || x->fan.fresh == AUDIENCE_ERROR ? -1 : sender_nodes(&x->sender);
 }
 
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
@@ -265,9 +267,8 @@ static int store_routed(struct running *x)
 {
     return db_exec(x->db,
                    "DELETE FROM main.dx_routed WHERE id NOT IN (SELECT id FROM temp.dx_node_all);"
-                   "INSERT OR REPLACE INTO main.dx_routed (id, name, user, package) "
-                   "SELECT id, name, user, package FROM temp.dx_node_all EXCEPT SELECT id, name, user, "
-                   "package FROM main.dx_routed");
+                   "INSERT OR REPLACE INTO main.dx_routed (id, name, user, package) SELECT id, name, user, "
+                   "package FROM temp.dx_node_all AS n WHERE NOT " ROUTED_AS_IS);
 }
 
 /* What a definition gives or takes when it is loaded is no news of a row. */
@@ -355,7 +356,8 @@ static int prepare(struct running *x)
         x->delivery.redefined |= plan_defined_anew(&x->plan[i]);
     deliver_wake(&x->delivery);
     return db_exec(x->db,
-                   "CREATE TEMP TABLE dx_node_all AS SELECT id, name, user, package FROM main.dx_nodes "
+                   "CREATE TEMP TABLE dx_node_all (id INTEGER PRIMARY KEY, name TEXT, user TEXT, package "
+                   "TEXT); INSERT INTO temp.dx_node_all SELECT id, name, user, package FROM main.dx_nodes "
                    "WHERE active");
 }
 
@@ -393,16 +395,15 @@ static void release(struct running *x)
 /* Archives that a new numbering has put out of use, and those of nodes that have ended. */
 static int clean(struct running *x)
 {
-    struct stmt *s = db_preparef(
-        x->db, "SELECT name, archive FROM main.dx_nodes WHERE NOT active OR name = %Q", x->route->extract);
+    struct stmt *s = db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE NOT active OR name = ?1");
+    if (s)
+        stmt_bind_text(s, 1, x->route->extract);
     enum step step = STEP_ERROR;
-    while (s && (step = stmt_step(s)) == STEP_ROW)
-        if (outbox_remove(x->outbox, stmt_text(s, 0), stmt_int(s, 1))) {
-            step = STEP_ERROR;
-            break;
-        }
+    int rc = 0;
+    while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW)
+        rc = outbox_remove(x->outbox, stmt_text(s, 0), stmt_int(s, 1));
     stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
+    return rc || step == STEP_ERROR ? -1 : 0;
 }
 
 static int run_once(struct running *x)
