@@ -252,7 +252,7 @@ int view_force(struct views *v, const struct viewed *w)
     long long id = (long long)w->object->id;
     buf_addf(&sql,
              "INSERT OR IGNORE INTO temp.dx_forcing (obj, key, node) SELECT %lld, f.key, f.node FROM "
-             "main.dx_force AS f JOIN temp.dx_node_now AS n ON n.dx_id = f.node WHERE f.tbl = ",
+             "main.dx_force AS f CROSS JOIN temp.dx_node_now AS n WHERE n.dx_id = f.node AND f.tbl = ",
              id);
     buf_quote(&sql, w->object->table);
     buf_addf(&sql,
