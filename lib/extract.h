@@ -12,7 +12,7 @@ struct extract_mark {
     int64_t changes, bytes; /* written */
 };
 
-/* Writes the snapshot of the node's view after the run (dx_member and temp.dx_moved) to fd. */
+/* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd. */
 int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
                   struct audiences *all, int fd, struct extract_mark *mark);
 

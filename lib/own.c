@@ -24,7 +24,7 @@ static void add_held(struct buf *sql, const struct viewed *w)
     member_key(sql, w->object->sent, "x");
 }
 
-/* The rows of the new images into dx_moved, by what their classes or dx_next say. */
+/* The rows of the new images into dx_moved_ID, by what their classes or dx_next say. */
 static void add_news(struct buf *sql, const struct viewed *w, bool by_class)
 {
     buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);

@@ -5,7 +5,7 @@
 
 #include "view.h"
 
-/* Adds to temp.dx_moved what became of the rows in the images of the object's table. */
+/* Adds to temp.dx_moved_ID what became of the rows in the images of the object's table. */
 int own_move(struct views *v, const struct viewed *w);
 
 /* Adds the rows that go where their parent went; own: but for those that changed themselves. */

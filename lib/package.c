@@ -15,7 +15,7 @@ static const char sql_make[] =
 
     /* place: parents first. columns and key: JSON arrays of names.
      * What the router needs when a definition changes, until its next run:
-     *   was    how rows were held before: 'none', 'all' (every row, nothing in dx_member), 'member';
+     *   was    how rows were held before: 'none', 'all' (every row, none named), 'member';
      *          NULL when what is held is what the definition says
      *   fresh  1 when every row has to be sent again (more columns travel)
      *   gone   1 when the object is no longer in the package

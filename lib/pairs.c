@@ -352,7 +352,7 @@ static int put_moved(struct stmt *put, const struct val *key, int64_t old, int64
     return stmt_run(put);
 }
 
-/* Groups the pairs by key into dx_moved. */
+/* Groups the pairs by key into dx_moved_ID. */
 static int move_pairs(struct views *v, const struct viewed *w, bool own)
 {
     struct stmt *s = prepare_pairs(v, w, own);

@@ -8,7 +8,7 @@
  * holds its rows, so that nothing is to be evaluated. */
 bool whole_needed(const struct viewed *w);
 
-/* Fills temp.dx_moved of the object. */
+/* Fills temp.dx_moved_ID of the object. */
 int whole_move(struct views *v, const struct viewed *w);
 
 #endif
