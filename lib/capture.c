@@ -205,6 +205,7 @@ struct attach {
     struct capture_report *report;
     struct journal_table *was; /* layouts before */
     size_t nwas;
+    bool gap; /* a trigger was away: the journal lacks what was changed meanwhile */
 };
 
 static const struct journal_table *find_current(const struct journal_table *t, size_t n, const char *name)
@@ -302,10 +303,11 @@ static int journal_added_columns(struct attach *a, const struct table *was, cons
 /* Says what was found, and whether changes are lost: only where a trigger was away. */
 static void tell(struct attach *a, const char *table, const char *amiss)
 {
-    bool lost = strstr(amiss, " is missing") || strcmp(amiss, "the table is gone") == 0;
+    bool away = strstr(amiss, " is missing") != NULL, lost = away || strcmp(amiss, "the table is gone") == 0;
     buf_addf(&a->report->text, "table %s: %s; mended%s\n", table, amiss,
              lost ? ", but what was changed meanwhile is not in the journal: extract the copies anew" : "");
     a->report->lost |= lost;
+    a->gap |= away;
 }
 
 static int attach_subject(struct attach *a, const struct subject *s, const struct journal_table *was)
@@ -391,14 +393,19 @@ static int release_gone(struct attach *a)
     return rc;
 }
 
-/* Whoever read before a detach does not know what happened until now. */
-static int new_epoch_after_detach(struct attach *a)
+static bool detached(const struct attach *a)
+{
+    for (size_t i = 0; i < a->nwas; i++)
+        if (a->was[i].current)
+            return false;
+    return a->nwas > 0;
+}
+
+/* Whoever read before a gap does not know what happened in it. */
+static int new_epoch_after_gap(struct attach *a)
 {
     char epoch[17];
-    bool current = a->nwas == 0;
-    for (size_t i = 0; i < a->nwas; i++)
-        current |= a->was[i].current;
-    if (current)
+    if (!a->gap)
         return 0;
     sha_random_hex(8, epoch);
     return store_set_text(a->db, "epoch", epoch);
@@ -406,12 +413,13 @@ static int new_epoch_after_detach(struct attach *a)
 
 static int attach_all(struct attach *a, const char *const *table, size_t ntable)
 {
-    int rc = new_epoch_after_detach(a);
+    int rc = 0;
+    a->gap = detached(a);
     for (size_t i = 0; rc == 0 && i < ntable; i++)
         rc = attach_table(a, table[i]);
     if (rc == 0 && ntable == 0)
         rc = release_gone(a) || attach_every(a) ? -1 : 0;
-    return rc;
+    return rc || new_epoch_after_gap(a) ? -1 : 0;
 }
 
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report)

@@ -61,18 +61,6 @@ int member_make(struct db *db, const struct object *o)
     return rc;
 }
 
-int member_fits(struct db *db, const struct object *o, const struct layout *l)
-{
-    bool there;
-    int integer = l->rowid_key ? 0 : held_by_integer(db, o, &there);
-    if (integer > 0)
-        return fail(ERR_REFUSED,
-                    "%s: the key of table %s is no longer an INTEGER PRIMARY KEY; load the package again: "
-                    "txnroute load %s DIRECTORY",
-                    db_path(db), o->table, db_path(db));
-    return integer;
-}
-
 int member_forget(struct db *db, int64_t object)
 {
     return db_execf(db, "DROP TABLE IF EXISTS dx_member_%lld", (long long)object);

@@ -22,9 +22,6 @@ bool member_whole(const struct object *o);
  * table whose key is that no longer gets the general form. */
 int member_make(struct db *db, const struct object *o);
 
-/* Refuses (ERR_REFUSED) an object whose table has got another kind of key since. */
-int member_fits(struct db *db, const struct object *o, const struct layout *l);
-
 /* Drops it. */
 int member_forget(struct db *db, int64_t object);
 

@@ -55,8 +55,7 @@ static int open_objects(struct db *db, struct images *im, const char *now, struc
         struct viewed *w = &p->viewed[p->n++];
         w->object = &p->package->object[i];
         w->place = i;
-        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL ||
-            member_fits(db, w->object, w->rule->relation->layout) || view_object(db, w))
+        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL || view_object(db, w))
             return -1;
         if (w->rule->terms.n && (w->bound_now = moment_bound(db, buf_text(&w->rule->terms))) == NULL)
             return -1;

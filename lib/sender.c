@@ -115,9 +115,9 @@ int sending_open(struct sending *g, struct sender *s, const struct viewed *w)
     g->key = mem_zero(t->nkey, sizeof *g->key);
     g->old = mem_zero(t->ncol, sizeof *g->old);
     g->new = mem_zero(t->ncol, sizeof *g->new);
-    g->row = open_rows(g);
+    g->row = w->gone ? NULL : open_rows(g);
     g->forcing = db_prepare(s->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
-    return g->row && g->forcing ? any_forced(g) : -1;
+    return (g->row || w->gone) && g->forcing ? any_forced(g) : -1;
 }
 
 void sending_close(struct sending *g)
@@ -165,12 +165,13 @@ int sending_whole(struct sending *g, int64_t audience, struct stmt *row)
     return pieces_add(&g->sender->pieces, audience, &c);
 }
 
-/* The row as it is now, whole. A row that is not there goes. */
+/* The row as it is now, whole. A row that is not there goes, and so do all of an object that is none any more: its table
+ * may not be there either. */
 static int send_whole(struct sending *g, int64_t audience)
 {
     if (audience == AUDIENCE_NOBODY)
         return 0;
-    enum step step = walk_find(g->row, g->key, g->table->nkey);
+    enum step step = g->row ? walk_find(g->row, g->key, g->table->nkey) : STEP_DONE;
     if (step == STEP_ROW)
         return sending_whole(g, audience, walk_row(g->row));
     return step == STEP_DONE ? send_delete(g, audience) : -1;

@@ -57,10 +57,27 @@ static int compare_whole(struct views *v, const struct viewed *w)
     return run_sql(v, &sql);
 }
 
+/* Whether an object went with its table. Rows that everybody held are then known to nobody; what copies still have of
+ * them goes with their next snapshot. 1, 0, -1. */
+static int table_went(struct views *v, const struct viewed *w)
+{
+    int64_t n = 1;
+    if (w->gone && db_get_int(v->db, &n,
+                              "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q "
+                              "COLLATE NOCASE",
+                              w->object->table))
+        return -1;
+    return n == 0;
+}
+
 static int move_whole(struct views *v, const struct viewed *w)
 {
-    return next_fill(v, w, NULL) || (w->was == WAS_WHOLE ? compare_whole(v, w) : compare_member(v, w)) ? -1
-                                                                                                       : 0;
+    if (next_fill(v, w, NULL))
+        return -1;
+    if (w->was != WAS_WHOLE)
+        return compare_member(v, w);
+    int went = table_went(v, w);
+    return went ? (went < 0 ? -1 : 0) : compare_whole(v, w);
 }
 
 /* ---- rows that everybody holds ---- */
