@@ -235,6 +235,7 @@ k6|6" ]
             STOP=$stop WHEN=$when PATH=$PWD/bin:$PATH desktopsync a.db b.db --base base >said 2>&1 || code=$?
             [ "$code" -ne 0 ] || break
             [ "$code" -eq 137 ]
+            flock base.lock true # the step that killed it has it, too, and may be a moment longer
             desktopsync a.db b.db --base base
             same_tables a.db b.db
             [ "$(items a.db)" = "k1|10
