@@ -21,42 +21,21 @@ bool member_whole(const struct object *o)
 
 /* ---- the tables of what is held ---- */
 
-/* Whether keys are integers in what is held of the object: 1, 0, or -1. */
-static int held_by_integer(struct db *db, const struct object *o, bool *there)
-{
-    char *type;
-    if (db_get_text(db, &type, "SELECT type FROM pragma_table_info('dx_member_%lld') WHERE name = 'key'",
-                    (long long)o->id))
-        return -1;
-    *there = type != NULL;
-    int integer = type && type[0];
-    free(type);
-    return integer;
-}
-
 int member_make(struct db *db, const struct object *o)
 {
+    static const char integer[] = "key INTEGER PRIMARY KEY, audience INTEGER NOT NULL)";
+    static const char general[] = "key PRIMARY KEY, audience INTEGER NOT NULL) WITHOUT ROWID";
     long long id = (long long)o->id;
-    bool there;
-    int integer = held_by_integer(db, o, &there);
-    struct layout *l = integer < 0 ? NULL : layout_of(db, o->table);
-    if (l == NULL)
-        return -1;
-    int rc = 0;
-    if (!there)
-        rc = db_execf(db,
-                      l->rowid_key ? "CREATE TABLE dx_member_%lld (key INTEGER PRIMARY KEY, audience INTEGER "
-                                     "NOT NULL)"
-                                   : "CREATE TABLE dx_member_%lld (key PRIMARY KEY, audience INTEGER NOT "
-                                     "NULL) WITHOUT ROWID",
-                      id);
-    else if (integer && !l->rowid_key)
-        rc = db_execf(db,
-                      "ALTER TABLE dx_member_%lld RENAME TO dx_member_was;"
-                      "CREATE TABLE dx_member_%lld (key PRIMARY KEY, audience INTEGER NOT NULL) WITHOUT "
-                      "ROWID; INSERT INTO dx_member_%lld SELECT key, audience FROM dx_member_was; DROP "
-                      "TABLE dx_member_was",
-                      id, id, id);
+    struct layout *l = layout_of(db, o->table);
+    char *type = NULL;
+    int rc = l ? db_get_text(db, &type,
+                             "SELECT type FROM pragma_table_info('dx_member_%lld') WHERE name = 'key'", id)
+               : -1;
+    bool fits = type && (type[0] == 0 || (l && l->rowid_key));
+    if (rc == 0 && !fits)
+        rc = db_execf(db, "DROP TABLE IF EXISTS dx_member_%lld; CREATE TABLE dx_member_%lld (%s", id, id,
+                      l->rowid_key ? integer : general);
+    free(type);
     layout_free(l);
     return rc;
 }
