@@ -561,6 +561,7 @@ limited() {
         died=0
         for ((kb = start; ; kb += 80)); do
             rm -rf s.db* c.db* docking
+            mkdir docking
             cp server.db s.db
             cp alice.db c.db
             # shellcheck disable=SC2086 # words of a command
