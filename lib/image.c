@@ -1,6 +1,7 @@
 /* image: see image.h. */
 #include "image.h"
 
+#include "bulk.h"
 #include "err.h"
 #include "mem.h"
 #include "survey.h"
@@ -213,7 +214,8 @@ struct filling {
     size_t ncol, *col;         /* the columns filled: the key and those that are read */
     const struct table *table; /* of the changes */
     size_t *from;              /* where they are in a change */
-    struct stmt *old, *new, *now;
+    struct bulk *old, *new;
+    struct stmt *now;
     struct val *row;
 };
 
@@ -225,18 +227,15 @@ static void add_columns(struct buf *sql, const struct filling *f)
     }
 }
 
-static struct stmt *prepare_put(const struct filling *f, const char *into)
+static struct bulk *open_put(const struct filling *f, const char *into)
 {
-    struct buf sql = {0};
-    buf_addf(&sql, "INSERT INTO %s (", into);
-    add_columns(&sql, f);
-    buf_puts(&sql, ") VALUES (?");
-    for (size_t i = 1; i < f->ncol; i++)
-        buf_puts(&sql, ", ?");
-    buf_puts(&sql, ")");
-    struct stmt *s = db_prepare(f->im->db, buf_text(&sql));
-    buf_free(&sql);
-    return s;
+    struct buf b = {0};
+    buf_addf(&b, "%s (", into);
+    add_columns(&b, f);
+    buf_puts(&b, ")");
+    struct bulk *put = bulk_open(f->im->db, buf_text(&b), f->ncol);
+    buf_free(&b);
+    return put;
 }
 
 static struct stmt *prepare_now(const struct filling *f)
@@ -262,10 +261,10 @@ static int begin_filling(struct filling *f)
     for (size_t i = 0; i < r->ncol; i++)
         if (r->read[i] || r->layout->table->pk[i])
             f->col[f->ncol++] = i;
-    f->old = prepare_put(f, r->old_name);
-    f->new = prepare_put(f, r->new_name);
+    f->old = open_put(f, r->old_name);
+    f->new = open_put(f, r->new_name);
     f->now = prepare_now(f);
-    return f->old && f->new && f->now ? 0 : -1;
+    return f->now ? 0 : -1;
 }
 
 static void end_filling(struct filling *f)
@@ -273,16 +272,9 @@ static void end_filling(struct filling *f)
     free(f->col);
     free(f->from);
     free(f->row);
-    stmt_free(f->old);
-    stmt_free(f->new);
+    bulk_close(f->old);
+    bulk_close(f->new);
     stmt_free(f->now);
-}
-
-static int put(const struct filling *f, struct stmt *s)
-{
-    for (size_t i = 0; i < f->ncol; i++)
-        stmt_bind(s, (int)i + 1, &f->row[i]);
-    return stmt_run(s);
 }
 
 /* Finds the columns in the changes' table. */
@@ -326,12 +318,12 @@ static int put_update(struct filling *f, const struct change *c)
     }
     if (!all && take_now(f, c))
         return -1;
-    int rc = put(f, f->new);
+    int rc = bulk_put(f->new, f->row);
     for (size_t i = 0; i < f->ncol && f->r->both; i++)
         if (c->new[f->from[i]].type != VAL_NONE)
             f->row[i] = c->old[f->from[i]];
     if (rc == 0 && f->r->both)
-        rc = put(f, f->old);
+        rc = bulk_put(f->old, f->row);
     if (!all)
         stmt_reset(f->now);
     f->r->has_old |= f->r->both;
@@ -351,7 +343,7 @@ static int put_change(struct filling *f, const struct change *c)
     f->r->came = true;
     f->r->went |= !insert;
     *(insert ? &f->r->has_new : &f->r->has_old) = true;
-    return put(f, insert ? f->new : f->old);
+    return bulk_put(insert ? f->new : f->old, f->row);
 }
 
 /* Which columns of the journal's layout some rule reads; to free. */
@@ -391,10 +383,11 @@ static int fill(struct images *im, struct relation *r, int64_t after, int64_t up
     while (got > 0 && (got = journal_net_next(net, &c)) > 0)
         if (put_change(&f, &c))
             got = -1;
+    int rc = got || bulk_end(f.old) || bulk_end(f.new) ? -1 : 0;
     journal_net_close(net);
     end_filling(&f);
     free(want);
-    return got ? -1 : analyze(im, r);
+    return rc ? -1 : analyze(im, r);
 }
 
 int images_fill(struct images *im, int64_t after, int64_t upto)
