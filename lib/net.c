@@ -19,17 +19,19 @@ struct journal_net {
     struct stmt *s, *now; /* now: a row as it is */
     bool some;            /* table has only some of the layout's columns */
     int64_t ordered;      /* the layout of all entries, when these stand in order; else 0 */
-    bool waiting;         /* s stands on a row not yet folded */
+    bool waiting;         /* s stands on a row not yet folded: */
+    size_t what;          /* its AT_WHAT */
     struct arena arena;   /* holds the values of the row at hand */
     struct val *key, *old, *new, *c, *d;
     char **origin; /* distinct ones of the row at hand, the last one last */
-    size_t norigin;
+    size_t norigin, origin_room;
     enum journal_whose whose;
     bool existed, exists, same; /* before, after; as journal_net_touch tells */
 };
 
-/* Result columns of the sorted scan; then c, d per column of the current layout. */
-enum { AT_SEQ, AT_OP, AT_LAYOUT, AT_ORIGIN, AT_VALUES };
+/* Result columns of the sorted scan; then c, d per column of the current layout. AT_WHAT is JOURNAL_WHAT times the
+ * number of the layout in `layout`, and the operation. */
+enum { AT_SEQ, AT_WHAT, AT_ORIGIN, AT_VALUES };
 
 /* Of updates, only those of a column that is asked for. */
 static void add_wanted(struct buf *sql, const struct journal_net *r, size_t l)
@@ -46,13 +48,13 @@ static void add_select(struct buf *sql, const struct journal_net *r, size_t l, b
                        enum journal_whose whose)
 {
     long long what = (long long)r->layout[l].id * JOURNAL_WHAT;
-    buf_addf(sql, "SELECT seq, %s AS op, %zu, origin", second ? "1" : "what & 7", l);
+    buf_addf(sql, "SELECT seq, %zu + %s AS what, origin", l * JOURNAL_WHAT, second ? "1" : "(what & 7)");
     for (size_t i = 0; i < r->table->ncol; i++) {
         int m = r->map[l][i];
         if (m < 0)
             buf_addf(sql, ", NULL AS c%zu, NULL AS d%zu", i, i);
-        else if (second)
-            buf_addf(sql, ", d%d AS c%zu, NULL AS d%zu", m, i, i);
+        else if (second || r->table->pk[i]) /* an entry has one key */
+            buf_addf(sql, ", %c%d AS c%zu, NULL AS d%zu", second ? 'd' : 'c', m, i, i);
         else
             buf_addf(sql, ", c%d AS c%zu, d%d AS d%zu", m, i, m, i);
     }
@@ -85,7 +87,7 @@ static struct stmt *prepare_sorted(struct journal_net *r, enum journal_whose who
     for (size_t k = 0; !r->ordered && k < r->table->nkey; k++)
         buf_addf(&sql, "c%zu, ", r->table->key[k]);
     /* A key that changes into itself by way of another: the delete half stands before the insert half. */
-    buf_puts(&sql, r->ordered ? "seq" : "seq, op DESC");
+    buf_puts(&sql, r->ordered ? "seq" : "seq, what DESC");
     struct stmt *s = db_prepare(r->db, buf_text(&sql));
     buf_free(&sql);
     return s;
@@ -191,7 +193,8 @@ static void load_values(struct journal_net *r)
 {
     for (size_t i = 0; i < r->table->ncol; i++) {
         r->c[i] = stmt_val(r->s, AT_VALUES + 2 * (int)i);
-        r->d[i] = stmt_val(r->s, AT_VALUES + 2 * (int)i + 1);
+        if (!r->table->pk[i])
+            r->d[i] = stmt_val(r->s, AT_VALUES + 2 * (int)i + 1);
     }
 }
 
@@ -258,7 +261,8 @@ static void note_origin(struct journal_net *r, const char *origin)
     while (i < r->norigin && strcmp(r->origin[i], origin) != 0)
         i++;
     if (i == r->norigin) {
-        r->origin = mem_grow(r->origin, i + 1, sizeof *r->origin);
+        if (i == r->origin_room)
+            r->origin = mem_grow(r->origin, ++r->origin_room, sizeof *r->origin);
         r->origin[r->norigin++] = arena_copy(&r->arena, origin, strlen(origin) + 1);
     }
     char *name = r->origin[i];
@@ -269,9 +273,9 @@ static void note_origin(struct journal_net *r, const char *origin)
 /* Takes the entry under the cursor into the row at hand. */
 static void fold(struct journal_net *r)
 {
-    const int *map = r->map[stmt_int(r->s, AT_LAYOUT)];
+    const int *map = r->map[r->what / JOURNAL_WHAT];
     const char *origin = stmt_text(r->s, AT_ORIGIN);
-    int op = (int)stmt_int(r->s, AT_OP);
+    int op = r->what % JOURNAL_WHAT;
     if (op == JOURNAL_INSERT)
         fold_insert(r, map);
     else if (op == JOURNAL_UPDATE)
@@ -286,8 +290,10 @@ static int advance(struct journal_net *r)
 {
     enum step step = stmt_step(r->s);
     r->waiting = step == STEP_ROW;
-    if (r->waiting)
+    if (r->waiting) {
+        r->what = (size_t)stmt_int(r->s, AT_WHAT);
         load_values(r);
+    }
     return step == STEP_ERROR ? -1 : r->waiting;
 }
 
@@ -388,7 +394,7 @@ int journal_net_next(struct journal_net *r, struct change *c)
         return -1;
     while (r->waiting) {
         int more = 1;
-        begin_row(r, stmt_int(r->s, AT_OP) != JOURNAL_INSERT);
+        begin_row(r, r->what % JOURNAL_WHAT != JOURNAL_INSERT);
         while (more > 0 && same_key(r)) {
             c->seq = stmt_int(r->s, AT_SEQ);
             fold(r);
