@@ -3,6 +3,7 @@
  * fold into its net change. Speaks TAP.
  */
 #include "base64.h"
+#include "bulk.h"
 #include "capture.h"
 #include "changeset.h"
 #include "db.h"
@@ -396,6 +397,35 @@ static void test_fold(const char *name, const char *sql, const char *want)
     db_close(db);
 }
 
+/* ---- bulk ---- */
+
+/* Rows of numbers and texts, each put from the same memory, and what SQL then counts of them. */
+static void test_bulk(int64_t rows, size_t length)
+{
+    struct db *db = db_open(":memory:", DB_CREATE);
+    struct bulk *b = bulk_open(db, "t (b, a)", 2);
+    char *text = mem_alloc(length);
+    int before = failures, rc = db_exec(db, "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)");
+    for (int64_t i = 0; rc == 0 && i < rows; i++) {
+        memset(text, 'a' + (int)(i % 26), length);
+        rc = bulk_put(b, (struct val[]){{.type = VAL_TEXT, .p = text, .n = length}, val_int(i)});
+    }
+    int64_t good;
+    check(rc == 0 && bulk_end(b) == 0 && bulk_end(b) == 0, "all are put");
+    check(db_get_int(db, &good,
+                     "SELECT count(*) FROM t WHERE b NOT GLOB '*[^' || char(97 + a %% 26) || ']*' AND "
+                     "length(b) = %lld",
+                     (long long)length) == 0 &&
+              good == rows,
+          "each as it was");
+    check(bulk_put(b, (struct val[]){{.type = VAL_NULL}, val_int(0)}) == 0 && bulk_end(b) != 0,
+          "a key that is there already is refused");
+    bulk_close(b);
+    db_close(db);
+    free(text);
+    done(before, "rows put in bulk are in the table as they were");
+}
+
 /* ---- tuples ---- */
 
 static void test_tuples(void)
@@ -445,5 +475,8 @@ int main(void)
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
         test_fold(folds[i].name, folds[i].sql, folds[i].net);
     test_tuples();
+    test_bulk(1, 0);
+    test_bulk(1000, 3);
+    test_bulk(70, 50000);
     return failures != 0;
 }
