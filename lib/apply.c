@@ -64,7 +64,7 @@ static int apply_changes(struct work *w, const struct kind *k)
     while ((got = dx_read(w->reader, c)) > 0) {
         struct target *t = targets_for(&w->targets, c->table);
         if (t == NULL) {
-            if (k->stranger == NULL || k->stranger(w, c))
+            if (k->stranger == NULL || err_code() != ERR_REFUSED || k->stranger(w, c))
                 return -1;
             continue;
         }

@@ -17,6 +17,7 @@ struct db {
     sqlite3 *handle;
     char *path;
     struct stmt *all;                  /* every live statement, for db_close */
+    bool writing, lost;                /* in a write transaction; which SQLite has taken back */
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
 };
@@ -29,11 +30,21 @@ struct stmt {
     char *message;
 };
 
+/* Where memory or disk is short, SQLite takes the whole transaction back, and would do each statement after it on its own.
+ * Whoever goes on must not get half of it done. */
+static bool lost(struct db *db)
+{
+    if (db->lost)
+        fail(ERR_SYSTEM, "%s: the transaction was taken back before; nothing was changed", db->path);
+    return db->lost;
+}
+
 static int fail_db(struct db *db, const char *doing)
 {
     int rc = sqlite3_errcode(db->handle);
     enum err_code code = ERR_SYSTEM;
     const char *hint = "";
+    db->lost |= db->writing && sqlite3_get_autocommit(db->handle);
     if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
         code = ERR_BUSY;
         hint = "; another program holds the write lock, try again";
@@ -45,14 +56,6 @@ static int fail_db(struct db *db, const char *doing)
     else if (rc == SQLITE_FULL)
         hint = "; nothing was changed, free some space and run it again";
     return fail(code, "%s: %s%s%s%s", db->path, doing, *doing ? ": " : "", sqlite3_errmsg(db->handle), hint);
-}
-
-static int check_file(struct db *db)
-{
-    /* Reading the schema is what makes SQLite look at the header. */
-    if (sqlite3_exec(db->handle, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK)
-        return fail_db(db, "cannot read the database");
-    return 0;
 }
 
 static int still_working(void *db)
@@ -83,7 +86,9 @@ struct db *db_open(const char *path, enum db_mode mode)
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     if (progress_heard())
         sqlite3_progress_handler(db->handle, 1000000, still_working, db);
-    if (check_file(db) || db_exec(db, "PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
+    /* Reading the schema is what makes SQLite look at the header. */
+    if (db_exec(db,
+                "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
         db_close(db);
         return NULL;
     }
@@ -108,9 +113,9 @@ const char *db_path(const struct db *db)
 
 int db_exec(struct db *db, const char *sql)
 {
-    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return fail_db(db, "");
-    return 0;
+    if (lost(db))
+        return -1;
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail_db(db, "");
 }
 
 static char *format_sql(const char *fmt, va_list ap)
@@ -140,17 +145,20 @@ int db_begin_read(struct db *db)
 
 int db_begin_write(struct db *db)
 {
-    return db_exec(db, "BEGIN IMMEDIATE");
+    if (db_exec(db, "BEGIN IMMEDIATE"))
+        return -1;
+    db->writing = true;
+    return 0;
 }
 
 int db_commit(struct db *db)
 {
     stop_point();
-    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-        fail_db(db, "cannot commit");
+    if (db_exec(db, "COMMIT")) {
         db_rollback(db);
         return -1;
     }
+    db->writing = false;
     stop_point();
     return 0;
 }
@@ -159,6 +167,8 @@ void db_rollback(struct db *db)
 {
     if (db && !sqlite3_get_autocommit(db->handle))
         sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (db)
+        db->writing = db->lost = false;
 }
 
 int64_t db_changes(const struct db *db)
@@ -185,11 +195,8 @@ struct stmt *db_prepare(struct db *db, const char *sql)
         fail_db(db, "");
         return NULL;
     }
-    struct stmt *s = mem_zero(1, sizeof *s);
-    s->handle = handle;
-    s->db = db;
-    s->next = db->all;
-    s->link = &db->all;
+    struct stmt *s = mem_alloc(sizeof *s);
+    *s = (struct stmt){.handle = handle, .db = db, .next = db->all, .link = &db->all};
     if (s->next)
         s->next->link = &s->next;
     db->all = s;
@@ -253,6 +260,7 @@ void stmt_bind_text(struct stmt *s, int i, const char *v)
 static enum step step_failed(struct stmt *s, int rc)
 {
     s->error = sqlite3_extended_errcode(s->db->handle);
+    s->db->lost |= s->db->writing && sqlite3_get_autocommit(s->db->handle);
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
         free(s->message);
         s->message = mem_text(sqlite3_errmsg(s->db->handle));
@@ -266,6 +274,10 @@ static enum step step_failed(struct stmt *s, int rc)
 
 enum step stmt_step(struct stmt *s)
 {
+    if (lost(s->db)) {
+        sqlite3_reset(s->handle);
+        return STEP_ERROR;
+    }
     int rc = sqlite3_step(s->handle);
     if (rc == SQLITE_ROW)
         return STEP_ROW;
@@ -352,37 +364,37 @@ const char *stmt_text(struct stmt *s, int i)
     return (const char *)sqlite3_column_text(s->handle, i);
 }
 
-static struct stmt *first_row(struct db *db, enum step *step, const char *fmt, va_list ap)
+/* The first value of the first row as a number or as text, whichever is asked for. */
+static int get(struct db *db, int64_t *number, char **text, const char *fmt, va_list ap)
 {
     char *sql = format_sql(fmt, ap);
     struct stmt *s = db_prepare(db, sql);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (number)
+        *number = step == STEP_ROW ? stmt_int(s, 0) : 0;
+    if (text)
+        *text = step == STEP_ROW ? mem_text(stmt_text(s, 0)) : NULL;
     sqlite3_free(sql);
-    *step = s ? stmt_step(s) : STEP_ERROR;
-    return s;
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
 }
 
 int db_get_int(struct db *db, int64_t *out, const char *fmt, ...)
 {
-    enum step step;
     va_list ap;
     va_start(ap, fmt);
-    struct stmt *s = first_row(db, &step, fmt, ap);
+    int rc = get(db, out, NULL, fmt, ap);
     va_end(ap);
-    *out = step == STEP_ROW ? stmt_int(s, 0) : 0;
-    stmt_free(s);
-    return step == STEP_ERROR ? -1 : 0;
+    return rc;
 }
 
 int db_get_text(struct db *db, char **out, const char *fmt, ...)
 {
-    enum step step;
     va_list ap;
     va_start(ap, fmt);
-    struct stmt *s = first_row(db, &step, fmt, ap);
+    int rc = get(db, NULL, out, fmt, ap);
     va_end(ap);
-    *out = step == STEP_ROW ? mem_text(stmt_text(s, 0)) : NULL;
-    stmt_free(s);
-    return step == STEP_ERROR ? -1 : 0;
+    return rc;
 }
 
 struct watch {
@@ -455,24 +467,14 @@ int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void
     return 0;
 }
 
-static bool is_value(sqlite3_value *arg, const struct val *v)
-{
-    if (sqlite3_value_type(arg) != (int)v->type) /* the numbers are the same */
-        return false;
-    if (v->type == VAL_TEXT) {
-        const void *p = sqlite3_value_text(arg);
-        return (size_t)sqlite3_value_bytes(arg) == v->n && (v->n == 0 || memcmp(p, v->p, v->n) == 0);
-    }
-    struct val a = take(arg);
-    return val_same(&a, v);
-}
-
 static void call_same(sqlite3_context *c, int n, sqlite3_value **args)
 {
     const struct db *db = sqlite3_user_data(c);
     bool same = (size_t)n == db->nexpected;
-    for (int i = 0; i < n && same; i++)
-        same = is_value(args[i], db->expected[i]);
+    for (int i = 0; i < n && same; i++) {
+        struct val v = take(args[i]);
+        same = val_same(&v, db->expected[i]);
+    }
     sqlite3_result_int(c, same);
 }
 
@@ -489,8 +491,8 @@ int db_expect(struct db *db, const struct val *const *values, size_t n)
 
 const char *db_collation(struct db *db, const char *table, const char *column)
 {
-    const char *collation = NULL;
-    if (sqlite3_table_column_metadata(db->handle, "main", table, column, NULL, &collation, NULL, NULL, NULL))
-        return NULL;
-    return collation;
+    const char *name = NULL;
+    if (sqlite3_table_column_metadata(db->handle, "main", table, column, NULL, &name, NULL, NULL, NULL))
+        fail_db(db, table);
+    return name;
 }

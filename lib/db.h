@@ -24,7 +24,8 @@ const char *db_path(const struct db *db);
 int db_exec(struct db *db, const char *sql);
 int db_execf(struct db *db, const char *fmt, ...);
 
-/* Transactions. begin_read takes a snapshot now; begin_write takes the write lock now (ERR_BUSY if it cannot). */
+/* Transactions. begin_read takes a snapshot now; begin_write takes the write lock now (ERR_BUSY if it cannot). One that
+ * SQLite takes back on an error, as it does where memory is short, is over: everything fails until db_rollback. */
 int db_begin_read(struct db *db);
 int db_begin_write(struct db *db);
 int db_commit(struct db *db);    /* fails only with everything still undone (it rolls back) */
@@ -114,7 +115,7 @@ int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void
 enum { DB_EXPECT_MAX = 100 };
 int db_expect(struct db *db, const struct val *const *values, size_t n);
 
-/* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL when unknown. */
+/* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL on failure. */
 const char *db_collation(struct db *db, const char *table, const char *column);
 
 #endif

@@ -83,7 +83,7 @@ static void gather_free(struct gather *g)
     free_columns(g->column, g->n);
 }
 
-static void gather_column(struct gather *g, struct db *db, const char *table, struct stmt *s)
+static int gather_column(struct gather *g, struct db *db, const char *table, struct stmt *s)
 {
     g->name = mem_grow(g->name, g->n + 1, sizeof *g->name);
     g->pk = mem_grow(g->pk, g->n + 1, 1);
@@ -96,9 +96,9 @@ static void gather_column(struct gather *g, struct db *db, const char *table, st
     c->notnull = stmt_int(s, 2) != 0;
     c->value = mem_text(stmt_text(s, 3));
     c->affinity = affinity_of(c->type);
-    const char *collation = db_collation(db, table, g->name[g->n]);
-    c->collation = mem_text(collation ? collation : "BINARY");
+    c->collation = mem_text(db_collation(db, table, g->name[g->n]));
     g->n++;
+    return c->collation ? 0 : -1;
 }
 
 static int gather_columns(struct gather *g, struct db *db, const char *table)
@@ -108,10 +108,11 @@ static int gather_columns(struct gather *g, struct db *db, const char *table)
         return -1;
     stmt_bind_text(s, 1, table);
     enum step step;
-    while ((step = stmt_step(s)) == STEP_ROW)
-        gather_column(g, db, table, s);
+    int rc = 0;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
+        rc = gather_column(g, db, table, s);
     stmt_free(s);
-    return step == STEP_DONE ? 0 : -1;
+    return rc || step != STEP_DONE ? -1 : 0;
 }
 
 static int find_table(struct layout *l, struct db *db, const char *table, char **name)

@@ -9,9 +9,11 @@
 #include <string.h>
 #include <strings.h>
 
-static const char sql_keys[] = "SELECT id, seq, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1)"
-                               " ORDER BY id, seq";
-static const char sql_primary[] = "SELECT name FROM pragma_table_info(?1) WHERE pk = ?2";
+/* One that names no columns of its parent means the primary key. */
+static const char sql_keys[] =
+    "SELECT k.id, k.seq, k.\"table\", k.\"from\", coalesce(k.\"to\", (SELECT i.name FROM "
+    "pragma_table_info(k.\"table\") AS i WHERE i.pk = k.seq + 1)) "
+    "FROM pragma_foreign_key_list(?1) AS k ORDER BY k.id, k.seq";
 static const char sql_is_table[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE";
 
@@ -32,20 +34,6 @@ struct parents {
     char missing[256];
 };
 
-static char *primary_column(struct db *db, const char *table, int64_t place)
-{
-    struct stmt *s = db_prepare(db, sql_primary);
-    char *name = NULL;
-    if (s == NULL)
-        return NULL;
-    stmt_bind_text(s, 1, table);
-    stmt_bind_int(s, 2, place);
-    if (stmt_step(s) == STEP_ROW)
-        name = mem_text(stmt_text(s, 0));
-    stmt_free(s);
-    return name;
-}
-
 static void add_column(struct parents *p, struct target *t, struct stmt *s)
 {
     if (stmt_int(s, 1) == 0) {
@@ -57,12 +45,7 @@ static void add_column(struct parents *p, struct target *t, struct stmt *s)
     r->from = mem_grow(r->from, r->n + 1, sizeof *r->from);
     r->to = mem_grow(r->to, r->n + 1, sizeof *r->to);
     r->from[r->n] = from < 0 ? 0 : (size_t)from;
-    if (from < 0)
-        r->to[r->n] = NULL;
-    else if (stmt_text(s, 4))
-        r->to[r->n] = mem_text(stmt_text(s, 4));
-    else
-        r->to[r->n] = primary_column(t->db, r->parent, (int64_t)r->n + 1);
+    r->to[r->n] = from < 0 ? NULL : mem_text(stmt_text(s, 4));
     r->n++;
 }
 

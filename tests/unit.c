@@ -462,6 +462,33 @@ static void test_tuples(void)
     done(before, "distinct rows are numbered by type and bits, and no more of them than memory is meant for");
 }
 
+/* ---- transactions ---- */
+
+/* SQLite takes a transaction back of its own accord where memory or disk is short; OR ROLLBACK makes it do so. */
+static void test_lost_transaction(void)
+{
+    int before = failures;
+    int64_t n = -1;
+    struct db *db = db_open(":memory:", DB_CREATE);
+    check(db && db_exec(db, "CREATE TABLE t (x UNIQUE)") == 0 && db_begin_write(db) == 0 &&
+              db_exec(db, "INSERT INTO t VALUES (1)") == 0,
+          "a transaction begins");
+    struct stmt *again = db_prepare(db, "INSERT OR ROLLBACK INTO t VALUES (1)");
+    struct stmt *other = db_prepare(db, "INSERT INTO t VALUES (2)");
+    check(stmt_step(again) == STEP_CONSTRAINT, "it is taken back");
+    check(stmt_step(other) == STEP_ERROR && err_code() == ERR_SYSTEM, "a step after that fails");
+    check(db_exec(db, "INSERT INTO t VALUES (3)") && err_code() == ERR_SYSTEM, "so does SQL");
+    check(db_commit(db) && err_code() == ERR_SYSTEM, "so does the commit");
+    check(db_get_int(db, &n, "SELECT count(*) FROM t") == 0 && n == 0, "nothing was done");
+    check(db_begin_write(db) == 0 && stmt_run(other) == 0 && db_commit(db) == 0, "another one is fine");
+    check(db_begin_write(db) == 0 && stmt_step(again) == STEP_DONE && stmt_step(again) == STEP_CONSTRAINT,
+          "it is taken back once more");
+    db_rollback(db);
+    check(db_get_int(db, &n, "SELECT count(*) FROM t") == 0 && n == 1, "after a rollback, too, all is well");
+    db_close(db);
+    done(before, "a transaction that SQLite has taken back is over, and nothing is done outside of it");
+}
+
 int main(void)
 {
     test_varint();
@@ -472,6 +499,7 @@ int main(void)
     test_base64();
     test_changeset_bytes();
     test_too_large();
+    test_lost_transaction();
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
         test_fold(folds[i].name, folds[i].sql, folds[i].net);
     test_tuples();
