@@ -255,17 +255,36 @@ away_runs() {
     rm ann.db
     copy ann # begins anew: nobody waits for anything now
     for file in docking/ann/outbox/*.dx; do [ ! -e "$file" ] || rm "$file"; done
+    away_runs 4
+    txnroute node add hq.db cid --package p --user ann
+    txnroute extract hq.db cid >/dev/null
     away_runs 6
     rest=$(sql hq.db "SELECT asleep FROM dx_nodes WHERE name = 'ann'")
     [ "$rest" -gt 0 ]
+    [ "$(sql hq.db "SELECT asleep FROM dx_nodes WHERE name = 'cid'")" -gt $((rest + 2)) ] # holds it back less
     txnlog trim hq.db
     [ "$(sql hq.db "SELECT min(seq) FROM dx_journal")" -le $((rest + 1)) ]
+    txnroute node end hq.db cid
     for file in docking/ann/outbox/*.dx; do dxapply ann.db <"$file" && rm "$file"; done
     txnroute run hq.db docking --fold 2 </dev/null
     dxapply ann.db <"$(newest ann)"
     right
     txnlog trim hq.db
     [ "$(sql hq.db "SELECT coalesce(min(seq), 0) > $rest + 1 OR count(*) = 0 FROM dx_journal")" = 1 ]
+}
+
+@test "what changed in the very run with which a node falls asleep is in the archive that wakes it" {
+    rule=$by_position
+    start "$rule"
+    for i in 1 2; do
+        sql hq.db "UPDATE product SET name = 'x' WHERE id = $i" "UPDATE contact SET name = 'x' WHERE id % 4 = $i"
+        txnroute run hq.db docking --fold 1 </dev/null
+    done
+    [ "$(sql hq.db "SELECT count(asleep) FROM dx_nodes")" = 2 ]
+    follow
+    rm docking/*/outbox/*.dx
+    follow
+    right
 }
 
 @test "nodes that slept since different runs, with different rows, wake in one run, each with its own" {
