@@ -72,6 +72,18 @@ int route_init(struct db *db)
 
 /* ---- before ---- */
 
+static int require_package(struct db *db)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_routed'"))
+        return -1;
+    return there ? 0
+                 : fail(ERR_REFUSED,
+                        "%s: no package is loaded here, so there is nothing to route; load one: "
+                        "txnroute load %s DIRECTORY",
+                        db_path(db), db_path(db));
+}
+
 static int read_positions(struct running *x)
 {
     if (store_get_int(x->db, "routed", &x->a) || store_get_int(x->db, "routes", &x->routes) ||
@@ -453,7 +465,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
                     r->now);
     struct node n;
     const char *name = r->node ? r->node : r->extract;
-    if (store_require(db) || (r->log >= 0 && claim_check_log(db, r->log)) ||
+    if (store_require(db) || require_package(db) || (r->log >= 0 && claim_check_log(db, r->log)) ||
         db_exec(db, "PRAGMA cache_size = -32000"))
         return -1;
     if (name && node_require(db, name, &n))

@@ -1,6 +1,7 @@
 /* status: see status.h. */
 #include "status.h"
 
+#include "err.h"
 #include "file.h"
 #include "journal.h"
 #include "mem.h"
@@ -64,6 +65,8 @@ int status_read(struct db *db, const char *docking, struct status *s)
     struct node *node;
     int64_t conflicts;
     *s = (struct status){0};
+    if (docking && !file_exists(docking))
+        return fail_errno("%s: cannot open", docking);
     if (store_require(db) || store_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
         db_get_int(db, &conflicts, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_conflict'") ||
         node_list(db, &node, &s->n))

@@ -24,17 +24,17 @@ struct asking {
 
 /* ---- keys ---- */
 
-/* A key given as text, as the column would hold it: SQLite's own conversion says. */
+/* A key given as text, as the column would hold it: SQLite's own conversion says. As in a column, an INTEGER that is too
+ * large, or has a fraction, is a REAL. */
 static int typed_part(struct db *db, const struct layout *l, size_t part, const char *text, struct buf *room,
                       struct val *out)
 {
-    static const char *const type[] = {"BLOB", "TEXT", "NUMERIC", "INTEGER", "REAL"};
     enum affinity a = l->column[l->table->key[part]].affinity;
     char *end;
     strtod(text, &end);
     bool number = end != text && *end == 0;
     struct stmt *s = db_preparef(db, a == AFFINITY_TEXT || !number ? "SELECT %Q" : "SELECT CAST(%Q AS %s)",
-                                 text, type[a == AFFINITY_BLOB ? AFFINITY_NUMERIC : a]);
+                                 text, a == AFFINITY_REAL ? "REAL" : "NUMERIC");
     enum step step = s ? stmt_step(s) : STEP_ERROR;
     if (step == STEP_ROW) {
         struct val v = stmt_val(s, 0);

@@ -86,6 +86,12 @@ load routing
     [[ $output == *"its time filter leaves it out: keep = day > '2025-02-01'"* ]]
     run -2 txnroute why hq.db ann visit 4
     [[ $output == *"the key of visit has 2 columns, 1 values were given"* ]]
+    run -1 txnroute why hq.db ann account 1.5
+    [[ $output == "ann does not hold account 1.5
+"*"there is no such row"* ]]
+    run -1 txnroute why hq.db ann account 99999999999999999999
+    [[ $output == "ann does not hold account 1e+20
+"* ]]
     run -1 txnroute why hq.db ann contact 90
     [[ $output == *"account is NULL: it belongs to no account"* ]]
     run -1 txnroute why hq.db ann contact 91
@@ -191,6 +197,8 @@ load routing
     txnroute node end hq.db bob
     [ "$(of bob '[.status, .set_aside]')" = '["ended",0]' ]
     run -4 txnroute status nowhere.db
+    run -4 txnroute status hq.db nowhere
+    [[ $output == *"nowhere: cannot open"* ]]
 }
 
 @test "extract while others write: every copy is one moment of the server, and goes on from there" {

@@ -692,6 +692,17 @@ wrote() {
     [ "$(ls docing/ann/outbox)" = 00000002.dx ]
 }
 
+@test "where no package is loaded, a run says so and makes nothing" {
+    schema
+    txnlog attach hq.db
+    for command in "run hq.db docking" "run hq.db --node ann" "extract hq.db ann"; do
+        # shellcheck disable=SC2086 # words of a command
+        run -3 txnroute $command </dev/null
+        [[ $output == *"hq.db: no package is loaded here, so there is nothing to route; load one: txnroute load hq.db DIRECTORY" ]]
+    done
+    [ "$(echo *docking)" = "*docking" ]
+}
+
 @test "run --node writes that node's archives, keeps the others' for them" {
     rule=$by_position
     start "$rule"
