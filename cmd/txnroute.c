@@ -145,7 +145,7 @@ static int list_nodes(const char *path, const char *name)
     struct db *db = db_open(path, DB_READ);
     struct node *n = NULL;
     size_t count = 0;
-    int rc = db ? node_list(db, &n, &count) : -1;
+    int rc = db && store_require(db) == 0 ? node_list(db, &n, &count) : -1;
     json_t *all = json_array();
     bool found = name == NULL;
     for (size_t i = 0; i < count; i++) {

@@ -535,7 +535,7 @@ limited() {
     sqlite3 hq.db .dump >hq.sql
     sqlite3 ann.db .dump >ann.sql
     for try in "txnlog status hq.db" "txnlog attach hq.db" "txnlog detach hq.db" "txnlog read hq.db" "txnroute run hq.db docking" \
-        "txnroute load hq.db ." "txnroute status hq.db" "txnroute extract hq.db ann" "txnroute why hq.db ann t 1"; do
+        "txnroute load hq.db ." "txnroute status hq.db" "txnroute node list hq.db" "txnroute extract hq.db ann" "txnroute why hq.db ann t 1"; do
         # shellcheck disable=SC2086 # words of a command line
         run -3 --separate-stderr $try </dev/null
         [[ $stderr == *"hq.db: its dx_ tables are of format 77, these programs know format"* ]]
