@@ -114,9 +114,9 @@ size_t tuples_number(struct tuples *t, const struct val *row)
 {
     if (t->nslot == 0)
         widen(t, FEW);
-    size_t *slot = find(t, row);
-    if (*slot)
-        return *slot;
+    size_t *slot = find(t, row), known = *slot;
+    if (known)
+        return known;
     size_t room = t->n == t->room ? t->room * 2 : t->room;
     if (t->bytes + table_bytes(t, room) > TUPLES_BYTES)
         return 0;
