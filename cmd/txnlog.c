@@ -121,7 +121,16 @@ static int start_of_read(struct db *db, int64_t *after)
 {
     if (opt_after)
         return cli_number(opt_after, "--after", after);
-    return peer_mark(db, peer_name(), after);
+    int64_t end;
+    int stale = peer_stale(db, peer_name());
+    if (stale < 0 || peer_mark(db, peer_name(), after) || journal_end(db, &end))
+        return -1;
+    return !stale ? 0
+                  : fail(ERR_REFUSED,
+                         "%s: %s stands at %lld, but the journal was begun anew since then, so that changes "
+                         "may be missing in it; extract its copy anew, and read on from there: --after %lld "
+                         "if that is now",
+                         db_path(db), peer_name(), (long long)*after, (long long)end);
 }
 
 static int read_snapshot(struct db *db)
@@ -142,12 +151,13 @@ static int read_log(int argc, char **argv)
     return done(db, db && db_begin_read(db) == 0 ? read_snapshot(db) : -1, 0);
 }
 
-/* Moves the mark to the end of an archive that was read from this journal. */
+/* Moves the mark to the end of an archive that was read from this journal; one of an epoch that is over begins anew. */
 static int take_receipt(struct db *db, const struct dx_head *h, const char *epoch)
 {
     int64_t mark, end;
     const char *path = db_path(db), *peer = peer_name();
-    if (peer_mark(db, peer, &mark) || journal_end(db, &end))
+    int stale = peer_stale(db, peer);
+    if (stale < 0 || peer_mark(db, peer, &mark) || journal_end(db, &end))
         return -1;
     if (h->kind != DX_CHANGES || h->number)
         return fail(ERR_REFUSED, "%s: an archive of kind %s is no receipt; give what `txnlog read` made",
@@ -157,11 +167,11 @@ static int take_receipt(struct db *db, const struct dx_head *h, const char *epoc
             ERR_REFUSED,
             "%s: the archive was not read from this journal (epoch %s up to %lld, here %s up to %lld)", path,
             h->epoch, (long long)h->upto, epoch, (long long)end);
-    if (h->after > mark)
+    if (!stale && h->after > mark)
         return fail(ERR_REFUSED,
                     "%s: the archive begins after %lld, but %s has only got to %lld: one between is missing",
                     path, (long long)h->after, peer, (long long)mark);
-    if (h->upto <= mark)
+    if (!stale && h->upto <= mark)
         return 0;
     cli_say("%s: %lld to %lld", peer, (long long)mark, (long long)h->upto);
     return peer_set(db, peer, h->upto);

@@ -53,8 +53,21 @@ int peer_mark(struct db *db, const char *name, int64_t *mark)
 
 int peer_set(struct db *db, const char *name, int64_t mark)
 {
-    return db_execf(db, "INSERT OR REPLACE INTO dx_peer (name, mark) VALUES (%Q, %lld)", name,
-                    (long long)mark);
+    return db_execf(db,
+                    "INSERT OR REPLACE INTO dx_peer (name, mark, epoch) SELECT %Q, %lld, value FROM dx_meta "
+                    "WHERE name = 'epoch'",
+                    name, (long long)mark);
+}
+
+int peer_stale(struct db *db, const char *name)
+{
+    int64_t stale;
+    if (db_get_int(db, &stale,
+                   "SELECT count(*) FROM dx_peer WHERE name = %Q AND epoch <> (SELECT value FROM dx_meta "
+                   "WHERE name = 'epoch')",
+                   name))
+        return -1;
+    return stale > 0;
 }
 
 int peer_check(struct db *db, const char *who, int64_t mark)

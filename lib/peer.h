@@ -20,8 +20,11 @@ void peer_list_free(struct peer *p, size_t n);
 /* A peer's mark; 0 for one that is not known yet. */
 int peer_mark(struct db *db, const char *name, int64_t *mark);
 
-/* Sets it, making the peer known. */
+/* Sets it, in the journal's epoch now, making the peer known. */
 int peer_set(struct db *db, const char *name, int64_t mark);
+
+/* Whether the mark is of an epoch that is over: what was changed between the two the journal may not have. 1, 0, -1. */
+int peer_stale(struct db *db, const char *name);
 
 /* Refuses (ERR_REFUSED) a position from which the journal cannot be read on without a gap: beyond its end, which means
  * that the database was restored from a backup, or before what trim has left. `who` is for the message. */

@@ -27,8 +27,9 @@ static const char sql_make[] =
      * seq is never reused: trim keeps the last row. No constraint here, or triggers that write it get slow: see trigger.c. */
     "CREATE TABLE IF NOT EXISTS dx_journal (seq INTEGER PRIMARY KEY, what INTEGER, origin TEXT);"
 
-    /* Readers of the journal and how far each has safely got. */
-    "CREATE TABLE IF NOT EXISTS dx_peer (name TEXT PRIMARY KEY, mark INTEGER NOT NULL) WITHOUT ROWID;"
+    /* Readers of the journal and how far each has safely got, in which epoch. */
+    "CREATE TABLE IF NOT EXISTS dx_peer ("
+    " name TEXT PRIMARY KEY, mark INTEGER NOT NULL, epoch TEXT NOT NULL) WITHOUT ROWID;"
 
     /* Uploads made and not yet acknowledged: the range (after, upto] of the journal that each carries, and the newest
      * archive from the server that was applied when it was made. */

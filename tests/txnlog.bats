@@ -422,7 +422,7 @@ tape|2" ]
     sql now.db "INSERT INTO contact VALUES ('b', 'Bob', '2')" "INSERT INTO contact VALUES ('c', 'Cid', '3')"
     txnlog read now.db | txnlog ack now.db
     mark=$(sql now.db "SELECT mark FROM dx_peer")
-    sql backup.db "INSERT INTO dx_peer VALUES ('default', $mark)"
+    sql backup.db "INSERT INTO dx_peer SELECT 'default', $mark, value FROM dx_meta WHERE name = 'epoch'"
     run -3 txnlog read backup.db
     [[ $output == *"default stands at 3, but the journal ends at 1: the database was restored from a backup"* ]]
     txnlog trim now.db
@@ -437,7 +437,7 @@ tape|2" ]
     txnlog trim now.db
     [ "$(entries now.db)" = 3 ]
     txnlog read now.db | txnlog ack now.db
-    sql now.db "INSERT INTO dx_peer VALUES ('tape', 1)"
+    sql now.db "INSERT INTO dx_peer SELECT 'tape', 1, value FROM dx_meta WHERE name = 'epoch'"
     run -0 txnlog trim now.db
     [ "$output" = "txnlog: now.db: 2 entries are held back by tape, which stands at 1" ]
     [ "$(entries now.db)" = 2 ]
@@ -463,6 +463,28 @@ tape|2" ]
     [ "$(sql now.db "SELECT value FROM dx_meta WHERE name = 'epoch'")" != "$epoch" ]
 }
 
+@test "a reader goes on over no gap: after a detach, or a trigger that was away, its mark is refused, and it begins anew" {
+    made "$contact"
+    sql now.db "INSERT INTO contact VALUES ('a', 'Ann', '1')"
+    txnlog read now.db --peer tape | txnlog ack now.db --peer tape
+    for gap in detach drop; do
+        if [ $gap = detach ]; then txnlog detach now.db; else sql now.db "DROP TRIGGER $(sql now.db "SELECT name FROM sqlite_schema WHERE name GLOB 'dx_i_*'")"; fi
+        sql now.db "INSERT INTO contact VALUES ('$gap', 'Bob', '2')"
+        run txnlog attach now.db
+        run -3 --separate-stderr txnlog read now.db --peer tape
+        [ -z "$output" ]
+        [[ $stderr == *"tape stands at "*", but the journal was begun anew since then"*"--after "* ]]
+        sql now.db "INSERT INTO contact VALUES ('after $gap', 'Eve', '3')"
+        end=$(sql now.db "SELECT max(seq) FROM dx_journal")
+        txnlog read now.db --after $((end - 1)) | txnlog ack now.db --peer tape
+        [ "$(sql now.db "SELECT mark FROM dx_peer")" = "$end" ]
+        sql now.db "UPDATE contact SET name = 'on after $gap' WHERE id = 'a'"
+        txnlog read now.db --peer tape | dxpack cat >lines
+        [ "$(wc -l <lines)" = 1 ]
+        txnlog read now.db --peer tape | txnlog ack now.db --peer tape
+    done
+}
+
 @test "attach --node names the copy, once" {
     sql now.db "$contact"
     run -2 txnlog attach now.db --node "no spaces"
@@ -477,7 +499,7 @@ tape|2" ]
 
 @test "status tells tables, readers and numbers, for people and as JSON" {
     made "$contact"
-    sql now.db "INSERT INTO contact VALUES ('a', 'Ann', '1')" "INSERT INTO dx_peer VALUES ('tape', 0)"
+    sql now.db "INSERT INTO contact VALUES ('a', 'Ann', '1')" "INSERT INTO dx_peer SELECT 'tape', 0, value FROM dx_meta WHERE name = 'epoch'"
     run -0 txnlog status now.db
     [[ $output == "epoch "*", 1 entries, newest 1
 table contact: captured
