@@ -44,13 +44,19 @@ static int by_rank(const void *a, const void *b)
     return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
 }
 
+/* Whether nodes have rows of the object, or are to get some. */
+static bool travels(const struct viewed *w)
+{
+    return w->was == WAS_WHOLE || w->was == WAS_MEMBER || (!w->gone && w->object->visible != VISIBLE_NONE);
+}
+
 /* The tables of the node's package, and those that it lost with this archive. */
 static void add_tables(struct dx_head *h, const struct plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
-        const struct object *o = p->viewed[i].object;
-        if ((o->visible != VISIBLE_NONE || p->viewed[i].was != WAS_SAME) && !dx_head_table(h, o->sent->name))
-            dx_head_add_table(h, o->sent);
+        const struct table *t = p->viewed[i].object->sent;
+        if (travels(&p->viewed[i]) && !dx_head_table(h, t->name))
+            dx_head_add_table(h, t);
     }
 }
 

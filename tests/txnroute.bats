@@ -361,6 +361,21 @@ CONF
     diff <(txnlog digest bob.db) <(txnlog digest hq.db --node bob)
 }
 
+@test "an object of which no node has anything, new or gone before a run, is no part of a copy" {
+    rule=$by_position
+    start "$rule"
+    cp p/package.conf whole.conf
+    sed -i '/object cost/,$d' p/package.conf
+    txnroute load hq.db p 2>load.err
+    moves "UPDATE account SET name = 'uno' WHERE id = 1"
+    { cat whole.conf; printf '[object share]\nvisible = all\n'; } >p/package.conf
+    txnroute load hq.db p 2>load.err
+    cp whole.conf p/package.conf
+    txnroute load hq.db p 2>load.err
+    moves "UPDATE account SET name = 'one' WHERE id = 1"
+    [ "$(sql ann.db "SELECT group_concat(name) FROM (SELECT name FROM dx_copy ORDER BY name)")" = account,contact,note,product ]
+}
+
 @test "an object that goes takes its books with it: another that gets its number begins anew" {
     rule=$by_position
     start "$rule"
@@ -368,7 +383,8 @@ CONF
     run -0 txnroute why hq.db bob note 100
     [[ $output == *"archive 1"* ]]
     cp p/package.conf whole.conf
-    sed -i '/object note/,/^via/d' p/package.conf
+    sed -i '/object note/,$d' p/package.conf # the last ones by number
+    id=$(sql hq.db "SELECT id FROM dx_object WHERE name = 'note'")
     txnroute load hq.db p 2>load.err
     follow
     [ "$(sql hq.db "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'dx_member_*'")" = "$(sql hq.db "SELECT count(*) FROM dx_object")" ]
@@ -377,6 +393,7 @@ CONF
     txnroute load hq.db p 2>load.err
     follow
     right
+    [ "$(sql hq.db "SELECT id FROM dx_object WHERE name = 'note'")" = "$id" ]
     run -0 txnroute why hq.db bob note 100
     [[ $output != *"archive 1"* ]]
 }
