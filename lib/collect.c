@@ -2,20 +2,12 @@
 #include "collect.h"
 
 #include "history.h"
+#include "member.h"
 #include "store.h"
-
-#include <stdlib.h>
 
 static int live_in_members(struct db *db)
 {
-    char *sql;
-    if (db_get_text(db, &sql,
-                    "SELECT group_concat('INSERT OR IGNORE INTO temp.dx_live SELECT audience FROM "
-                    "main.dx_member_' || id, ';') FROM main.dx_object"))
-        return -1;
-    int rc = sql ? db_exec(db, sql) : 0;
-    free(sql);
-    return rc;
+    return member_each(db, "'INSERT OR IGNORE INTO temp.dx_live SELECT audience FROM main.dx_member_' || id");
 }
 
 static int live_in_history(struct db *db)

@@ -20,8 +20,8 @@ struct dx_told {
 };
 void dxhead_untell(struct dx_head *h); /* it is no longer settled */
 
-/* Appends the JSON text; in *tables (or NULL) where that of the tables begins. Refuses what no reader would take: names that
- * are not UTF-8, two columns of one name, a head over DX_JSON_MAX; `name` is for messages. */
+/* Appends the JSON text; in *tables (or NULL) where that of the tables begins. Refuses what no reader would take: names
+ * that are not UTF-8, two columns of one name, a head over DX_JSON_MAX; `name` is for messages. */
 int dxhead_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables);
 
 /* Reads it into a head that the caller frees. Refuses what it does not understand; `name` is for messages. */

@@ -18,8 +18,8 @@ struct fan {
     } origins; /* of the range: whether nodes wrote in it */
 };
 
-/* Sends the rows of one object; the table of what moved must be filled for it, and temp.dx_forcing(obj, key, node) with the requests
- * for single rows. */
+/* Sends the rows of one object; the table of what moved must be filled for it, and temp.dx_forcing(obj, key, node) with
+ * the requests for single rows. */
 int fan_object(struct fan *f, const struct viewed *w);
 
 #endif

@@ -10,8 +10,6 @@
 #include "moment.h"
 #include "store.h"
 
-#include <stdlib.h>
-
 static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
 {
     if (r->whole)
@@ -68,14 +66,10 @@ static int make_held(struct db *db, const struct package *p)
 /* Nobody holds anything. */
 static int forget_held(struct db *db)
 {
-    char *sql;
-    if (db_get_text(db, &sql,
-                    "SELECT group_concat(iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id, ';') "
-                    "FROM dx_object"))
-        return -1;
-    int rc = (sql && db_exec(db, sql)) || db_exec(db, "DELETE FROM dx_object WHERE gone") ? -1 : 0;
-    free(sql);
-    return rc;
+    return member_each(db, "iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id") ||
+                   db_exec(db, "DELETE FROM dx_object WHERE gone")
+               ? -1
+               : 0;
 }
 
 /* What was before the first package was loaded was never routed to anybody. Where the journal has been broken off since,

@@ -40,9 +40,19 @@ int member_make(struct db *db, const struct object *o)
     return rc;
 }
 
-int member_forget(struct db *db, int64_t object)
+int member_drop(struct db *db, int64_t object)
 {
     return db_execf(db, "DROP TABLE IF EXISTS dx_member_%lld", (long long)object);
+}
+
+int member_each(struct db *db, const char *expression)
+{
+    char *sql;
+    if (db_get_text(db, &sql, "SELECT group_concat(%s, ';') FROM main.dx_object", expression))
+        return -1;
+    int rc = sql ? db_exec(db, sql) : 0;
+    free(sql);
+    return rc;
 }
 
 /* ---- keys in SQL ---- */

@@ -17,14 +17,17 @@ int member_init(struct db *db);
 /* Whether the object's rows are all held by every node and so none is named. */
 bool member_whole(const struct object *o);
 
-/* Makes the table of what is held of an object, dx_member_ID (key, audience), if it is not there. key: the key's value, or
- * key_pack of several; where the table's key is its rowid, so it is here, which makes a move a third of the work. Should
- * the table's key be that no longer, what is held is forgotten: a table made anew has lost its triggers, so that routing
- * begins anew as well. */
+/* Makes the table of what is held of an object, dx_member_ID (key, audience), if it is not there. key: the key's value,
+ * or key_pack of several; where the table's key is its rowid, so it is here, which makes a move a third of the work.
+ * Should the table's key be that no longer, what is held is forgotten: a table made anew has lost its triggers, so that
+ * routing begins anew as well. */
 int member_make(struct db *db, const struct object *o);
 
 /* Drops it. */
-int member_forget(struct db *db, int64_t object);
+int member_drop(struct db *db, int64_t object);
+
+/* Runs the SQL that an expression over dx_object gives for each object, those that are gone among them. */
+int member_each(struct db *db, const char *expression);
 
 /* Whether the node holds the row: 1, 0, -1. key is key_pack of the row's key. */
 int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key);

@@ -143,7 +143,7 @@ int plan_settle(struct db *db, const struct plan *p)
         int rc = 0;
         if (w->gone)
             rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id) ||
-                 member_forget(db, w->object->id) || history_drop(db, w->object->id);
+                 member_drop(db, w->object->id) || history_drop(db, w->object->id);
         else if (w->fresh || view_redefined(w))
             rc = db_execf(db, "UPDATE main.dx_object SET was = NULL, fresh = 0, bound = %Q WHERE id = %lld",
                           w->bound_now, id);

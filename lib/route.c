@@ -42,9 +42,9 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, package TEXT NOT NULL);";
 
 /* Whether a node n was there in the run before, and a node r of that run is still, by the same name, user and package. */
-#define SAME         "r.id = n.id AND r.name = n.name AND r.user = n.user AND r.package = n.package)"
-#define ROUTED_AS_IS "EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE " SAME
-#define IS_AS_ROUTED "EXISTS (SELECT 1 FROM main.dx_nodes AS n WHERE n.active AND " SAME
+#define SAME_NODE    "r.id = n.id AND r.name = n.name AND r.user = n.user AND r.package = n.package"
+#define ROUTED_AS_IS "EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE " SAME_NODE ")"
+#define IS_AS_ROUTED "EXISTS (SELECT 1 FROM main.dx_nodes AS n WHERE n.active AND " SAME_NODE ")"
 
 struct running {
     struct db *db;

@@ -87,7 +87,7 @@ load routing
         INSERT INTO account SELECT i, 'a' || i, CASE WHEN i < 4000 THEN 't1' WHEN i < 4500 THEN 't2' ELSE 't3' END, 1, NULL, NULL FROM r"
     follow
     right
-    # The rows that are remembered, with their holders (numbers 1 and 2), are those that the rule gives them now.
+    # The rows that are remembered of object 1, with their holders (numbers 1 and 2), are those that the rule gives them now.
     kept() {
         diff <(sql hq.db "SELECT m.key, CASE hex(a.nodes) WHEN '01' THEN 'ann' WHEN '02' THEN 'bob' WHEN '0101' THEN 'ann,bob' END FROM dx_member_1 m LEFT JOIN dx_audience a ON a.id = m.audience ORDER BY 1") \
             <(sql hq.db "WITH r(n, k) AS ($rule) SELECT k, group_concat(n) FROM (SELECT DISTINCT n, k FROM r JOIN account ON id = k ORDER BY k, n) GROUP BY k ORDER BY k")
@@ -96,7 +96,7 @@ load routing
     # 3000 of 3500 change hands, 500 go, 500 come.
     moves "UPDATE account SET territory = CASE territory WHEN 't1' THEN 't2' WHEN 't2' THEN 't3' ELSE 't1' END WHERE id >= 1000"
     kept
-    # 1000 of 3500: less than passing over all would cost; then 999, and 1750 of them.
+    # Some of them, and back.
     for n in 1000 999 1750; do
         moves "UPDATE account SET territory = CASE territory WHEN 't1' THEN 't2' ELSE 't1' END WHERE id IN (SELECT id FROM account WHERE territory IN ('t1', 't2') ORDER BY id LIMIT $n)"
         kept
