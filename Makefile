@@ -32,7 +32,7 @@ LINK    = $(SAY_$(V))$(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 BIN     = $(O)/bin
 TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
-LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
+LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c))
 CMDS   := $(patsubst cmd/%.c,$(BIN)/%,$(wildcard cmd/*.c))
 SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out scripts/demo scripts/deps scripts/test,$(wildcard scripts/*)))
 UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
@@ -40,7 +40,7 @@ TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
 SYNOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sync/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
-CSRC    = $(wildcard cmd/*.[ch] lib/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/*/*.[ch] tests/fuzz/*.[ch])
+CSRC    = $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/*/*.[ch] tests/fuzz/*.[ch])
 PAGES   = $(wildcard man/*.[157])
 
 all: $(CMDS) $(SHELLS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)

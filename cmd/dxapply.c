@@ -1,9 +1,9 @@
 /* dxapply: applies archives to a database: downloads and snapshots on a client, uploads on a server, logs anywhere. */
-#include "apply.h"
-#include "cli.h"
-#include "mem.h"
-#include "resolve.h"
-#include "review.h"
+#include "apply/apply.h"
+#include "apply/conflict_print.h"
+#include "apply/conflict_resolve.h"
+#include "base/mem.h"
+#include "cli/cli.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* dxpack: makes, lists, prints, verifies, joins and inverts archives. */
-#include "cli.h"
-#include "dx.h"
-#include "dxhead.h"
-#include "file.h"
-#include "lines.h"
-#include "mem.h"
-#include "repack.h"
-#include "unpack.h"
+#include "archive/archive_jsonl.h"
+#include "archive/dx.h"
+#include "archive/head_read.h"
+#include "archive/repack.h"
+#include "archive/unpack.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
 
 #include <fcntl.h>
 #include <jansson.h>

@@ -1,13 +1,13 @@
 /* hhextract: extracts a handheld's share of its companion's database, pairs devices, tells whether one may start. */
-#include "cli.h"
-#include "dx.h"
-#include "file.h"
-#include "handheld.h"
-#include "handpack.h"
-#include "mem.h"
-#include "route.h"
-#include "spool.h"
-#include "store.h"
+#include "archive/dx.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/spool.h"
+#include "cli/cli.h"
+#include "device/device_package.h"
+#include "device/handheld.h"
+#include "journal/meta.h"
+#include "route/route.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* syncdiff: compares two databases by key and change key with what they agreed on last, and plans both directions. */
-#include "buf.h"
-#include "cli.h"
-#include "diff.h"
-#include "diffscreen.h"
-#include "spool.h"
+#include "base/buf.h"
+#include "base/spool.h"
+#include "cli/cli.h"
+#include "compare/diff.h"
+#include "compare/diffscreen.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* txnlog: captures committed changes in a log in the database, and reads them out as archives. */
-#include "capture.h"
-#include "cli.h"
-#include "dx.h"
-#include "journal.h"
-#include "log.h"
-#include "logstatus.h"
-#include "peer.h"
-#include "proof.h"
-#include "store.h"
-#include "upload.h"
+#include "archive/dx.h"
+#include "cli/cli.h"
+#include "compare/verify.h"
+#include "journal/capture.h"
+#include "journal/consumer.h"
+#include "journal/journal.h"
+#include "journal/journal_status.h"
+#include "journal/log_export.h"
+#include "journal/meta.h"
+#include "journal/upload.h"
 
 #include <jansson.h>
 #include <stdio.h>

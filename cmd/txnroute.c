@@ -1,13 +1,13 @@
 /* txnroute: gives each node its share of what changed. */
-#include "cli.h"
-#include "dx.h"
-#include "history.h"
-#include "member.h"
-#include "route.h"
-#include "status.h"
-#include "store.h"
-#include "try.h"
-#include "why.h"
+#include "archive/dx.h"
+#include "cli/cli.h"
+#include "journal/meta.h"
+#include "nodes/membership.h"
+#include "nodes/membership_log.h"
+#include "route/explain.h"
+#include "route/node_status.h"
+#include "route/route.h"
+#include "route/what_if.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * damage: an archive with shared blocks, several members and origins is cut at every length, and every one of its
  * bits is flipped by itself; the reader must refuse each. Runs in one process, so that it can try them all.
  */
-#include "dx.h"
-#include "err.h"
+#include "archive/dx.h"
+#include "base/err.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,11 +6,11 @@
  * A history is a schema, some rows, attach, then statements of every kind, many of which fail; its seed makes it. The
  * journal must turn the rows at attach into the rows at the end, with every old value right on the way.
  */
-#include "arena.h"
-#include "capture.h"
-#include "err.h"
-#include "journal.h"
-#include "mem.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "data/arena.h"
+#include "journal/capture.h"
+#include "journal/journal.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -2,14 +2,14 @@
  * starve: SQLite is denied memory once, at one allocation after the other (where there are thousands, at every n-th).
  * What reads a layout, or merges an upload, then fails with everything as it was, or has done all of it. Speaks TAP.
  */
-#include "apply.h"
-#include "capture.h"
-#include "dx.h"
-#include "err.h"
-#include "layout.h"
-#include "mem.h"
-#include "node.h"
-#include "route.h"
+#include "apply/apply.h"
+#include "archive/dx.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "journal/capture.h"
+#include "nodes/node.h"
+#include "route/route.h"
+#include "sql/layout.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -2,19 +2,19 @@
  * unit: what shell tests do not reach: the borders of the encodings, the order of values, and how the changes of a row
  * fold into its net change. Speaks TAP.
  */
-#include "base64.h"
-#include "bulk.h"
-#include "capture.h"
-#include "changeset.h"
-#include "db.h"
-#include "dx.h"
-#include "err.h"
-#include "journal.h"
-#include "jsonl.h"
-#include "key.h"
-#include "mem.h"
-#include "tuples.h"
-#include "utf8.h"
+#include "archive/dx.h"
+#include "base/base64.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "data/changeset.h"
+#include "data/jsonl.h"
+#include "data/row_intern.h"
+#include "journal/capture.h"
+#include "journal/journal.h"
+#include "sql/bulk_insert.h"
+#include "sql/db.h"
+#include "sql/key.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -2,9 +2,9 @@
  * changeset: the decoder of SQLite's changeset and patchset formats, over bytes as they come. What it decodes is
  * encoded again, and that must decode to the same change: decoder and encoder agree on every change there is.
  */
-#include "changeset.h"
-#include "mem.h"
+#include "data/changeset.h"
 #include "target.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>

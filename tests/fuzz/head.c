@@ -2,10 +2,10 @@
  * head: dx.json, and behind a NUL end.json, as they come. A head that is taken gives the same bytes when it is
  * written, read and written again.
  */
-#include "dxhead.h"
-#include "err.h"
-#include "mem.h"
 #include "target.h"
+#include "archive/head_read.h"
+#include "base/err.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  * package: package.conf as it comes, read against a small database: the INI form, its names and values, and the rules,
  * which SQLite prepares but nobody runs.
  */
-#include "package.h"
-#include "db.h"
+#include "nodes/package.h"
 #include "target.h"
+#include "sql/db.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,10 +4,10 @@
  *   loop --read < ARCHIVE    only reads and decodes; prints the CPU seconds of that
  *
  * The rows are decoded before the clock starts. */
-#include "db.h"
-#include "dx.h"
-#include "err.h"
-#include "mem.h"
+#include "archive/dx.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "sql/db.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,14 +7,14 @@
  * and each node's copy is compared with what the rules say at that time, evaluated one by one. What load says of each
  * rule is compared, too: a rule that must be evaluated whole is named, one that must be refused is, with a remedy. The
  * first history that fails is shrunk and printed with its seed; exit 1. */
-#include "buf.h"
-#include "db.h"
-#include "dx.h"
-#include "err.h"
-#include "mem.h"
-#include "route.h"
+#include "archive/dx.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "route/route.h"
 #include "sim/plot.h"
 #include "sim/same.h"
+#include "sql/db.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

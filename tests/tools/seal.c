@@ -6,7 +6,7 @@
  *
  * --window sets the window of the frame (beyond 23 no reader takes it); --plain leaves the seal out.
  */
-#include "sha.h"
+#include "base/sha.h"
 
 #include <stdio.h>
 #include <stdlib.h>

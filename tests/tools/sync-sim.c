@@ -13,8 +13,8 @@
  * too, and every change made on a client must be found again: in the server's data, in its journal under what came
  * after it, in a conflict record, or in quarantine. The first history that fails is shrunk and printed with its seed;
  * exit 1. */
-#include "err.h"
-#include "mem.h"
+#include "base/err.h"
+#include "base/mem.h"
 #include "sync/compare.h"
 #include "sync/files.h"
 #include "sync/mail.h"

@@ -5,12 +5,12 @@
  * DB tells the columns of the tables. FIELD is one of the head: from, to, epoch, number, after, upto, ack, applied,
  * package; tables=A,B lists tables beside those in the changeset; schema=DB2 takes the CREATE statements of DB2,
  * sql=TEXT adds a statement to them. */
-#include "db.h"
-#include "dx.h"
-#include "err.h"
-#include "file.h"
-#include "layout.h"
-#include "mem.h"
+#include "archive/dx.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "sql/db.h"
+#include "sql/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* plot: see plot.h. */
 #include "plot.h"
 
-#include "mem.h"
+#include "base/mem.h"
 #include "random.h"
 #include "rules.h"
 

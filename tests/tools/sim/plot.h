@@ -2,7 +2,7 @@
 #ifndef PLOT_H
 #define PLOT_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>

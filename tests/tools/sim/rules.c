@@ -1,7 +1,7 @@
 /* rules: see rules.h. */
 #include "rules.h"
 
-#include "mem.h"
+#include "base/mem.h"
 #include "random.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* same: see same.h. */
 #include "same.h"
 
-#include "mem.h"
-#include "val.h"
+#include "base/mem.h"
+#include "data/val.h"
 
 #include <stdlib.h>
 #include <string.h>

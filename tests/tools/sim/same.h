@@ -2,7 +2,7 @@
 #ifndef SAME_H
 #define SAME_H
 
-#include "db.h"
+#include "sql/db.h"
 
 /* 1; 0 with the difference in *why ("should hold 3 rows, holds 2; first difference: should be (1, 'a'), is ()"); -1
  * after fail(). The order of the rows is not compared. *n: the rows wanted. */

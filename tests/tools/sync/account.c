@@ -2,9 +2,9 @@
 #include "account.h"
 
 #include "../sim/same.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "data/val.h"
 #include "stage.h"
-#include "val.h"
 
 #include <stdlib.h>
 #include <string.h>

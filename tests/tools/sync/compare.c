@@ -3,12 +3,12 @@
 
 #include "../sim/same.h"
 #include "account.h"
-#include "err.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "data/val.h"
 #include "files.h"
 #include "mail.h"
-#include "mem.h"
 #include "stage.h"
-#include "val.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* files: see files.h. */
 #include "files.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>

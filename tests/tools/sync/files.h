@@ -2,7 +2,7 @@
 #ifndef FILES_H
 #define FILES_H
 
-#include "buf.h"
+#include "base/buf.h"
 #include "history.h"
 
 void files_schema(const struct history *h, struct buf *b);

@@ -2,7 +2,7 @@
 #include "history.h"
 
 #include "../sim/random.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "scene.h"
 #include "statement.h"
 

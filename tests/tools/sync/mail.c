@@ -1,9 +1,9 @@
 /* mail: see mail.h. */
 #include "mail.h"
 
-#include "err.h"
-#include "file.h"
-#include "mem.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "stage.h"
 
 #include <dirent.h>

@@ -1,9 +1,9 @@
 /* party: see party.h. */
 #include "party.h"
 
-#include "err.h"
-#include "journal.h"
-#include "mem.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "journal/journal.h"
 #include "stage.h"
 
 #include <stdio.h>

@@ -2,9 +2,9 @@
 #ifndef PARTY_H
 #define PARTY_H
 
-#include "buf.h"
-#include "db.h"
+#include "base/buf.h"
 #include "history.h"
+#include "sql/db.h"
 
 /* A change as somebody's journal told it, one column at a time. */
 struct entry {

@@ -2,7 +2,7 @@
 #include "scene.h"
 
 #include "../sim/random.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "statement.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* stage: see stage.h. */
 #include "stage.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #include "statement.h"
 
 #include "../sim/random.h"
-#include "buf.h"
-#include "mem.h"
+#include "base/buf.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* step: see step.h. */
 #include "step.h"
 
-#include "err.h"
-#include "file.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "files.h"
 #include "mail.h"
-#include "mem.h"
 #include "stage.h"
 
 #include <dirent.h>

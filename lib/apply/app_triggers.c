@@ -1,0 +1,223 @@
+/* app_triggers: see apply/app_triggers.h. SQLite can switch triggers off all together only; when some must fire, the others are dropped for
+ * the length of the transaction. */
+#include "apply/app_triggers.h"
+
+#include "apply/client_tables.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "sql/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char sql_triggers[] =
+    "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid";
+
+/* What is known of a trigger. */
+struct trigger {
+    char *name, *table, *sql;
+    bool here; /* on one of the tables at hand */
+    bool ours; /* capture's */
+    size_t nwrites;
+    char **writes; /* the tables that it writes to */
+    bool fires;
+};
+
+struct survey {
+    struct db *db;
+    struct table *const *table;
+    size_t ntable;
+    bool capturing; /* there is a dx_table */
+    size_t n;
+    struct trigger *trigger;
+};
+
+static bool is_ours(const char *name)
+{
+    return strncasecmp(name, "dx_", 3) == 0;
+}
+
+static bool at_hand(const struct survey *v, const char *table)
+{
+    for (size_t i = 0; i < v->ntable; i++)
+        if (strcasecmp(v->table[i]->name, table) == 0)
+            return true;
+    return false;
+}
+
+static int load(struct survey *v)
+{
+    struct stmt *s = db_prepare(v->db, sql_triggers);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        v->trigger = mem_grow(v->trigger, v->n + 1, sizeof *v->trigger);
+        struct trigger *t = &v->trigger[v->n++];
+        *t = (struct trigger){.name = mem_text(stmt_text(s, 0)),
+                              .table = mem_text(stmt_text(s, 1)),
+                              .sql = mem_text(stmt_text(s, 2))};
+        t->here = at_hand(v, t->table);
+        t->ours = is_ours(t->name);
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+static void free_survey(struct survey *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        free(v->trigger[i].name);
+        free(v->trigger[i].table);
+        free(v->trigger[i].sql);
+        for (size_t k = 0; k < v->trigger[i].nwrites; k++)
+            free(v->trigger[i].writes[k]);
+        free(v->trigger[i].writes);
+    }
+    free(v->trigger);
+}
+
+/* Whether changes of the table travel. */
+static int is_synced(struct survey *v, const char *table)
+{
+    int64_t n = 0;
+    if (at_hand(v, table))
+        return 1;
+    if (v->capturing &&
+        db_get_int(v->db, &n, "SELECT count(*) FROM dx_table WHERE current AND name = %Q COLLATE NOCASE",
+                   table))
+        return -1;
+    return n ? 1 : copy_has(v->db, table);
+}
+
+/* Notes, while a write to a table at hand is being prepared, which trigger would write where. */
+static void on_touch(void *ctx, int action, const char *a, const char *b, const char *database,
+                     const char *through)
+{
+    struct survey *v = ctx;
+    (void)b;
+    (void)database;
+    if (through == NULL ||
+        (action != DB_ACTION_INSERT && action != DB_ACTION_UPDATE && action != DB_ACTION_DELETE))
+        return;
+    for (size_t i = 0; i < v->n; i++) {
+        struct trigger *t = &v->trigger[i];
+        if (strcmp(t->name, through) == 0) {
+            t->writes = mem_grow(t->writes, t->nwrites + 1, sizeof *t->writes);
+            t->writes[t->nwrites++] = mem_text(a);
+        }
+    }
+}
+
+/* Prepares a write of each kind to the table, to see what it sets off. */
+static int probe(struct survey *v, const struct table *t)
+{
+    struct buf sql = {0};
+    buf_puts(&sql, "INSERT INTO main.");
+    buf_name(&sql, t->name);
+    buf_puts(&sql, " DEFAULT VALUES");
+    int rc = db_touches(v->db, buf_text(&sql), on_touch, v);
+    buf_clear(&sql);
+    buf_puts(&sql, "DELETE FROM main.");
+    buf_name(&sql, t->name);
+    rc = rc || db_touches(v->db, buf_text(&sql), on_touch, v);
+    buf_clear(&sql);
+    buf_puts(&sql, "UPDATE main.");
+    buf_name(&sql, t->name);
+    struct layout *l =
+        rc ? NULL : layout_of(v->db, t->name); /* the archive may have columns that are not here */
+    for (size_t i = 0; l && i < l->table->ncol; i++) {
+        buf_puts(&sql, i ? ", " : " SET ");
+        buf_name(&sql, l->table->col[i]);
+        buf_puts(&sql, " = NULL");
+    }
+    rc = l ? db_touches(v->db, buf_text(&sql), on_touch, v) : -1;
+    layout_free(l);
+    buf_free(&sql);
+    return rc;
+}
+
+/* Whether the trigger may fire: it writes, and nothing that travels. 1, 0, -1. */
+static int may_fire(struct survey *v, const struct trigger *t)
+{
+    int synced = t->ours || t->nwrites == 0;
+    for (size_t i = 0; i < t->nwrites && synced == 0; i++)
+        synced = is_synced(v, t->writes[i]);
+    return synced < 0 ? -1 : !synced;
+}
+
+/* Finds for each trigger whether it fires, and whether any does. 1, 0, -1. */
+static int judge(struct survey *v)
+{
+    int64_t there;
+    int any = 0;
+    if (db_get_int(v->db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_table'"))
+        return -1;
+    v->capturing = there > 0;
+    for (size_t i = 0; i < v->ntable; i++)
+        if (probe(v, v->table[i]))
+            return -1;
+    for (size_t i = 0; i < v->n; i++) {
+        int may = may_fire(v, &v->trigger[i]);
+        if (may < 0)
+            return -1;
+        v->trigger[i].fires = may;
+        any |= may && v->trigger[i].here;
+    }
+    return any;
+}
+
+/* Drops what must not fire: of the tables at hand all but those that may; of others those that would write what
+ * travels. */
+static int drop_others(struct fires *f, const struct survey *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const struct trigger *t = &v->trigger[i];
+        if (t->fires || !(t->here || t->nwrites))
+            continue;
+        f->again = mem_grow(f->again, f->n + 1, sizeof *f->again);
+        f->again[f->n++] = mem_text(t->sql);
+        if (db_execf(f->db, "DROP TRIGGER main.\"%w\"", t->name))
+            return -1;
+    }
+    return 0;
+}
+
+int fires_begin(struct fires *f, struct db *db, struct table *const *table, size_t n)
+{
+    struct survey v = {.db = db, .table = table, .ntable = n};
+    *f = (struct fires){.db = db};
+    int rc = load(&v);
+    bool any = false;
+    for (size_t i = 0; i < v.n; i++)
+        any |= v.trigger[i].here && !v.trigger[i].ours;
+    int firing = rc == 0 && any ? judge(&v) : 0;
+    if (rc || firing < 0)
+        rc = -1;
+    else if (firing)
+        rc = drop_others(f, &v);
+    else {
+        f->off = true;
+        rc = db_triggers(db, false);
+    }
+    free_survey(&v);
+    return rc;
+}
+
+int fires_end(struct fires *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (db_exec(f->db, f->again[i]))
+            return -1;
+    return 0;
+}
+
+void fires_free(struct fires *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->again[i]);
+    free(f->again);
+    if (f->off)
+        db_triggers(f->db, true);
+    *f = (struct fires){0};
+}

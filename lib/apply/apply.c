@@ -1,0 +1,249 @@
+/* apply: see apply/apply.h. */
+#include "apply/apply.h"
+
+#include "apply/app_triggers.h"
+#include "apply/download.h"
+#include "apply/fk_delete.h"
+#include "apply/fk_optimistic.h"
+#include "apply/log_apply.h"
+#include "apply/plan_apply.h"
+#include "apply/quarantine_recheck.h"
+#include "apply/rekey_server.h"
+#include "apply/snapshot.h"
+#include "apply/upload_apply.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "journal/applied_digests.h"
+#include "journal/capture.h"
+#include "journal/meta.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the ways of applying do. */
+struct kind {
+    int (*begin)(struct work *w); /* before the first change: 1 go on, 0 applied before, -1 */
+    work_one *one;                /* with each */
+    int (*end)(struct work *w);   /* after the last */
+    int (*last)(struct work *w);  /* when the triggers are back; or NULL */
+    bool behind;                  /* `one` itself has changes wait behind others of their row */
+    /* with a change of a table that cannot be written here; NULL: the archive is refused */
+    int (*stranger)(struct work *w, const struct change *c);
+};
+
+static const struct kind download = {download_begin, download_one, download_end, NULL, false, NULL};
+static const struct kind snapshot = {snapshot_begin,  snapshot_one, snapshot_end,
+                                     snapshot_attach, false,        NULL};
+static const struct kind upload = {accept_begin, accept_one, accept_end, NULL, true, accept_stranger};
+static const struct kind replay = {replay_begin, merge_one, replay_end, NULL, false, NULL};
+static const struct kind rows = {rows_begin, rows_one, rows_end, NULL, false, NULL};
+
+static const struct kind *choose(const struct dx_head *h, const char *name)
+{
+    switch (h->kind) {
+    case DX_SNAPSHOT:
+        return &snapshot;
+    case DX_UPLOAD:
+        return &upload;
+    case DX_CHANGES:
+        return *h->to ? &download : &replay;
+    case DX_ROWS:
+        return &rows;
+    default:
+        fail(ERR_REFUSED, "%s: an archive of kind %s cannot be applied", name, dx_kind_name(h->kind));
+        return NULL;
+    }
+}
+
+/* ---- changes ---- */
+
+static int apply_changes(struct work *w, const struct kind *k)
+{
+    struct change *c = &w->read, local;
+    int got;
+    while ((got = dx_read(w->reader, c)) > 0) {
+        struct target *t = targets_for(&w->targets, c->table);
+        if (t == NULL) {
+            if (k->stranger == NULL || err_code() != ERR_REFUSED || k->stranger(w, c))
+                return -1;
+            continue;
+        }
+        target_map(t, c->table, c, &local);
+        if (w->leave && work_waits(w, t, &local)) {
+            w->count->left++;
+            continue;
+        }
+        int behind = k->behind ? 0 : work_behind(w, t, &local);
+        if (behind < 0 || (behind == 0 && k->one(w, t, &local)))
+            return -1;
+    }
+    return got;
+}
+
+static int forget(struct work *w)
+{
+    return store_present(w->db) > 0 ? capture_forget(w->db) : 0;
+}
+
+static int note_seen(struct work *w)
+{
+    const struct dx_head *h = w->head;
+    return h->number ? seen_note(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+                     : 0;
+}
+
+/* An archive that was applied before is read to its end; it must be the same one, or say nothing, as the router's
+ * answer to a node that has everything does. */
+static int again(struct work *w)
+{
+    const struct dx_head *h = w->head;
+    w->count->repeat = true;
+    if (dx_skip(w->reader))
+        return -1;
+    int same = h->number && dx_end(w->reader)->changes
+                   ? seen_same(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+                   : 1;
+    if (same == 0)
+        return fail(
+            ERR_REFUSED,
+            "%s: an archive numbered %lld was applied before, but it was another one: this database or the "
+            "sender's was restored from a backup; run initsync on the client, what it has not sent is kept",
+            w->name, (long long)h->number);
+    return same < 0 ? -1 : 0;
+}
+
+static int apply_all(struct work *w, const struct kind *k, struct fires *f)
+{
+    if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w) || release_check(w))
+        return -1;
+    if (apply_changes(w, k))
+        return -1;
+    if (k->end(w) || trust_settle(w) || note_seen(w))
+        return -1;
+    if (db_triggers(w->db, false) || forget(w) || fires_end(f))
+        return -1;
+    return k->last ? k->last(w) : 0;
+}
+
+/* ---- guards ---- */
+
+static int over_percent(struct work *w, const struct target *t, const struct effect_count *n, bool *over)
+{
+    int64_t now;
+    if (w->options->guard_percent < 0)
+        return 0;
+    if (db_get_int(w->db, &now, "SELECT count(*) FROM main.\"%w\"", t->table->name))
+        return -1;
+    int64_t before = now - n->inserted + n->deleted;
+    *over |= (n->deleted + n->updated) * 100 > before * w->options->guard_percent;
+    return 0;
+}
+
+static int guard(struct work *w)
+{
+    const struct apply_options *o = w->options;
+    const char *digest = dx_end(w->reader)->sha256;
+    if ((o->guard_rows < 0 && o->guard_percent < 0) || (o->approve && strcmp(o->approve, digest) == 0))
+        return 0;
+    for (size_t i = 0; i < w->effect.n; i++) {
+        const struct effect_count *n = &w->effect.count[i];
+        bool over = o->guard_rows >= 0 && n->deleted + n->updated > o->guard_rows;
+        if (over_percent(w, w->targets.target[i], n, &over))
+            return -1;
+        if (over)
+            return fail(ERR_GUARD,
+                        "%s: %lld rows of table %s would be deleted and %lld overwritten, more than the "
+                        "guard allows; "
+                        "nothing was changed. If that is right: --approve %s",
+                        w->name, (long long)n->deleted, w->targets.target[i]->table->name,
+                        (long long)n->updated, digest);
+    }
+    return 0;
+}
+
+/* ---- one archive ---- */
+
+static void sum_up(struct work *w)
+{
+    for (size_t i = 0; i < w->effect.n; i++) {
+        w->count->inserted += w->effect.count[i].inserted;
+        w->count->updated += w->effect.count[i].updated;
+        w->count->deleted += w->effect.count[i].deleted;
+    }
+}
+
+static int finish(struct work *w)
+{
+    const struct apply_options *o = w->options;
+    sum_up(w);
+    if (guard(w))
+        return -1;
+    if (o->dry) {
+        db_rollback(w->db);
+        return 0;
+    }
+    if (o->undo && effect_write_undo(&w->effect, &w->targets, o->undo))
+        return -1;
+    return db_commit(w->db);
+}
+
+static char *label(const struct dx_head *h)
+{
+    return mem_printf("%s %s%lld",
+                      *h->from ? h->from
+                      : *h->to ? "server"
+                               : "changes",
+                      h->number ? "" : "upto ", (long long)(h->number ? h->number : h->upto));
+}
+
+/* A copy that begins gets write-ahead logging, so that it stays readable while archives are applied. */
+static int prepare_new(struct db *db, const struct dx_head *h)
+{
+    int64_t n;
+    if (h->kind != DX_SNAPSHOT)
+        return 0;
+    if (db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema"))
+        return -1;
+    return n ? 0 : db_exec(db, "PRAGMA journal_mode = WAL");
+}
+
+static int run(struct work *w, const struct kind *k, struct fires *f)
+{
+    int go = k->begin(w);
+    if (go < 0)
+        return -1;
+    if (go == 0)
+        return again(w);
+    return apply_all(w, k, f) ? -1 : finish(w);
+}
+
+int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, const struct apply_options *o,
+                  struct apply_count *count)
+{
+    struct work w = {.db = db, .name = db_path(db), .reader = r, .head = h, .options = o, .count = count};
+    struct fires fires = {0};
+    const struct kind *k = choose(h, w.name);
+    *count = (struct apply_count){0};
+    if (k == NULL || prepare_new(db, h) || db_begin_write(db))
+        return -1;
+    targets_init(&w.targets, db);
+    w.one[WORK_DOWNLOAD] = download_one;
+    w.archive = label(h);
+    merge_begin(&w);
+    w.merge->clear = cascade_clear;
+    w.merge->give = newkey_give;
+    int rc = run(&w, k, &fires);
+    work_defer_free(&w);
+    merge_free(w.merge);
+    stmt_free(w.conflict);
+    effect_end(&w.effect);
+    targets_free(&w.targets);
+    rowset_free(&w.pending);
+    snapshot_free(w.snapshot);
+    rows_free(w.rows);
+    free(w.archive);
+    db_rollback(db); /* whatever was not committed */
+    db_triggers(db, true);
+    fires_free(&fires);
+    return rc;
+}

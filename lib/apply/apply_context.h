@@ -1,0 +1,116 @@
+/* apply_context: one archive being applied, inside its transaction: what the ways of applying share. */
+#ifndef APPLY_CONTEXT_H
+#define APPLY_CONTEXT_H
+
+#include "apply/change_log.h"
+#include "apply/rowset.h"
+#include "archive/dx.h"
+#include "data/arena.h"
+
+/* What the caller asked for. */
+struct apply_options {
+    bool dry;            /* do everything, then take it back */
+    bool strict;         /* refuse the archive when a row cannot be applied, instead of quarantining it */
+    bool as_local;       /* journal what is merged as made here */
+    bool resend;         /* snapshots: what they acknowledge is another copy's; settle nothing by it */
+    const char *approve; /* the digest of an archive that guards let through, or NULL */
+    const char *undo;    /* where to write the archive that takes this apply back, or NULL */
+    int64_t guard_rows;  /* at most so many rows of a table deleted or overwritten; -1: no guard */
+    int64_t guard_percent;
+};
+
+/* What was done. */
+struct apply_count {
+    int64_t inserted, updated, deleted;
+    int64_t kept;        /* incoming changes held back for the sake of pending local ones */
+    int64_t missing;     /* changes of rows that are not there (downloads) */
+    int64_t conflicts;   /* recorded by this apply */
+    int64_t refused;     /* rows of an upload that its node may not write; recorded too */
+    int64_t quarantined; /* rows put into quarantine by this apply */
+    int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
+    int64_t released;    /* rows that were in quarantine and are applied now */
+    bool repeat;         /* was applied before: nothing done */
+};
+
+/* How a change comes to its row. */
+enum work_way { WORK_DOWNLOAD, WORK_MERGE };
+
+struct work;
+
+/* Judges one change and does what it should do to its row, or defers it. The change is the callee's to alter. */
+typedef int work_one(struct work *w, struct target *t, struct change *c);
+
+struct work {
+    struct db *db;
+    const char *name; /* of the database, for messages */
+    struct dx_reader *reader;
+    const struct dx_head *head;
+    const struct apply_options *options;
+    struct apply_count *count;
+    struct targets targets;
+    struct effect effect;
+    enum work_way way;
+    work_one *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
+    /* WORK_MERGE: asked before a row is written: 1 yes, 0 not now (*reason says why), -1. */
+    int (*may)(struct work *w, struct target *t, const struct change *c, const char **reason);
+    /* WORK_MERGE: has what follows judged as that origin's, until w->merge is put back. */
+    int (*as)(struct work *w, const char *origin);
+    /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
+    int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
+    /* WORK_MERGE: the number of the archive that will tell that origin, a node, what becomes of its changes; else 0. */
+    int (*tells)(struct work *w, const char *origin, int64_t *archive);
+    struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
+    struct stmt *conflict; /* records one; NULL until the first */
+    struct defer *defer;
+    struct snapshot *snapshot;
+    struct merge *merge;
+    struct trust *trust;
+    struct rows *rows;
+    struct change read; /* the change being judged, in the archive's columns */
+    bool leave;         /* what cannot be done is left alone, not quarantined */
+    char *archive;      /* what conflicts and quarantined rows say they came from */
+};
+
+/* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another
+ * row or a constraint stands in the way. An update's old values and a delete's row must be told if
+ * effect_wants_old. */
+int work_put(struct work *w, struct target *t, const struct change *c);
+
+/* ---- apply/deferred.c: changes that cannot be done yet ---- */
+
+/* Before the first change: takes what is in quarantine to be tried again, ahead of all that comes. */
+int work_defer_begin(struct work *w);
+void work_defer_free(struct work *w);
+
+/* Whether a change of the same row waits, so that this one must wait behind it. */
+bool work_waits(struct work *w, struct target *t, const struct change *c);
+
+/* What waits for the change's row at this moment: the first change of it, by that origin (NULL: by whoever), whose
+ * values are the arena's. 1, 0 when nothing does, -1. */
+int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
+                 struct arena *a, struct change *out);
+
+/* The same, from any origin, one after another: *seq is 0 at first. */
+int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
+                      struct change *out);
+
+/* Puts the change aside if it must wait behind another of its row, to be judged after that: 1, 0 when it need not,
+ * -1. */
+int work_behind(struct work *w, struct target *t, const struct change *c);
+
+/* Whether all of the archive has been read, and what is judged is tried again. */
+bool work_retries(const struct work *w);
+
+/* Puts a change aside. judged: work_put would do it; else it is judged again. taken: what stands in its way is a value
+ * that another row has. */
+int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
+               const char *reason);
+
+/* After the last change: tries what waits until nothing more can be done, taking rows that stand in each other's way
+ * out and putting them in again. */
+int work_rounds(struct work *w);
+
+/* Then: what is left goes into quarantine, or fails the apply when strict. */
+int work_give_up(struct work *w);
+
+#endif

@@ -1,0 +1,181 @@
+/* conflict: see apply/conflict.h. */
+#include "apply/conflict.h"
+
+#include "apply/record.h"
+#include "base/err.h"
+
+#include <string.h>
+
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_conflict (id INTEGER PRIMARY KEY, kind TEXT, tbl TEXT, col TEXT, key, "
+    "base, ours,"
+    " theirs, incoming BLOB, row BLOB, outcome TEXT, reason TEXT, origin TEXT, archive TEXT, resolved TEXT)";
+static const char sql_add[] = "INSERT INTO dx_conflict (kind, tbl, col, key, base, ours, theirs, incoming, "
+                              "row, outcome, reason, origin, archive)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+#define COLUMNS                                                                                        \
+    "SELECT id, kind, tbl, col, outcome, reason, origin, archive, resolved, key, base, ours, theirs, " \
+    "incoming, row"                                                                                    \
+    " FROM dx_conflict "
+static const char sql_all[] = COLUMNS "ORDER BY id";
+static const char sql_open[] = COLUMNS "WHERE resolved IS NULL ORDER BY id";
+static const char sql_one[] = COLUMNS "WHERE id = ?1";
+static const char sql_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_conflict'";
+
+/* ---- recording ---- */
+
+static int add(struct work *w, const struct conflict *c)
+{
+    if (w->conflict == NULL &&
+        (db_exec(w->db, sql_make) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
+        return -1;
+    struct stmt *s = w->conflict;
+    const struct val *const values[] = {&c->key, &c->base, &c->ours, &c->theirs, &c->incoming, &c->row};
+    const char *const texts[] = {c->outcome, c->reason, w->effect.origin, w->archive};
+    stmt_bind_text(s, 1, c->kind);
+    stmt_bind_text(s, 2, c->table);
+    stmt_bind_text(s, 3, c->column);
+    for (int i = 0; i < 6; i++)
+        stmt_bind(s, 4 + i, values[i]);
+    for (int i = 0; i < 4; i++)
+        stmt_bind_text(s, 10 + i, texts[i]);
+    int rc = stmt_run(s);
+    *(strcmp(c->kind, CONFLICT_PERMISSION) == 0 ? &w->count->refused : &w->count->conflicts) += 1;
+    return rc;
+}
+
+int conflict_column(struct work *w, struct target *t, const struct change *c, int column, const char *outcome)
+{
+    struct buf room = {0};
+    struct conflict k = {.kind = CONFLICT_UPDATE,
+                         .table = t->table->name,
+                         .column = t->table->col[column],
+                         .key = change_packed_key(c, &room),
+                         .base = c->old[column],
+                         .ours = t->now[column],
+                         .theirs = c->new[column],
+                         .outcome = outcome};
+    int rc = add(w, &k);
+    buf_free(&room);
+    return rc;
+}
+
+static struct val blob(const struct buf *b)
+{
+    return (struct val){.type = VAL_BLOB, .p = b->p, .n = b->n};
+}
+
+static int add_row(struct work *w, const struct change *c, const struct change *row, struct conflict *k)
+{
+    struct buf room = {0}, incoming = {0}, here = {0};
+    record_put(&incoming, c);
+    k->incoming = blob(&incoming);
+    if (row) {
+        record_put(&here, row);
+        k->row = blob(&here);
+    }
+    k->table = c->table->name;
+    k->key = change_packed_key(c, &room);
+    int rc = add(w, k);
+    buf_free(&room);
+    buf_free(&incoming);
+    buf_free(&here);
+    return rc;
+}
+
+int conflict_row(struct work *w, struct target *t, const struct change *c, bool here, const char *kind,
+                 const char *outcome, const char *reason)
+{
+    struct arena arena = {0};
+    struct conflict k = {.kind = kind, .outcome = outcome, .reason = reason};
+    struct val *none = arena_alloc(&arena, t->table->ncol * sizeof *none);
+    memset(none, 0, t->table->ncol * sizeof *none);
+    struct change row = {.table = t->table, .op = CHANGE_INSERT, .old = none, .new = t->now};
+    int rc = add_row(w, c, here ? &row : NULL, &k);
+    arena_free(&arena);
+    return rc;
+}
+
+int conflict_rekeyed(struct work *w, struct target *t, const struct change *c)
+{
+    int64_t before = w->count->conflicts;
+    if (conflict_row(w, t, c, true, CONFLICT_REKEY, CONFLICT_THEIRS, "its row got another key"))
+        return -1;
+    w->count->conflicts = before; /* both rows live: nothing to look at */
+    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
+}
+
+int conflict_stranger(struct work *w, const struct change *c, const char *reason)
+{
+    struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};
+    return add_row(w, c, NULL, &k);
+}
+
+/* ---- reading ---- */
+
+static struct conflict take(struct stmt *s)
+{
+    return (struct conflict){.id = stmt_int(s, 0),
+                             .kind = stmt_text(s, 1),
+                             .table = stmt_text(s, 2),
+                             .column = stmt_text(s, 3),
+                             .outcome = stmt_text(s, 4),
+                             .reason = stmt_text(s, 5),
+                             .origin = stmt_text(s, 6),
+                             .archive = stmt_text(s, 7),
+                             .resolved = stmt_text(s, 8),
+                             .key = stmt_val(s, 9),
+                             .base = stmt_val(s, 10),
+                             .ours = stmt_val(s, 11),
+                             .theirs = stmt_val(s, 12),
+                             .incoming = stmt_val(s, 13),
+                             .row = stmt_val(s, 14)};
+}
+
+/* 1, 0, -1 */
+static int present(struct db *db)
+{
+    int64_t n;
+    return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
+}
+
+int conflict_each(struct db *db, bool open, conflict_fn *fn, void *ctx)
+{
+    int there = present(db), rc = 0;
+    if (there <= 0)
+        return there;
+    struct stmt *s = db_prepare(db, open ? sql_open : sql_all);
+    enum step step = STEP_ERROR;
+    while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        struct conflict c = take(s);
+        rc = fn(ctx, &c);
+    }
+    stmt_free(s);
+    return rc ? rc : step == STEP_ERROR ? -1 : 0;
+}
+
+int conflict_get(struct db *db, int64_t id, conflict_fn *fn, void *ctx)
+{
+    int there = present(db);
+    struct stmt *s = there > 0 ? db_prepare(db, sql_one) : NULL;
+    enum step step = there < 0 ? STEP_ERROR : STEP_DONE;
+    int rc = -1;
+    if (s) {
+        stmt_bind_int(s, 1, id);
+        step = stmt_step(s);
+    }
+    if (step == STEP_ROW) {
+        struct conflict c = take(s);
+        rc = fn(ctx, &c);
+    } else if (step == STEP_DONE)
+        rc = fail(ERR_REFUSED, "%s: there is no conflict %lld; `dxapply conflicts` lists them", db_path(db),
+                  (long long)id);
+    stmt_free(s);
+    return rc;
+}
+
+int conflict_note_resolved(struct db *db, int64_t id, const char *how)
+{
+    return db_execf(db, "UPDATE dx_conflict SET resolved = %Q WHERE id = %lld", how, (long long)id);
+}

@@ -1,0 +1,57 @@
+/* conflict: what a merge decided against somebody, kept so that it can be seen and changed (dx_conflict). */
+#ifndef CONFLICT_H
+#define CONFLICT_H
+
+#include "apply/apply_context.h"
+
+/* What met what. */
+#define CONFLICT_UPDATE     "update"     /* both changed the column */
+#define CONFLICT_GONE       "gone"       /* they changed a row that is deleted here */
+#define CONFLICT_DELETED    "deleted"    /* they deleted a row that was changed here */
+#define CONFLICT_INSERT     "insert"     /* both made a row with this key */
+#define CONFLICT_DUPLICATE  "duplicate"  /* they made a row whose user key another row has */
+#define CONFLICT_CHILDREN   "children"   /* they deleted a row that others here refer to */
+#define CONFLICT_REKEY      "rekey"      /* both made a row with this integer key: theirs got another */
+#define CONFLICT_PERMISSION "permission" /* the node may not do that */
+#define CONFLICT_MOVED      "moved"      /* a row of a plan is not as it was when the plan was made */
+
+/* What became of it. */
+#define CONFLICT_OURS   "ours"   /* what was here stands */
+#define CONFLICT_THEIRS "theirs" /* what came was taken */
+#define CONFLICT_ASK    "ask"    /* what was here stands until somebody decides */
+
+/* One record. In a conflict on a column, base, ours and theirs are its values: before, here, and as it came. In one on
+ * a row they are none, and `row` is the row here as a record (NULL when there was none), `incoming` the change. */
+struct conflict {
+    int64_t id;
+    const char *kind, *table, *column; /* column: NULL for the row */
+    struct val key;                    /* key_pack */
+    struct val base, ours, theirs;
+    struct val row, incoming;
+    const char *outcome, *reason, *origin, *archive;
+    const char *resolved; /* NULL while it stands as decided */
+};
+
+/* Records a conflict about the change's row, with the origin and archive of the work. column: its number, or -1 for
+ * the row; then `here` tells whether t->now is the row as it is here. */
+int conflict_column(struct work *w, struct target *t, const struct change *c, int column,
+                    const char *outcome);
+int conflict_row(struct work *w, struct target *t, const struct change *c, bool here, const char *kind,
+                 const char *outcome, const char *reason);
+
+/* Records, as settled, that the insert's integer key was taken and it got another. */
+int conflict_rekeyed(struct work *w, struct target *t, const struct change *c);
+
+/* The same for a change of a table that the database does not have. */
+int conflict_stranger(struct work *w, const struct change *c, const char *reason);
+
+/* Calls fn for each record, oldest first; open: only those not resolved. Stops at the first nonzero result and returns
+ * it. Texts and bytes live until fn returns. */
+typedef int conflict_fn(void *ctx, const struct conflict *c);
+int conflict_each(struct db *db, bool open, conflict_fn *fn, void *ctx);
+
+/* Calls fn for the record with that id: what it returns, or -1 (ERR_REFUSED) when there is none. */
+int conflict_get(struct db *db, int64_t id, conflict_fn *fn, void *ctx);
+int conflict_note_resolved(struct db *db, int64_t id, const char *how);
+
+#endif

@@ -1,0 +1,222 @@
+/* conflict_print: see apply/conflict_print.h. */
+#include "apply/conflict_print.h"
+
+#include "apply/record.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "data/jsonl.h"
+#include "sql/key.h"
+
+#include <string.h>
+
+static int decode(const struct val *bytes, struct review *r, struct change *out)
+{
+    return bytes->type == VAL_BLOB ? record_get(bytes, r->target, &r->arena, out) : 0;
+}
+
+int review_conflict(struct targets *ts, const struct conflict *c, struct review *r)
+{
+    *r = (struct review){.target = targets_named(ts, c->table), .here = c->row.type == VAL_BLOB};
+    if (r->target == NULL)
+        return 0; /* the record can still be listed */
+    size_t n = r->target->table->nkey;
+    r->key = arena_alloc(&r->arena, n * sizeof *r->key);
+    if (!key_unpack(&c->key, n, r->key) || decode(&c->row, r, &r->row) ||
+        decode(&c->incoming, r, &r->incoming))
+        return fail(ERR_REFUSED, "%s: dx_conflict: record %lld is damaged", db_path(ts->db),
+                    (long long)c->id);
+    return 0;
+}
+
+void review_free(struct review *r)
+{
+    arena_free(&r->arena);
+    *r = (struct review){0};
+}
+
+/* ---- JSON ---- */
+
+static void put_text(struct buf *b, const char *name, const char *value)
+{
+    buf_addf(b, "\"%s\":", name);
+    if (value)
+        jsonl_string(b, value, strlen(value));
+    else
+        buf_puts(b, "null");
+}
+
+static void put_row(struct buf *b, const char *name, const struct table *t, const struct val *row)
+{
+    bool first = true;
+    buf_addf(b, ",\"%s\":%s", name, row ? "{" : "null");
+    for (size_t i = 0; row && i < t->ncol; i++) {
+        if (row[i].type == VAL_NONE)
+            continue;
+        buf_puts(b, first ? "" : ",");
+        jsonl_string(b, t->col[i], strlen(t->col[i]));
+        buf_byte(b, ':');
+        jsonl_value(b, &row[i]);
+        first = false;
+    }
+    buf_puts(b, row ? "}" : "");
+}
+
+static void put_key(struct buf *b, const struct target *t, const struct val *key)
+{
+    buf_puts(b, ",\"key\":");
+    if (t == NULL)
+        buf_puts(b, "null");
+    for (size_t i = 0; t && i < t->table->nkey; i++) {
+        const char *name = t->table->col[t->table->key[i]];
+        buf_byte(b, i ? ',' : '{');
+        jsonl_string(b, name, strlen(name));
+        buf_byte(b, ':');
+        jsonl_value(b, &key[i]);
+    }
+    if (t)
+        buf_byte(b, '}');
+}
+
+static void put_sides(struct buf *b, const struct conflict *c, const struct review *r)
+{
+    if (c->column) {
+        const struct val *const side[] = {&c->base, &c->ours, &c->theirs};
+        static const char *const name[] = {"base", "ours", "theirs"};
+        for (int i = 0; i < 3; i++) {
+            buf_addf(b, ",\"%s\":", name[i]);
+            jsonl_value(b, side[i]);
+        }
+    } else if (r->target) {
+        put_row(b, "base", r->target->table, r->incoming.op == CHANGE_INSERT ? NULL : r->incoming.old);
+        put_row(b, "ours", r->target->table, r->here ? r->row.new : NULL);
+        put_row(b, "theirs", r->target->table, r->incoming.op == CHANGE_DELETE ? NULL : r->incoming.new);
+    }
+}
+
+int review_json(struct targets *ts, const struct conflict *c, struct buf *out)
+{
+    struct review r;
+    int rc = review_conflict(ts, c, &r);
+    if (rc == 0) {
+        buf_addf(out, "{\"id\":%lld,", (long long)c->id);
+        put_text(out, "kind", c->kind);
+        buf_byte(out, ',');
+        put_text(out, "table", c->table);
+        put_key(out, r.target, r.key);
+        buf_byte(out, ',');
+        put_text(out, "column", c->column);
+        put_sides(out, c, &r);
+        const char *const texts[][2] = {{"outcome", c->outcome},
+                                        {"reason", c->reason},
+                                        {"origin", c->origin},
+                                        {"archive", c->archive},
+                                        {"resolved", c->resolved}};
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            buf_byte(out, ',');
+            put_text(out, texts[i][0], texts[i][1]);
+        }
+        buf_puts(out, "}\n");
+    }
+    review_free(&r);
+    return rc;
+}
+
+/* ---- text ---- */
+
+void review_heading(struct buf *out)
+{
+    buf_addf(out, "%4s  %-10s  %-7s  %-8s  %s\n", "ID", "KIND", "OUTCOME", "STATE", "WHAT");
+}
+
+/* name 'value', name 'value' of the columns the row tells; of an update without the key. */
+static void add_row(struct buf *out, const struct table *t, const struct val *row, bool key)
+{
+    bool first = true;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (row[i].type != VAL_NONE && (key || !t->pk[i])) {
+            buf_addf(out, "%s%s %s", first ? "" : ", ", t->col[i], val_show(&row[i]));
+            first = false;
+        }
+}
+
+static void add_sides(struct buf *out, const struct conflict *c, const struct review *r)
+{
+    if (c->column) {
+        buf_addf(out, ".%s: was %s, here %s, ", c->column, val_show(&c->base), val_show(&c->ours));
+        buf_addf(out, "from %s %s", c->origin ? c->origin : "elsewhere", val_show(&c->theirs));
+        return;
+    }
+    if (r->target == NULL)
+        return;
+    buf_puts(out, ": here ");
+    if (r->here)
+        add_row(out, r->target->table, r->row.new, false);
+    else
+        buf_puts(out, "no row");
+    buf_addf(out, "; %s %s ", c->origin ? c->origin : "elsewhere", change_op_name(r->incoming.op));
+    if (r->incoming.op != CHANGE_DELETE)
+        add_row(out, r->target->table, r->incoming.new, false);
+}
+
+int review_text(struct targets *ts, const struct conflict *c, struct buf *out)
+{
+    struct review r;
+    int rc = review_conflict(ts, c, &r);
+    if (rc == 0) {
+        buf_addf(out, "%4lld  %-10s  %-7s  %-8s  %s", (long long)c->id, c->kind, c->outcome,
+                 c->resolved ? "resolved" : "open", c->table);
+        if (r.target)
+            buf_addf(out, " %s", vals_show(r.key, r.target->table->nkey));
+        add_sides(out, c, &r);
+        if (c->reason)
+            buf_addf(out, " (%s)", c->reason);
+        if (c->archive)
+            buf_addf(out, "  [%s]", c->archive);
+        buf_byte(out, '\n');
+    }
+    review_free(&r);
+    return rc;
+}
+
+/* ---- quarantine ---- */
+
+int review_quarantined_json(struct targets *ts, const struct quarantined *q, struct buf *out)
+{
+    struct target *t = targets_named(ts, q->table);
+    struct arena arena = {0};
+    struct change c;
+    int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
+    if (rc == 0) {
+        struct val *key = arena_alloc(&arena, t->table->nkey * sizeof *key);
+        change_key(&c, key);
+        buf_addf(out, "{\"quarantine\":%lld,", (long long)q->id);
+        put_text(out, "table", q->table);
+        put_key(out, t, key);
+        buf_byte(out, ',');
+        put_text(out, "op", change_op_name(c.op));
+        put_row(out, "old", t->table, c.op == CHANGE_INSERT ? NULL : c.old);
+        put_row(out, "new", t->table, c.op == CHANGE_DELETE ? NULL : c.new);
+        buf_byte(out, ',');
+        put_text(out, "reason", q->reason);
+        buf_byte(out, ',');
+        put_text(out, "origin", q->origin);
+        buf_byte(out, ',');
+        put_text(out, "archive", q->archive);
+        buf_puts(out, "}\n");
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+int review_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out)
+{
+    struct target *t = targets_named(ts, q->table);
+    struct arena arena = {0};
+    struct change c;
+    int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
+    if (rc == 0)
+        buf_addf(out, "%4s  %-10s  %-7s  %-8s  %s of %s: %s  [%s]\n", "", "quarantine", "waits", "open",
+                 change_op_name(c.op), change_show(&c), q->reason, q->archive ? q->archive : "");
+    arena_free(&arena);
+    return rc;
+}

@@ -1,0 +1,369 @@
+/* deferred: changes that cannot be done yet (apply/apply_context.h). They wait in a temporary table, so that their number does not matter;
+ * the rows they belong to are known in memory. */
+#include "apply/deferred.h"
+#include "apply/apply_context.h"
+#include "apply/quarantine.h"
+#include "apply/record.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Emptied, not dropped: no table can be while a statement is read from, and the one before may have left rows. */
+static const char sql_make[] =
+    "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
+    "TEXT, archive "
+    "TEXT,"
+    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB, told INTEGER);"
+    "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
+    "DELETE FROM temp.dx_wait;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
+    "BLOB)";
+static const char sql_add[] =
+    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row, told)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+static const char sql_of_row[] =
+    "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
+static const char sql_next_of_row[] = "SELECT change, seq FROM temp.dx_wait WHERE row = ?1 AND"
+                                      " (?2 IS NULL OR origin = ?2) AND seq > ?3 ORDER BY seq LIMIT 1";
+static const char sql_again[] =
+    "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
+static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
+static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
+
+static int make_ready(struct work *w)
+{
+    struct defer *d = w->defer;
+    if (d->ready)
+        return 0;
+    if (db_exec(w->db, sql_make) || (d->add = db_prepare(w->db, sql_add)) == NULL ||
+        (d->again = db_prepare(w->db, sql_again)) == NULL || (d->done = db_prepare(w->db, sql_done)) == NULL)
+        return -1;
+    d->ready = true;
+    return 0;
+}
+
+/* The row of a change as one value; `room` holds it. */
+static struct val row_of(const struct target *t, const struct change *c, struct buf *room)
+{
+    buf_clear(room);
+    wire_put_varint(room, t->index);
+    change_key_bytes(c, room);
+    return (struct val){.type = VAL_BLOB, .p = room->p, .n = room->n};
+}
+
+static int add(struct work *w, const struct quarantined *q, struct target *t, const struct change *c,
+               bool taken)
+{
+    struct defer *d = w->defer;
+    struct buf room = {0};
+    if (make_ready(w))
+        return -1;
+    struct val row = row_of(t, c, &room);
+    stmt_bind(d->add, 10, &row);
+    stmt_bind_int(d->add, 1, (int64_t)t->index);
+    stmt_bind_int(d->add, 2, q->way);
+    stmt_bind_text(d->add, 3, q->origin);
+    stmt_bind_text(d->add, 4, q->archive);
+    stmt_bind_int(d->add, 5, q->judged);
+    stmt_bind_int(d->add, 6, taken);
+    stmt_bind_text(d->add, 7, q->reason);
+    stmt_bind(d->add, 8, &q->change);
+    stmt_bind_int(d->add, 9, q->id);
+    stmt_bind_int(d->add, 11, q->told);
+    d->n++;
+    int rc = stmt_run(d->add);
+    buf_free(&room);
+    return rc;
+}
+
+/* The row may be another than before: it may have got another key. */
+static int again(struct work *w, struct target *t, const struct change *c, const struct val *bytes,
+                 bool judged, bool taken, const char *reason)
+{
+    struct stmt *s = w->defer->again;
+    struct buf room = {0};
+    struct val row = row_of(t, c, &room);
+    stmt_bind_int(s, 1, judged);
+    stmt_bind_int(s, 2, taken);
+    stmt_bind_text(s, 3, reason);
+    stmt_bind(s, 4, bytes);
+    stmt_bind_int(s, 5, w->defer->retrying);
+    stmt_bind(s, 6, &row);
+    w->defer->blocked = true;
+    rowset_add(&w->defer->rows, t, c);
+    int rc = stmt_run(s);
+    buf_free(&room);
+    return rc;
+}
+
+/* What a download says of a row is what it shall be, so a later one takes the place of what waits, column by column. */
+static void lay_over(struct change *waiting, const struct change *c)
+{
+    if (c->op != CHANGE_UPDATE || waiting->op == CHANGE_DELETE) {
+        *waiting = *c;
+        return;
+    }
+    for (size_t i = 0; i < c->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE)
+            waiting->new[i] = c->new[i];
+}
+
+/* Lays a download's change over the one of its row that waits: 1, 0 when none does, -1. */
+static int renew(struct work *w, struct target *t, const struct change *c)
+{
+    struct buf room = {0}, bytes = {0};
+    struct arena arena = {0};
+    struct change waiting;
+    struct val row = row_of(t, c, &room);
+    struct stmt *s = db_prepare(w->db, sql_of_row);
+    int rc = -1;
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind(s, 1, &row);
+        stmt_bind_int(s, 2, WORK_DOWNLOAD);
+        step = stmt_step(s);
+        rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
+    }
+    if (rc > 0) {
+        struct val was = stmt_val(s, 1);
+        int64_t seq = stmt_int(s, 0);
+        rc = record_get(&was, t, &arena, &waiting) ? -1 : 1;
+        stmt_reset(s);
+        if (rc > 0) {
+            lay_over(&waiting, c);
+            record_put(&bytes, &waiting);
+            struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+            w->defer->retrying = seq;
+            rc = again(w, t, &waiting, &v, false, false, "it waits for another row") ? -1 : 1;
+            w->defer->retrying = 0;
+        }
+    }
+    stmt_free(s);
+    arena_free(&arena);
+    buf_free(&room);
+    buf_free(&bytes);
+    return rc;
+}
+
+int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
+               const char *reason)
+{
+    struct buf bytes = {0};
+    if (w->way == WORK_DOWNLOAD && !w->defer->retrying && work_waits(w, t, c)) {
+        int renewed = renew(w, t, c);
+        if (renewed)
+            return renewed < 0 ? -1 : 0;
+    }
+    record_put(&bytes, c);
+    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+    int rc;
+    if (w->defer->retrying)
+        rc = again(w, t, c, &v, judged, taken, reason);
+    else {
+        struct quarantined q = {.way = (int)w->way,
+                                .judged = judged,
+                                .origin = w->effect.origin,
+                                .archive = w->archive,
+                                .reason = reason,
+                                .change = v};
+        rowset_add(&w->defer->rows, t, c);
+        rc = add(w, &q, t, c, taken);
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+bool work_waits(struct work *w, struct target *t, const struct change *c)
+{
+    return w->defer->n && rowset_find(&w->defer->rows, t, c);
+}
+
+int work_behind(struct work *w, struct target *t, const struct change *c)
+{
+    if (!work_waits(w, t, c))
+        return 0;
+    return work_defer(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
+}
+
+static int waiting_after(struct work *w, struct target *t, const struct change *c, const char *origin,
+                         int64_t *seq, struct arena *a, struct change *out)
+{
+    if (!work_waits(w, t, c))
+        return 0;
+    struct buf room = {0};
+    struct val row = row_of(t, c, &room);
+    struct stmt *s = db_prepare(w->db, sql_next_of_row);
+    enum step step = STEP_ERROR;
+    int rc = -1;
+    if (s) {
+        stmt_bind(s, 1, &row);
+        stmt_bind_text(s, 2, origin);
+        stmt_bind_int(s, 3, *seq);
+        step = stmt_step(s);
+        rc = step == STEP_ERROR ? -1 : step == STEP_ROW;
+    }
+    if (rc > 0) {
+        struct val change = stmt_val(s, 0);
+        *seq = stmt_int(s, 1);
+        rc = record_get(&change, t, a, out) ? -1 : 1;
+    }
+    stmt_free(s);
+    buf_free(&room);
+    return rc;
+}
+
+int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
+                 struct arena *a, struct change *out)
+{
+    int64_t seq = 0;
+    return waiting_after(w, t, c, origin, &seq, a, out);
+}
+
+int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
+                      struct change *out)
+{
+    return waiting_after(w, t, c, NULL, seq, a, out);
+}
+
+bool work_retries(const struct work *w)
+{
+    return w->defer->retrying != 0;
+}
+
+/* What was judged before it went into quarantine is judged again: the row may be another by now. */
+static int take_quarantined(void *ctx, const struct quarantined *q)
+{
+    struct work *w = ctx;
+    struct target *t = targets_named(&w->targets, q->table);
+    struct arena arena = {0};
+    struct change c;
+    int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
+    if (rc == 0) {
+        rowset_add(&w->defer->rows, t, &c);
+        struct quarantined again = *q;
+        again.judged &= q->way == WORK_DOWNLOAD;
+        rc = add(w, &again, t, &c, false);
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+int work_defer_begin(struct work *w)
+{
+    w->defer = mem_zero(1, sizeof *w->defer);
+    return quarantine_each(w->db, take_quarantined, w);
+}
+
+void work_defer_free(struct work *w)
+{
+    struct defer *d = w->defer;
+    if (d == NULL)
+        return;
+    rowset_free(&d->rows);
+    stmt_free(d->add);
+    stmt_free(d->again);
+    stmt_free(d->done);
+    free(d);
+    w->defer = NULL;
+}
+
+/* ---- what waits, one by one ---- */
+
+void defer_entry_free(struct entry *e)
+{
+    free(e->origin);
+    free(e->archive);
+    free(e->reason);
+    arena_free(&e->arena);
+    *e = (struct entry){0};
+}
+
+enum {
+    AT_SEQ,
+    AT_TARGET,
+    AT_WAY,
+    AT_ORIGIN,
+    AT_ARCHIVE,
+    AT_JUDGED,
+    AT_TAKEN,
+    AT_HELD,
+    AT_REASON,
+    AT_CHANGE,
+    AT_TOLD
+};
+
+/* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
+int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
+{
+    defer_entry_free(e);
+    stmt_bind_int(s, 1, seq);
+    enum step step = stmt_step(s);
+    if (step != STEP_ROW)
+        return step == STEP_DONE ? 0 : -1;
+    e->seq = stmt_int(s, AT_SEQ);
+    e->held = stmt_int(s, AT_HELD);
+    e->told = stmt_int(s, AT_TOLD);
+    e->target = w->targets.target[stmt_int(s, AT_TARGET)];
+    e->way = (enum work_way)stmt_int(s, AT_WAY);
+    e->origin = mem_text(stmt_text(s, AT_ORIGIN));
+    e->archive = mem_text(stmt_text(s, AT_ARCHIVE));
+    e->reason = mem_text(stmt_text(s, AT_REASON));
+    e->judged = stmt_int(s, AT_JUDGED) != 0;
+    struct val bytes = stmt_val(s, AT_CHANGE);
+    int rc = record_get(&bytes, e->target, &e->arena, &e->change);
+    stmt_reset(s);
+    return rc ? -1 : 1;
+}
+
+int defer_each(struct work *w, struct stmt *s, int64_t from, defer_fn *fn, void *ctx)
+{
+    struct entry e = {.seq = from};
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = defer_next(w, s, e.seq, &e)) > 0)
+        if (fn(w, &e, ctx))
+            got = -1;
+    defer_entry_free(&e);
+    stmt_free(s);
+    return got;
+}
+
+int defer_done(struct work *w, const struct entry *e)
+{
+    w->defer->n--;
+    w->count->released += e->held != 0;
+    if (e->held && e->way == WORK_MERGE && w->quarantined(w, e->target, &e->change, e->origin))
+        return -1;
+    stmt_bind_int(w->defer->done, 1, e->seq);
+    return stmt_run(w->defer->done);
+}
+
+int defer_note(struct work *w, const struct entry *e)
+{
+    const char *origin = w->effect.origin;
+    w->effect.origin = e->origin;
+    int rc = effect_note(&w->effect, e->target, &e->change);
+    w->effect.origin = origin;
+    return rc ? rc : defer_done(w, e);
+}
+
+int defer_rewrite(struct work *w, const struct entry *e)
+{
+    struct buf bytes = {0}, room = {0};
+    struct stmt *s = db_prepare(w->db, sql_rewrite);
+    struct val row = row_of(e->target, &e->change, &room);
+    record_put(&bytes, &e->change);
+    struct val v = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+    if (s) {
+        stmt_bind_int(s, 1, e->seq);
+        stmt_bind(s, 2, &v);
+        stmt_bind(s, 3, &row);
+    }
+    rowset_add(&w->defer->rows, e->target, &e->change);
+    int rc = s ? stmt_run(s) : -1;
+    stmt_free(s);
+    buf_free(&bytes);
+    buf_free(&room);
+    return rc;
+}

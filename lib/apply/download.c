@@ -1,0 +1,244 @@
+/* download: see apply/download.h. The rules are those of dx(7), "Pending changes": what was changed here and is not judged by
+ * the server yet stays as it is. */
+#include "apply/download.h"
+
+#include "apply/client_tables.h"
+#include "apply/pending.h"
+#include "apply/rekey_client.h"
+#include "base/err.h"
+#include "journal/applied_digests.h"
+#include "journal/meta.h"
+#include "nodes/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int download_state(struct db *db, struct download_state *out)
+{
+    *out = (struct download_state){0};
+    int present = store_present(db);
+    if (present <= 0)
+        return present;
+    if (store_get_text(db, "node", &out->node) || store_get_text(db, "server", &out->server) ||
+        store_get_int(db, "applied", &out->applied) || store_get_int(db, "acked", &out->acked))
+        return -1;
+    return 0;
+}
+
+void download_state_free(struct download_state *s)
+{
+    free(s->node);
+    free(s->server);
+    *s = (struct download_state){0};
+}
+
+int download_is_companion(struct db *db)
+{
+    struct node *nodes;
+    size_t n;
+    int64_t there;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_nodes'"))
+        return -1;
+    if (there == 0)
+        return 0;
+    if (node_list(db, &nodes, &n))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        node_free(&nodes[i]);
+    free(nodes);
+    return n > 0;
+}
+
+/* Whether the archive goes on from the one applied last, and not from another of that number: a server that was restored
+ * from a backup counts on from there. */
+static int check_line(struct work *w, const struct download_state *s)
+{
+    const struct dx_head *h = w->head;
+    char *digest;
+    if (seen_digest(w->db, dx_kind_name(DX_CHANGES), h->epoch, s->applied, &digest))
+        return -1;
+    bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
+    free(digest);
+    if (other)
+        return fail(ERR_REFUSED,
+                    "%s: archive %lld does not follow the archive %lld that was applied here: the server was "
+                    "restored from a backup, or this database was; run initsync, what was not sent is kept",
+                    w->name, (long long)h->number, (long long)s->applied);
+    return 1;
+}
+
+static int check(struct work *w, const struct download_state *s)
+{
+    const struct dx_head *h = w->head;
+    if (s->node == NULL)
+        return fail(ERR_REFUSED,
+                    "%s: this database is no client, but the archive is for node %s; use initsync first",
+                    w->name, h->to);
+    if (strcmp(s->node, h->to) != 0)
+        return fail(ERR_REFUSED,
+                    "%s: the archive is for node %s, this database is node %s; nothing was changed", w->name,
+                    h->to, s->node);
+    if (s->server == NULL || strcmp(s->server, h->epoch) != 0)
+        return fail(
+            ERR_REFUSED,
+            "%s: the archive is numbered in epoch %s, this copy in %s: the node was registered or extracted "
+            "anew, or one side was restored from a backup; run initsync",
+            w->name, h->epoch, s->server ? s->server : "none");
+    if (h->number <= 0)
+        return fail(ERR_REFUSED, "%s: the archive has no number, but a download needs one", w->name);
+    if (h->number <= s->applied)
+        return 0;
+    if (h->number > s->applied + 1)
+        return fail(
+            ERR_REFUSED,
+            "%s: archive %lld cannot be applied: archive %lld is missing; fetch it and apply it first",
+            w->name, (long long)h->number, (long long)s->applied + 1);
+    return check_line(w, s);
+}
+
+int download_begin(struct work *w)
+{
+    struct download_state s;
+    int64_t settled;
+    int go = download_state(w->db, &s) ? -1 : check(w, &s);
+    download_state_free(&s);
+    if (go <= 0)
+        return go;
+    int companion = download_is_companion(w->db);
+    /* What the server has judged is pending no more, and its judgement may be in this very archive. */
+    if (companion < 0 || pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled) ||
+        effect_begin(&w->effect, w->db, companion, w->options->undo != NULL))
+        return -1;
+    w->effect.origin = companion ? STORE_UPSTREAM : NULL;
+    w->way = WORK_DOWNLOAD;
+    return rename_rows(w, settled, companion) || pending_load(w->db, &w->targets, settled, &w->pending) ? -1
+                                                                                                        : 1;
+}
+
+int download_end(struct work *w)
+{
+    if (copy_set(w->db, w->head->table, w->head->ntable) || store_set_int(w->db, "applied", w->head->number))
+        return -1;
+    if (*w->head->package)
+        return store_set_text(w->db, "package", w->head->package);
+    return 0;
+}
+
+/* ---- changes ---- */
+
+/* Leaves in c->new only what may be written: columns without a pending change. Whether anything is left. */
+static bool spare_pending(const struct target *t, const struct rowmark *mark, struct change *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        if (mark->columns && mark->columns[i])
+            c->new[i].type = VAL_NONE;
+        any |= c->new[i].type != VAL_NONE;
+    }
+    return any;
+}
+
+/* Tells in c->old what the row in t->now holds where c changes it, and takes out of c->new what is so already.
+ * Whether anything is left. */
+static bool tell_old(const struct target *t, struct change *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        if (t->table->pk[i] || c->new[i].type == VAL_NONE)
+            continue;
+        if (val_same(&c->new[i], &t->now[i]))
+            c->new[i].type = VAL_NONE;
+        else
+            c->old[i] = t->now[i];
+        any |= c->new[i].type != VAL_NONE;
+    }
+    return any;
+}
+
+/* An insert of a row that is there is an update of all its columns. */
+static void as_update(const struct target *t, struct change *c)
+{
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        c->old[i].type = VAL_NONE;
+        if (t->table->pk[i]) {
+            c->old[i] = c->new[i];
+            c->new[i].type = VAL_NONE;
+        }
+    }
+    c->op = CHANGE_UPDATE;
+}
+
+static bool says_something(const struct target *t, const struct change *c)
+{
+    for (size_t i = 0; i < t->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE)
+            return true;
+    return false;
+}
+
+static int update_row(struct work *w, struct target *t, struct change *c, const struct rowmark *mark)
+{
+    if (mark && !spare_pending(t, mark, c)) {
+        w->count->kept++;
+        return 0;
+    }
+    if (!effect_wants_old(&w->effect))
+        return says_something(t, c) ? work_put(w, t, c) : 0;
+    int got = target_row(t, c, NULL);
+    if (got < 0)
+        return -1;
+    if (got == 0) {
+        w->count->missing++;
+        return 0;
+    }
+    return tell_old(t, c) ? work_put(w, t, c) : 0;
+}
+
+/* Inserts the row whole, or makes the one that is there the same. */
+static int enter_row(struct work *w, struct target *t, struct change *c, const struct rowmark *mark)
+{
+    if (mark == NULL) {
+        enum done done = target_insert(t, c, NULL);
+        if (done == DONE)
+            return effect_note(&w->effect, t, c);
+        if (done == DONE_ERROR)
+            return -1;
+        if (done == DONE_BLOCKED && !target_taken(t))
+            return work_defer(w, t, c, false, false, target_reason(t));
+    }
+    int got = target_row(t, c, NULL);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return work_put(w, t, c); /* another row is in the way, unless a pending change made us look */
+    as_update(t, c);
+    return update_row(w, t, c, mark);
+}
+
+static int remove_row(struct work *w, struct target *t, struct change *c)
+{
+    if (effect_wants_old(&w->effect)) {
+        int got = target_row(t, c, NULL);
+        if (got <= 0)
+            return got;
+        memcpy(c->old, t->now, t->table->ncol * sizeof *c->old);
+    }
+    enum done done = target_delete(t, c, false);
+    if (done == DONE)
+        return effect_note(&w->effect, t, c);
+    if (done == DONE_BLOCKED)
+        return work_defer(w, t, c, true, false, target_reason(t));
+    return done == DONE_ERROR ? -1 : 0; /* a row that is gone already is as it should be */
+}
+
+int download_one(struct work *w, struct target *t, struct change *c)
+{
+    const struct rowmark *mark = rowset_find(&w->pending, t, c);
+    if (mark && (mark->whole || c->op == CHANGE_DELETE)) {
+        w->count->kept++;
+        return 0;
+    }
+    return c->op == CHANGE_INSERT   ? enter_row(w, t, c, mark)
+           : c->op == CHANGE_UPDATE ? update_row(w, t, c, mark)
+                                    : remove_row(w, t, c);
+}

@@ -1,0 +1,28 @@
+/* download: a node's numbered share, and snapshots, applied to the node's copy. */
+#ifndef DOWNLOAD_H
+#define DOWNLOAD_H
+
+#include "apply/apply_context.h"
+
+/* Checks that the archive is the next one for this copy, and makes ready: 1 to go on, 0 when it was applied before,
+ * -1 refused. */
+int download_begin(struct work *w);
+
+/* After the last change: counters, and what the copy holds. */
+int download_end(struct work *w);
+
+/* One change (a work_one). */
+int download_one(struct work *w, struct target *t, struct change *c);
+
+/* Refuses an archive for another node, and reads how far this copy is. */
+struct download_state {
+    char *node, *server; /* NULL when absent */
+    int64_t applied, acked;
+};
+int download_state(struct db *db, struct download_state *out);
+void download_state_free(struct download_state *s);
+
+/* Whether this copy feeds others, so that what it downloads must be journalled: 1, 0, -1. */
+int download_is_companion(struct db *db);
+
+#endif

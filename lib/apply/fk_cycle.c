@@ -1,0 +1,125 @@
+/* fk_cycle: see apply/fk_cycle.h. All are tried at once; those that still lack a row are left out, and the rest tried again,
+ * until none lacks one. */
+#include "apply/fk_cycle.h"
+
+#include "apply/deferred.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static const char sql_judged[] = DEFER_COLUMNS "WHERE seq > ?1 AND judged AND way = 1 ORDER BY seq LIMIT 1";
+static const char sql_entry[] = DEFER_COLUMNS "WHERE seq = ?1";
+
+_Static_assert(WORK_MERGE == 1, "sql_judged names it by its number");
+
+struct candidate {
+    int64_t seq;
+    bool out;
+};
+
+struct circle {
+    struct work *w;
+    struct stmt *entry;
+    size_t n;
+    struct candidate *candidate;
+    bool again; /* one was left out in this attempt */
+};
+
+typedef int each_fn(struct circle *c, struct candidate *k, struct entry *e);
+
+/* Those whose only trouble is a row that they refer to. */
+static int gather(struct work *w, struct entry *e, void *ctx)
+{
+    struct circle *c = ctx;
+    const char *reason;
+    int may = w->may(w, e->target, &e->change, &reason);
+    if (may == 0) {
+        c->candidate = mem_grow(c->candidate, c->n + 1, sizeof *c->candidate);
+        c->candidate[c->n++] = (struct candidate){.seq = e->seq};
+    }
+    return may < 0 ? -1 : 0;
+}
+
+static int each(struct circle *c, bool all, each_fn *fn)
+{
+    struct entry e = {0};
+    int rc = 0;
+    for (size_t i = 0; i < c->n && rc == 0; i++) {
+        if (c->candidate[i].out && !all)
+            continue;
+        rc = defer_next(c->w, c->entry, c->candidate[i].seq, &e) > 0 ? fn(c, &c->candidate[i], &e) : -1;
+    }
+    defer_entry_free(&e);
+    return rc;
+}
+
+static void leave_out(struct circle *c, struct candidate *k)
+{
+    k->out = true;
+    c->again = true;
+}
+
+static int put(struct circle *c, struct candidate *k, struct entry *e)
+{
+    enum done done = e->change.op == CHANGE_INSERT ? target_insert(e->target, &e->change, NULL)
+                                                   : target_update(e->target, &e->change, false);
+    if (done != DONE && done != DONE_ERROR)
+        leave_out(c, k);
+    return done == DONE_ERROR ? -1 : 0;
+}
+
+static int check(struct circle *c, struct candidate *k, struct entry *e)
+{
+    const char *reason;
+    int may = c->w->may(c->w, e->target, &e->change, &reason);
+    if (may == 0)
+        leave_out(c, k);
+    return may < 0 ? -1 : 0;
+}
+
+/* After the rollback: the rows that were there for a moment are not to be believed in. */
+static int forget(struct circle *c, struct candidate *k, struct entry *e)
+{
+    (void)k;
+    const char *reason;
+    struct change gone = e->change;
+    gone.op = CHANGE_DELETE;
+    return c->w->may(c->w, e->target, &gone, &reason) < 0 ? -1 : 0;
+}
+
+static int note(struct circle *c, struct candidate *k, struct entry *e)
+{
+    (void)k;
+    return defer_note(c->w, e);
+}
+
+/* All at once: 1 when it is over, with those that are not left out done; 0 when more had to be left out; -1. */
+static int attempt(struct circle *c)
+{
+    struct db *db = c->w->db;
+    c->again = false;
+    if (db_exec(db, "SAVEPOINT dx_circle") || each(c, false, put) || each(c, false, check))
+        return -1;
+    if (!c->again)
+        return db_exec(db, "RELEASE dx_circle") || each(c, false, note) ? -1 : 1;
+    if (db_exec(db, "ROLLBACK TO dx_circle; RELEASE dx_circle") || each(c, true, forget))
+        return -1;
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->candidate[i].out)
+            return 0;
+    return 1;
+}
+
+int circle_rows(struct work *w)
+{
+    struct circle c = {.w = w};
+    int done = defer_each(w, db_prepare(w->db, sql_judged), INT64_MIN, gather, &c) ||
+                       (c.entry = db_prepare(w->db, sql_entry)) == NULL
+                   ? -1
+                   : c.n == 0;
+    while (done == 0)
+        done = attempt(&c);
+    stmt_free(c.entry);
+    free(c.candidate);
+    return done < 0 ? -1 : 0;
+}

@@ -1,0 +1,12 @@
+/* log_apply: changes that belong to no node's numbering: a log as txnlog reads it, an archive made by hand, what takes an
+ * apply back. Merged like an upload, with nobody to send anything back to. */
+#ifndef LOG_APPLY_H
+#define LOG_APPLY_H
+
+#include "apply/merge.h"
+
+/* As download_begin. A log that says from which epoch and up to where it was read is taken once. */
+int replay_begin(struct work *w);
+int replay_end(struct work *w);
+
+#endif

@@ -1,0 +1,71 @@
+/* merge: a change that was made elsewhere meets the row as it is here: field by field, the old value that came against
+ * the current one. What both changed is a conflict, decided by policy and recorded. */
+#ifndef MERGE_H
+#define MERGE_H
+
+#include "apply/conflict.h"
+#include "apply/fk_children.h"
+#include "apply/fk_parents.h"
+#include "apply/userkey.h"
+#include "nodes/membership.h"
+#include "nodes/node.h"
+#include "nodes/package.h"
+#include "nodes/rekey_map.h"
+
+enum merge_prefer { MERGE_OURS, MERGE_THEIRS, MERGE_NEWEST, MERGE_ASK };
+
+/* What a table's conflicts are decided by. */
+struct merge_policy {
+    enum merge_prefer prefer;
+    int newest; /* MERGE_NEWEST: the column whose greater value wins */
+    bool rekey; /* an integer key that is taken gives the newcomer a fresh one */
+    bool lose;  /* a delete loses against an update */
+};
+
+struct merge_table {
+    bool known;
+    struct merge_policy policy;
+    struct parents *parents;
+    struct children *children;
+    struct userkey *userkey;     /* NULL: duplicates are kept */
+    const struct object *object; /* uploads: NULL when it does not travel */
+    struct member_asker *asker;  /* uploads: which rows the node holds; NULL until it is wanted */
+    uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
+};
+
+/* What merging needs beside the work, for the changes of one origin; the first is made by merge_begin. */
+struct merge {
+    struct merge *next; /* for another origin; they are a ring */
+    char *origin;       /* NULL: whoever sent the archive that is being applied */
+    bool noded;         /* it is a node: node and package are set */
+    struct node node;
+    struct package *package;
+    struct rekeys rekeys;   /* keys of the node's that are others here */
+    size_t kept;            /* so many of them at merge_keep */
+    int64_t start;          /* end of the journal before the upload */
+    struct rowset inserted; /* rows the node made that no archive has told it of */
+    bool inserted_known;
+    work_one *give;  /* gives an insert whose integer key is taken another one (newkey_give) */
+    work_one *clear; /* whether rows that refer to it let the row be deleted (cascade_clear) */
+    size_t n;
+    struct merge_table *table; /* per target */
+};
+
+/* Makes the work ready for merging; always, because what is in quarantine may have to be merged, as its own origin's. */
+void merge_begin(struct work *w);
+void merge_free(struct merge *m); /* and those for other origins */
+
+/* What is known of the target; NULL on failure. */
+struct merge_table *merge_table(struct work *w, struct target *t);
+
+/* Remembers what is known beside the database; has that known again, when the database is as it was then. */
+void merge_keep(struct work *w);
+void merge_back(struct work *w);
+
+/* Judges a change and does it (a work_one); permission is not asked here. */
+int merge_one(struct work *w, struct target *t, struct change *c);
+
+/* Has the row sent to the node of that name with its next archive; nothing for an origin that is no node. */
+int merge_force(struct work *w, struct target *t, const struct change *c, const char *origin);
+
+#endif

@@ -1,0 +1,69 @@
+/* quarantine: see apply/quarantine.h. */
+#include "apply/quarantine.h"
+
+static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
+                               "INTEGER, judged INTEGER, tbl TEXT, key,"
+                               " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER)";
+static const char sql_all[] =
+    "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine ORDER BY id";
+static const char sql_add[] =
+    "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, told)"
+    " VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+static const char sql_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";
+
+enum { AT_ID, AT_WAY, AT_JUDGED, AT_TABLE, AT_ORIGIN, AT_ARCHIVE, AT_REASON, AT_KEY, AT_CHANGE, AT_TOLD };
+
+int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "%s", sql_present))
+        return -1;
+    if (there == 0)
+        return 0;
+    struct stmt *s = db_prepare(db, sql_all);
+    enum step step = STEP_ERROR;
+    int rc = 0;
+    while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        struct quarantined q = {.id = stmt_int(s, AT_ID),
+                                .way = (int)stmt_int(s, AT_WAY),
+                                .judged = stmt_int(s, AT_JUDGED) != 0,
+                                .table = stmt_text(s, AT_TABLE),
+                                .origin = stmt_text(s, AT_ORIGIN),
+                                .archive = stmt_text(s, AT_ARCHIVE),
+                                .reason = stmt_text(s, AT_REASON),
+                                .key = stmt_val(s, AT_KEY),
+                                .change = stmt_val(s, AT_CHANGE),
+                                .told = stmt_int(s, AT_TOLD)};
+        rc = fn(ctx, &q);
+    }
+    stmt_free(s);
+    return rc ? rc : step == STEP_ERROR ? -1 : 0;
+}
+
+int quarantine_add(struct db *db, const struct quarantined *q)
+{
+    struct stmt *s = db_exec(db, sql_make) ? NULL : db_prepare(db, sql_add);
+    if (s == NULL)
+        return -1;
+    const char *const text[] = {q->table, q->origin, q->archive, q->reason};
+    stmt_bind_int(s, 1 + AT_ID, q->id);
+    stmt_bind_int(s, 1 + AT_WAY, q->way);
+    stmt_bind_int(s, 1 + AT_JUDGED, q->judged);
+    for (int i = 0; i < 4; i++)
+        stmt_bind_text(s, 1 + AT_TABLE + i, text[i]);
+    stmt_bind(s, 1 + AT_KEY, &q->key);
+    stmt_bind(s, 1 + AT_CHANGE, &q->change);
+    stmt_bind_int(s, 1 + AT_TOLD, q->told);
+    int rc = stmt_run(s);
+    stmt_free(s);
+    return rc;
+}
+
+int quarantine_clear(struct db *db)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "%s", sql_present))
+        return -1;
+    return there ? db_exec(db, "DELETE FROM dx_quarantine") : 0;
+}

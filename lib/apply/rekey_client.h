@@ -1,0 +1,16 @@
+/* rekey_client: on a client, rows whose integer key another row has got at the server: they, what refers to them, and what is
+ * pending of them get the key that the server gave. */
+#ifndef REKEY_CLIENT_H
+#define REKEY_CLIENT_H
+
+#include "apply/apply_context.h"
+
+/* Does what the head of a download, or of a snapshot over a copy, asks for, and has not been done here before
+ * (dx_renamed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
+ * journal. A companion passes it on to its own nodes. */
+int rename_rows(struct work *w, int64_t settled, bool companion);
+
+/* Notes that nothing of it is to be done: a new copy has the rows by their keys of now. */
+int rename_none(struct work *w);
+
+#endif

@@ -1,0 +1,218 @@
+/* rekey_server: see apply/rekey_server.h. */
+#include "apply/rekey_server.h"
+
+#include "apply/deferred.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "journal/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool map_value(const struct rekeys *r, const char *table, struct val *v)
+{
+    int64_t new = v->type == VAL_INT ? rekeys_map(r, table, v->i) : 0;
+    if (v->type != VAL_INT || new == v->i)
+        return false;
+    v->i = new;
+    return true;
+}
+
+bool newkey_map(struct work *w, struct target *t, struct change *c)
+{
+    const struct rekeys *r = &w->merge->rekeys;
+    bool any = false;
+    if (r->n == 0)
+        return false;
+    if (t->layout->rowid_key) {
+        size_t key = t->table->key[0];
+        any |= map_value(r, t->table->name, c->op == CHANGE_INSERT ? &c->new[key] : &c->old[key]);
+    }
+    for (size_t i = 0; i < r->nref; i++) {
+        int column =
+            strcasecmp(r->ref[i].table, t->table->name) == 0 ? table_column(t->table, r->ref[i].column) : -1;
+        if (column < 0 || (t->layout->rowid_key && t->table->pk[column]))
+            continue;
+        any |= map_value(r, r->ref[i].parent, &c->old[column]);
+        any |= map_value(r, r->ref[i].parent, &c->new[column]);
+    }
+    return any;
+}
+
+/* ---- giving ---- */
+
+/* Whether the entry, of this upload, says that its row refers to the old key in that column. */
+static bool refers(const struct change *c, int column, int64_t old)
+{
+    return c->op != CHANGE_DELETE && c->new[column].type == VAL_INT && c->new[column].i == old;
+}
+
+static int force(struct work *w, struct target *t, const struct change *c)
+{
+    return merge_force(w, t, c, w->merge->node.name);
+}
+
+/* The row of the entry, if it still refers to the old key, refers to the new one. Where the reference is part of its
+ * key, the row is another one then. */
+static int mend_row(struct work *w, struct target *t, struct change *c, int column, int64_t old, int64_t new)
+{
+    size_t n = t->table->ncol;
+    int here = target_row(t, c, NULL);
+    if (here <= 0 || t->now[column].type != VAL_INT || t->now[column].i != old)
+        return here < 0 ? -1 : 0;
+    struct val *row = vals_copy(t->now, n), *other = vals_copy(t->now, n), *none = mem_zero(n, sizeof *none);
+    other[column].i = new;
+    int rc = 0;
+    if (t->table->pk[column]) {
+        struct change gone = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row, .new = none};
+        struct change come = {
+            .table = t->table, .op = CHANGE_INSERT, .origin = "", .old = none, .new = other};
+        rc = work_put(w, t, &gone) || work_put(w, t, &come) || force(w, t, &gone) || force(w, t, &come);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            if (!t->table->pk[i] && i != (size_t)column)
+                row[i].type = VAL_NONE;
+            if (i != (size_t)column)
+                other[i].type = VAL_NONE;
+        }
+        struct change set = {.table = t->table, .op = CHANGE_UPDATE, .origin = "", .old = row, .new = other};
+        rc = work_put(w, t, &set) || force(w, t, &set);
+    }
+    free(row);
+    free(other);
+    free(none);
+    return rc ? -1 : 0;
+}
+
+static const char sql_waiting[] =
+    DEFER_COLUMNS "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 ORDER BY seq LIMIT 1";
+
+_Static_assert(WORK_MERGE == 1, "sql_waiting names it by its number");
+
+/* A fresh key that the integer in a column becomes. */
+struct renewal {
+    int column;
+    int64_t old, new;
+};
+
+/* Calls fn for each of the node's changes of the table that wait, on from that seq. */
+static int each_waiting(struct work *w, const struct target *t, int64_t from, defer_fn *fn, struct renewal *r)
+{
+    struct stmt *s = db_prepare(w->db, sql_waiting);
+    if (s) {
+        stmt_bind_int(s, 2, (int64_t)t->index);
+        stmt_bind_text(s, 3, w->merge->node.name);
+    }
+    return defer_each(w, s, from, fn, r);
+}
+
+/* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting
+ * row's name only where no row here has it. */
+static int find_old(struct target *t, struct change *c, int column, int64_t old, struct val **out)
+{
+    struct val *v = &c->old[column];
+    if (c->op != CHANGE_INSERT && t->table->pk[column] && v->type == VAL_INT && v->i == old) {
+        int here = target_row(t, c, NULL);
+        *out = v;
+        if (here <= 0)
+            return here < 0 ? -1 : 1;
+    }
+    *out = &c->new[column];
+    return refers(c, column, old);
+}
+
+static int mend_reference(struct work *w, struct entry *e, void *ctx)
+{
+    const struct renewal *r = ctx;
+    struct val *v;
+    int found = find_old(e->target, &e->change, r->column, r->old, &v);
+    if (found <= 0)
+        return found;
+    if (force(w, e->target, &e->change))
+        return -1;
+    v->i = r->new;
+    return defer_rewrite(w, e) || force(w, e->target, &e->change) ? -1 : 0;
+}
+
+/* What the node has said under the old key's name in changes that wait, be it in quarantine. */
+static int mend_waiting(struct work *w, struct target *t, int column, int64_t old, int64_t new)
+{
+    struct renewal r = {column, old, new};
+    return w->defer->n ? each_waiting(w, t, INT64_MIN, mend_reference, &r) : 0;
+}
+
+/* What the node has said already under the old key's name: what waits, and what this upload has written. */
+static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_t new)
+{
+    struct target *t = targets_named(&w->targets, ref->table);
+    int column = t ? table_column(t->table, ref->column) : -1;
+    int64_t end;
+    if (column < 0)
+        return t ? 0 : -1;
+    if (mend_waiting(w, t, column, old, new) || journal_end(w->db, &end))
+        return -1;
+    struct journal_reader *r = journal_read(w->db, w->merge->start, end);
+    struct change c, mapped;
+    int got = -1;
+    while (r && (got = journal_next(r, &c)) > 0) {
+        if (strcasecmp(c.table->name, ref->table) != 0 || strcmp(c.origin, w->merge->node.name) != 0)
+            continue;
+        if (targets_for(&w->targets, c.table) == NULL) {
+            got = -1;
+            break;
+        }
+        target_map(t, c.table, &c, &mapped);
+        int rc = refers(&mapped, column, old) ? mend_row(w, t, &mapped, column, old, new) : 0;
+        targets_forget(&w->targets, c.table);
+        if (rc) {
+            got = -1;
+            break;
+        }
+    }
+    journal_reader_close(r);
+    return got;
+}
+
+static int mend_key(struct work *w, struct entry *e, void *ctx)
+{
+    const struct renewal *r = ctx;
+    struct change *c = &e->change;
+    struct val *v = c->op == CHANGE_INSERT ? &c->new[r->column] : &c->old[r->column];
+    if (v->type != VAL_INT || v->i != r->old)
+        return 0;
+    v->i = r->new;
+    return defer_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
+}
+
+/* What the node has said of the row itself, behind its insert that waited. */
+static int mend_behind(struct work *w, struct target *t, int64_t old, int64_t new)
+{
+    struct renewal r = {(int)t->table->key[0], old, new};
+    return work_retries(w) ? each_waiting(w, t, w->defer->retrying, mend_key, &r) : 0;
+}
+
+/* The archive that took the row away from the node, if it waited in quarantine so long; else 0. */
+static int64_t gone_with(const struct work *w)
+{
+    return w->defer->told <= w->merge->node.archive ? w->defer->told : 0;
+}
+
+int newkey_give(struct work *w, struct target *t, struct change *c)
+{
+    struct merge *m = w->merge;
+    size_t key = t->table->key[0];
+    int64_t old = c->new[key].i, new;
+    if (rekey_fresh(w->db, m->node.epoch, t->table->name, t->table->col[key], old, &new) ||
+        conflict_rekeyed(w, t, c) || force(w, t, c))
+        return -1;
+    for (size_t i = 0; i < m->rekeys.nref; i++)
+        if (strcasecmp(m->rekeys.ref[i].parent, t->table->name) == 0 && mend(w, &m->rekeys.ref[i], old, new))
+            return -1;
+    if (mend_behind(w, t, old, new) ||
+        rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new, gone_with(w)))
+        return -1;
+    c->new[key].i = new;
+    newkey_map(w, t, c); /* a row may refer to itself */
+    return merge_one(w, t, c) || force(w, t, c) ? -1 : 0;
+}

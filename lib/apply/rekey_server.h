@@ -1,0 +1,16 @@
+/* rekey_server: on a server, a node's rows whose integer key another row has got: they get a fresh key, and what the node says
+ * of them under the old one, in this upload and in later ones, is understood. */
+#ifndef REKEY_SERVER_H
+#define REKEY_SERVER_H
+
+#include "apply/merge.h"
+
+/* Puts the keys that rows of the node have here into the change, its own and those it refers to: whether any was
+ * another. */
+bool newkey_map(struct work *w, struct target *t, struct change *c);
+
+/* The insert c meets another row with its key: gives it a fresh one, inserts it, mends what this upload has said of it
+ * so far, and has both rows sent to the node. Under its new key it is judged as any other. */
+int newkey_give(struct work *w, struct target *t, struct change *c);
+
+#endif

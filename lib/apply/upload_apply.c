@@ -1,0 +1,263 @@
+/* upload_apply: see apply/upload_apply.h. What the node may not do is refused row by row, recorded, and the row as it is here sent back. */
+#include "apply/upload_apply.h"
+
+#include "apply/deleted_row.h"
+#include "apply/pending.h"
+#include "apply/rekey_server.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "nodes/membership_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A merge works in more trees at once than a download does: the rows, their indexes, the journal, who holds what. With
+ * SQLite's 2 MB they push each other out. */
+static const char sql_cache[] = "PRAGMA cache_size = -32768";
+
+/* Whether the archive that the node has applied last is one that was made here: 1, -1. */
+static int check_line(struct work *w, const struct node *n)
+{
+    const struct dx_head *h = w->head;
+    char *digest;
+    if (history_digest(w->db, n->id, h->applied, &digest))
+        return -1;
+    bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
+    free(digest);
+    if (other)
+        return fail(
+            ERR_REFUSED,
+            "%s: node %s has applied an archive %lld that is not the one made here: this database was "
+            "restored from a backup; extract the node anew (initsync), what it has not sent is kept",
+            w->name, n->name, (long long)h->applied);
+    return 1;
+}
+
+static int check(struct work *w, const struct node *n)
+{
+    const struct dx_head *h = w->head;
+    if (strcmp(h->epoch, n->epoch) != 0)
+        return fail(
+            ERR_REFUSED,
+            "%s: the upload of node %s is numbered in epoch %s, here the node is in %s: it was registered or "
+            "extracted anew, or one side was restored from a backup; run initsync on the node, what it has "
+            "not "
+            "sent yet is kept",
+            w->name, n->name, *h->epoch ? h->epoch : "none", n->epoch);
+    if (h->number <= 0)
+        return fail(ERR_REFUSED, "%s: the upload of node %s has no number", w->name, n->name);
+    if (h->applied > n->archive)
+        return fail(ERR_REFUSED,
+                    "%s: node %s has applied archive %lld, but only %lld were made here: this database was "
+                    "restored from "
+                    "a backup; extract the node anew (initsync)",
+                    w->name, n->name, (long long)h->applied, (long long)n->archive);
+    if (check_line(w, n) < 0)
+        return -1;
+    if (h->number <= n->merged)
+        return 0;
+    if (h->number > n->merged + 1)
+        return fail(ERR_REFUSED, "%s: upload %lld of node %s cannot be merged: upload %lld is missing",
+                    w->name, (long long)h->number, n->name, (long long)n->merged + 1);
+    return 1;
+}
+
+int accept_begin(struct work *w)
+{
+    struct merge *m = w->merge;
+    if (node_require(w->db, w->head->from, &m->node))
+        return -1;
+    m->noded = true;
+    w->way = WORK_MERGE;
+    int go = check(w, &m->node);
+    if (go <= 0)
+        return go;
+    m->package = package_get(w->db, m->node.package);
+    if (m->package == NULL || rekeys_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
+        journal_end(w->db, &m->start) || db_exec(w->db, sql_cache) ||
+        effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
+        return -1;
+    w->effect.origin = m->node.name;
+    return 1;
+}
+
+int accept_end(struct work *w)
+{
+    const struct node *n = &w->merge->node;
+    return node_note_merged(w->db, n->id, w->head->number) ||
+                   node_note_applied(w->db, n->id, w->head->applied)
+               ? -1
+               : 0;
+}
+
+/* ---- permission ---- */
+
+static bool permitted(const struct object *o, enum change_op op)
+{
+    unsigned needed = op == CHANGE_INSERT ? WRITE_INSERT : op == CHANGE_UPDATE ? WRITE_UPDATE : WRITE_DELETE;
+    return o && (o->write & needed);
+}
+
+/* Takes the columns that do not travel out of the change. Whether it would have written one of them: an insert may tell
+ * NULL of a column that its table has. */
+static bool strip_hidden(const struct merge_table *m, const struct target *t, struct change *c)
+{
+    bool wrote = false;
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        if (m->sent[i])
+            continue;
+        wrote |= c->new[i].type != VAL_NONE && !(c->op == CHANGE_INSERT && c->new[i].type == VAL_NULL);
+        c->old[i].type = c->new[i].type = VAL_NONE;
+    }
+    return wrote;
+}
+
+/* Whether the node has inserted the row in an upload that the router has not looked at yet. */
+static int inserted_since(struct work *w, const struct target *t, const struct change *c)
+{
+    struct merge *m = w->merge;
+    if (!m->inserted_known &&
+        pending_inserts(w->db, &w->targets, m->node.name, m->node.position, &m->inserted))
+        return -1;
+    m->inserted_known = true;
+    return rowset_find(&m->inserted, t, c) != NULL;
+}
+
+static int holds(struct work *w, struct merge_table *m, const struct target *t, const struct change *c)
+{
+    if (member_whole(m->object))
+        return 1;
+    struct buf room = {0};
+    if (m->asker == NULL && (m->asker = member_asker_open(w->db, &w->merge->node, m->object)) == NULL)
+        return -1;
+    struct val packed = change_packed_key(c, &room);
+    int held = member_ask(m->asker, &packed);
+    buf_free(&room);
+    return held ? held : inserted_since(w, t, c);
+}
+
+/* Whether the node has inserted the row, and that waits. */
+static int inserts_yet(struct work *w, struct target *t, const struct change *c)
+{
+    struct arena arena = {0};
+    struct change first;
+    int waits = work_waiting(w, t, c, w->merge->node.name, &arena, &first);
+    bool insert = waits > 0 && first.op == CHANGE_INSERT;
+    arena_free(&arena);
+    return waits < 0 ? -1 : insert;
+}
+
+/* Merges what the node may do, behind other changes of the row that wait. */
+static int merge(struct work *w, struct target *t, struct change *c)
+{
+    int behind = work_behind(w, t, c);
+    return behind ? (behind < 0 ? -1 : 0) : merge_one(w, t, c);
+}
+
+static int refuse(struct work *w, struct target *t, const struct change *c, const char *why)
+{
+    int here = target_row(t, c, NULL);
+    if (here < 0 || conflict_row(w, t, c, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why))
+        return -1;
+    return merge_force(w, t, c, w->merge->node.name);
+}
+
+/* Whether the node held the row until it was deleted, and did not lose it before. */
+static int held_when_deleted(struct work *w, const struct merge_table *m, struct target *t,
+                             const struct change *c)
+{
+    struct val *row = mem_zero(t->table->ncol, sizeof *row);
+    struct arena arena = {0};
+    struct buf room = {0};
+    struct history_entry lost = {0};
+    int64_t seq;
+    int found = deleted_row(&w->targets, t, c, &arena, row, &seq);
+    struct val packed = change_packed_key(c, &room);
+    if (found > 0)
+        found = history_of(w->db, w->merge->node.id, m->object->id, &packed, &lost);
+    buf_free(&room);
+    arena_free(&arena);
+    free(row);
+    return found > 0 ? !lost.gained && lost.position >= seq : found;
+}
+
+/* A row that the node does not hold: gone in the meantime, or never its to touch. 1 when it may be changed yet. */
+static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t, struct change *c)
+{
+    int here = target_row(t, c, NULL);
+    if (here < 0)
+        return -1;
+    if (here)
+        return refuse(w, t, c, "the node does not see this row");
+    int held = c->op == CHANGE_UPDATE && m->policy.lose ? held_when_deleted(w, m, t, c) : 0;
+    if (held)
+        return held;
+    if (c->op == CHANGE_UPDATE && conflict_row(w, t, c, false, CONFLICT_GONE, CONFLICT_OURS, NULL))
+        return -1;
+    return merge_force(w, t, c, w->merge->node.name);
+}
+
+/* Whether the change only says that the row was touched and is as it was (JOURNAL_OWN): what the node held back for its
+ * sake meanwhile must be sent again. */
+static bool only_touched(const struct change *c)
+{
+    for (size_t i = 0; i < c->table->ncol; i++)
+        if (c->new[i].type != VAL_NONE && !val_same(&c->new[i], &c->old[i]))
+            return false;
+    return c->op == CHANGE_UPDATE;
+}
+
+/* Whether the node may do it: 1; 0 when it is refused; -1. */
+static int allow(struct work *w, struct target *t, struct change *c)
+{
+    struct merge_table *m = merge_table(w, t);
+    if (m == NULL)
+        return -1;
+    if (m->object == NULL)
+        return refuse(w, t, c, "the node's package does not have this table");
+    if (!permitted(m->object, c->op))
+        return refuse(w, t, c, "the node's package does not allow it");
+    if (strip_hidden(m, t, c))
+        return refuse(w, t, c, "it sets a column that the node does not see");
+    if (c->op != CHANGE_INSERT) {
+        int held = holds(w, m, t, c);
+        if (held == 0)
+            held = inserts_yet(w, t, c);
+        if (held <= 0)
+            return held < 0 ? -1 : refuse_unseen(w, m, t, c);
+    }
+    return 1;
+}
+
+static int judge(struct work *w, struct target *t, struct change *c)
+{
+    if (only_touched(c))
+        return merge_force(w, t, c, w->merge->node.name);
+    int may = allow(w, t, c);
+    return may > 0 ? merge(w, t, c) : may;
+}
+
+int accept_still(struct work *w, struct target *t, struct change *c)
+{
+    return w->merge->noded ? allow(w, t, c) : 1;
+}
+
+int accept_stranger(struct work *w, const struct change *c)
+{
+    return conflict_stranger(w, c, err_message());
+}
+
+int accept_one(struct work *w, struct target *t, struct change *c)
+{
+    if (w->merge->rekeys.n == 0)
+        return judge(w, t, c);
+    /* The row under the node's own key is not what the node takes it for; the row under the one here is. */
+    struct buf room = {0};
+    struct val own = change_packed_key(c, &room);
+    int rc = 0;
+    if (newkey_map(w, t, c))
+        rc = node_force(w->db, w->merge->node.id, t->table->name, &own) ||
+             merge_force(w, t, c, w->merge->node.name);
+    buf_free(&room);
+    return rc ? -1 : judge(w, t, c);
+}

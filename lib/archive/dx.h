@@ -1,0 +1,182 @@
+/* dx: the .dx archive, writer and reader. dx(5) is the format's specification.
+ *
+ * A tar in zstd frames with the members, in this order:
+ *
+ *   dx.json                  the head, below
+ *   changes/000001 ...       rows in SQLite's changeset or patchset format, numbered from 1 without gaps;
+ *   changes/000002@NODE      those that came from another node carry its name
+ *   end.json                 counts, and the SHA-256 over the lines that sha256sum(1) prints for the members before
+ *
+ * and behind the last frame the seal, a skippable frame with the SHA-256 of the frames' own.
+ *
+ * Nothing in it depends on clock, user or host. */
+#ifndef DX_H
+#define DX_H
+
+#include "base/sha.h"
+#include "data/changeset.h"
+
+enum dx_kind {
+    DX_CHANGES,  /* a log as read from a journal, or, with a receiver, a node's numbered share */
+    DX_UPLOAD,   /* a node's numbered net changes, for its server */
+    DX_SNAPSHOT, /* all that a node may see */
+    DX_KEYS,     /* (key, change key) of every row, or a plan of keys to fetch */
+    DX_ROWS      /* full rows for a plan; the old record holds the change key that must still stand */
+};
+
+/* Keys and rows are in full form; sql/changekey.h says what a change key is. Tables stand in the order of their names
+ * (strcmp), rows in that of their keys (vals_compare).
+ *
+ *   keys   table: key columns, then change key columns. A list of keys has inserts only; a plan what is to be done:
+ *            insert  new: key and change key at the giver
+ *            update  old: key, change key that must still stand at the receiver; new: change key at the giver
+ *            delete  old: key, change key that must still stand at the receiver
+ *   rows   table: the columns sent, in the giver's order, and behind them a column "dx_hash_..." if the change key is
+ *          a hash. Old holds only the key and the change key that must still stand at the receiver, the rest VAL_NONE:
+ *            insert  new: every column. The row must not be there, or be the same already
+ *            update  new: every column but the key. The row must be there with the change key of old, or already
+ *                    with that of new
+ *            delete  The row must be there with the change key of old, or be gone already
+ *          A row that is not as it must be is left alone: an issue, tried again with the next comparison. */
+
+const char *dx_kind_name(enum dx_kind kind);
+
+/* Limits. What is larger is refused by the writer and by the reader. */
+enum {
+    DX_JSON_MAX = 4 << 20,     /* bytes of dx.json and of end.json */
+    DX_CHANGE_MAX = 128 << 20, /* bytes of a change as encoded */
+    DX_BLOCK = 1 << 20,        /* a member of changes that has reached this is ended */
+    DX_MEMBER_MAX = DX_BLOCK + DX_CHANGE_MAX + DX_JSON_MAX, /* bytes of a member of changes */
+    DX_TABLES_MAX = 10000
+};
+
+/* A row whose integer key another row has got, under its new key. What referred to the old key is renamed with it. */
+struct dx_rekey {
+    char *table;
+    int64_t old, new;
+    size_t nref;
+    char **ref; /* table, column, table, column ... that may refer to it: 2 * nref texts */
+};
+
+/* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
+struct dx_head {
+    enum dx_kind kind;
+    char *from, *to;     /* node names; "" is the server, or nobody in particular */
+    char *epoch;         /* of the numbering: archives of another epoch do not follow on */
+    int64_t number;      /* from 1 per node and direction; 0: not numbered */
+    int64_t after, upto; /* range (after, upto] of the sender's journal */
+    int64_t ack;         /* downloads: newest upload merged by the sender */
+    int64_t applied;     /* uploads: newest download applied by the sender */
+    char *package;       /* downloads and snapshots: the package they were cut for */
+    char *follows; /* downloads: the digest of the one before; uploads: of the newest applied; "" unknown */
+    enum changeset_form form; /* of the changes */
+    size_t ntable;
+    struct table **table; /* every table whose rows may follow */
+    struct dx_told
+        *told; /* these tables as dx.json tells them, once dx_head_settle has been called; else NULL */
+    size_t nschema;
+    char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
+    size_t nrekey;
+    struct dx_rekey
+        *rekey; /* downloads: rows of the receiver's that it must rename, before anything else, in order */
+};
+
+/* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
+void dx_head_init(struct dx_head *h, enum dx_kind kind);
+void dx_head_free(struct dx_head *h);
+
+/* For a head with which many archives are written: its tables are checked, put into words and compressed once. Another
+ * table that is added undoes it. */
+int dx_head_settle(struct dx_head *h);
+void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
+void dx_head_add_schema(struct dx_head *h, const char *sql);
+/* Adds one whose references the caller adds; it is the head's. */
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new);
+void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
+void dx_head_set(char **text, const char *value); /* replaces one of the texts */
+
+/* The layout of that name, or NULL. */
+const struct table *dx_head_table(const struct dx_head *h, const char *name);
+
+/* ---- writing ---- */
+
+/* Writes to fd; `name` is for messages. The head must outlive the writer. NULL on failure. */
+struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level);
+
+/* Adds a change of one of the head's tables (c->table may be another layout object, of the same name and columns).
+ * Values are copied. */
+int dx_write(struct dx_writer *w, const struct change *c);
+
+/* Adds a block made by dx_block_end, compressed once and shared by many archives of the same tables. */
+struct dx_block;
+int dx_write_block(struct dx_writer *w, const struct dx_block *block);
+
+/* Writes end.json and frees the writer; the descriptor stays open. */
+int dx_writer_close(struct dx_writer *w);
+int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX]); /* the same, and tells the archive's digest */
+void dx_writer_abort(
+    struct dx_writer *w); /* frees only; what was written has no end and is refused everywhere */
+int64_t dx_written(const struct dx_writer *w); /* changes so far */
+
+/* A shared block: changes of one table. Begin, add, end; then write it into any number of archives. A block over
+ * DX_BLOCK bytes should be ended and another begun; dx_block_size tells the bytes so far. */
+struct dx_block *dx_block_new(const struct table *t, enum changeset_form form);
+
+/* Appends a change as a block of that form takes it: dx_block_add gets those bytes, n of them. Refuses one over
+ * DX_CHANGE_MAX. */
+int dx_block_encode(struct buf *bytes, const struct change *c, enum changeset_form form);
+void dx_block_add(struct dx_block *b, const uint8_t *p, size_t n);
+size_t dx_block_size(const struct dx_block *b);
+int dx_block_end(struct dx_block *b, int level);
+size_t dx_block_memory(const struct dx_block *b); /* bytes of memory that it takes */
+
+/* Puts aside what a block not yet ended has so far; dx_block_end brings it back. The spill must outlive the block. */
+struct spill;
+int dx_block_park(struct dx_block *b, struct spill *s);
+
+/* Puts an ended block's bytes aside, from where dx_write_block copies them. */
+int dx_block_spill(struct dx_block *b, struct spill *s);
+void dx_block_free(struct dx_block *b);
+
+/* ---- reading ---- */
+
+/* Reads one archive after another from fd. NULL on failure. */
+struct dx_reader *dx_reader_open(int fd, const char *name);
+
+/* Goes on to the next archive: 1 with its head (owned by the reader, until the next dx_next), 0 when there is none,
+ * -1. The one before must have been read to its end. */
+int dx_next(struct dx_reader *r, const struct dx_head **h);
+
+/* The next change: 1, 0 at the end, when end.json has been found to agree with all that was read, or -1 (ERR_REFUSED:
+ * damaged, cut off, out of order, hostile). The change is the reader's, until the next call. */
+int dx_read(struct dx_reader *r, struct change *c);
+
+/* Reads what is left of the archive and checks it. */
+int dx_skip(struct dx_reader *r);
+
+/* What end.json says, after dx_read gave 0. */
+struct dx_count {
+    int64_t inserts, updates, deletes;
+};
+struct dx_end {
+    int64_t changes, bytes;       /* changes, and bytes of the members before it, unpacked */
+    const struct dx_count *count; /* per table of the head */
+    char sha256[SHA_HEX];         /* the archive's digest */
+};
+const struct dx_end *dx_end(const struct dx_reader *r);
+const char *dx_member(const struct dx_reader *r); /* the member being read, for messages */
+
+/* Tells of the members and their bytes as they are read, before dx_next and dx_read make sense of them; their names
+ * have been checked: they are dx.json, end.json, and those in changes/, in order. */
+struct dx_watch {
+    int (*member)(void *ctx, const char *name, uint64_t size); /* 0, or -1 after fail() to stop */
+    int (*bytes)(void *ctx, const void *p, size_t n);          /* may be NULL */
+    void *ctx;
+};
+void dx_reader_watch(struct dx_reader *r, const struct dx_watch *watch); /* copied */
+void dx_reader_close(struct dx_reader *r);
+
+/* Opens a path, or stdin for "-" or NULL; *name is for messages. A terminal is refused (ERR_USAGE). -1 on failure. */
+int dx_open_input(const char *path, const char **name);
+
+#endif

@@ -1,0 +1,336 @@
+/* head_read: see archive/head_read.h. */
+#include "archive/head_read.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const kinds[] = {[DX_CHANGES] = "changes",
+                                    [DX_UPLOAD] = "upload",
+                                    [DX_SNAPSHOT] = "snapshot",
+                                    [DX_KEYS] = "keys",
+                                    [DX_ROWS] = "rows"};
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+const char *dx_kind_name(enum dx_kind kind)
+{
+    return kinds[kind];
+}
+
+bool dxhead_is_node(const char *text)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-^";
+    size_t n = strlen(text);
+    return n > 0 && n <= 64 && strspn(text, good) == n;
+}
+
+void dx_head_init(struct dx_head *h, enum dx_kind kind)
+{
+    *h = (struct dx_head){.kind = kind, .form = CHANGESET_FULL};
+    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package, &h->follows};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = mem_text("");
+}
+
+void dx_head_free(struct dx_head *h)
+{
+    free(h->from);
+    free(h->to);
+    free(h->epoch);
+    free(h->package);
+    free(h->follows);
+    for (size_t i = 0; i < h->ntable; i++)
+        table_free(h->table[i]);
+    for (size_t i = 0; i < h->nschema; i++)
+        free(h->schema[i]);
+    for (size_t i = 0; i < h->nrekey; i++) {
+        for (size_t k = 0; k < 2 * h->rekey[i].nref; k++)
+            free(h->rekey[i].ref[k]);
+        free(h->rekey[i].ref);
+        free(h->rekey[i].table);
+    }
+    free(h->table);
+    dxhead_untell(h);
+    free(h->schema);
+    free(h->rekey);
+    *h = (struct dx_head){0};
+}
+
+static void add_table(struct dx_head *h, struct table *t)
+{
+    dxhead_untell(h);
+    h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
+    h->table[h->ntable++] = t;
+}
+
+void dx_head_add_table(struct dx_head *h, const struct table *t)
+{
+    add_table(h, table_copy(t));
+}
+
+void dx_head_add_schema(struct dx_head *h, const char *sql)
+{
+    h->schema = mem_grow(h->schema, h->nschema + 1, sizeof *h->schema);
+    h->schema[h->nschema++] = mem_text(sql);
+}
+
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new)
+{
+    h->rekey = mem_grow(h->rekey, h->nrekey + 1, sizeof *h->rekey);
+    struct dx_rekey *r = &h->rekey[h->nrekey++];
+    *r = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
+    return r;
+}
+
+void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column)
+{
+    r->ref = mem_grow(r->ref, 2 * r->nref + 2, sizeof *r->ref);
+    r->ref[2 * r->nref] = mem_text(table);
+    r->ref[2 * r->nref + 1] = mem_text(column);
+    r->nref++;
+}
+
+void dx_head_set(char **text, const char *value)
+{
+    char *copy = mem_text(value ? value : "");
+    free(*text);
+    *text = copy;
+}
+
+const struct table *dx_head_table(const struct dx_head *h, const char *name)
+{
+    for (size_t i = 0; i < h->ntable; i++)
+        if (strcmp(h->table[i]->name, name) == 0)
+            return h->table[i];
+    return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Whether two columns have one name; SQLite knows no case. */
+bool dxhead_twins(const char *const *col, size_t ncol)
+{
+    const char **sorted = mem_copy(col, ncol * sizeof *col);
+    bool twins = false;
+    qsort(sorted, ncol, sizeof *sorted, by_name);
+    for (size_t i = 1; i < ncol && !twins; i++)
+        twins = by_name(&sorted[i - 1], &sorted[i]) == 0;
+    free(sorted);
+    return twins;
+}
+
+static int bad(const char *name, const char *member, const char *what)
+{
+    return fail(ERR_REFUSED, "%s: %s: %s", name, member, what);
+}
+
+static json_t *parse(const struct buf *b, const char *name, const char *member)
+{
+    json_error_t error;
+    json_t *json = json_loadb((const char *)b->p, b->n, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(json))
+        return json;
+    fail(ERR_REFUSED, "%s: %s: not a JSON object: %s", name, member, json ? "another type" : error.text);
+    json_decref(json);
+    return NULL;
+}
+
+static bool get_text(json_t *json, const char *key, char **out)
+{
+    json_t *value = json_object_get(json, key);
+    if (value && !json_is_string(value))
+        return false;
+    dx_head_set(out, json_string_value(value));
+    return true;
+}
+
+static bool get_count(json_t *json, const char *key, int64_t *out)
+{
+    json_t *value = json_object_get(json, key);
+    *out = json_integer_value(value);
+    return (value == NULL || json_is_integer(value)) && *out >= 0;
+}
+
+/* Names of columns as an array that points into the JSON; NULL if it is not that. The caller frees. */
+static const char **names_of(json_t *array, size_t *n)
+{
+    *n = json_array_size(array);
+    if (!json_is_array(array) || *n == 0 || *n > CHANGESET_COLUMNS_MAX)
+        return NULL;
+    const char **names = mem_zero(*n, sizeof *names);
+    for (size_t i = 0; i < *n; i++) {
+        names[i] = json_string_value(json_array_get(array, i));
+        if (names[i] == NULL) {
+            free(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+static bool place_key(const char **col, size_t ncol, const char **key, size_t nkey, uint8_t *pk)
+{
+    for (size_t k = 0; k < nkey; k++) {
+        size_t i = 0;
+        while (i < ncol && strcmp(col[i], key[k]) != 0)
+            i++;
+        if (i == ncol || pk[i] || k >= 255)
+            return false;
+        pk[i] = (uint8_t)(k + 1);
+    }
+    return true;
+}
+
+static struct table *get_table(json_t *json)
+{
+    size_t ncol = 0, nkey = 0;
+    const char *name = json_string_value(json_object_get(json, "name"));
+    const char **col = names_of(json_object_get(json, "columns"), &ncol);
+    const char **key = names_of(json_object_get(json, "key"), &nkey);
+    uint8_t *pk = mem_zero(ncol, 1);
+    struct table *t = NULL;
+    if (name && *name && col && key && !dxhead_twins((const char *const *)col, ncol) &&
+        place_key(col, ncol, key, nkey, pk))
+        t = table_new(name, ncol, col, pk);
+    free(pk);
+    free(col);
+    free(key);
+    return t;
+}
+
+static int get_tables(json_t *array, const char *name, struct dx_head *h)
+{
+    if (!json_is_array(array) || json_array_size(array) > DX_TABLES_MAX)
+        return bad(name, "dx.json", "no list of tables, or one too long");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct table *t = get_table(json_array_get(array, i));
+        if (t == NULL || dx_head_table(h, t->name)) {
+            table_free(t);
+            return bad(name, "dx.json", "a table without sound name, columns and key");
+        }
+        add_table(h, t);
+    }
+    return 0;
+}
+
+static int get_kind(json_t *json, const char *name, struct dx_head *h)
+{
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    const char *encoding = json_string_value(json_object_get(json, "encoding"));
+    json_t *format = json_object_get(json, "dx");
+    if (!json_is_integer(format))
+        return bad(name, "dx.json", "no format number");
+    if (json_integer_value(format) != DX_FORMAT)
+        return fail(ERR_REFUSED, "%s: dx.json: format %lld, this program reads %d; a newer dx is needed",
+                    name, (long long)json_integer_value(format), DX_FORMAT);
+    size_t k = 0;
+    while (kind && k < KINDS && strcmp(kinds[k], kind) != 0)
+        k++;
+    if (kind == NULL || k == KINDS)
+        return fail(ERR_REFUSED, "%s: dx.json: unknown kind of archive '%.40s'", name, kind ? kind : "");
+    h->kind = (enum dx_kind)k;
+    if (encoding == NULL || (strcmp(encoding, "changeset") != 0 && strcmp(encoding, "patchset") != 0))
+        return fail(ERR_REFUSED, "%s: dx.json: unknown encoding '%.40s'", name, encoding ? encoding : "");
+    h->form = encoding[0] == 'c' ? CHANGESET_FULL : CHANGESET_PATCH;
+    return 0;
+}
+
+static int get_schema(json_t *array, const char *name, struct dx_head *h)
+{
+    if (array && !json_is_array(array))
+        return bad(name, "dx.json", "schema is not a list");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *sql = json_string_value(json_array_get(array, i));
+        if (sql == NULL)
+            return bad(name, "dx.json", "schema is not a list of texts");
+        dx_head_add_schema(h, sql);
+    }
+    return 0;
+}
+
+static int get_rekey(json_t *json, struct dx_head *h)
+{
+    const char *table = json_string_value(json_object_get(json, "table"));
+    json_t *old = json_object_get(json, "old"), *new = json_object_get(json, "new");
+    json_t *refs = json_object_get(json, "refs");
+    if (table == NULL || !json_is_integer(old) || !json_is_integer(new) || json_array_size(refs) % 2)
+        return -1;
+    struct dx_rekey *r = dx_head_add_rekey(h, table, json_integer_value(old), json_integer_value(new));
+    for (size_t i = 0; i < json_array_size(refs); i += 2) {
+        const char *from = json_string_value(json_array_get(refs, i));
+        const char *column = json_string_value(json_array_get(refs, i + 1));
+        if (from == NULL || column == NULL)
+            return -1;
+        dx_rekey_refer(r, from, column);
+    }
+    return 0;
+}
+
+static int get_rekeys(json_t *array, const char *name, struct dx_head *h)
+{
+    for (size_t i = 0; i < json_array_size(array); i++)
+        if (get_rekey(json_array_get(array, i), h))
+            return bad(name, "dx.json", "a rekey without table, keys and references");
+    return array && !json_is_array(array) ? bad(name, "dx.json", "rekeys is not a list") : 0;
+}
+
+static int get_head(json_t *json, const char *name, struct dx_head *h)
+{
+    if (get_kind(json, name, h))
+        return -1;
+    if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) ||
+        !get_text(json, "epoch", &h->epoch) || !get_text(json, "package", &h->package) ||
+        !get_text(json, "follows", &h->follows))
+        return bad(name, "dx.json", "a text where none stands");
+    if (!get_count(json, "number", &h->number) || !get_count(json, "after", &h->after) ||
+        !get_count(json, "upto", &h->upto) || !get_count(json, "ack", &h->ack) ||
+        !get_count(json, "applied", &h->applied) || h->upto < h->after)
+        return bad(name, "dx.json", "a number that cannot be");
+    if (get_tables(json_object_get(json, "tables"), name, h))
+        return -1;
+    return get_schema(json_object_get(json, "schema"), name, h) ||
+                   get_rekeys(json_object_get(json, "rekeys"), name, h)
+               ? -1
+               : 0;
+}
+
+int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)
+{
+    dx_head_init(h, DX_CHANGES);
+    json_t *json = parse(b, name, "dx.json");
+    int rc = json ? get_head(json, name, h) : -1;
+    json_decref(json);
+    if (rc)
+        dx_head_free(h);
+    return rc;
+}
+
+int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,
+                   struct dx_count *count)
+{
+    json_t *json = parse(b, name, "end.json");
+    if (json == NULL)
+        return -1;
+    const char *sha = json_string_value(json_object_get(json, "sha256"));
+    json_t *tables = json_object_get(json, "tables");
+    bool sound = json_is_object(tables) && sha && strlen(sha) == SHA_HEX - 1 &&
+                 get_count(json, "changes", &e->changes) && get_count(json, "bytes", &e->bytes);
+    for (size_t i = 0; sound && i < h->ntable; i++) {
+        json_t *n = json_object_get(tables, h->table[i]->name);
+        sound = get_count(n, "insert", &count[i].inserts) && get_count(n, "update", &count[i].updates) &&
+                get_count(n, "delete", &count[i].deletes);
+    }
+    if (sound)
+        memcpy(e->sha256, sha, SHA_HEX);
+    json_decref(json);
+    return sound ? 0 : bad(name, "end.json", "not what it should hold");
+}

@@ -1,0 +1,203 @@
+/* head_write: dx.json and end.json in words (archive/head_read.h). */
+#include "archive/head_read.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "data/columns.h"
+#include "data/jsonl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a JSON text cannot carry, NULL if all is well. */
+static const char *unfit(const struct dx_head *h)
+{
+    const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->follows};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i] && !utf8_sound(texts[i], strlen(texts[i])))
+            return texts[i];
+    for (size_t i = 0; h->told == NULL && i < h->ntable; i++) {
+        const struct table *t = h->table[i];
+        if (!utf8_sound(t->name, strlen(t->name)))
+            return t->name;
+        for (size_t c = 0; c < t->ncol; c++)
+            if (!utf8_sound(t->col[c], strlen(t->col[c])))
+                return t->col[c];
+    }
+    for (size_t i = 0; i < h->nschema; i++)
+        if (!utf8_sound(h->schema[i], strlen(h->schema[i])))
+            return h->schema[i];
+    for (size_t i = 0; i < h->nrekey; i++)
+        for (size_t k = 0; k < 2 * h->rekey[i].nref; k++)
+            if (!utf8_sound(h->rekey[i].ref[k], strlen(h->rekey[i].ref[k])))
+                return h->rekey[i].ref[k];
+    return NULL;
+}
+
+static int check_head(const char *name, const struct dx_head *h)
+{
+    const char *text = unfit(h);
+    if (text)
+        return fail(ERR_REFUSED,
+                    "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
+                    text);
+    for (size_t i = 0; h->told == NULL && i < h->ntable; i++)
+        if (dxhead_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
+            return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
+    if (h->ntable > DX_TABLES_MAX)
+        return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
+                    DX_TABLES_MAX);
+    return 0;
+}
+
+static void put_string(struct buf *b, const char *text)
+{
+    jsonl_string(b, text, strlen(text));
+}
+
+/* ,"key": */
+static void put_key(struct buf *b, const char *key)
+{
+    buf_puts(b, ",\"");
+    buf_puts(b, key);
+    buf_puts(b, "\":");
+}
+
+/* ,"key":"value", unless it is empty. */
+static void put_text(struct buf *b, const char *key, const char *value)
+{
+    if (value == NULL || *value == 0)
+        return;
+    put_key(b, key);
+    put_string(b, value);
+}
+
+/* ,"key":value, unless it is 0. */
+static void put_int(struct buf *b, const char *key, int64_t value)
+{
+    if (value == 0)
+        return;
+    put_key(b, key);
+    buf_addf(b, "%lld", (long long)value);
+}
+
+/* {"name":"t","columns":["a","b"],"key":["a"]} */
+static void put_table(struct buf *b, const struct table *t)
+{
+    buf_puts(b, "{\"name\":");
+    put_string(b, t->name);
+    buf_puts(b, ",\"columns\":");
+    columns_put(b, t, false);
+    buf_puts(b, ",\"key\":");
+    columns_put(b, t, true);
+    buf_byte(b, '}');
+}
+
+static void put_tables(struct buf *b, const struct dx_head *h)
+{
+    buf_byte(b, '[');
+    for (size_t i = 0; i < h->ntable; i++) {
+        buf_puts(b, i ? "," : "");
+        put_table(b, h->table[i]);
+    }
+    buf_byte(b, ']');
+}
+
+/* {"table":"t","old":7,"new":8,"refs":["u","t_id","t","parent"]} */
+static void put_rekey(struct buf *b, const struct dx_rekey *r)
+{
+    buf_puts(b, "{\"table\":");
+    put_string(b, r->table);
+    buf_addf(b, ",\"old\":%lld,\"new\":%lld,\"refs\":[", (long long)r->old, (long long)r->new);
+    for (size_t i = 0; i < 2 * r->nref; i++) {
+        buf_puts(b, i ? "," : "");
+        put_string(b, r->ref[i]);
+    }
+    buf_puts(b, "]}");
+}
+
+/* Where in it the text of the tables begins. */
+static size_t put_head(struct buf *b, const struct dx_head *h)
+{
+    buf_addf(b, "{\"dx\":%d,\"kind\":\"%s\"", DX_FORMAT, dx_kind_name(h->kind));
+    put_text(b, "from", h->from);
+    put_text(b, "to", h->to);
+    put_text(b, "epoch", h->epoch);
+    put_text(b, "package", h->package);
+    put_text(b, "follows", h->follows);
+    put_int(b, "number", h->number);
+    put_int(b, "after", h->after);
+    put_int(b, "upto", h->upto);
+    put_int(b, "ack", h->ack);
+    put_int(b, "applied", h->applied);
+    put_text(b, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
+    buf_puts(b, ",\"tables\":");
+    size_t tables = b->n;
+    if (h->told)
+        buf_add(b, h->told->text.p, h->told->text.n);
+    else
+        put_tables(b, h);
+    for (size_t i = 0; i < h->nschema; i++) {
+        buf_puts(b, i ? "," : ",\"schema\":[");
+        put_string(b, h->schema[i]);
+    }
+    buf_puts(b, h->nschema ? "]" : "");
+    for (size_t i = 0; i < h->nrekey; i++) {
+        buf_puts(b, i ? "," : ",\"rekeys\":[");
+        put_rekey(b, &h->rekey[i]);
+    }
+    buf_puts(b, h->nrekey ? "]}\n" : "}\n");
+    return tables;
+}
+
+int dx_head_settle(struct dx_head *h)
+{
+    if (check_head(h->package, h))
+        return -1;
+    dxhead_untell(h);
+    h->told = mem_zero(1, sizeof *h->told);
+    put_tables(&h->told->text, h);
+    dxframe_make(&h->told->frame, h->told->text.p, h->told->text.n);
+    return 0;
+}
+
+void dxhead_untell(struct dx_head *h)
+{
+    if (h->told == NULL)
+        return;
+    buf_free(&h->told->text);
+    dxframe_free(&h->told->frame);
+    free(h->told);
+    h->told = NULL;
+}
+
+int dxhead_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables)
+{
+    if (check_head(name, h))
+        return -1;
+    size_t at = put_head(b, h);
+    if (tables)
+        *tables = at;
+    if (b->n > DX_JSON_MAX)
+        return fail(ERR_REFUSED, "%s: a head of %zu bytes (names and schema), %d MiB are the most", name,
+                    b->n, DX_JSON_MAX >> 20);
+    return 0;
+}
+
+void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e)
+{
+    const char *between = "";
+    buf_addf(b, "{\"changes\":%lld,\"bytes\":%lld,\"tables\":{", (long long)e->changes, (long long)e->bytes);
+    for (size_t i = 0; i < h->ntable; i++) {
+        const struct dx_count *n = &e->count[i];
+        if (n->inserts == 0 && n->updates == 0 && n->deletes == 0)
+            continue;
+        buf_puts(b, between);
+        put_string(b, h->table[i]->name);
+        buf_addf(b, ":{\"insert\":%lld,\"update\":%lld,\"delete\":%lld}", (long long)n->inserts,
+                 (long long)n->updates, (long long)n->deletes);
+        between = ",";
+    }
+    buf_addf(b, "},\"sha256\":\"%s\"}\n", e->sha256);
+}

@@ -1,0 +1,140 @@
+/* conf: see base/conf.h. */
+#include "base/conf.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <ini.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FILE_MAX = 1 << 20,
+    LINE_MAX_BYTES = 65000 /* inih cuts longer lines than it has room for, and says nothing */
+};
+
+/* The text while inih reads it line by line. */
+struct source {
+    struct conf *conf;
+    const char *at, *start; /* behind the line read last, and its first byte */
+    int line;
+    bool too_long;
+};
+
+static char *next_line(char *line, int room, void *stream)
+{
+    struct source *s = stream;
+    if (*s->at == 0 || s->too_long)
+        return NULL;
+    size_t n = strcspn(s->at, "\n");
+    s->line++;
+    if (n > LINE_MAX_BYTES || (int)n + 2 > room) {
+        s->too_long = true;
+        return NULL;
+    }
+    if (s->at[n] == '\n')
+        n++;
+    memcpy(line, s->at, n);
+    line[n] = 0;
+    s->start = s->at;
+    s->at += n;
+    return line;
+}
+
+/* inih gives a line that goes on as one more value of the name before it. */
+static bool goes_on(const struct source *s)
+{
+    return *s->start == ' ' || *s->start == '\t';
+}
+
+static int on_entry(void *user, const char *section, const char *name, const char *value)
+{
+    struct source *s = user;
+    struct conf *c = s->conf;
+    struct conf_entry *last = c->n ? &c->entry[c->n - 1] : NULL;
+    if (last && goes_on(s) && strcmp(last->section, section) == 0 && strcmp(last->name, name) == 0) {
+        char *joined = mem_printf("%s\n%s", last->value, value);
+        free(last->value);
+        last->value = joined;
+        return 1;
+    }
+    c->entry = mem_grow(c->entry, c->n + 1, sizeof *c->entry);
+    c->entry[c->n++] = (struct conf_entry){mem_text(section), mem_text(name), mem_text(value), s->line};
+    return 1;
+}
+
+struct conf *conf_read(const char *path)
+{
+    struct buf text = {0};
+    if (file_load(path, FILE_MAX, &text)) {
+        buf_free(&text);
+        return NULL;
+    }
+    struct conf *c = mem_zero(1, sizeof *c);
+    c->path = mem_text(path);
+    struct source s = {.conf = c, .at = buf_text(&text)};
+    bool nul = strlen(s.at) != text.n;
+    ini_use_stack = false;
+    ini_initial_alloc = ini_max_line = LINE_MAX_BYTES + 10;
+    int bad = nul ? 0 : ini_parse_stream(next_line, &s, on_entry, &s);
+    int rc = 0;
+    if (s.too_long)
+        rc = fail(ERR_REFUSED, "%s:%d: a line over %d characters; break it, and indent what goes on", path,
+                  s.line, LINE_MAX_BYTES);
+    else if (bad)
+        rc = fail(ERR_REFUSED, "%s:%d: neither [section], nor name = value, nor a comment", path, bad);
+    else if (nul)
+        rc = fail(ERR_REFUSED, "%s: holds a NUL byte; it must be text", path);
+    buf_free(&text);
+    if (rc == 0)
+        return c;
+    conf_free(c);
+    return NULL;
+}
+
+void conf_free(struct conf *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; i < c->n; i++) {
+        free(c->entry[i].section);
+        free(c->entry[i].name);
+        free(c->entry[i].value);
+    }
+    free(c->entry);
+    free(c->path);
+    free(c);
+}
+
+const char *conf_get(const struct conf *c, const char *section, const char *name)
+{
+    for (size_t i = c->n; i-- > 0;)
+        if (strcmp(c->entry[i].section, section) == 0 && strcmp(c->entry[i].name, name) == 0)
+            return c->entry[i].value;
+    return NULL;
+}
+
+int conf_refuse(const struct conf *c, const struct conf_entry *e, const char *why)
+{
+    return fail(ERR_REFUSED, "%s:%d: [%s] %s: %s", c->path, e->line, e->section, e->name, why);
+}
+
+char *conf_word(const char **list, char separator)
+{
+    static const char blank[] = " \t\r\n";
+    const char *p = *list + strspn(*list, blank);
+    if (*p == 0)
+        return NULL;
+    size_t n = 0;
+    while (p[n] && p[n] != separator)
+        n++;
+    *list = p[n] ? p + n + 1 : p + n;
+    while (n && strchr(blank, p[n - 1]))
+        n--;
+    struct buf word = {0};
+    buf_add(&word, p, n);
+    return buf_take(&word);
+}

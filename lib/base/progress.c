@@ -1,0 +1,49 @@
+/* progress: see base/progress.h. */
+#include "base/progress.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+enum { ROWS = 1024 }; /* rows are told of in steps of so many */
+
+static void (*listener)(const struct progress *p);
+
+void progress_to(void (*tell)(const struct progress *p))
+{
+    listener = tell;
+}
+
+bool progress_heard(void)
+{
+    return listener != NULL;
+}
+
+/* The size of a regular file, else 0. */
+static int64_t size_of(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;
+}
+
+void progress_read(const char *name, int fd, int64_t bytes)
+{
+    static int64_t done;
+    static int last = -1;
+    if (listener == NULL)
+        return;
+    done = fd == last ? done + bytes : bytes;
+    last = fd;
+    listener(&(struct progress){.name = name, .bytes = done, .of = size_of(fd)});
+}
+
+void progress_rows(const char *name, int64_t rows)
+{
+    if (listener && rows % ROWS == 0)
+        listener(&(struct progress){.name = name, .rows = rows});
+}
+
+void progress_still(const char *name)
+{
+    if (listener)
+        listener(&(struct progress){.name = name});
+}

@@ -1,0 +1,268 @@
+/* cli: see cli/cli.h. */
+#include "cli/cli.h"
+
+#include "base/progress.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+bool cli_verbose;
+static const char *program = "dx";
+
+/* ---- progress ---- */
+
+/* One line at the bottom of the terminal, drawn over and over. */
+static struct {
+    double start, drawn; /* seconds of the monotonic clock; drawn is 0 while no line stands there */
+    char text[512];      /* what was counted last */
+} line;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void word_progress(const struct progress *p)
+{
+    enum { BAR = 20 };
+    static const char full[] = "####################", empty[] = "....................";
+    size_t room = sizeof line.text;
+    if (p->of > 0) {
+        int part = p->bytes < p->of ? (int)(BAR * (double)p->bytes / (double)p->of) : BAR;
+        snprintf(line.text, room, "%.24s [%.*s%.*s] %d%% of %.1f MB", p->name, part, full, BAR - part, empty,
+                 (int)(100 * (double)p->bytes / (double)p->of), (double)p->of / 1e6);
+    } else if (p->bytes)
+        snprintf(line.text, room, "%.24s, %.1f MB", p->name, (double)p->bytes / 1e6);
+    else if (p->rows)
+        snprintf(line.text, room, "%.24s, %lld rows", p->name, (long long)p->rows);
+    else if (*line.text == 0)
+        snprintf(line.text, room, "%.24s", p->name);
+}
+
+static void draw_progress(const struct progress *p)
+{
+    double at = now();
+    word_progress(p);
+    if (at - line.start < 1 || at - line.drawn < 0.2)
+        return;
+    fprintf(stderr, "\r\033[K%s: %s, %.0f s", program, line.text, at - line.start);
+    fflush(stderr);
+    line.drawn = at;
+}
+
+static void clear_progress(void)
+{
+    if (line.drawn > 0)
+        fputs("\r\033[K", stderr);
+    line.drawn = 0;
+}
+
+/* In a pipeline it is the last stage that shows how far all of it is. */
+static void begin_progress(void)
+{
+    struct stat out;
+    line.start = now();
+    bool fed = fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode);
+    if (isatty(STDERR_FILENO) && !fed)
+        progress_to(draw_progress);
+}
+
+void cli_prints_lines(void)
+{
+    if (isatty(STDOUT_FILENO))
+        progress_to(NULL);
+}
+
+/* ---- messages ---- */
+
+__attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
+{
+    clear_progress();
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+void cli_warn(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print(fmt, ap);
+    va_end(ap);
+}
+
+void cli_say(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (cli_verbose)
+        print(fmt, ap);
+    va_end(ap);
+}
+
+int cli_number(const char *text, const char *what, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    if (errno || end == text || *end || n < 0)
+        return fail(ERR_USAGE, "%s: '%s' is not a number from 0 on", what, text);
+    *out = n;
+    return 0;
+}
+
+int cli_archive_to_stdout(void)
+{
+    if (isatty(STDOUT_FILENO))
+        return fail(
+            ERR_USAGE,
+            "an archive goes to stdout, which is a terminal; redirect it: > FILE.dx, or | dxpack cat");
+    return 0;
+}
+
+static void help_options(const struct cli_option *o)
+{
+    for (; o && o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+        printf("      %-22s %s\n", left, o->help);
+    }
+}
+
+static void synopsis(FILE *out, const struct cli_command *c, const struct cli_verb *v)
+{
+    fprintf(out, "%s%s%s%s%s%s", c->name, v->name ? " " : "", v->name ? v->name : "",
+            v->options && v->options->name ? " [OPTION...]" : "", *v->operands ? " " : "", v->operands);
+}
+
+static int help(const struct cli_command *c)
+{
+    printf("%s - %s\n\nusage:\n", c->name, c->help);
+    for (size_t i = 0; i < c->nverb; i++) {
+        printf("  ");
+        synopsis(stdout, c, &c->verb[i]);
+        printf("\n      %s\n", c->verb[i].help);
+        help_options(c->verb[i].options);
+    }
+    printf("\n  -v tells what is done; --help, --version.\n");
+    if (c->notes)
+        printf("\n%s", c->notes);
+    printf("\nExit: 0 done, 1 done and something to look at, 2 usage, 3 refused input (nothing changed),\n"
+           "4 system trouble, 5 stopped by a guard, 6 busy, 7 sync again. See %s(1).\n",
+           c->name);
+    return 0;
+}
+
+static int misuse(const struct cli_command *c, const struct cli_verb *v, const char *what, const char *word)
+{
+    fprintf(stderr, "%s: %s%s%s%s\n", c->name, what, *word ? " '" : "", word, *word ? "'" : "");
+    if (v) {
+        fputs("usage: ", stderr);
+        synopsis(stderr, c, v);
+        fputc('\n', stderr);
+    }
+    fprintf(stderr, "Try `%s --help`.\n", c->name);
+    return ERR_USAGE;
+}
+
+static const struct cli_option *find_option(const struct cli_verb *v, const char *word, size_t n)
+{
+    for (const struct cli_option *o = v->options; o && o->name; o++)
+        if (strlen(o->name) == n && strncmp(o->name, word, n) == 0)
+            return o;
+    return NULL;
+}
+
+/* Takes the options out of argv, leaving the operands. Their number, or -1 after a message. */
+static int take_options(const struct cli_command *c, const struct cli_verb *v, int argc, char **argv)
+{
+    int n = 0;
+    bool only_operands = false;
+    for (int i = 0; i < argc; i++) {
+        char *word = argv[i];
+        if (only_operands || word[0] != '-' || word[1] == 0) {
+            argv[n++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0 || strcmp(word, "-v") == 0) {
+            only_operands |= word[1] == '-';
+            cli_verbose |= word[1] == 'v';
+            continue;
+        }
+        const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+        const struct cli_option *o = find_option(v, word, equals ? (size_t)(equals - word) : strlen(word));
+        if (o == NULL || (equals && o->value == NULL))
+            return misuse(c, v, "unknown option", word), -1;
+        if (o->value == NULL)
+            *o->flag = true;
+        else if (equals)
+            *o->text = equals + 1;
+        else if (i + 1 < argc)
+            *o->text = argv[++i];
+        else
+            return misuse(c, v, "a value is missing after", word), -1;
+    }
+    argv[n] = NULL;
+    return n;
+}
+
+static const struct cli_verb *find_verb(const struct cli_command *c, const char *word)
+{
+    for (size_t i = 0; i < c->nverb; i++)
+        if (c->verb[i].name == NULL || (word && strcmp(c->verb[i].name, word) == 0))
+            return &c->verb[i];
+    return NULL;
+}
+
+/* The code for main, once what was printed has really left. */
+static int finish(int code)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "%s: stdout: cannot write: %s\n", program, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    return code;
+}
+
+int cli_main(const struct cli_command *c, int argc, char **argv)
+{
+    program = c->name;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return finish(help(c));
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("%s (dx) %s\n", c->name, DX_VERSION);
+            return finish(0);
+        }
+    }
+    while (argc > 1 && strcmp(argv[1], "-v") == 0) {
+        cli_verbose = true;
+        argc--;
+        argv++;
+    }
+    const struct cli_verb *v = find_verb(c, argc > 1 ? argv[1] : NULL);
+    if (v == NULL)
+        return misuse(c, NULL, argc > 1 ? "no such verb" : "a verb is missing", argc > 1 ? argv[1] : "");
+    int skip = v->name ? 2 : 1;
+    int n = take_options(c, v, argc - skip, argv + skip);
+    if (n < 0)
+        return ERR_USAGE;
+    if (n < v->min || (v->max >= 0 && n > v->max))
+        return misuse(c, v, n < v->min ? "an operand is missing" : "too many operands", "");
+    begin_progress();
+    int code = v->run(n, argv + skip);
+    clear_progress();
+    if (code < 0) {
+        fprintf(stderr, "%s: %s\n", c->name, err_message());
+        code = (int)err_code();
+    }
+    return finish(code);
+}

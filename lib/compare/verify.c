@@ -1,0 +1,256 @@
+/* verify: see compare/verify.h. */
+#include "compare/verify.h"
+
+#include "archive/dx.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "compare/at_archive.h"
+#include "compare/diffside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LEVEL = 1 };
+
+/* ---- rows held here, as (key, hash) ---- */
+
+struct mine {
+    const struct table *row;
+    struct table *keys;
+    struct changekey *by;
+    struct stmt *rows;
+    struct val *whole, *at; /* at: NULL at the end */
+};
+
+static struct mine mine_of(const struct held *h)
+{
+    struct mine m = {.row = h->table, .by = changekey_new(h->table, 0, NULL)};
+    m.keys = changekey_table(m.by, h->table);
+    m.whole = mem_zero(h->table->ncol, sizeof *m.whole);
+    m.at = mem_zero(m.keys->ncol, sizeof *m.at);
+    return m;
+}
+
+static void mine_free(struct mine *m)
+{
+    stmt_free(m->rows);
+    changekey_free(m->by);
+    table_free(m->keys);
+    free(m->whole);
+    free(m->at);
+}
+
+/* The next row into m->at: 1, 0, -1. */
+static int mine_next(struct mine *m)
+{
+    enum step step = stmt_step(m->rows);
+    if (step != STEP_ROW)
+        return step == STEP_DONE ? 0 : -1;
+    for (size_t i = 0; i < m->row->ncol; i++)
+        m->whole[i] = stmt_val(m->rows, (int)i);
+    for (size_t i = 0; i < m->row->nkey; i++)
+        m->at[i] = m->whole[m->row->key[i]];
+    changekey_get(m->by, m->whole, &m->at[m->row->nkey]);
+    return 1;
+}
+
+/* ---- writing ---- */
+
+static int put_rows(struct db *db, const struct held *h, struct mine *m, struct dx_writer *w)
+{
+    struct val *old = mem_zero(m->keys->ncol, sizeof *old);
+    struct change c = {.table = m->keys, .op = CHANGE_INSERT, .old = old, .new = m->at};
+    int got = (m->rows = held_rows(db, h)) ? 1 : -1;
+    while (got > 0 && (got = mine_next(m)) > 0)
+        if (dx_write(w, &c))
+            got = -1;
+    free(old);
+    return got;
+}
+
+static int write_archive(struct db *db, const struct held *held, size_t n, struct dx_head *head, int fd,
+                         const char *name)
+{
+    struct mine *mine = mem_zero(n, sizeof *mine);
+    for (size_t i = 0; i < n; i++) {
+        mine[i] = mine_of(&held[i]);
+        dx_head_add_table(head, mine[i].keys);
+    }
+    struct dx_writer *w = dx_writer_open(fd, name, head, LEVEL);
+    int rc = w ? 0 : -1;
+    for (size_t i = 0; i < n; i++) {
+        rc = rc || put_rows(db, &held[i], &mine[i], w) ? -1 : 0;
+        mine_free(&mine[i]);
+    }
+    free(mine);
+    if (rc == 0)
+        return dx_writer_close(w);
+    dx_writer_abort(w);
+    return -1;
+}
+
+static int list(struct db *db, const struct proof_of *of, struct held **held, size_t *n, char **epoch)
+{
+    if (of->at && stand_at(db, of->node, of->number, epoch))
+        return -1;
+    return held_list(db, of->node, held, n) || held_only(*held, n, of->name, of->nname) ? -1 : 0;
+}
+
+int proof_write(struct db *db, const struct proof_of *of, int fd, const char *name)
+{
+    struct dx_head head;
+    struct held *held = NULL;
+    size_t n = 0;
+    char *epoch = NULL;
+    int rc = list(db, of, &held, &n, &epoch);
+    dx_head_init(&head, DX_KEYS);
+    dx_head_set(&head.to, of->node);
+    dx_head_set(&head.epoch, epoch);
+    head.number = of->at ? of->number : 0;
+    if (rc == 0)
+        rc = write_archive(db, held, n, &head, fd, name);
+    dx_head_free(&head);
+    held_free(held, n);
+    free(epoch);
+    return rc;
+}
+
+int proof_digest(struct db *db, const struct proof_of *of, struct digest *d)
+{
+    struct held *held = NULL;
+    size_t n = 0;
+    char *epoch = NULL;
+    int rc = list(db, of, &held, &n, &epoch);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = digest_add(d, db, held[i].table, held[i].select);
+    held_free(held, n);
+    free(epoch);
+    return rc;
+}
+
+/* ---- comparing ---- */
+
+/* Which of two rows comes first: below 0 mine, above 0 theirs, 0 both. There is at least one. */
+static int order_of(const struct val *mine, const struct val *theirs, size_t nkey)
+{
+    return mine == NULL ? 1 : theirs == NULL ? -1 : vals_compare(mine, theirs, nkey);
+}
+
+static int compare_rows(struct mine *m, struct diff_side *side, const struct proof *p)
+{
+    int64_t alike = 0, count[PROOF_WHATS] = {0};
+    const size_t nkey = m->keys->nkey;
+    const struct val *theirs;
+    int here = mine_next(m), there = here < 0 ? -1 : diff_side_next(side, &theirs);
+    while (here >= 0 && there >= 0 && here + there > 0) {
+        int order = order_of(here ? m->at : NULL, there ? theirs : NULL, nkey);
+        if (order == 0 && vals_compare(&m->at[nkey], &theirs[nkey], 1) == 0)
+            alike++;
+        else {
+            enum proof_what what = order == 0 ? PROOF_DIFFERS : order < 0 ? PROOF_HERE : PROOF_THERE;
+            count[what]++;
+            p->row(p->ctx, m->keys, order <= 0 ? m->at : theirs, what);
+        }
+        if (order <= 0)
+            here = mine_next(m);
+        if (order >= 0 && here >= 0)
+            there = diff_side_next(side, &theirs);
+    }
+    if (here < 0 || there < 0)
+        return -1;
+    p->table(p->ctx, m->keys->name, alike, count);
+    return 0;
+}
+
+static int compare_table(struct db *db, const struct held *h, struct diff_side *side, const struct proof *p)
+{
+    const struct table *theirs = diff_side_find(side, h->table->name);
+    struct mine m = mine_of(h);
+    int rc = 0;
+    if (theirs == NULL)
+        p->lone(p->ctx, h->table->name, PROOF_HERE);
+    else if (!table_same(theirs, m.keys))
+        p->lone(p->ctx, h->table->name, PROOF_DIFFERS);
+    else {
+        m.rows = held_rows(db, h);
+        rc = m.rows && diff_side_begin(side, h->table->name) == 0 ? compare_rows(&m, side, p) : -1;
+    }
+    mine_free(&m);
+    return rc;
+}
+
+/* The archive is of the same numbering, and the copy here at the archive whose number it has. */
+static int check_stand(struct db *db, const struct diff_side *side)
+{
+    char *epoch;
+    const struct dx_head *h = diff_side_head(side);
+    if (h == NULL)
+        return fail(ERR_REFUSED, "%s: a database; digests of its rows are meant: txnlog digest --rows",
+                    diff_side_name(side));
+    if (*h->epoch == 0)
+        return 0;
+    int rc = stand_at(db, NULL, h->number, &epoch);
+    if (epoch && strcmp(epoch, h->epoch) != 0)
+        rc = fail(ERR_REFUSED, "%s: digests of epoch %s, but %s is a copy of epoch %s; make it anew",
+                  diff_side_name(side), h->epoch, db_path(db), epoch);
+    free(epoch);
+    return rc;
+}
+
+static bool wanted(const char *table, char *const *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(table, name[i]) == 0)
+            return true;
+    return n == 0;
+}
+
+static int check_names(const struct held *held, size_t n, const struct diff_side *side, char *const *name,
+                       size_t nname)
+{
+    for (size_t i = 0; i < nname; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(held[k].table->name, name[i]) != 0)
+            k++;
+        if (k == n && diff_side_find(side, name[i]) == NULL)
+            return fail(ERR_REFUSED, "no table %s, neither here nor in %s", name[i], diff_side_name(side));
+    }
+    return 0;
+}
+
+/* Both sides have their tables by name. */
+static int compare_tables(struct db *db, const struct held *held, size_t n, struct diff_side *side,
+                          char *const *name, size_t nname, const struct proof *p)
+{
+    size_t i = 0, k = 0, theirs = diff_side_tables(side);
+    while (i < n || k < theirs) {
+        const char *there = k < theirs ? diff_side_table(side, k)->name : NULL;
+        const char *here = i < n ? held[i].table->name : NULL;
+        int order = here == NULL ? 1 : there == NULL ? -1 : strcmp(here, there);
+        if (!wanted(order <= 0 ? here : there, name, nname))
+            ;
+        else if (order > 0)
+            p->lone(p->ctx, there, PROOF_THERE);
+        else if (compare_table(db, &held[i], side, p))
+            return -1;
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return diff_side_finish(side);
+}
+
+int proof_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct proof *p)
+{
+    struct held *held = NULL;
+    size_t n = 0;
+    struct diff_side *side = diff_side_open(path, NULL);
+    int rc = side == NULL || check_stand(db, side) || held_list(db, NULL, &held, &n) ||
+                     check_names(held, n, side, name, nname) ||
+                     compare_tables(db, held, n, side, name, nname, p)
+                 ? -1
+                 : 0;
+    held_free(held, n);
+    diff_side_close(side);
+    return rc;
+}

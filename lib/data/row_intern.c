@@ -1,0 +1,128 @@
+/* row_intern: see data/row_intern.h. */
+#include "data/row_intern.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 1024 };
+
+void tuples_clear(struct tuples *t, size_t width)
+{
+    tuples_free(t);
+    t->width = width;
+}
+
+void tuples_free(struct tuples *t)
+{
+    free(t->value);
+    free(t->slot);
+    arena_free(&t->text);
+    *t = (struct tuples){0};
+}
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0x9fb21c651e98df25ULL;
+    return h ^ h >> 32;
+}
+
+static uint64_t hash_bytes(uint64_t h, const uint8_t *p, size_t n)
+{
+    uint64_t word;
+    for (; n >= sizeof word; p += sizeof word, n -= sizeof word) {
+        memcpy(&word, p, sizeof word);
+        h = mix(h, word);
+    }
+    word = n;
+    for (size_t i = 0; i < n; i++)
+        word = word << 8 | p[i];
+    return mix(h, word);
+}
+
+static uint64_t hash_row(const struct val *row, size_t n)
+{
+    uint64_t h = 0, bits;
+    for (size_t i = 0; i < n; i++) {
+        h = mix(h, row[i].type);
+        switch (row[i].type) {
+        case VAL_INT:
+            h = mix(h, (uint64_t)row[i].i);
+            break;
+        case VAL_REAL:
+            memcpy(&bits, &row[i].r, sizeof bits);
+            h = mix(h, bits);
+            break;
+        case VAL_TEXT:
+        case VAL_BLOB:
+            h = hash_bytes(h, row[i].p, row[i].n);
+            break;
+        default:
+            break;
+        }
+    }
+    return h;
+}
+
+static bool same_row(const struct tuples *t, const struct val *one, const struct val *other)
+{
+    for (size_t i = 0; i < t->width; i++)
+        if (!val_same(&one[i], &other[i]))
+            return false;
+    return true;
+}
+
+/* The row's slot, or the free one where it belongs. */
+static size_t *find(const struct tuples *t, const struct val *row)
+{
+    size_t i = hash_row(row, t->width) & (t->nslot - 1);
+    while (t->slot[i] && !same_row(t, row, t->value + (t->slot[i] - 1) * t->width))
+        i = (i + 1) & (t->nslot - 1);
+    return &t->slot[i];
+}
+
+/* What the table takes for so many rows: their values, and two slots each. */
+static size_t table_bytes(const struct tuples *t, size_t rows)
+{
+    return rows * (t->width * sizeof *t->value + 2 * sizeof *t->slot);
+}
+
+static void widen(struct tuples *t, size_t rows)
+{
+    t->room = rows;
+    t->value = mem_grow(t->value, rows * t->width, sizeof *t->value);
+    t->nslot = rows * 2;
+    free(t->slot);
+    t->slot = mem_zero(t->nslot, sizeof *t->slot);
+    for (size_t i = 0; i < t->n; i++)
+        *find(t, t->value + i * t->width) = i + 1;
+}
+
+static size_t add(struct tuples *t, const struct val *row)
+{
+    struct val *copy = t->value + t->n * t->width;
+    for (size_t i = 0; i < t->width; i++) {
+        copy[i] = arena_val(&t->text, &row[i]);
+        if (row[i].type == VAL_TEXT || row[i].type == VAL_BLOB)
+            t->bytes += row[i].n;
+    }
+    return ++t->n;
+}
+
+size_t tuples_number(struct tuples *t, const struct val *row)
+{
+    if (t->nslot == 0)
+        widen(t, FEW);
+    size_t *slot = find(t, row), known = *slot;
+    if (known)
+        return known;
+    size_t room = t->n == t->room ? t->room * 2 : t->room;
+    if (t->bytes + table_bytes(t, room) > TUPLES_BYTES)
+        return 0;
+    if (room > t->room) {
+        widen(t, room);
+        slot = find(t, row);
+    }
+    return *slot = add(t, row);
+}

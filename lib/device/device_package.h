@@ -1,0 +1,18 @@
+/* device_package: the package of handhelds: what a companion's devices get of its copy. */
+#ifndef DEVICE_PACKAGE_H
+#define DEVICE_PACKAGE_H
+
+#include "nodes/node.h"
+#include "nodes/package.h"
+
+/* Sees that the package is loaded as it is in `conf` (a package.conf, or the directory that holds it), in the caller's
+ * write transaction; its name in *name, to free. conf NULL: the package HANDPACK_NAME, made with every table of the
+ * copy, visible to all, if there is none yet. tell as in route/route.h. */
+#define HANDPACK_NAME "handheld"
+int handpack_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name);
+
+/* Calls fn with each object that travels: its filter in words, and the rows that the node holds. */
+typedef int handpack_fn(void *ctx, const struct object *o, const char *filter, int64_t rows);
+int handpack_each(struct db *pc, const struct node *n, handpack_fn *fn, void *ctx);
+
+#endif

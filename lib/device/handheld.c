@@ -1,0 +1,235 @@
+/* handheld: see device/handheld.h. */
+#include "device/handheld.h"
+
+#include "apply/apply.h"
+#include "apply/pending.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/sha.h"
+#include "journal/meta.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char sql_merged[] = "SELECT max(upto) FROM dx_upload WHERE number <= %lld";
+static const char sql_pending[] =
+    "SELECT count(*) FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM "'";
+
+enum { ID_BYTES = 16 };
+
+int handheld_workstation(struct db *pc, char **id)
+{
+    if (store_get_text(pc, "workstation", id))
+        return -1;
+    if (*id)
+        return 0;
+    *id = mem_zero(2 * ID_BYTES + 1, 1);
+    sha_random_hex(ID_BYTES, *id);
+    return store_set_text(pc, "workstation", *id);
+}
+
+static char *path_name(const char *device)
+{
+    return mem_printf("device:%s", device);
+}
+
+/* The path from the root; what it names need not be there yet. */
+static char *whole_path(const char *path)
+{
+    if (*path == '/')
+        return mem_text(path);
+    struct buf here = {0};
+    for (size_t room = 256;; room *= 2) {
+        buf_clear(&here);
+        if (getcwd((char *)buf_reserve(&here, room), room)) {
+            char *whole = file_join((const char *)here.p, path);
+            buf_free(&here);
+            return whole;
+        }
+        if (errno != ERANGE) {
+            buf_free(&here);
+            fail_errno("%s: cannot find its directory", path);
+            return NULL;
+        }
+    }
+}
+
+int handheld_set_path(struct db *pc, const char *device, const char *path)
+{
+    char *name = path_name(device), *whole = whole_path(path);
+    int rc = whole ? store_set_text(pc, name, whole) : -1;
+    free(whole);
+    free(name);
+    return rc;
+}
+
+int handheld_path(struct db *pc, const char *device, char **path)
+{
+    char *name = path_name(device);
+    int rc = store_get_text(pc, name, path);
+    free(name);
+    return rc;
+}
+
+/* ---- whose device ---- */
+
+static int judge(struct db *db, const char *device, const char *id, const char *companion, const char *node)
+{
+    if (companion == NULL)
+        return fail(ERR_REFUSED,
+                    "%s: a database that is no device's; name a new file, or the one made when it was paired",
+                    db_path(db));
+    if (strcmp(companion, id) != 0)
+        return fail(ERR_REFUSED,
+                    "%s: this device is paired with another companion; synchronize it there, or, to move it "
+                    "here, remove "
+                    "its database after its last synchronization there",
+                    db_path(db));
+    if (node == NULL || strcmp(node, device) != 0)
+        return fail(ERR_REFUSED, "%s: this is device %s, not %s", db_path(db), node ? node : "(unnamed)",
+                    device);
+    return 0;
+}
+
+static int read_state(struct db *db, const char *device, const char *id, enum handheld_state *state)
+{
+    char *companion = NULL, *node = NULL;
+    int64_t tables;
+    int present = store_present(db);
+    if (present < 0 || db_get_int(db, &tables, "SELECT count(*) FROM sqlite_schema"))
+        return -1;
+    *state = tables ? HANDHELD_OURS : HANDHELD_NONE;
+    if (tables == 0)
+        return 0;
+    int rc = present ? store_get_text(db, "companion", &companion) || store_get_text(db, "node", &node) : 0;
+    rc = rc ? -1 : judge(db, device, id, companion, node);
+    free(companion);
+    free(node);
+    return rc;
+}
+
+int handheld_state(const char *path, const char *device, const char *id, enum handheld_state *state)
+{
+    *state = HANDHELD_NONE;
+    if (!file_exists(path))
+        return 0;
+    struct db *db = db_open(path, DB_READ);
+    int rc = db ? read_state(db, device, id, state) : -1;
+    db_close(db);
+    return rc;
+}
+
+/* ---- making one ---- */
+
+static int fill(const char *path, int fd, const char *id)
+{
+    const struct dx_head *h;
+    const struct apply_options options = {.guard_rows = -1, .guard_percent = -1};
+    struct apply_count count;
+    struct dx_reader *r = dx_reader_open(fd, "extract");
+    struct db *db = r ? db_open(path, DB_CREATE) : NULL;
+    int rc = db && dx_next(r, &h) > 0 && apply_archive(db, r, h, &options, &count) == 0 ? 0 : -1;
+    if (rc == 0)
+        rc = db_begin_write(db) || store_set_text(db, "companion", id) || db_commit(db) ? -1 : 0;
+    db_close(db);
+    dx_reader_close(r);
+    return rc;
+}
+
+/* Removes what a database may have beside it. */
+static void remove_database(const char *path)
+{
+    static const char *const beside[] = {"", "-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        char *name = mem_printf("%s%s", path, beside[i]);
+        unlink(name);
+        free(name);
+    }
+}
+
+static int sync_directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? mem_printf("%.*s", (int)(slash - path + 1), path) : mem_text(".");
+    int rc = file_sync_directory(directory);
+    free(directory);
+    return rc;
+}
+
+int handheld_make(const char *path, int fd, const char *id)
+{
+    char *new = mem_printf("%s.new", path);
+    remove_database(new); /* left by an attempt that was interrupted */
+    int rc = lseek(fd, 0, SEEK_SET) < 0 ? fail_errno("extract: cannot read it again") : fill(new, fd, id);
+    if (rc == 0 && rename(new, path))
+        rc = fail_errno("%s: cannot be named", path);
+    if (rc == 0)
+        rc = sync_directory_of(path);
+    else
+        remove_database(new);
+    free(new);
+    return rc;
+}
+
+/* ---- how far it is ---- */
+
+int handheld_progress(const char *path, const struct node *n, struct handheld_progress *out)
+{
+    struct db *db = db_open(path, DB_READ);
+    int64_t settled, merged;
+    *out = (struct handheld_progress){0};
+    int rc = db && db_begin_read(db) == 0 ? 0 : -1;
+    if (rc == 0)
+        rc = store_require(db) || store_get_int(db, "applied", &out->applied) ||
+                     pending_settled(db, &settled) ||
+                     db_get_int(db, &merged, sql_merged, (long long)n->merged) ||
+                     db_get_int(db, &out->pending, sql_pending,
+                                (long long)(merged > settled ? merged : settled))
+                 ? -1
+                 : 0;
+    db_close(db);
+    return rc;
+}
+
+/* ---- may it start ---- */
+
+static struct db *open_device(const char *path, enum db_mode mode)
+{
+    char *companion = NULL;
+    if (!file_exists(path)) {
+        fail(ERR_REFUSED, "%s: no such database; pair the device: hhextract pair PC.db %s --device NAME",
+             path, path);
+        return NULL;
+    }
+    struct db *db = db_open(path, mode);
+    int present = db ? store_present(db) : -1;
+    int rc = present < 0 || (present && store_get_text(db, "companion", &companion)) ? -1 : 0;
+    if (rc == 0 && companion == NULL)
+        rc = fail(ERR_REFUSED, "%s: not a paired device; run: hhextract pair PC.db %s --device NAME", path,
+                  path);
+    free(companion);
+    if (rc == 0)
+        return db;
+    db_close(db);
+    return NULL;
+}
+
+int handheld_hold(const char *path, char **why)
+{
+    struct db *db = open_device(path, DB_READ);
+    int rc = db ? store_get_text(db, "hold", why) : -1;
+    db_close(db);
+    return rc;
+}
+
+int handheld_set_hold(const char *path, const char *why)
+{
+    struct db *db = open_device(path, DB_WRITE);
+    int rc = db ? db_begin_write(db) || store_set_text(db, "hold", why) || db_commit(db) : -1;
+    db_close(db);
+    return rc ? -1 : 0;
+}

@@ -1,0 +1,490 @@
+/* capture: see journal/capture.h. */
+#include "journal/capture.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/sha.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+#include "journal/trigger.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Triggers first: what is made on a table goes with it. */
+static const char sql_ours[] = "SELECT type, name FROM main.sqlite_schema "
+                               "WHERE type = 'trigger' AND name GLOB 'dx_[a-z]_[0-9]*' UNION ALL "
+                               "SELECT type, name FROM main.sqlite_schema "
+                               "WHERE type = 'table' AND name GLOB 'dx_replaced_[0-9]*'";
+
+static const char sql_later_trigger[] =
+    "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE "
+    "AND name NOT GLOB 'dx_[a-z]_[0-9]*' AND rowid > "
+    "(SELECT min(rowid) FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'dx_[a-z]_%lld')";
+
+static const char sql_trigger[] = "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
+
+static const char sql_exists[] = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q";
+
+static const char gone[] = "the table is gone";
+
+/* ---- one table as it is ---- */
+
+/* A table's layout and indexes, from which its triggers follow. */
+struct subject {
+    struct layout *l;
+    struct unique u;
+};
+
+static int subject_open(struct subject *s, struct db *db, const char *table)
+{
+    *s = (struct subject){.l = layout_of(db, table)};
+    return s->l == NULL || unique_of(db, s->l, &s->u) ? -1 : 0;
+}
+
+static void subject_close(struct subject *s)
+{
+    unique_free(&s->u);
+    layout_free(s->l);
+}
+
+/* Whether the trigger stands as it should: says in `amiss` what is wrong. */
+static int check_trigger(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
+                         struct buf *amiss)
+{
+    char *name = trigger_name(kind, id), *want = trigger_sql(kind, s->l, &s->u, id), *have = NULL;
+    int rc = db_get_text(db, &have, sql_trigger, name);
+    if (rc == 0 && want && have == NULL)
+        buf_addf(amiss, "trigger %s is missing", name);
+    else if (rc == 0 && (want == NULL ? have != NULL : strcmp(want, have) != 0))
+        buf_addf(amiss, "trigger %s does not fit the table's columns and indexes", name);
+    free(have);
+    free(want);
+    free(name);
+    return rc;
+}
+
+static int check_triggers(struct db *db, const struct subject *s, int64_t id, struct buf *amiss)
+{
+    int rc = 0;
+    for (int kind = 0; rc == 0 && amiss->n == 0 && kind < TRIGGER_KINDS; kind++)
+        rc = check_trigger(db, s, id, (enum trigger_kind)kind, amiss);
+    return rc;
+}
+
+/* SQLite fires the trigger made last first, and ours must note a change before a trigger of the application's makes
+ * another to the same row. */
+static int check_order(struct db *db, const struct journal_table *t, struct buf *amiss)
+{
+    char *later = NULL;
+    int rc = db_get_text(db, &later, sql_later_trigger, t->table->name, (long long)t->id);
+    if (later)
+        buf_addf(amiss, "trigger %s was made after it was attached, and fires before the change is noted",
+                 later);
+    free(later);
+    return rc;
+}
+
+static void check_columns(const struct table *was, const struct table *is, struct buf *amiss)
+{
+    for (size_t i = 0; i < is->ncol && amiss->n == 0; i++)
+        if (table_column(was, is->col[i]) < 0)
+            buf_addf(amiss, "column %s is new and not captured", is->col[i]);
+    for (size_t i = 0; i < was->ncol && amiss->n == 0; i++)
+        if (table_column(is, was->col[i]) < 0)
+            buf_addf(amiss, "column %s is gone", was->col[i]);
+    if (amiss->n == 0 && !table_same(was, is))
+        buf_puts(amiss, "its columns or key were arranged anew");
+}
+
+/* Puts what is amiss with a captured table into `amiss`, nothing when all is well. */
+static int check_table(struct db *db, const struct journal_table *t, struct buf *amiss)
+{
+    int64_t exists;
+    if (db_get_int(db, &exists, sql_exists, t->table->name))
+        return -1;
+    if (exists == 0) {
+        buf_puts(amiss, gone);
+        return 0;
+    }
+    struct subject s;
+    int rc = subject_open(&s, db, t->table->name);
+    if (rc == 0) {
+        check_columns(t->table, s.l->table, amiss);
+        if (amiss->n == 0)
+            rc = check_triggers(db, &s, t->id, amiss);
+        if (rc == 0 && amiss->n == 0)
+            rc = check_order(db, t, amiss);
+    }
+    subject_close(&s);
+    return rc;
+}
+
+int capture_check(struct db *db)
+{
+    struct journal_table *tables;
+    size_t n, current = 0;
+    if (store_require(db) || journal_tables(db, &tables, &n))
+        return -1;
+    int rc = 0;
+    struct buf amiss = {0};
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        current += tables[i].current;
+        if (tables[i].current)
+            rc = check_table(db, &tables[i], &amiss);
+        if (rc == 0 && amiss.n)
+            rc = fail(ERR_REFUSED, "%s: table %s: %s; run `txnlog attach` again", db_path(db),
+                      tables[i].table->name, buf_text(&amiss));
+    }
+    if (rc == 0 && current == 0)
+        rc = fail(ERR_REFUSED, "%s: no table is captured; run `txnlog attach`", db_path(db));
+    buf_free(&amiss);
+    journal_tables_free(tables, n);
+    return rc;
+}
+
+/* ---- taking away ---- */
+
+/* Drops our triggers and tables whose name matches the pattern. */
+static int drop_ours(struct db *db, const char *glob)
+{
+    struct stmt *s = db_preparef(db, "SELECT type, name FROM (%s) WHERE name GLOB %Q", sql_ours, glob);
+    if (s == NULL)
+        return -1;
+    struct buf drops = {0};
+    enum step step;
+    while ((step = stmt_step(s)) == STEP_ROW)
+        buf_addf(&drops, "DROP %s main.%s;", stmt_text(s, 0), stmt_text(s, 1));
+    stmt_free(s);
+    int rc = step == STEP_DONE ? db_exec(db, buf_text(&drops)) : -1;
+    buf_free(&drops);
+    return rc;
+}
+
+static int drop_layout(struct db *db, int64_t id)
+{
+    char *glob = mem_printf("dx_*_%lld", (long long)id);
+    int rc = drop_ours(db, glob);
+    free(glob);
+    return rc ? -1 : db_execf(db, "UPDATE dx_table SET current = 0 WHERE id = %lld", (long long)id);
+}
+
+int capture_detach(struct db *db)
+{
+    if (store_require(db) || db_begin_write(db))
+        return -1;
+    if (drop_ours(db, "*") || db_exec(db, "UPDATE dx_table SET current = 0")) {
+        db_rollback(db);
+        return -1;
+    }
+    return db_commit(db);
+}
+
+int capture_forget(struct db *db)
+{
+    struct stmt *s = db_preparef(db, "SELECT type, name FROM (%s) WHERE type = 'table'", sql_ours);
+    if (s == NULL)
+        return -1;
+    struct buf clear = {0};
+    enum step step;
+    /* Dead before they are deleted, so that they are not settled. */
+    while ((step = stmt_step(s)) == STEP_ROW)
+        buf_addf(&clear, "UPDATE main.%s SET seq = NULL; DELETE FROM main.%s;", stmt_text(s, 1),
+                 stmt_text(s, 1));
+    stmt_free(s);
+    int rc = step == STEP_DONE ? db_exec(db, buf_text(&clear)) : -1;
+    buf_free(&clear);
+    return rc;
+}
+
+/* ---- attaching ---- */
+
+struct attach {
+    struct db *db;
+    struct capture_report *report;
+    struct journal_table *was; /* layouts before */
+    size_t nwas;
+    bool gap; /* a trigger was away: the journal lacks what was changed meanwhile */
+};
+
+static const struct journal_table *find_current(const struct journal_table *t, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (t[i].current && strcasecmp(t[i].table->name, name) == 0)
+            return &t[i];
+    return NULL;
+}
+
+/* A key with NULL names no row, and SQLite lets some tables have it. */
+static int refuse_null_keys(struct db *db, const struct layout *l)
+{
+    const struct table *t = l->table;
+    struct buf where = {0};
+    for (size_t k = 0; k < t->nkey && !l->rowid_key && !l->without_rowid; k++) {
+        buf_puts(&where, k ? " OR " : "");
+        buf_name(&where, t->col[t->key[k]]);
+        buf_puts(&where, " IS NULL");
+    }
+    int64_t rows = 0;
+    int rc = where.n == 0 ? 0
+                          : db_get_int(db, &rows, "SELECT count(*) FROM main.\"%w\" WHERE %s", t->name,
+                                       buf_text(&where));
+    buf_free(&where);
+    if (rc == 0 && rows)
+        rc = fail(ERR_REFUSED,
+                  "%s: table %s holds %lld rows with NULL in the primary key, which cannot be told apart; "
+                  "give them "
+                  "keys or delete them, and attach again",
+                  db_path(db), t->name, (long long)rows);
+    return rc;
+}
+
+static int refuse_reserved(struct db *db, const char *table)
+{
+    if (strncasecmp(table, "dx_", 3) == 0 || strncasecmp(table, "sqlite_", 7) == 0)
+        return fail(ERR_REFUSED, "%s: table %s is not the application's own and cannot be captured",
+                    db_path(db), table);
+    return 0;
+}
+
+static int create(struct db *db, const struct subject *s, int64_t id)
+{
+    char *sql = trigger_table_sql(s->l, id);
+    int rc = db_exec(db, sql);
+    free(sql);
+    for (int kind = 0; rc == 0 && kind < TRIGGER_KINDS; kind++) {
+        sql = trigger_sql((enum trigger_kind)kind, s->l, &s->u, id);
+        rc = sql ? db_exec(db, sql) : 0;
+        free(sql);
+    }
+    return rc;
+}
+
+/* Journals what rows hold in a column that was added and not captured until now: as an update from its default. */
+static int journal_added_column(struct attach *a, const struct layout *l, int64_t id, size_t column)
+{
+    const struct table *t = l->table;
+    struct buf sql = {0};
+    const char *value = l->column[column].value ? l->column[column].value : "NULL";
+    buf_puts(&sql, "INSERT INTO dx_journal (what");
+    for (size_t k = 0; k < t->nkey; k++)
+        buf_addf(&sql, ", c%zu", t->key[k]);
+    buf_addf(&sql, ", c%zu, d%zu) SELECT %lld, ", column, column,
+             (long long)(id * JOURNAL_WHAT + JOURNAL_UPDATE));
+    layout_keys(&sql, t, "");
+    buf_addf(&sql, ", (%s\n), ", value);
+    buf_name(&sql, t->col[column]);
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, t->name);
+    buf_puts(&sql, " WHERE ");
+    buf_name(&sql, t->col[column]);
+    buf_addf(&sql, " IS NOT (%s\n) ORDER BY ", value);
+    layout_keys(&sql, t, "");
+    int rc = db_exec(a->db, buf_text(&sql));
+    buf_free(&sql);
+    if (rc == 0 && db_changes(a->db))
+        buf_addf(&a->report->text,
+                 "table %s: column %s is new; what %lld rows hold in it is now journalled\n", t->name,
+                 t->col[column], (long long)db_changes(a->db));
+    return rc;
+}
+
+static int journal_added_columns(struct attach *a, const struct table *was, const struct layout *l,
+                                 int64_t id)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < l->table->ncol; i++)
+        if (!l->table->pk[i] && table_column(was, l->table->col[i]) < 0)
+            rc = journal_added_column(a, l, id, i);
+    return rc;
+}
+
+/* Says what was found, and whether changes are lost: only where a trigger was away. */
+static void tell(struct attach *a, const char *table, const char *amiss)
+{
+    bool away = strstr(amiss, " is missing") != NULL, lost = away || strcmp(amiss, "the table is gone") == 0;
+    buf_addf(&a->report->text, "table %s: %s; mended%s\n", table, amiss,
+             lost ? ", but what was changed meanwhile is not in the journal: extract the copies anew" : "");
+    a->report->lost |= lost;
+    a->gap |= away;
+}
+
+static int attach_subject(struct attach *a, const struct subject *s, const struct journal_table *was)
+{
+    int64_t id;
+    if (refuse_null_keys(a->db, s->l) || (was && drop_layout(a->db, was->id)))
+        return -1;
+    if (was && table_same(was->table, s->l->table)) /* the layout stands */
+        return db_execf(a->db, "UPDATE dx_table SET current = 1 WHERE id = %lld", (long long)was->id) ||
+               create(a->db, s, was->id);
+    if (journal_add_table(a->db, s->l->table, &id) || create(a->db, s, id))
+        return -1;
+    return was ? journal_added_columns(a, was->table, s->l, id) : 0;
+}
+
+static int attach_table(struct attach *a, const char *table)
+{
+    struct subject s = {0};
+    struct buf amiss = {0};
+    int rc = refuse_reserved(a->db, table);
+    rc = rc || subject_open(&s, a->db, table);
+    const struct journal_table *was = rc ? NULL : find_current(a->was, a->nwas, s.l->table->name);
+    if (was) {
+        rc = check_table(a->db, was, &amiss);
+        if (rc == 0 && amiss.n)
+            tell(a, was->table->name, buf_text(&amiss));
+    }
+    if (rc == 0 && (was == NULL || amiss.n))
+        rc = attach_subject(a, &s, was);
+    subject_close(&s);
+    buf_free(&amiss);
+    return rc ? -1 : 0;
+}
+
+/* Tables to attach, gathered before the schema is changed: SQLite drops nothing while it is being read. */
+struct names {
+    struct attach *a;
+    char **name;
+    size_t n;
+};
+
+static int gather_name(void *ctx, const char *table, bool has_key)
+{
+    struct names *names = ctx;
+    if (!has_key) {
+        buf_addf(&names->a->report->text, "table %s has no primary key and is not captured\n", table);
+        return 0;
+    }
+    names->name = mem_grow(names->name, names->n + 1, sizeof *names->name);
+    names->name[names->n++] = mem_text(table);
+    return 0;
+}
+
+static int attach_every(struct attach *a)
+{
+    struct names names = {.a = a};
+    int rc = layout_each(a->db, gather_name, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        rc = rc || attach_table(a, names.name[i]);
+        free(names.name[i]);
+    }
+    free(names.name);
+    return rc ? -1 : 0;
+}
+
+/* Forgets captured tables that are no more. */
+static int release_gone(struct attach *a)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < a->nwas; i++) {
+        int64_t exists;
+        if (!a->was[i].current)
+            continue;
+        rc = db_get_int(
+            a->db, &exists,
+            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+            a->was[i].table->name);
+        if (rc == 0 && exists == 0) {
+            tell(a, a->was[i].table->name, "the table is gone");
+            rc = drop_layout(a->db, a->was[i].id);
+        }
+    }
+    return rc;
+}
+
+static bool detached(const struct attach *a)
+{
+    for (size_t i = 0; i < a->nwas; i++)
+        if (a->was[i].current)
+            return false;
+    return a->nwas > 0;
+}
+
+/* Whoever read before a gap does not know what happened in it. */
+static int new_epoch_after_gap(struct attach *a)
+{
+    char epoch[17];
+    if (!a->gap)
+        return 0;
+    sha_random_hex(8, epoch);
+    return store_set_text(a->db, "epoch", epoch);
+}
+
+static int attach_all(struct attach *a, const char *const *table, size_t ntable)
+{
+    int rc = 0;
+    a->gap = detached(a);
+    for (size_t i = 0; rc == 0 && i < ntable; i++)
+        rc = attach_table(a, table[i]);
+    if (rc == 0 && ntable == 0)
+        rc = release_gone(a) || attach_every(a) ? -1 : 0;
+    return rc || new_epoch_after_gap(a) ? -1 : 0;
+}
+
+int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report)
+{
+    struct capture_report own = {0};
+    struct attach a = {.db = db, .report = report ? report : &own};
+    *a.report = own;
+    int rc = store_init(db) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
+    journal_tables_free(a.was, a.nwas);
+    buf_free(&own.text);
+    return rc;
+}
+
+/* ---- looking ---- */
+
+struct looking {
+    struct db *db;
+    const struct journal_table *tables;
+    size_t n;
+    capture_each_fn *fn;
+    void *ctx;
+};
+
+static int look_at(void *ctx, const char *table, bool has_key)
+{
+    struct looking *k = ctx;
+    const struct journal_table *t = find_current(k->tables, k->n, table);
+    struct buf amiss = {0};
+    int rc = 0;
+    if (t)
+        rc = check_table(k->db, t, &amiss);
+    else
+        buf_puts(&amiss, has_key ? "not attached" : "no primary key");
+    if (rc == 0)
+        rc = k->fn(k->ctx, table, t != NULL, buf_text(&amiss));
+    buf_free(&amiss);
+    return rc;
+}
+
+int capture_each(struct db *db, capture_each_fn *fn, void *ctx)
+{
+    struct journal_table *tables;
+    size_t n;
+    if (journal_tables(db, &tables, &n))
+        return -1;
+    struct looking k = {.db = db, .tables = tables, .n = n, .fn = fn, .ctx = ctx};
+    int rc = layout_each(db, look_at, &k);
+    journal_tables_free(tables, n);
+    return rc;
+}
+
+int capture_each_gone(struct db *db, capture_each_fn *fn, void *ctx)
+{
+    struct journal_table *tables;
+    size_t n;
+    int64_t exists;
+    if (journal_tables(db, &tables, &n))
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const char *name = tables[i].table->name;
+        rc = tables[i].current ? db_get_int(db, &exists, sql_exists, name) : 0;
+        if (rc == 0 && tables[i].current && !exists)
+            rc = fn(ctx, name, true, gone);
+    }
+    journal_tables_free(tables, n);
+    return rc;
+}

@@ -1,0 +1,106 @@
+/* consumer: see journal/consumer.h. */
+#include "journal/consumer.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "journal/journal.h"
+
+#include <stdlib.h>
+
+/* Those that named themselves, and those that the state of the database implies. */
+#define SQL_ALL                                                                                              \
+    "SELECT name, mark FROM dx_peer UNION ALL "                                                              \
+    "SELECT 'the router', coalesce((SELECT min(value) FROM dx_meta WHERE name IN ('routed', 'asleep')), 0) " \
+    "WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'dx_package') UNION ALL "                        \
+    "SELECT 'the server', coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0) "                  \
+    "WHERE EXISTS (SELECT 1 FROM dx_meta WHERE name = 'server')"
+
+static const char sql_list[] = "SELECT name, mark FROM (" SQL_ALL ") ORDER BY name";
+static const char sql_slowest[] = "SELECT name, mark FROM (" SQL_ALL ") ORDER BY mark, name LIMIT 1";
+static const char sql_trim[] =
+    "DELETE FROM dx_journal WHERE seq <= %lld AND seq < (SELECT max(seq) FROM dx_journal)";
+
+int peer_list(struct db *db, struct peer **out, size_t *n)
+{
+    *out = NULL;
+    *n = 0;
+    struct stmt *s = db_prepare(db, sql_list);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *out = mem_grow(*out, *n + 1, sizeof **out);
+        (*out)[(*n)++] = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+    }
+    stmt_free(s);
+    if (step == STEP_DONE)
+        return 0;
+    peer_list_free(*out, *n);
+    *out = NULL;
+    *n = 0;
+    return -1;
+}
+
+void peer_list_free(struct peer *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(p[i].name);
+    free(p);
+}
+
+int peer_mark(struct db *db, const char *name, int64_t *mark)
+{
+    return db_get_int(db, mark, "SELECT mark FROM dx_peer WHERE name = %Q", name);
+}
+
+int peer_set(struct db *db, const char *name, int64_t mark)
+{
+    return db_execf(db,
+                    "INSERT OR REPLACE INTO dx_peer (name, mark, epoch) SELECT %Q, %lld, value FROM dx_meta "
+                    "WHERE name = 'epoch'",
+                    name, (long long)mark);
+}
+
+int peer_stale(struct db *db, const char *name)
+{
+    int64_t stale;
+    if (db_get_int(db, &stale,
+                   "SELECT count(*) FROM dx_peer WHERE name = %Q AND epoch <> (SELECT value FROM dx_meta "
+                   "WHERE name = 'epoch')",
+                   name))
+        return -1;
+    return stale > 0;
+}
+
+int peer_check(struct db *db, const char *who, int64_t mark)
+{
+    int64_t end, first;
+    if (journal_end(db, &end) || db_get_int(db, &first, "SELECT min(seq) FROM dx_journal"))
+        return -1;
+    if (mark > end)
+        return fail(
+            ERR_REFUSED,
+            "%s: %s stands at %lld, but the journal ends at %lld: the database was restored from a backup; "
+            "extract the copies anew",
+            db_path(db), who, (long long)mark, (long long)end);
+    if (first > 0 && mark < first - 1)
+        return fail(ERR_REFUSED,
+                    "%s: %s stands at %lld, but the journal begins at %lld: the entries between were "
+                    "trimmed; extract its copy anew, or read only what is left: --after %lld",
+                    db_path(db), who, (long long)mark, (long long)first, (long long)first - 1);
+    return 0;
+}
+
+int peer_trim(struct db *db, int64_t *removed, struct peer *holder)
+{
+    *removed = 0;
+    *holder = (struct peer){0};
+    struct stmt *s = db_prepare(db, sql_slowest);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (step == STEP_ROW)
+        *holder = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+    stmt_free(s);
+    if (step == STEP_ROW && db_execf(db, sql_trim, (long long)holder->mark))
+        return -1;
+    if (step == STEP_ROW)
+        *removed = db_changes(db);
+    return step == STEP_ERROR ? -1 : 0;
+}

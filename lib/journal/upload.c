@@ -1,0 +1,277 @@
+/* upload: see journal/upload.h. */
+#include "journal/upload.h"
+
+#include "archive/dx.h"
+#include "base/crashpoint.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "journal/applied_digests.h"
+#include "journal/capture.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Uploads travel over slow links, and are small: some more work for a smaller file. */
+enum { LEVEL = 9 };
+
+static const char sql_last[] = "SELECT max(coalesce((SELECT max(upto) FROM dx_upload), 0), "
+                               "coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0))";
+static const char sql_own[] =
+    "SELECT EXISTS (SELECT 1 FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM "')";
+static const char sql_due[] =
+    "SELECT count(*) FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM "'";
+static const char sql_waiting[] = "SELECT number, after, upto, applied FROM dx_upload ORDER BY number";
+static const char sql_parents[] = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(%Q) ORDER BY 1";
+
+/* One row of dx_upload. */
+struct upload {
+    int64_t number, after, upto, applied;
+};
+
+/* ---- the order of tables ---- */
+
+/* Captured tables; parents go to `order` before those that refer to them, as far as there is no cycle. */
+struct ordering {
+    struct db *db;
+    struct journal_table *t;
+    size_t n;
+    bool *seen;
+    struct table **order;
+    size_t norder;
+};
+
+static int visit(struct ordering *o, size_t i)
+{
+    if (o->seen[i] || !o->t[i].current)
+        return 0;
+    o->seen[i] = true;
+    struct stmt *s = db_preparef(o->db, sql_parents, o->t[i].table->name);
+    enum step step = STEP_ERROR;
+    int rc = 0;
+    while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW)
+        for (size_t j = 0; rc == 0 && j < o->n; j++)
+            if (strcasecmp(o->t[j].table->name, stmt_text(s, 0)) == 0)
+                rc = visit(o, j);
+    stmt_free(s);
+    o->order[o->norder++] = o->t[i].table;
+    return rc || step != STEP_DONE ? -1 : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct journal_table *)a)->table->name,
+                  ((const struct journal_table *)b)->table->name);
+}
+
+static int add_tables(struct db *db, struct dx_head *h)
+{
+    struct ordering o = {.db = db};
+    if (journal_tables(db, &o.t, &o.n))
+        return -1;
+    qsort(o.t, o.n, sizeof *o.t, by_name);
+    o.seen = mem_zero(o.n, sizeof *o.seen);
+    o.order = mem_zero(o.n, sizeof *o.order);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < o.n; i++)
+        rc = visit(&o, i);
+    for (size_t i = 0; rc == 0 && i < o.norder; i++)
+        dx_head_add_table(h, o.order[i]);
+    free(o.seen);
+    free(o.order);
+    journal_tables_free(o.t, o.n);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static int write_table(struct db *db, struct dx_writer *w, const struct table *t, const struct upload *u)
+{
+    struct journal_net *net = journal_net(db, t->name, u->after, u->upto, JOURNAL_OWN);
+    struct change c;
+    int got = -1;
+    while (net && (got = journal_net_next(net, &c)) > 0) {
+        c.origin = "";
+        if (dx_write(w, &c)) {
+            got = -1;
+            break;
+        }
+    }
+    journal_net_close(net);
+    return got;
+}
+
+static int fill_head(struct db *db, struct dx_head *h, const struct upload *u)
+{
+    char *node = NULL, *epoch = NULL;
+    int rc = store_get_text(db, "node", &node) || store_get_text(db, "server", &epoch) || add_tables(db, h)
+                 ? -1
+                 : 0;
+    if (rc == 0) {
+        dx_head_set(&h->from, node);
+        dx_head_set(&h->epoch, epoch);
+        free(h->follows);
+        rc = seen_digest(db, dx_kind_name(DX_CHANGES), epoch, u->applied, &h->follows);
+    }
+    free(node);
+    free(epoch);
+    h->number = u->number;
+    h->after = u->after;
+    h->upto = u->upto;
+    h->applied = u->applied;
+    return rc;
+}
+
+static int write_archive(struct db *db, const struct upload *u, int fd, const char *path)
+{
+    struct dx_head h;
+    dx_head_init(&h, DX_UPLOAD);
+    struct dx_writer *w = fill_head(db, &h, u) ? NULL : dx_writer_open(fd, path, &h, LEVEL);
+    int rc = w ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < h.ntable; i++)
+        rc = write_table(db, w, h.table[i], u);
+    if (rc)
+        dx_writer_abort(w);
+    else
+        rc = dx_writer_close(w);
+    dx_head_free(&h);
+    return rc;
+}
+
+static char *file_of(const char *directory, int64_t number)
+{
+    return mem_printf("%s/%08lld.dx", directory, (long long)number);
+}
+
+static int write_file(struct db *db, const char *directory, const struct upload *u)
+{
+    char *path = file_of(directory, u->number);
+    int rc = 0;
+    if (!file_exists(path)) {
+        struct file_new *f = file_new_open(path);
+        rc = f ? write_archive(db, u, file_new_fd(f), path) : -1;
+        if (rc == 0)
+            rc = file_new_commit(f);
+        else
+            file_new_abort(f);
+    }
+    free(path);
+    return rc;
+}
+
+/* Writes what is recorded and has no file. */
+static int write_files(struct db *db, const char *directory)
+{
+    struct stmt *s = db_begin_read(db) ? NULL : db_prepare(db, sql_waiting);
+    enum step step = STEP_ERROR;
+    int rc = 0;
+    while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW) {
+        struct upload u = {stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2), stmt_int(s, 3)};
+        rc = write_file(db, directory, &u);
+    }
+    stmt_free(s);
+    if (rc || step != STEP_DONE) {
+        db_rollback(db);
+        return -1;
+    }
+    return db_commit(db);
+}
+
+/* ---- recording ---- */
+
+static int record_next(struct db *db, int64_t after)
+{
+    int64_t end, sent, applied;
+    if (journal_end(db, &end) || store_get_int(db, "sent", &sent) || store_get_int(db, "applied", &applied))
+        return -1;
+    if (db_execf(db, "INSERT INTO dx_upload (number, after, upto, applied) VALUES (%lld, %lld, %lld, %lld)",
+                 (long long)sent + 1, (long long)after, (long long)end, (long long)applied))
+        return -1;
+    return store_set_int(db, "sent", sent + 1);
+}
+
+static int require_node(struct db *db)
+{
+    char *node = NULL, *server = NULL;
+    int rc = store_require(db) || store_get_text(db, "node", &node) || store_get_text(db, "server", &server)
+                 ? -1
+                 : 0;
+    if (rc == 0 && (node == NULL || server == NULL))
+        rc = fail(ERR_REFUSED,
+                  "%s: is no node's copy, so it has no server to upload to; make one with initsync",
+                  db_path(db));
+    free(node);
+    free(server);
+    return rc;
+}
+
+/* Forgets what is acknowledged and records the next upload, in the caller's transaction. */
+static int record(struct db *db, int64_t *acked, int64_t *newest)
+{
+    int64_t last, own;
+    if (require_node(db) || capture_check(db) || store_get_int(db, "acked", acked) ||
+        db_get_int(db, &last, "%s", sql_last) ||
+        db_execf(db, "DELETE FROM dx_upload WHERE number <= %lld", (long long)*acked) ||
+        db_get_int(db, &own, sql_own, (long long)last))
+        return -1;
+    if (own && record_next(db, last))
+        return -1;
+    return store_get_int(db, "sent", newest);
+}
+
+/* The number in a file's name of ours, or 0. */
+static int64_t number_of(const char *name)
+{
+    char *end;
+    long long n = strtoll(name, &end, 10);
+    return end == name + 8 && strcmp(end, ".dx") == 0 && n > 0 ? n : 0;
+}
+
+static int remove_acknowledged(const char *directory, int64_t acked)
+{
+    DIR *d = opendir(directory);
+    if (d == NULL)
+        return fail_errno("%s: cannot read the directory", directory);
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
+        int64_t n = number_of(e->d_name);
+        if (n && n <= acked) {
+            char *path = file_join(directory, e->d_name);
+            stop_point();
+            if (unlink(path) && errno != ENOENT)
+                rc = fail_errno("%s: cannot remove the acknowledged upload", path);
+            free(path);
+        }
+    }
+    closedir(d);
+    return rc;
+}
+
+int upload_make(struct db *db, const char *directory, int64_t *newest)
+{
+    int64_t acked;
+    if (db_begin_write(db))
+        return -1;
+    if (record(db, &acked, newest)) {
+        db_rollback(db);
+        return -1;
+    }
+    if (db_commit(db) || file_make_directory(directory) || write_files(db, directory))
+        return -1;
+    return remove_acknowledged(directory, acked);
+}
+
+int upload_due(struct db *db, int64_t *changes, int64_t *uploads)
+{
+    int64_t last;
+    return db_get_int(db, &last, "%s", sql_last) || db_get_int(db, changes, sql_due, (long long)last) ||
+                   db_get_int(db, uploads, "SELECT count(*) FROM dx_upload")
+               ? -1
+               : 0;
+}

@@ -1,0 +1,64 @@
+/* package: what a kind of user gets: as read from package.conf (nodes/packread.c) and as loaded in a database.
+ * dx-package(5). */
+#ifndef PACKAGE_H
+#define PACKAGE_H
+
+#include "data/table.h"
+#include "sql/db.h"
+
+enum package_visible { VISIBLE_ALL, VISIBLE_NONE, VISIBLE_SELECT, VISIBLE_VIA };
+
+enum { WRITE_INSERT = 1, WRITE_UPDATE = 2, WRITE_DELETE = 4 };
+
+struct object {
+    int64_t id; /* dx_object.id once loaded */
+    char *name; /* the section's name */
+    char *table;
+    enum package_visible visible;
+    char *rule;         /* VISIBLE_SELECT: its SQL; else NULL */
+    char *via_column;   /* VISIBLE_VIA: column of this table ("a, b" for a composite key); else NULL */
+    char *via_object;   /* ... that holds the key of this object; else NULL */
+    struct table *sent; /* the columns that travel, with the key, in the table's order */
+    unsigned write;     /* WRITE_... flags: what clients may do */
+    char *conflict;     /* "server", "client", "ask" or "newest COLUMN" */
+    char *keys;         /* "rekey" or "issue": what becomes of an insert whose integer key is taken */
+    char *deletes;      /* "win" or "lose" against an update of the row */
+    char *duplicates;   /* "issue" or "keep": what becomes of an insert whose user key another row has */
+    char *change_key;   /* as written, "" for none */
+    char *user_key;     /* as written, "" for none */
+    char *keep;         /* time filter, "" for none */
+};
+
+struct package {
+    char *name, *version;
+    char *hash; /* SHA-256 of its files */
+    size_t nobject;
+    struct object *object; /* parents before children */
+};
+
+/* Makes the tables dx_package and dx_object, if not there. */
+int package_init(struct db *db);
+
+/* Reads and checks DIR/package.conf against the database's tables. NULL with file, section, line and remedy. */
+struct package *package_read(struct db *db, const char *directory);
+
+/* Stores a package, in the place of the loaded one of that name, inside the caller's transaction. Objects keep their
+ * id by name; what the next run has to look at anew is noted in dx_object (see nodes/package.c). */
+int package_put(struct db *db, struct package *p);
+
+/* The package of that name as loaded in the database; NULL when not loaded (ERR_REFUSED) or on failure. */
+struct package *package_get(struct db *db, const char *name);
+void package_free(struct package *p);
+
+/* The objects that the loaded package had and has no more, whose rows the router has yet to take away. */
+struct package *package_gone(struct db *db, const char *name);
+void object_free(struct object *o, size_t n); /* an array of objects */
+
+/* The names of the loaded packages, in order; the caller frees each, and the array. */
+int package_names(struct db *db, char ***names, size_t *n);
+
+/* The object for a table, or of a name; NULL when there is none. A table is in at most one object of a package. */
+const struct object *package_object(const struct package *p, const char *table);
+struct object *package_named(const struct package *p, const char *name);
+
+#endif

@@ -1,0 +1,261 @@
+/* packentry: see nodes/packentry.h. */
+#include "nodes/packentry.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- words ---- */
+
+size_t packentry_words(const char *list, char separator, char ***out)
+{
+    size_t n = 0;
+    char *word;
+    *out = NULL;
+    while ((word = conf_word(&list, separator))) {
+        *out = mem_grow(*out, n + 1, sizeof **out);
+        (*out)[n++] = word;
+    }
+    return n;
+}
+
+void packentry_free_words(char **w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(w[i]);
+    free(w);
+}
+
+int packentry_refuse(const struct reading *r, const struct conf_entry *e, const char *fmt, ...)
+{
+    char why[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    return conf_refuse(r->conf, e, why);
+}
+
+/* Every word of the list must be a column of the table. */
+static int check_columns(const struct reading *r, const struct conf_entry *e, const struct table *t, char **w,
+                         size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (table_column(t, w[i]) < 0)
+            return packentry_refuse(r, e, "table %s has no column %s", t->name, w[i]);
+    return 0;
+}
+
+static int check_list(const struct reading *r, const struct conf_entry *e, const struct table *t)
+{
+    char **alternative, **w;
+    size_t n = packentry_words(e->value, '|', &alternative);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        size_t m = packentry_words(alternative[i], ',', &w);
+        rc = m ? check_columns(r, e, t, w, m) : packentry_refuse(r, e, "a column's name is missing");
+        packentry_free_words(w, m);
+    }
+    packentry_free_words(alternative, n);
+    return rc;
+}
+
+/* ---- the entries of an object ---- */
+
+int packentry_columns(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    const struct table *t = d->layout->table;
+    const char *list = e ? e->value : "*";
+    bool except = false;
+    char **w;
+    list += strspn(list, " \t\r\n");
+    if (*list == '*') {
+        list += 1 + strspn(list + 1, " \t\r\n");
+        except = strncasecmp(list, "except", 6) == 0;
+        if (!except && *list)
+            return packentry_refuse(r, e, "`*`, `* except a, b`, or `a, b` is meant");
+        list += except ? 6 : 0;
+    } else
+        except = false;
+    bool all = e == NULL || e->value[strspn(e->value, " \t\r\n")] == '*';
+    size_t n = packentry_words(list, ',', &w);
+    int rc = e ? check_columns(r, e, t, w, n) : 0;
+    const char **col = mem_zero(t->ncol, sizeof *col);
+    uint8_t *pk = mem_zero(t->ncol, 1);
+    size_t ncol = 0;
+    for (size_t i = 0; i < t->ncol; i++) {
+        bool named = false;
+        for (size_t k = 0; k < n; k++)
+            named |= strcasecmp(w[k], t->col[i]) == 0;
+        if (named && all && t->pk[i] && rc == 0)
+            rc = packentry_refuse(r, e, "%s belongs to the key of %s, which always travels", t->col[i],
+                                  t->name);
+        if (named != all || t->pk[i]) {
+            pk[ncol] = t->pk[i];
+            col[ncol++] = t->col[i];
+        }
+    }
+    d->o.sent = table_new(t->name, ncol, col, pk);
+    free(col);
+    free(pk);
+    packentry_free_words(w, n);
+    return rc;
+}
+
+static int take_write(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    static const struct {
+        const char *word;
+        unsigned flag;
+    } known[] = {{"yes", WRITE_INSERT | WRITE_UPDATE | WRITE_DELETE},
+                 {"no", 0},
+                 {"insert", WRITE_INSERT},
+                 {"update", WRITE_UPDATE},
+                 {"delete", WRITE_DELETE}};
+    char **w;
+    size_t n = packentry_words(e->value, ',', &w);
+    int rc = n ? 0 : packentry_refuse(r, e, "yes, no, or a list of insert, update, delete");
+    d->o.write = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        size_t k = 0;
+        while (k < 5 && strcasecmp(w[i], known[k].word) != 0)
+            k++;
+        if (k == 5 || (k < 2 && n > 1))
+            rc = packentry_refuse(r, e, "'%s': yes, no, or a list of insert, update, delete", w[i]);
+        else
+            d->o.write |= known[k].flag;
+    }
+    packentry_free_words(w, n);
+    return rc;
+}
+
+/* A rule may stand in a file of the package: visible = @FILE. */
+static int take_file(struct reading *r, const struct conf_entry *e, char **sql)
+{
+    struct buf text = {0};
+    const char *name = e->value + 1;
+    if (*name == 0 || strchr(name, '/') || name[0] == '.')
+        return packentry_refuse(r, e, "'%s' must be a file in the package's directory", name);
+    char *path = file_join(r->directory, name);
+    int rc = file_load(path, PACKENTRY_FILE_MAX, &text);
+    free(path);
+    if (rc == 0) {
+        sha_add(r->sha, text.p, text.n);
+        *sql = buf_take(&text);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+static int take_visible(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    if (d->o.visible == VISIBLE_VIA)
+        return packentry_refuse(r, e, "the object has `via` already; one of the two says who sees it");
+    if (strcasecmp(e->value, "all") == 0)
+        d->o.visible = VISIBLE_ALL;
+    else if (strcasecmp(e->value, "none") == 0)
+        d->o.visible = VISIBLE_NONE;
+    else {
+        d->o.visible = VISIBLE_SELECT;
+        if (e->value[0] == '@')
+            return take_file(r, e, &d->o.rule);
+        d->o.rule = mem_text(e->value);
+    }
+    return 0;
+}
+
+static int take_via(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    const char *arrow = strstr(e->value, "->");
+    if (d->o.rule || d->o.visible == VISIBLE_ALL)
+        return packentry_refuse(r, e, "the object has `visible` already; one of the two says who sees it");
+    if (arrow == NULL)
+        return packentry_refuse(r, e, "`via = column -> object` is meant");
+    char *column = mem_printf("%.*s", (int)(arrow - e->value), e->value);
+    const char *object = arrow + 2;
+    char **w;
+    size_t n = packentry_words(column, ',', &w);
+    int rc = n ? check_columns(r, e, d->layout->table, w, n)
+               : packentry_refuse(r, e, "a column's name is missing");
+    struct buf list = {0};
+    for (size_t i = 0; i < n; i++)
+        buf_addf(&list, "%s%s", i ? ", " : "", w[i]);
+    d->o.visible = VISIBLE_VIA;
+    d->o.via_column = buf_take(&list);
+    object += strspn(object, " \t\r\n");
+    d->o.via_object = mem_printf("%.*s", (int)strcspn(object, " \t\r\n"), object);
+    packentry_free_words(w, n);
+    free(column);
+    return rc;
+}
+
+static int take_conflict(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    const char *v = e->value;
+    char *column = strncasecmp(v, "newest", 6) == 0 ? mem_text(v + 6 + strspn(v + 6, " \t")) : NULL;
+    int rc = 0;
+    if (column && *column == 0)
+        rc = packentry_refuse(r, e, "`newest COLUMN` is meant");
+    else if (column && table_column(d->layout->table, column) < 0)
+        rc = packentry_refuse(r, e, "table %s has no column %s", d->layout->table->name, column);
+    else if (!column && strcmp(v, "server") != 0 && strcmp(v, "client") != 0 && strcmp(v, "ask") != 0)
+        rc = packentry_refuse(r, e, "server, client, ask, or newest COLUMN");
+    else {
+        free(d->o.conflict);
+        d->o.conflict = column ? mem_printf("newest %s", column) : mem_text(v);
+    }
+    free(column);
+    return rc;
+}
+
+/* One of two words. */
+static int take_choice(struct reading *r, const struct conf_entry *e, char **out, const char *one,
+                       const char *other)
+{
+    if (strcmp(e->value, one) != 0 && strcmp(e->value, other) != 0)
+        return packentry_refuse(r, e, "%s or %s", one, other);
+    free(*out);
+    *out = mem_text(e->value);
+    return 0;
+}
+
+int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    const char *n = e->name;
+    if (strcmp(n, "table") == 0)
+        return 0; /* taken first */
+    if (strcmp(n, "visible") == 0)
+        return take_visible(r, d, e);
+    if (strcmp(n, "via") == 0)
+        return take_via(r, d, e);
+    if (strcmp(n, "columns") == 0)
+        return packentry_columns(r, d, e);
+    if (strcmp(n, "write") == 0)
+        return take_write(r, d, e);
+    if (strcmp(n, "conflict") == 0)
+        return take_conflict(r, d, e);
+    if (strcmp(n, "keys") == 0)
+        return take_choice(r, e, &d->o.keys, "rekey", "issue");
+    if (strcmp(n, "deletes") == 0)
+        return take_choice(r, e, &d->o.deletes, "win", "lose");
+    if (strcmp(n, "duplicates") == 0)
+        return take_choice(r, e, &d->o.duplicates, "issue", "keep");
+    char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
+                  : strcmp(n, "user_key") == 0 ? &d->o.user_key
+                  : strcmp(n, "keep") == 0     ? &d->o.keep
+                                               : NULL;
+    if (text == NULL)
+        return packentry_refuse(
+            r, e,
+            "no such option; there are table, visible, via, columns, write, change_key, user_key, "
+            "conflict, keys, deletes, duplicates, keep");
+    free(*text);
+    *text = mem_text(e->value);
+    return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);
+}

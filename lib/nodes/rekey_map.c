@@ -1,0 +1,254 @@
+/* rekey_map: see nodes/rekey_map.h. */
+#include "nodes/rekey_map.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/sha.h"
+#include "nodes/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* archive: the one that carried it to the node, or took the row away there; NULL: none yet. refs: table, column, ...
+ * separated by unit separators; NULL: the node is not told. */
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
+    " old INTEGER NOT NULL, new INTEGER NOT NULL, archive INTEGER, refs TEXT)";
+static const char sql_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_rekey'";
+static const char sql_open[] =
+    "SELECT tbl, old, new FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
+    " ORDER BY id";
+static const char sql_unsent[] =
+    "SELECT id, tbl, old, new, refs FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
+    " AND refs IS NOT NULL ORDER BY id";
+static const char sql_keys[] =
+    "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
+    " WHERE m.type = 'table' AND m.name NOT LIKE 'dx\\_%' ESCAPE '\\' AND"
+    " (SELECT count(*) FROM pragma_foreign_key_list(m.name) AS g WHERE g.id = f.id) = 1"
+    " AND (f.\"to\" IS NULL OR EXISTS (SELECT 1 FROM pragma_table_info(f.\"table\") AS c"
+    "  WHERE c.pk = 1 AND c.name = f.\"to\" COLLATE NOCASE)) ORDER BY m.name, f.\"from\"";
+static const char separator[] = "\x1f";
+
+static int present(struct db *db)
+{
+    int64_t n;
+    return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
+}
+
+static void add_ref(struct rekeys *r, const char *table, const char *column, const char *parent)
+{
+    for (size_t i = 0; i < r->nref; i++)
+        if (strcasecmp(r->ref[i].table, table) == 0 && strcasecmp(r->ref[i].column, column) == 0)
+            return;
+    r->ref = mem_grow(r->ref, r->nref + 1, sizeof *r->ref);
+    r->ref[r->nref++] = (struct rekey_ref){mem_text(table), mem_text(column), mem_text(parent)};
+}
+
+static int load_refs(struct rekeys *r, struct db *db, const struct package *p)
+{
+    struct stmt *s = db_prepare(db, sql_keys);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        add_ref(r, stmt_text(s, 0), stmt_text(s, 1), stmt_text(s, 2));
+    stmt_free(s);
+    for (size_t i = 0; p && i < p->nobject; i++) {
+        const struct object *o = &p->object[i],
+                            *parent = o->via_object ? package_named(p, o->via_object) : NULL;
+        if (parent && table_column(o->sent, o->via_column) >= 0)
+            add_ref(r, o->table, o->via_column, parent->table);
+    }
+    return step == STEP_DONE ? 0 : -1;
+}
+
+static void note(struct rekeys *r, const char *table, int64_t old, int64_t new)
+{
+    r->rekey = mem_grow(r->rekey, r->n + 1, sizeof *r->rekey);
+    r->rekey[r->n++] = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
+}
+
+int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p)
+{
+    int there = present(db);
+    if (there < 0 || load_refs(r, db, p))
+        return -1;
+    r->applied = applied;
+    if (there == 0)
+        return 0;
+    struct stmt *s = db_prepare(db, sql_open);
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind_int(s, 1, node);
+        stmt_bind_int(s, 2, applied);
+    }
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        note(r, stmt_text(s, 0), stmt_int(s, 1), stmt_int(s, 2));
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+void rekeys_cut(struct rekeys *r, size_t n)
+{
+    while (r->n > n)
+        free(r->rekey[--r->n].table);
+}
+
+void rekeys_free(struct rekeys *r)
+{
+    rekeys_cut(r, 0);
+    for (size_t i = 0; i < r->nref; i++) {
+        free(r->ref[i].table);
+        free(r->ref[i].column);
+        free(r->ref[i].parent);
+    }
+    free(r->rekey);
+    free(r->ref);
+    *r = (struct rekeys){0};
+}
+
+int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key)
+{
+    for (size_t i = r->n; i > 0; i--)
+        if (r->rekey[i - 1].old == key && strcasecmp(r->rekey[i - 1].table, table) == 0)
+            return r->rekey[i - 1].new;
+    return key;
+}
+
+int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
+                int64_t *out)
+{
+    int64_t taken = 1;
+    for (int attempt = 0; taken; attempt++) {
+        char hex[SHA_HEX], *text = mem_printf("%s %s %lld %d", node_epoch, table, (long long)old, attempt);
+        sha_hex(text, strlen(text), hex);
+        free(text);
+        hex[12] = 0; /* 48 bits: exact as a REAL too, and far from what is counted up to */
+        *out = (int64_t)(strtoull(hex, NULL, 16) | (uint64_t)1 << 48);
+        if (db_get_int(db, &taken, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" = %lld", table, column,
+                       (long long)*out))
+            return -1;
+    }
+    return 0;
+}
+
+static char *refs_text(const struct rekeys *r, const char *table)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < r->nref; i++)
+        if (strcasecmp(r->ref[i].parent, table) == 0)
+            buf_addf(&b, "%s%s%s%s", b.n ? separator : "", r->ref[i].table, separator, r->ref[i].column);
+    return buf_take(&b);
+}
+
+static int insert(struct db *db, int64_t node, const char *table, int64_t old, int64_t new, const char *refs)
+{
+    return db_execf(db, "INSERT INTO dx_rekey (node, tbl, old, new, refs) VALUES (%lld, %Q, %lld, %lld, %Q)",
+                    (long long)node, table, (long long)old, (long long)new, refs);
+}
+
+int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+              int64_t gone)
+{
+    char *refs = gone ? NULL : refs_text(r, table);
+    int rc = db_exec(db, sql_make) || insert(db, node, table, old, new, refs) ? -1 : 0;
+    if (rc == 0 && gone)
+        rc = db_execf(db, "UPDATE dx_rekey SET archive = %lld WHERE id = last_insert_rowid()",
+                      (long long)gone);
+    free(refs);
+    if (gone == 0 || r->applied < gone)
+        note(r, table, old, new);
+    return rc;
+}
+
+/* ---- the router ---- */
+
+static void add_refs(struct dx_rekey *r, const char *text)
+{
+    char *copy = mem_text(text ? text : ""), *at = NULL;
+    for (char *table = strtok_r(copy, separator, &at); table; table = strtok_r(NULL, separator, &at)) {
+        const char *column = strtok_r(NULL, separator, &at);
+        if (column)
+            dx_rekey_refer(r, table, column);
+    }
+    free(copy);
+}
+
+int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last)
+{
+    int there = present(db);
+    *last = 0;
+    if (there <= 0)
+        return there;
+    struct stmt *s = db_prepare(db, sql_unsent);
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind_int(s, 1, node);
+        stmt_bind_int(s, 2, all);
+    }
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *last = stmt_int(s, 0);
+        add_refs(dx_head_add_rekey(h, stmt_text(s, 1), stmt_int(s, 2), stmt_int(s, 3)), stmt_text(s, 4));
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+int rekey_nodes(struct db *db, int64_t **node, size_t *n)
+{
+    int there = present(db);
+    *node = NULL;
+    *n = 0;
+    if (there <= 0)
+        return there;
+    struct stmt *s = db_prepare(db, "SELECT DISTINCT node FROM dx_rekey WHERE archive IS NULL ORDER BY node");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *node = mem_grow(*node, *n + 1, sizeof **node);
+        (*node)[(*n)++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number)
+{
+    if (last == 0)
+        return 0;
+    return db_execf(db,
+                    "UPDATE dx_rekey SET archive = %lld WHERE node = %lld AND archive IS NULL AND id <= %lld",
+                    (long long)number, (long long)node, (long long)last);
+}
+
+/* ---- the companion ---- */
+
+static int pass_to(struct db *db, const struct dx_rekey *r, const struct node *n)
+{
+    struct buf refs = {0};
+    struct val key = val_int(r->new);
+    for (size_t i = 0; i < 2 * r->nref; i++)
+        buf_addf(&refs, "%s%s", i ? separator : "", r->ref[i]);
+    /* What the node still calls by a key of before goes straight to the newest. */
+    int rc = db_execf(db, "UPDATE dx_rekey SET new = %lld WHERE node = %lld AND tbl = %Q AND new = %lld",
+                      (long long)r->new, (long long)n->id, r->table, (long long)r->old);
+    rc = rc || insert(db, n->id, r->table, r->old, r->new, buf_text(&refs)) ||
+         node_force(db, n->id, r->table, &key);
+    buf_free(&refs);
+    return rc ? -1 : 0;
+}
+
+int rekey_pass(struct db *db, const struct dx_rekey *r)
+{
+    struct node *nodes;
+    size_t n;
+    if (db_exec(db, sql_make) || node_list(db, &nodes, &n))
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0 && nodes[i].active)
+            rc = pass_to(db, r, &nodes[i]);
+        node_free(&nodes[i]);
+    }
+    free(nodes);
+    return rc;
+}

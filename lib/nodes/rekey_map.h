@@ -1,0 +1,54 @@
+/* rekey_map: integer keys that two databases handed out for different rows: which rows of a node's got a fresh key here
+ * (dx_rekey), until the node has renamed them. */
+#ifndef REKEY_MAP_H
+#define REKEY_MAP_H
+
+#include "archive/dx.h"
+#include "nodes/package.h"
+#include "sql/db.h"
+
+/* The rekeys that a node has not applied yet, and which columns refer to which tables. A zeroed one is empty. */
+struct rekeys {
+    size_t n, nref;
+    int64_t applied; /* the newest archive that the node has applied, as far as the work at hand knows */
+    struct dx_rekey *rekey; /* in their order; without references */
+    struct rekey_ref *ref;
+};
+
+struct rekey_ref {
+    char *table, *column, *parent;
+};
+
+/* Reads those of the node that no archive up to `applied` carried, and the references: declared foreign keys of one
+ * column, and the package's via columns. */
+int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p);
+void rekeys_free(struct rekeys *r);
+
+/* Forgets all but the first n of them. */
+void rekeys_cut(struct rekeys *r, size_t n);
+
+/* What the node's key of that table is here. */
+int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key);
+
+/* A key for the row that no other row has and nobody will hand out: the same for the same row. */
+int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
+                int64_t *out);
+
+/* Notes that the node's row `old` is `new` here. gone: the archive that takes the row away from the node, when that is
+ * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
+ * node says in the work at hand is understood by r. */
+int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+              int64_t gone);
+
+/* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
+ * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
+int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
+
+/* The nodes for which there are some that no archive has carried yet, ascending; to free. */
+int rekey_nodes(struct db *db, int64_t **node, size_t *n);
+int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number);
+
+/* A companion that has renamed a row for its server has its own nodes rename it. */
+int rekey_pass(struct db *db, const struct dx_rekey *r);
+
+#endif

@@ -1,0 +1,46 @@
+/* block_pool: changes as blocks of an archive, each made once for all nodes that get the same, and put aside until the
+ * nodes' archives are written. */
+#ifndef BLOCK_POOL_H
+#define BLOCK_POOL_H
+
+#include "archive/dx.h"
+#include "base/spill.h"
+#include "nodes/audience.h"
+
+/* One block, and who gets it. */
+struct piece {
+    struct dx_block *block;
+    int64_t audience;
+    int64_t rank; /* its place in an archive: deletes, children first; then the rest, parents first */
+};
+
+struct pieces {
+    struct audiences *audiences;
+    int level; /* of compression; higher where many nodes share the work */
+    struct spill *spill;
+    int64_t changes; /* added, each once */
+    size_t n;
+    struct piece *piece;
+    size_t kept;               /* bytes of memory of their blocks */
+    const struct table *table; /* of the blocks being filled ... */
+    int64_t place;             /* ... and its object's place, parents first */
+    struct builder *builder;   /* the blocks being filled ... */
+    size_t nbuilder;
+    struct slot *slot; /* ... and where they are: open addressing, at most half full */
+    size_t nslot;
+    struct buf encoded; /* changes not yet in their blocks, in the order in which they came ... */
+    struct due *due;    /* ... and the block of each */
+    size_t ndue, room;
+};
+
+/* From here on blocks are of this table. */
+void pieces_begin(struct pieces *p, const struct table *t, int64_t place);
+
+/* Adds a change for all nodes of the audience. */
+int pieces_add(struct pieces *p, int64_t audience, const struct change *c);
+
+/* Ends the blocks being filled. */
+int pieces_end(struct pieces *p);
+void pieces_free(struct pieces *p);
+
+#endif

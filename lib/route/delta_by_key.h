@@ -1,0 +1,17 @@
+/* delta_by_key: what moved of an object because its own rows changed, by their keys: their whole new audience against what is
+ * held; and because its parent moved. */
+#ifndef DELTA_BY_KEY_H
+#define DELTA_BY_KEY_H
+
+#include "route/object_delta.h"
+
+/* Adds to temp.dx_moved_ID what became of the rows in the images of the object's table. */
+int own_move(struct views *v, const struct viewed *w);
+
+/* Adds the rows that go where their parent went; own: but for those that changed themselves. */
+int own_children(struct views *v, const struct viewed *w, bool own);
+
+/* Appends SQL, " AND NOT EXISTS ...": a row, by its packed key, is none of those in the images. */
+void own_exclude(struct buf *sql, const struct viewed *w, const char *key);
+
+#endif

@@ -1,0 +1,11 @@
+/* evaluate: what an object's definition makes of rows: their keys and audiences. */
+#ifndef EVALUATE_H
+#define EVALUATE_H
+
+#include "route/object_delta.h"
+
+/* Fills temp.dx_next(key, audience) with what the definition makes of the rows of `source` (the SQL name of an image of
+ * the object's table; NULL: the table itself), those that somebody holds. What moved of its parent must be there. */
+int next_fill(struct views *v, const struct viewed *w, const char *source);
+
+#endif

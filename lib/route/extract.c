@@ -1,0 +1,246 @@
+/* extract: see route/extract.h. */
+#include "route/extract.h"
+
+#include "archive/dx.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "nodes/membership.h"
+#include "nodes/membership_log.h"
+#include "nodes/rekey_map.h"
+#include "sql/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the schema ---- */
+
+/* CREATE TABLE of the columns that travel. References and checks that name others cannot be kept. */
+static void add_rebuilt(struct buf *b, const struct layout *l, const struct table *sent)
+{
+    buf_puts(b, "CREATE TABLE ");
+    buf_name(b, sent->name);
+    for (size_t i = 0; i < sent->ncol; i++) {
+        const struct layout_column *c = &l->column[table_column(l->table, sent->col[i])];
+        buf_puts(b, i ? ", " : " (");
+        buf_name(b, sent->col[i]);
+        buf_addf(b, "%s%s", *c->type ? " " : "", c->type);
+        if (strcmp(c->collation, "BINARY") != 0)
+            buf_addf(b, " COLLATE %s", c->collation);
+        if (c->notnull)
+            buf_puts(b, " NOT NULL");
+        if (c->value)
+            buf_addf(b, " DEFAULT (%s)", c->value);
+    }
+    buf_puts(b, ", PRIMARY KEY (");
+    layout_keys(b, sent, "");
+    buf_addf(b, "))%s", l->without_rowid ? " WITHOUT ROWID" : "");
+}
+
+/* An index that names only columns that travel: 1, 0, -1. Of an expression's columns nothing is known. */
+static int index_travels(struct db *db, const char *index, const struct table *sent)
+{
+    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_index_info(%Q)", index);
+    enum step step = STEP_ERROR;
+    bool all = true;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        all &= stmt_text(s, 0) != NULL && table_column(sent, stmt_text(s, 0)) >= 0;
+    stmt_free(s);
+    return step == STEP_DONE ? all : -1;
+}
+
+static int add_indexes(struct db *db, struct dx_head *h, const struct table *sent, bool all)
+{
+    struct stmt *s = db_preparef(db,
+                                 "SELECT s.name, s.sql, l.partial FROM sqlite_schema AS s JOIN "
+                                 "pragma_index_list(%Q) AS l ON l.name = s.name WHERE s.type = 'index' AND "
+                                 "s.sql IS NOT NULL ORDER BY s.name",
+                                 sent->name);
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        int travels = all ? 1 : stmt_int(s, 2) ? 0 : index_travels(db, stmt_text(s, 0), sent);
+        rc = travels < 0 ? -1 : 0;
+        if (travels > 0)
+            dx_head_add_schema(h, stmt_text(s, 1));
+    }
+    stmt_free(s);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+static int add_schema(struct db *db, struct dx_head *h, const struct object *o)
+{
+    struct layout *l = layout_of(db, o->table);
+    if (l == NULL)
+        return -1;
+    bool all = o->sent->ncol == l->table->ncol;
+    struct buf b = {0};
+    if (all)
+        buf_puts(&b, l->sql);
+    else
+        add_rebuilt(&b, l, o->sent);
+    dx_head_add_table(h, o->sent);
+    dx_head_add_schema(h, buf_text(&b));
+    buf_free(&b);
+    layout_free(l);
+    return add_indexes(db, h, o->sent, all);
+}
+
+/* ---- the rows ---- */
+
+/* The keys of the rows that the node holds, into temp.dx_held. */
+static int hold_keys(struct db *db, const struct viewed *w, const char *audiences)
+{
+    long long id = (long long)w->object->id;
+    return db_execf(
+        db,
+        "DELETE FROM temp.dx_held;"
+        "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member_%lld AS m WHERE m.audience IN (%s) "
+        "AND NOT EXISTS (SELECT 1 FROM temp.dx_moved_%lld AS v WHERE v.key = m.key);"
+        "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved_%lld WHERE new <> 0 AND (new "
+        "= %d OR dx_held_by(new))",
+        id, audiences, id, id, AUDIENCE_ALL);
+}
+
+static struct stmt *prepare_rows(struct db *db, const struct viewed *w)
+{
+    const struct table *t = w->object->sent;
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, t, "x.");
+    if (member_whole(w->object)) {
+        buf_puts(&sql, " FROM main.");
+        buf_name(&sql, t->name);
+        buf_puts(&sql, " AS x");
+    } else {
+        buf_puts(&sql, " FROM temp.dx_held AS h CROSS JOIN main.");
+        buf_name(&sql, t->name);
+        buf_puts(&sql, " AS x WHERE ");
+        member_where(&sql, t, "x", "h.key");
+    }
+    buf_puts(&sql, " ORDER BY ");
+    if (!member_whole(w->object) && t->nkey == 1)
+        buf_puts(&sql, "h.key"); /* the same order, in which they stand there */
+    else
+        layout_keys(&sql, t, "x.");
+    struct stmt *s = db_prepare(db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+static int write_rows(struct db *db, struct dx_writer *w, const struct viewed *v)
+{
+    const struct table *t = v->object->sent;
+    struct stmt *s = prepare_rows(db, v);
+    struct val *row = mem_zero(t->ncol, sizeof *row), *none = mem_zero(t->ncol, sizeof *none);
+    struct change c = {.table = t, .op = CHANGE_INSERT, .origin = "", .old = none, .new = row};
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        for (size_t i = 0; i < t->ncol; i++)
+            row[i] = stmt_val(s, (int)i);
+        rc = dx_write(w, &c);
+    }
+    stmt_free(s);
+    free(row);
+    free(none);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+/* dx_held_by(audience): whether the node is in it. */
+struct holder {
+    struct audiences *audiences;
+    int64_t node;
+};
+
+static struct val sql_holds(void *ctx, const struct val *args, size_t n)
+{
+    const struct holder *h = ctx;
+    return val_int(n == 1 && audience_has(h->audiences, args[0].i, h->node) > 0);
+}
+
+static int write_objects(struct db *db, struct dx_writer *w, const struct plan *p, const char *audiences)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct viewed *v = &p->viewed[i];
+        if (v->gone || v->object->visible == VISIBLE_NONE)
+            continue;
+        if ((!member_whole(v->object) && hold_keys(db, v, audiences)) || write_rows(db, w, v))
+            return -1;
+    }
+    return 0;
+}
+
+static int fill_head(struct db *db, struct dx_head *h, const struct plan *p, const struct node *n,
+                     struct extract_mark *mark)
+{
+    dx_head_set(&h->to, n->name);
+    dx_head_set(&h->epoch, mark->epoch);
+    dx_head_set(&h->package, p->package->name);
+    h->number = mark->number;
+    h->upto = mark->position;
+    h->ack = mark->told;
+    h->form = CHANGESET_PATCH;
+    for (size_t i = 0; i < p->n; i++)
+        if (!p->viewed[i].gone && p->viewed[i].object->visible != VISIBLE_NONE &&
+            add_schema(db, h, p->viewed[i].object))
+            return -1;
+    return rekey_fill(db, n->id, true, h, &mark->rekey);
+}
+
+int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
+                  struct audiences *all, int fd, struct extract_mark *mark)
+{
+    static struct holder holder;
+    struct dx_head h;
+    struct buf audiences = {0};
+    mark->epoch = mem_zero(17, 1);
+    sha_random_hex(8, mark->epoch);
+    mark->number = n->archive;
+    mark->position = position;
+    mark->told = n->merged;
+    mark->node = n->id;
+    holder = (struct holder){all, n->id};
+    dx_head_init(&h, DX_SNAPSHOT);
+    int rc = audience_of_node(db, n->id, &audiences) ||
+             db_function(db, "dx_held_by", 1, sql_holds, &holder) ||
+             db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
+             fill_head(db, &h, p, n, mark);
+    struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, 3);
+    rc = w ? write_objects(db, w, p, buf_text(&audiences)) : -1;
+    mark->changes = w ? dx_written(w) : 0;
+    if (w && rc == 0)
+        rc = dx_writer_close(w);
+    else
+        dx_writer_abort(w);
+    mark->bytes = (int64_t)lseek(fd, 0, SEEK_END);
+    dx_head_free(&h);
+    buf_free(&audiences);
+    return rc ? -1 : 0;
+}
+
+int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
+                  const char *now)
+{
+    struct history_archive a = {.node = mark->node,
+                                .number = mark->number,
+                                .position = mark->position,
+                                .since = run,
+                                .run = run,
+                                .changes = mark->changes,
+                                .bytes = mark->bytes,
+                                .snapshot = true,
+                                .made = now,
+                                .digest = ""};
+    struct history_notes *notes = history_notes_open(db);
+    int rc = notes ? history_archive(notes, &a) : -1;
+    history_notes_close(notes);
+    if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number))
+        return -1;
+    return db_execf(db,
+                    "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
+                    "asleep = NULL WHERE "
+                    "name = %Q",
+                    mark->epoch, (long long)mark->position, (long long)mark->told, (long long)mark->number,
+                    node);
+}

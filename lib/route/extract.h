@@ -1,0 +1,23 @@
+/* extract: all that one node may see, as an archive. */
+#ifndef EXTRACT_H
+#define EXTRACT_H
+
+#include "nodes/node.h"
+#include "route/package_run.h"
+
+/* What the snapshot began: a new numbering with the node. */
+struct extract_mark {
+    char *epoch; /* to free */
+    int64_t number, position, told, node, rekey;
+    int64_t changes, bytes; /* written */
+};
+
+/* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd. */
+int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
+                  struct audiences *all, int fd, struct extract_mark *mark);
+
+/* Records it, in the transaction of that run, at that time. */
+int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
+                  const char *now);
+
+#endif

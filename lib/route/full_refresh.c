@@ -1,0 +1,137 @@
+/* full_refresh: see route/full_refresh.h. */
+#include "route/full_refresh.h"
+
+#include "nodes/membership.h"
+#include "route/evaluate.h"
+
+static int run_sql(struct views *v, struct buf *sql)
+{
+    int rc = db_exec(v->db, buf_text(sql));
+    buf_free(sql);
+    return rc;
+}
+
+/* ---- comparing with what was held ---- */
+
+static int compare_member(struct views *v, const struct viewed *w)
+{
+    long long id = (long long)w->object->id;
+    return db_execf(v->db,
+                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
+                    "SELECT n.key, coalesce(m.audience, 0), n.audience FROM temp.dx_next AS n "
+                    "LEFT JOIN main.dx_member_%lld AS m ON m.key = n.key WHERE m.audience IS NOT n.audience;"
+                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
+                    "SELECT m.key, m.audience, 0 FROM main.dx_member_%lld AS m WHERE NOT EXISTS (SELECT 1 "
+                    "FROM temp.dx_next AS n WHERE n.key = m.key)",
+                    id, id, id, id);
+}
+
+/* The object was held by everybody: the rows there were before the run are those of now, without those that came,
+ * with those that went. */
+static int compare_whole(struct views *v, const struct viewed *w)
+{
+    long long id = (long long)w->object->id;
+    struct buf sql = {0};
+    const struct relation *r = w->rule ? w->rule->relation : NULL;
+    buf_addf(&sql,
+             "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT key, %d, coalesce((SELECT "
+             "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
+             id, AUDIENCE_ALL);
+    member_key(&sql, w->object->sent, "x");
+    buf_puts(&sql, " AS key FROM main.");
+    buf_name(&sql, w->object->table);
+    buf_puts(&sql, " AS x");
+    if (r) {
+        buf_puts(&sql, " EXCEPT SELECT ");
+        member_key(&sql, w->object->sent, "x");
+        buf_addf(&sql, " FROM %s AS x UNION SELECT ", r->new_name);
+        member_key(&sql, w->object->sent, "x");
+        buf_addf(&sql, " FROM %s AS x", r->old_name);
+    }
+    buf_puts(&sql, ") AS was;");
+    buf_addf(&sql,
+             "DELETE FROM temp.dx_moved_%lld WHERE old = new;"
+             "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, 0, audience FROM "
+             "temp.dx_next",
+             id, id);
+    return run_sql(v, &sql);
+}
+
+/* Whether an object went with its table. Rows that everybody held are then known to nobody; what copies still have of
+ * them goes with their next snapshot. 1, 0, -1. */
+static int table_went(struct views *v, const struct viewed *w)
+{
+    int64_t n = 1;
+    if (w->gone && db_get_int(v->db, &n,
+                              "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q "
+                              "COLLATE NOCASE",
+                              w->object->table))
+        return -1;
+    return n == 0;
+}
+
+static int move_whole(struct views *v, const struct viewed *w)
+{
+    if (next_fill(v, w, NULL))
+        return -1;
+    if (w->was != WAS_WHOLE)
+        return compare_member(v, w);
+    int went = table_went(v, w);
+    return went ? (went < 0 ? -1 : 0) : compare_whole(v, w);
+}
+
+/* ---- rows that everybody holds ---- */
+
+/* Came and went: only the children of the object ask. */
+static int move_all(struct views *v, const struct viewed *w)
+{
+    struct relation *r = w->rule->relation;
+    if (!r->wanted || !r->came)
+        return 0;
+    struct buf sql = {0};
+    for (int went = 0; went < 2; went++) {
+        buf_addf(&sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
+        member_key(&sql, w->object->sent, "x");
+        buf_addf(&sql, ", %d, %d FROM %s AS x WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ",
+                 went ? AUDIENCE_ALL : 0, went ? 0 : AUDIENCE_ALL, went ? r->old_name : r->new_name,
+                 went ? r->new_name : r->old_name);
+        for (size_t k = 0; k < w->object->sent->nkey; k++) {
+            const char *column = w->object->sent->col[w->object->sent->key[k]];
+            buf_puts(&sql, k ? " AND y." : "y.");
+            buf_name(&sql, column);
+            buf_puts(&sql, " = x.");
+            buf_name(&sql, column);
+        }
+        buf_puts(&sql, ");");
+    }
+    return run_sql(v, &sql);
+}
+
+/* ---- the whole ---- */
+
+/* More columns travel: every row that is held is named, moved or not. */
+static int name_all(struct views *v, const struct viewed *w)
+{
+    struct buf sql = {0};
+    buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT ",
+             (long long)w->object->id);
+    if (member_whole(w->object)) {
+        member_key(&sql, w->object->sent, "x");
+        buf_addf(&sql, ", %d, %d FROM main.", AUDIENCE_ALL, AUDIENCE_ALL);
+        buf_name(&sql, w->object->table);
+        buf_puts(&sql, " AS x");
+    } else
+        buf_addf(&sql, "key, audience, audience FROM main.dx_member_%lld", (long long)w->object->id);
+    return run_sql(v, &sql);
+}
+
+bool whole_needed(const struct viewed *w)
+{
+    return w->gone || w->fresh || view_redefined(w) || w->rule->whole || member_whole(w->object);
+}
+
+int whole_move(struct views *v, const struct viewed *w)
+{
+    int rc = !w->gone && member_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
+    return rc || (w->fresh && name_all(v, w)) ? -1 : 0;
+}

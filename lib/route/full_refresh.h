@@ -1,0 +1,14 @@
+/* full_refresh: what moved of an object that is evaluated whole: all its rows by its definition, against what was held. */
+#ifndef FULL_REFRESH_H
+#define FULL_REFRESH_H
+
+#include "route/object_delta.h"
+
+/* Whether that is needed: its definition or the time is new, or its rule is not to be had from changes; or everybody
+ * holds its rows, so that nothing is to be evaluated. */
+bool whole_needed(const struct viewed *w);
+
+/* Fills temp.dx_moved_ID of the object. */
+int whole_move(struct views *v, const struct viewed *w);
+
+#endif

@@ -1,0 +1,351 @@
+/* node_archives: see route/node_archives.h. */
+#include "route/node_archives.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "nodes/membership_log.h"
+#include "nodes/rekey_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int by_id(const void *a, const void *b)
+{
+    const struct receiver *x = a, *y = b;
+    return x->node.id < y->node.id ? -1 : x->node.id > y->node.id;
+}
+
+int deliver_list(struct delivery *x, const char *but)
+{
+    struct node *node;
+    size_t n;
+    if (node_list(x->db, &node, &n))
+        return -1;
+    x->receiver = mem_zero(n, sizeof *x->receiver);
+    for (size_t i = 0; i < n; i++) {
+        if (node[i].active && !(but && strcmp(but, node[i].name) == 0))
+            x->receiver[x->nreceiver++].node = node[i];
+        else
+            node_free(&node[i]);
+    }
+    free(node);
+    if (x->nreceiver)
+        qsort(x->receiver, x->nreceiver, sizeof *x->receiver, by_id);
+    return 0;
+}
+
+static const struct sender *sorting;
+
+static int by_rank(const void *a, const void *b)
+{
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int64_t x = sorting->pieces.piece[i].rank, y = sorting->pieces.piece[k].rank;
+    return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
+}
+
+/* Whether nodes have rows of the object, or are to get some. */
+static bool travels(const struct viewed *w)
+{
+    return w->was == WAS_WHOLE || w->was == WAS_MEMBER || (!w->gone && w->object->visible != VISIBLE_NONE);
+}
+
+/* The tables of the node's package, and those that it lost with this archive. */
+static void add_tables(struct dx_head *h, const struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct table *t = p->viewed[i].object->sent;
+        if (travels(&p->viewed[i]) && !dx_head_table(h, t->name))
+            dx_head_add_table(h, t);
+    }
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Keys that the node is to rename. */
+static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
+{
+    const int64_t id = r->node.id;
+    if (x->nrekeyed == 0 || bsearch(&id, x->rekeyed, x->nrekeyed, sizeof id, compare_ids) == NULL)
+        return 0;
+    return rekey_fill(x->db, id, false, h, &r->rekey);
+}
+
+/* The head that the archives of a package share. */
+static int begin_heads(struct delivery *x, const struct plan *p)
+{
+    if (x->told == p)
+        return 0;
+    dx_head_free(&x->head);
+    dx_head_init(&x->head, DX_CHANGES);
+    dx_head_set(&x->head.package, p->package->name);
+    x->head.form = CHANGESET_PATCH;
+    add_tables(&x->head, p);
+    x->told = p;
+    return dx_head_settle(&x->head);
+}
+
+static int fill_head(struct delivery *x, struct receiver *r, struct history_notes *notes)
+{
+    struct dx_head *h = &x->head;
+    if (begin_heads(x, r->plan))
+        return -1;
+    dx_head_set(&h->to, r->node.name);
+    dx_head_set(&h->epoch, r->node.epoch);
+    h->number = r->node.archive + 1;
+    h->after = r->node.position ? r->node.position : x->after;
+    h->upto = x->upto;
+    h->ack = r->node.merged;
+    free(h->follows);
+    h->follows = NULL;
+    return history_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ? -1 : 0;
+}
+
+static int write_archive(struct delivery *x, struct receiver *r, struct history_notes *notes)
+{
+    const char *name;
+    if (fill_head(x, r, notes))
+        return -1;
+    int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
+    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
+    int rc = w ? 0 : -1;
+    sorting = x->sender;
+    if (r->npiece)
+        qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
+    for (size_t i = 0; rc == 0 && i < r->npiece; i++)
+        rc = dx_write_block(w, x->sender->pieces.piece[r->piece[i]].block);
+    r->changes = w ? dx_written(w) : 0;
+    if (w && rc == 0)
+        rc = dx_writer_end(w, r->digest);
+    else
+        dx_writer_abort(w);
+    if (x->head.nrekey) /* those are of one node */
+        x->told = NULL;
+    r->written = rc == 0;
+    r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
+    x->archives += rc == 0;
+    return rc || outbox_end(x->outbox) ? -1 : 0;
+}
+
+static bool owed(const struct receiver *r)
+{
+    return r->node.told < r->node.merged;
+}
+
+void deliver_wake(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        struct receiver *r = &x->receiver[i];
+        bool fetched = r->node.asleep >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
+        r->state = r->node.asleep < 0                   ? RECEIVER_AWAKE
+                   : x->redefined || owed(r) || fetched ? RECEIVER_WAKING
+                                                        : RECEIVER_ASLEEP;
+    }
+}
+
+int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience)
+{
+    int64_t *id = mem_zero(x->nreceiver, sizeof *id);
+    size_t n = 0;
+    bool all = true;
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if (strcmp(r->node.package, p->package->name) != 0)
+            continue;
+        if (r->state == RECEIVER_AWAKE)
+            id[n++] = r->node.id;
+        all &= r->state == RECEIVER_AWAKE;
+    }
+    *audience = all ? AUDIENCE_ALL : audience_intern(x->sender->audiences, id, n);
+    free(id);
+    return *audience == AUDIENCE_ERROR ? -1 : 0;
+}
+
+/* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
+static bool falls_asleep(const struct delivery *x, const struct receiver *r)
+{
+    return x->fold > 0 && !x->redefined && r->state == RECEIVER_AWAKE && !owed(r) &&
+           r->node.archive >= x->fold && outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
+}
+
+int deliver_write(struct delivery *x)
+{
+    struct history_notes *notes = history_notes_open(x->db);
+    int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ? -1 : 0;
+    for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
+        struct receiver *r = &x->receiver[i];
+        if (r->plan == NULL || (r->npiece == 0 && !owed(r)))
+            continue;
+        if (falls_asleep(x, r)) {
+            r->state = RECEIVER_ASLEEP;
+            r->node.asleep = x->after;
+            r->node.slept = x->run;
+            r->fell = true;
+        } else
+            rc = write_archive(x, r, notes);
+    }
+    history_notes_close(notes);
+    return rc ? -1 : outbox_sync(x->outbox);
+}
+
+static void give(struct receiver *to, size_t piece)
+{
+    if ((to->npiece & (to->npiece - 1)) == 0)
+        to->piece = mem_grow(to->piece, to->npiece ? to->npiece * 2 : 1, sizeof *to->piece);
+    to->piece[to->npiece++] = piece;
+}
+
+/* The first receiver, from number `at` on, whose node is not below that id: a few steps where it is near, and the
+ * logarithm of the distance where it is far. */
+static size_t receiver_from(const struct delivery *x, size_t at, int64_t id)
+{
+    size_t low = at, high = at, step = 1;
+    while (high < x->nreceiver && x->receiver[high].node.id < id) {
+        low = high + 1;
+        high += step;
+        step *= 2;
+    }
+    high = high < x->nreceiver ? high : x->nreceiver;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (x->receiver[middle].node.id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int deal(struct delivery *x, const struct plan *p, size_t first, enum receiver_state state)
+{
+    for (size_t i = first; i < x->sender->pieces.n; i++) {
+        const struct audience *set = audience_get(x->sender->audiences, x->sender->pieces.piece[i].audience);
+        if (set == NULL)
+            return -1;
+        size_t r = 0; /* both ascend by id */
+        for (size_t k = 0; k < set->n; k++) {
+            r = receiver_from(x, r, set->node[k]);
+            if (r == x->nreceiver || x->receiver[r].node.id != set->node[k])
+                continue;
+            struct receiver *to = &x->receiver[r];
+            if (to->plan == p && to->state == state)
+                give(to, i);
+        }
+    }
+    return 0;
+}
+
+int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
+{
+    for (size_t i = 0; i < x->nreceiver; i++)
+        if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
+            x->receiver[i].plan = p;
+    return deal(x, p, first, RECEIVER_AWAKE);
+}
+
+int deliver_deal_woken(struct delivery *x, const struct plan *p, size_t first)
+{
+    return deal(x, p, first, RECEIVER_WAKING);
+}
+
+int deliver_next_woken(struct delivery *x, const struct plan *p, const struct receiver **r, int64_t *audience)
+{
+    int64_t *id = mem_zero(x->nreceiver, sizeof *id);
+    size_t n = 0;
+    *r = NULL;
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        struct receiver *c = &x->receiver[i];
+        if (c->plan != p || c->state != RECEIVER_WAKING || c->woken ||
+            (*r && (c->node.asleep != (*r)->node.asleep || c->node.slept != (*r)->node.slept)))
+            continue;
+        if (*r == NULL)
+            *r = c;
+        c->woken = true;
+        id[n++] = c->node.id;
+    }
+    *audience = audience_intern(x->sender->audiences, id, n);
+    free(id);
+    return *audience == AUDIENCE_ERROR ? -1 : 0;
+}
+
+/* Who sleeps, and how far back they hold the journal. */
+static int store_sleepers(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if ((r->fell || r->state == RECEIVER_WAKING) &&
+            db_execf(x->db,
+                     "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END, slept = %lld WHERE id = %lld",
+                     r->state == RECEIVER_ASLEEP, (long long)r->node.asleep, (long long)r->node.slept,
+                     (long long)r->node.id))
+            return -1;
+    }
+    return db_exec(x->db,
+                   "DELETE FROM dx_meta WHERE name = 'asleep'; INSERT INTO dx_meta (name, value) SELECT "
+                   "'asleep', min(asleep) FROM dx_nodes WHERE active HAVING min(asleep) IS NOT NULL");
+}
+
+int deliver_store(struct delivery *x, const char *now)
+{
+    struct stmt *s =
+        db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
+    struct history_notes *notes = history_notes_open(x->db);
+    int rc = s && notes ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
+        const struct receiver *r = &x->receiver[i];
+        if (!r->written)
+            continue;
+        stmt_bind_int(s, 1, r->node.id);
+        stmt_bind_int(s, 2, r->node.archive + 1);
+        stmt_bind_int(s, 3, x->upto);
+        stmt_bind_int(s, 4, r->node.merged);
+        struct history_archive a = {.node = r->node.id,
+                                    .number = r->node.archive + 1,
+                                    .position = x->upto,
+                                    .since = r->state == RECEIVER_WAKING ? r->node.slept : x->run,
+                                    .run = x->run + 1,
+                                    .changes = r->changes,
+                                    .bytes = r->bytes,
+                                    .made = now,
+                                    .digest = r->digest};
+        rc = stmt_run(s) || history_archive(notes, &a) ||
+                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
+                 ? -1
+                 : 0;
+    }
+    stmt_free(s);
+    history_notes_close(notes);
+    return rc ? -1 : store_sleepers(x);
+}
+
+int deliver_empty(const struct node *n, int fd)
+{
+    struct dx_head h;
+    dx_head_init(&h, DX_CHANGES);
+    dx_head_set(&h.to, n->name);
+    dx_head_set(&h.epoch, n->epoch);
+    dx_head_set(&h.package, n->package);
+    h.number = n->archive;
+    h.after = h.upto = n->position;
+    h.ack = n->merged;
+    h.form = CHANGESET_PATCH;
+    struct dx_writer *w = dx_writer_open(fd, "stdout", &h, 1);
+    int rc = w ? dx_writer_close(w) : -1;
+    dx_head_free(&h);
+    return rc;
+}
+
+void deliver_free(struct delivery *x)
+{
+    for (size_t i = 0; i < x->nreceiver; i++) {
+        node_free(&x->receiver[i].node);
+        free(x->receiver[i].piece);
+    }
+    free(x->receiver);
+    free(x->rekeyed);
+    dx_head_free(&x->head);
+}

@@ -1,0 +1,76 @@
+/* object_delta: who sees which rows: an object in a run, and the tables in which a run finds what moved from one audience to
+ * another. */
+#ifndef OBJECT_DELTA_H
+#define OBJECT_DELTA_H
+
+#include "nodes/audience.h"
+#include "nodes/membership_log.h"
+#include "rules/rule.h"
+
+/* How an object's rows were held before the run. */
+enum view_was {
+    WAS_SAME,  /* as its definition says */
+    WAS_NONE,  /* not at all */
+    WAS_WHOLE, /* by everybody, none named */
+    WAS_MEMBER /* row by row (nodes/membership.h), under another definition */
+};
+
+/* An object in a run. */
+struct viewed {
+    const struct object *object;
+    struct rule *rule;     /* NULL when gone */
+    struct viewed *parent; /* of VISIBLE_VIA */
+    enum view_was was;
+    bool gone;   /* no longer in the package */
+    bool fresh;  /* every held row is sent whole: more columns travel than before */
+    char *bound; /* the values of its time terms in the run before; NULL: none */
+    char *bound_now;
+    size_t place; /* parents first */
+};
+
+/* What the views of one run share. */
+struct views {
+    struct db *db;
+    struct audiences *audiences;
+    struct classes *classes; /* route/row_class.h */
+    int64_t statements;      /* of rules that ran, for tests and -v */
+};
+
+/* Makes the temporary tables that a run shares. */
+int view_init(struct db *db);
+
+/* ... and the object's, empty: dx_moved_ID (key, old, new), the rows whose audience is another after the run than before
+ * it. */
+int view_object(struct db *db, const struct viewed *w);
+
+/* Whether the object's definition, or the time it looks at, is another than in the run before. */
+bool view_redefined(const struct viewed *w);
+
+/* Whether rows of its parent moved. */
+bool view_parent_moved(struct views *v, const struct viewed *w);
+
+/* Puts what moved into what is held, new audiences into dx_audience, and the moves into the history (NULL: they are no
+ * news). */
+int view_store(struct views *v, const struct viewed *w, struct history_moves *moves);
+
+/* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
+int view_group(struct views *v, const char *into);
+
+/* Appends the packed key that an arm yields; that of the parent which a row under the alias names; and a condition
+ * that this parent is the one of a packed key. */
+void view_arm_key(struct buf *sql, const struct viewed *w);
+void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias);
+void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key);
+
+/* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved_ID,
+ * moved or not. */
+int view_force(struct views *v, const struct viewed *w);
+
+/* Fills temp.dx_woken (as temp.dx_moved_ID) with the object's rows that moved since a run (dx_meta `routes`), this run
+ * among it, and those that any node asks for. */
+int view_since(struct views *v, const struct viewed *w, int64_t run);
+
+/* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
+void view_audience(struct buf *sql, const struct viewed *w, const char *key);
+
+#endif

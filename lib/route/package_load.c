@@ -1,0 +1,112 @@
+/* package_load: a package into a database that routes by it (route_load, route/route.h). */
+#include "route/route.h"
+
+#include "base/err.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+#include "nodes/membership.h"
+#include "route/continuity.h"
+#include "route/package_lint.h"
+#include "rules/fixed_now.h"
+#include "rules/rule_compile.h"
+
+static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
+{
+    if (r->whole)
+        tell("object %s: evaluated whole whenever what it reads changes, because of: %s", r->object->name,
+             r->why);
+    if (r->terms.n)
+        tell("object %s: evaluated whole when the time in it moves on, for a date once a day",
+             r->object->name);
+}
+
+/* The nodes in the middle of what there may be, for SQLite's plans. */
+static const char sql_nodes[] =
+    "DELETE FROM " IMAGE_NODE_NOW ";"
+    "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 100) INSERT "
+    "INTO " IMAGE_NODE_NOW " SELECT i, i, i, 'p', 'active' FROM r; ANALYZE " IMAGE_NODE_NOW
+    "; DELETE FROM " IMAGE_NODE_NOW;
+
+/* Analyses one object's rule, and says what is to be said of it. */
+static int check_object(struct db *db, struct images *im, const struct package *p, const struct object *o,
+                        const char *now, void (*tell)(const char *fmt, ...))
+{
+    struct viewed w = {.object = o, .rule = rule_new(db, im, o, now)};
+    if (w.rule == NULL)
+        return -1;
+    tell_rule(w.rule, tell);
+    int rc = advise_indexes(db, &w, tell) || advise_references(db, p, o, tell) ? -1 : 0;
+    rule_free(w.rule);
+    return rc;
+}
+
+static int check_objects(struct db *db, const struct package *p, const char *directory,
+                         void (*tell)(const char *fmt, ...))
+{
+    char now[MOMENT_ROOM];
+    struct images *im = images_open(db);
+    moment_now(now);
+    int rc = im && member_functions(db) == 0 && view_init(db) == 0 && db_exec(db, sql_nodes) == 0 ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < p->nobject; i++)
+        if (check_object(db, im, p, &p->object[i], now, tell))
+            rc = fail_in("%s/package.conf", directory);
+    images_close(im);
+    return rc;
+}
+
+/* The tables of what is held. */
+static int make_held(struct db *db, const struct package *p)
+{
+    for (size_t i = 0; i < p->nobject; i++)
+        if (member_make(db, &p->object[i]))
+            return -1;
+    return 0;
+}
+
+/* Nobody holds anything. */
+static int forget_held(struct db *db)
+{
+    return member_each(db, "iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id") ||
+                   db_exec(db, "DELETE FROM dx_object WHERE gone")
+               ? -1
+               : 0;
+}
+
+/* What was before the first package was loaded was never routed to anybody. Where the journal has been broken off since,
+ * nobody knows what copies lack: all begins anew, and every node needs a snapshot. */
+static int begin(struct db *db, void (*tell)(const char *fmt, ...))
+{
+    int64_t known, routed, end;
+    if (db_get_int(db, &known, "SELECT count(*) FROM dx_meta WHERE name = 'routed'") ||
+        store_get_int(db, "routed", &routed) || journal_end(db, &end))
+        return -1;
+    if (known && claim_check_journal(db, routed, end) == 0)
+        return 0;
+    if (known && err_code() != ERR_REFUSED)
+        return -1;
+    if (known)
+        tell("%s; routing begins anew, and every node needs a new snapshot", err_message());
+    return store_set_int(db, "routed", end) || claim_note(db) || forget_held(db) ||
+                   db_exec(
+                       db,
+                       "DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
+                       "dx_object SET was = 'none', bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = "
+                       "lower(hex(randomblob(8)))")
+               ? -1
+               : 0;
+}
+
+int route_load(struct db *db, const char *directory, void (*tell)(const char *fmt, ...))
+{
+    struct package *p = package_read(db, directory);
+    int rc =
+        p && package_put(db, p) == 0 && make_held(db, p) == 0 && check_objects(db, p, directory, tell) == 0
+            ? begin(db, tell)
+            : -1;
+    if (rc == 0)
+        rc = db_exec(
+            db, "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "
+                "value = value + 1");
+    package_free(p);
+    return rc;
+}

@@ -1,0 +1,154 @@
+/* package_run: see route/package_run.h. */
+#include "route/package_run.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "nodes/membership.h"
+#include "nodes/membership_log.h"
+#include "rules/fixed_now.h"
+#include "rules/rule_compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum view_was was_of(const char *text)
+{
+    if (text == NULL)
+        return WAS_SAME;
+    return strcmp(text, "all") == 0 ? WAS_WHOLE : strcmp(text, "member") == 0 ? WAS_MEMBER : WAS_NONE;
+}
+
+/* What dx_object notes of an object for the router. */
+static int read_state(struct db *db, struct viewed *w)
+{
+    struct stmt *s =
+        db_preparef(db, "SELECT was, fresh, bound FROM dx_object WHERE id = %lld", (long long)w->object->id);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (step == STEP_ROW) {
+        w->was = was_of(stmt_text(s, 0));
+        w->fresh = stmt_int(s, 1) != 0;
+        w->bound = mem_text(stmt_text(s, 2));
+    }
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+/* A parent that everybody holds needs images of the rows that come and go, for its children. */
+static void link_parents(struct plan *p)
+{
+    for (size_t i = 0; i < p->package->nobject; i++) {
+        const char *parent = p->viewed[i].object->via_object;
+        for (size_t k = 0; parent && k < i; k++)
+            if (strcmp(p->viewed[k].object->name, parent) == 0) {
+                p->viewed[i].parent = &p->viewed[k];
+                image_read(p->viewed[k].rule->relation, "");
+                if (member_whole(p->viewed[k].object))
+                    image_both(p->viewed[k].rule->relation);
+            }
+    }
+}
+
+static int open_objects(struct db *db, struct images *im, const char *now, struct plan *p)
+{
+    p->viewed = mem_zero(p->package->nobject, sizeof *p->viewed);
+    for (size_t i = 0; i < p->package->nobject; i++) {
+        struct viewed *w = &p->viewed[p->n++];
+        w->object = &p->package->object[i];
+        w->place = i;
+        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL || view_object(db, w))
+            return -1;
+        if (w->rule->terms.n && (w->bound_now = moment_bound(db, buf_text(&w->rule->terms))) == NULL)
+            return -1;
+        /* Rows that everybody held are told by those of now, without what came since. */
+        if (w->was == WAS_WHOLE)
+            image_both(w->rule->relation);
+    }
+    return 0;
+}
+
+/* The objects that the package no longer has, whose rows have to go. */
+static int open_gone(struct db *db, struct plan *p)
+{
+    struct package *gone = package_gone(db, p->package->name);
+    if (gone == NULL)
+        return -1;
+    p->old = gone->object;
+    p->nold = gone->nobject;
+    gone->object = NULL;
+    gone->nobject = 0;
+    package_free(gone);
+    p->viewed = mem_grow(p->viewed, p->n + p->nold, sizeof *p->viewed);
+    for (size_t i = 0; i < p->nold; i++) {
+        struct viewed *w = &p->viewed[p->n++];
+        *w = (struct viewed){.object = &p->old[i], .gone = true, .place = p->n + i};
+        if (read_state(db, w) || view_object(db, w))
+            return -1;
+    }
+    return 0;
+}
+
+int plans_open(struct db *db, struct images *im, const char *now, struct plan **out, size_t *n)
+{
+    char **name;
+    size_t count;
+    *out = NULL;
+    *n = 0;
+    if (package_names(db, &name, &count))
+        return -1;
+    *out = mem_zero(count, sizeof **out);
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct plan *p = &(*out)[i];
+        if (rc == 0) {
+            (*n)++;
+            p->package = package_get(db, name[i]);
+            rc = p->package && open_objects(db, im, now, p) == 0 && open_gone(db, p) == 0 ? 0 : -1;
+            if (rc == 0)
+                link_parents(p);
+        }
+        free(name[i]);
+    }
+    free(name);
+    return rc;
+}
+
+void plans_close(struct plan *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < p[i].n; k++) {
+            rule_free(p[i].viewed[k].rule);
+            free(p[i].viewed[k].bound);
+            free(p[i].viewed[k].bound_now);
+        }
+        free(p[i].viewed);
+        object_free(p[i].old, p[i].nold);
+        package_free(p[i].package);
+    }
+    free(p);
+}
+
+bool plan_defined_anew(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->viewed[i].gone || p->viewed[i].fresh || p->viewed[i].was != WAS_SAME)
+            return true;
+    return false;
+}
+
+int plan_settle(struct db *db, const struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct viewed *w = &p->viewed[i];
+        long long id = (long long)w->object->id;
+        int rc = 0;
+        if (w->gone)
+            rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id) ||
+                 member_drop(db, w->object->id) || history_drop(db, w->object->id);
+        else if (w->fresh || view_redefined(w))
+            rc = db_execf(db, "UPDATE main.dx_object SET was = NULL, fresh = 0, bound = %Q WHERE id = %lld",
+                          w->bound_now, id);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}

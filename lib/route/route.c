@@ -1,0 +1,487 @@
+/* route: see route/route.h.
+ *
+ * A run reads everything in one snapshot at position b and works out, in temporary tables, what moved since position
+ * a; it writes the nodes' archives under temporary names, and then, in one short write transaction, what it found.
+ * Only the router writes what the router reads of its own, so what is true in the snapshot is true then, too; should
+ * another router have been faster, dx_meta's `routes` tells, and nothing is written. */
+#include "route/route.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/spill.h"
+#include "base/spool.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+#include "nodes/membership.h"
+#include "nodes/membership_log.h"
+#include "route/audience_gc.h"
+#include "route/continuity.h"
+#include "route/delta_by_key.h"
+#include "route/delta_join.h"
+#include "route/extract.h"
+#include "route/fanout.h"
+#include "route/full_refresh.h"
+#include "route/node_archives.h"
+#include "route/outbox.h"
+#include "route/package_run.h"
+#include "route/row_class.h"
+#include "rules/fixed_now.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Beside the facts in journal/meta.h, the router keeps in dx_meta: routed, the position that every node's newest archive
+ * stands for; routes, counted up by every commit of a run; docking, the docking directory; collect, the number of an
+ * audience at which those that nobody needs are looked for. */
+static const char sql_make[] =
+    /* The nodes as of the last run. */
+    "CREATE TABLE IF NOT EXISTS dx_routed ("
+    " id INTEGER PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, package TEXT NOT NULL);";
+
+/* Whether a node n was there in the run before, and a node r of that run is still, by the same name, user and package. */
+#define SAME_NODE    "r.id = n.id AND r.name = n.name AND r.user = n.user AND r.package = n.package"
+#define ROUTED_AS_IS "EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE " SAME_NODE ")"
+#define IS_AS_ROUTED "EXISTS (SELECT 1 FROM main.dx_nodes AS n WHERE n.active AND " SAME_NODE ")"
+
+struct running {
+    struct db *db;
+    const struct route *route;
+    struct route_done *done;
+    char now[MOMENT_ROOM];
+    int64_t a, b, routes, last_force;
+    struct outbox *outbox;
+    struct images *images;
+    struct views views;
+    struct plan *plan;
+    size_t nplan;
+    struct sender sender;
+    struct fan fan;
+    struct delivery delivery;
+    struct spill *spill;
+    FILE *snapshot;
+    struct extract_mark mark;
+};
+
+int route_init(struct db *db)
+{
+    return member_init(db) || history_init(db) || db_exec(db, sql_make) ? -1 : 0;
+}
+
+/* ---- before ---- */
+
+static int require_package(struct db *db)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_routed'"))
+        return -1;
+    return there ? 0
+                 : fail(ERR_REFUSED,
+                        "%s: no package is loaded here, so there is nothing to route; load one: "
+                        "txnroute load %s DIRECTORY",
+                        db_path(db), db_path(db));
+}
+
+static int read_positions(struct running *x)
+{
+    if (store_get_int(x->db, "routed", &x->a) || store_get_int(x->db, "routes", &x->routes) ||
+        journal_end(x->db, &x->b) || db_get_int(x->db, &x->last_force, "SELECT max(id) FROM dx_force"))
+        return -1;
+    x->done->after = x->a;
+    x->done->upto = x->b;
+    return claim_check_journal(x->db, x->a, x->b);
+}
+
+/* Whether a node that sleeps has fetched what lay there for it, and so is to be woken. 1, 0, -1. */
+static int any_fetched(struct running *x)
+{
+    struct stmt *s =
+        db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE active AND asleep IS NOT NULL");
+    enum step step = STEP_ERROR;
+    bool fetched = false;
+    while (s && !fetched && (step = stmt_step(s)) == STEP_ROW)
+        fetched = !outbox_has(x->outbox, stmt_text(s, 0), stmt_int(s, 1));
+    stmt_free(s);
+    return fetched ? 1 : step == STEP_ERROR ? -1 : 0;
+}
+
+/* Whether there is anything to do at all: most runs under cron find nothing. 1, 0, -1. */
+static int anything(struct running *x)
+{
+    int64_t n;
+    if (x->a < x->b || x->last_force || x->route->extract)
+        return 1;
+    if (db_get_int(
+            x->db, &n,
+            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) OR EXISTS (SELECT 1 "
+            "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT 1 FROM "
+            "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
+            ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
+        return -1;
+    return n ? 1 : any_fetched(x);
+}
+
+/* ---- one package ---- */
+
+/* The nodes of the package into temp.dx_node_now, and what changed of them into its images. */
+static int fill_nodes(struct running *x, const struct plan *p)
+{
+    struct buf name = {0}, old = {0}, new = {0};
+    buf_quote(&name, p->package->name);
+    buf_addf(&old,
+             "SELECT id, name, user, package, 'active' FROM main.dx_routed AS r WHERE r.package = %s AND NOT "
+             "%s",
+             buf_text(&name), IS_AS_ROUTED);
+    buf_addf(
+        &new,
+        "SELECT id, name, user, package, 'active' FROM main.dx_nodes AS n WHERE n.active AND n.package = "
+        "%s AND NOT %s",
+        buf_text(&name), ROUTED_AS_IS);
+    int rc = db_execf(x->db,
+                      "DELETE FROM temp.dx_node_now; INSERT INTO temp.dx_node_now SELECT id, name, user, "
+                      "package, 'active' FROM main.dx_nodes WHERE active AND package = %s; ANALYZE "
+                      "temp.dx_node_now",
+                      buf_text(&name)) ||
+             images_nodes(x->images, buf_text(&old), buf_text(&new));
+    buf_free(&name);
+    buf_free(&old);
+    buf_free(&new);
+    return rc ? -1 : 0;
+}
+
+/* The nodes of the package: who was there before and still is, and who is new. */
+static int set_nodes(struct running *x, const struct plan *p)
+{
+    enum { NEW, BEFORE, KINDS };
+    int64_t *id[KINDS] = {NULL};
+    size_t n[KINDS] = {0};
+    struct stmt *s =
+        fill_nodes(x, p)
+            ? NULL
+            : db_prepare(
+                  x->db,
+                  "SELECT n.dx_id, r.id IS NOT NULL FROM temp.dx_node_now AS n LEFT JOIN main.dx_routed AS r "
+                  "ON r.id = n.dx_id AND r.package = n.package ORDER BY n.dx_id");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        int kind = stmt_int(s, 1) ? BEFORE : NEW;
+        id[kind] = mem_grow(id[kind], n[kind] + 1, sizeof **id);
+        id[kind][n[kind]++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    if (step == STEP_DONE) {
+        audience_all(x->views.audiences, id[BEFORE], n[BEFORE]);
+        x->fan.fresh = audience_intern(x->views.audiences, id[NEW], n[NEW]);
+    }
+    free(id[NEW]);
+    free(id[BEFORE]);
+    return step != STEP_DONE || x->fan.fresh == AUDIENCE_ERROR ? -1 : sender_nodes(&x->sender);
+}
+
+/* What moved of one object: nothing, when nothing that its rule reads has changed. */
+static int move_object(struct views *v, const struct viewed *w)
+{
+    if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
+        return 0;
+    if (!w->gone && !w->fresh && !view_redefined(w) && !rule_touched(w->rule) && !view_parent_moved(v, w) &&
+        !member_whole(w->object))
+        return 0;
+    if (whole_needed(w))
+        return whole_move(v, w);
+    bool own = rule_touched_by(w->rule, w->rule->relation);
+    if (own && own_move(v, w))
+        return -1;
+    return w->object->visible == VISIBLE_VIA      ? own_children(v, w, own)
+           : w->object->visible == VISIBLE_SELECT ? pairs_move(v, w, own)
+                                                  : 0;
+}
+
+/* What came to be for nodes since their archives were set aside, in one and the same run: rows that moved in between,
+ * told by the history, and in this run; what changed, from the journal since then. */
+static int wake(struct running *x, const struct plan *p, const struct receiver *r, int64_t audience)
+{
+    size_t first = x->sender.pieces.n;
+    struct fan woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
+    int64_t present = x->sender.only;
+    int rc = 0;
+    x->sender.only = audience;
+    for (size_t i = 0; rc == 0 && i < p->n; i++)
+        rc =
+            view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&woken, &p->viewed[i]) ? -1 : 0;
+    x->sender.only = present;
+    return rc || deliver_deal_woken(&x->delivery, p, first) ? -1 : 0;
+}
+
+/* Nodes that fell asleep together are woken together: a whole company comes back from its holidays. */
+static int wake_all(struct running *x, const struct plan *p)
+{
+    const struct receiver *r;
+    int64_t audience;
+    int rc = 0;
+    while (rc == 0 && (rc = deliver_next_woken(&x->delivery, p, &r, &audience)) == 0 && r)
+        rc = wake(x, p, r, audience);
+    return rc;
+}
+
+/* Whether nobody holds anything of the package, and nobody is to: then its first node will find it as it is now. */
+static int idle(struct running *x, const struct plan *p)
+{
+    int64_t n;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->viewed[i].was != WAS_NONE)
+            return 0;
+    return db_get_int(x->db, &n, "SELECT count(*) FROM temp.dx_node_now") ? -1 : n == 0;
+}
+
+static int route_package(struct running *x, struct plan *p)
+{
+    size_t first = x->sender.pieces.n;
+    int nothing = set_nodes(x, p) ? -1 : idle(x, p);
+    if (nothing)
+        return nothing < 0 ? -1 : 0;
+    if (deliver_present(&x->delivery, p, &x->sender.only))
+        return -1;
+    p->routed = true;
+    for (size_t i = 0; i < p->n; i++)
+        if (move_object(&x->views, &p->viewed[i]))
+            return -1;
+    for (size_t i = 0; i < p->n; i++)
+        if ((!p->viewed[i].gone && view_force(&x->views, &p->viewed[i])) ||
+            fan_object(&x->fan, &p->viewed[i]))
+            return -1;
+    return deliver_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
+}
+
+static int write_snapshot(struct running *x)
+{
+    struct node n;
+    const struct plan *p = NULL;
+    if (node_require(x->db, x->route->extract, &n))
+        return -1;
+    for (size_t i = 0; i < x->nplan; i++)
+        if (strcmp(x->plan[i].package->name, n.package) == 0)
+            p = &x->plan[i];
+    x->snapshot = spool_stream();
+    int rc = x->snapshot == NULL ||
+                     extract_write(x->db, p, &n, x->b, x->views.audiences, fileno(x->snapshot), &x->mark)
+                 ? -1
+                 : 0;
+    node_free(&n);
+    return rc;
+}
+
+/* ---- the commit ---- */
+
+/* The nodes as this run saw them. */
+static int store_routed(struct running *x)
+{
+    return db_exec(x->db,
+                   "DELETE FROM main.dx_routed WHERE id NOT IN (SELECT id FROM temp.dx_node_all);"
+                   "INSERT OR REPLACE INTO main.dx_routed (id, name, user, package) SELECT id, name, user, "
+                   "package FROM temp.dx_node_all AS n WHERE NOT " ROUTED_AS_IS);
+}
+
+/* What a definition gives or takes when it is loaded is no news of a row. */
+static int store_object(struct running *x, const struct viewed *w)
+{
+    bool news = !w->gone && w->was == WAS_SAME && !member_whole(w->object);
+    struct history_moves *moves = news ? history_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
+    int rc = news && moves == NULL ? -1 : view_store(&x->views, w, moves);
+    return history_moves_close(moves) || rc ? -1 : 0;
+}
+
+static int forget(struct running *x)
+{
+    int64_t asleep;
+    return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
+                      (long long)x->b) ||
+                   history_forget(x->db, x->a, x->b, asleep) || collect_audiences(x->db)
+               ? -1
+               : 0;
+}
+
+static int store(struct running *x)
+{
+    int64_t routes;
+    if (store_get_int(x->db, "routes", &routes))
+        return -1;
+    if (routes != x->routes)
+        return fail(ERR_BUSY, "%s: another router was faster; run it again", db_path(x->db));
+    for (size_t p = 0; p < x->nplan; p++) {
+        if (!x->plan[p].routed)
+            continue;
+        for (size_t i = 0; i < x->plan[p].n; i++)
+            if (store_object(x, &x->plan[p].viewed[i]))
+                return -1;
+        if (plan_settle(x->db, &x->plan[p]))
+            return -1;
+    }
+    if (deliver_store(&x->delivery, x->now) || store_routed(x) || forget(x) ||
+        db_execf(x->db,
+                 "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
+                 "WHERE active AND asleep IS NOT NULL)",
+                 (long long)x->last_force) ||
+        (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
+        return -1;
+    return store_set_int(x->db, "routed", x->b) || store_set_int(x->db, "routes", x->routes + 1) ||
+                   claim_note(x->db) || store_set_text(x->db, "docking", outbox_note(x->outbox))
+               ? -1
+               : 0;
+}
+
+static int commit(struct running *x)
+{
+    if (db_begin_write(x->db))
+        return -1;
+    if (store(x)) {
+        db_rollback(x->db);
+        return -1;
+    }
+    return db_commit(x->db);
+}
+
+/* ---- the run ---- */
+
+static int prepare(struct running *x)
+{
+    x->spill = spill_open();
+    if (x->spill == NULL)
+        return -1;
+    x->delivery = (struct delivery){
+        .db = x->db, .sender = &x->sender, .outbox = x->outbox, .after = x->a, .upto = x->b};
+    x->views.db = x->db;
+    x->views.audiences = audiences_open(x->db);
+    x->views.classes = classes_open(x->db);
+    x->images = images_open(x->db);
+    sender_init(&x->sender, x->db, x->views.audiences, x->spill);
+    if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
+        member_functions(x->db) || view_init(x->db) || pairs_init(&x->views) ||
+        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+        deliver_list(&x->delivery, x->route->extract))
+        return -1;
+    x->fan = (struct fan){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
+    x->delivery.fold = x->route->fold;
+    x->delivery.run = x->routes;
+    for (size_t i = 0; i < x->nplan; i++)
+        x->delivery.redefined |= plan_defined_anew(&x->plan[i]);
+    deliver_wake(&x->delivery);
+    return db_exec(x->db,
+                   "CREATE TEMP TABLE dx_node_all (id INTEGER PRIMARY KEY, name TEXT, user TEXT, package "
+                   "TEXT); INSERT INTO temp.dx_node_all SELECT id, name, user, package FROM main.dx_nodes "
+                   "WHERE active");
+}
+
+/* Everything up to the commit, in one snapshot. */
+static int work(struct running *x)
+{
+    if (prepare(x) || images_fill(x->images, x->a, x->b))
+        return -1;
+    for (size_t i = 0; i < x->nplan; i++)
+        if (route_package(x, &x->plan[i]))
+            return -1;
+    x->done->changes = x->sender.pieces.changes;
+    x->done->statements = x->views.statements;
+    x->done->moved = x->fan.rows_moved;
+    if (deliver_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
+        return -1;
+    x->done->archives = x->delivery.archives;
+    return db_commit(x->db); /* ends the snapshot; the temporary tables stay */
+}
+
+static void release(struct running *x)
+{
+    plans_close(x->plan, x->nplan);
+    images_close(x->images);
+    sender_free(&x->sender);
+    classes_close(x->views.classes);
+    audiences_close(x->views.audiences);
+    deliver_free(&x->delivery);
+    spill_close(x->spill);
+    if (x->snapshot)
+        fclose(x->snapshot);
+    free(x->mark.epoch);
+}
+
+/* Archives that a new numbering has put out of use, and those of nodes that have ended. */
+static int clean(struct running *x)
+{
+    struct stmt *s = db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE NOT active OR name = ?1");
+    if (s)
+        stmt_bind_text(s, 1, x->route->extract);
+    enum step step = STEP_ERROR;
+    int rc = 0;
+    while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW)
+        rc = outbox_remove(x->outbox, stmt_text(s, 0), stmt_int(s, 1));
+    stmt_free(s);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+static int run_once(struct running *x)
+{
+    int todo = read_positions(x) ? -1 : anything(x);
+    if (todo <= 0)
+        return todo;
+    if (work(x) || commit(x) || outbox_commit(x->outbox))
+        return -1;
+    return clean(x);
+}
+
+static int copy_snapshot(struct running *x)
+{
+    uint8_t piece[65536];
+    size_t got;
+    rewind(x->snapshot);
+    while ((got = fread(piece, 1, sizeof piece, x->snapshot)) > 0)
+        if (file_write(x->route->out, piece, got, "stdout"))
+            return -1;
+    return ferror(x->snapshot) ? fail_errno("cannot read the temporary file") : 0;
+}
+
+static int hand_out(struct running *x)
+{
+    struct node n;
+    int64_t count;
+    if (node_require(x->db, x->route->node, &n))
+        return -1;
+    int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, &count);
+    if (rc == 0 && count == 0 && n.archive)
+        rc = deliver_empty(&n, x->route->out);
+    node_free(&n);
+    return rc;
+}
+
+int route_run(struct db *db, const struct route *r, struct route_done *done)
+{
+    struct running x = {.db = db, .route = r, .done = done};
+    *done = (struct route_done){0};
+    if (r->now)
+        snprintf(x.now, sizeof x.now, "%s", r->now);
+    else
+        moment_now(x.now);
+    if (r->now && !moment_valid(db, r->now))
+        return fail(ERR_USAGE, "--now %s: a time is meant, as in 2025-12-31 or '2025-12-31 18:30:00'",
+                    r->now);
+    struct node n;
+    const char *name = r->node ? r->node : r->extract;
+    if (store_require(db) || require_package(db) || (r->log >= 0 && claim_check_log(db, r->log)) ||
+        db_exec(db, "PRAGMA cache_size = -32000"))
+        return -1;
+    if (name && node_require(db, name, &n))
+        return -1;
+    if (name)
+        node_free(&n);
+    x.outbox =
+        outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);
+    int rc = x.outbox ? db_begin_read(db) : -1;
+    rc = rc || run_once(&x) ? -1 : 0;
+    db_rollback(db);
+    if (rc == 0 && r->node)
+        rc = hand_out(&x);
+    outbox_close(x.outbox);
+    if (rc == 0 && r->extract)
+        rc = copy_snapshot(&x);
+    release(&x);
+    return rc;
+}

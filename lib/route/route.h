@@ -1,0 +1,34 @@
+/* route: one run of the router: every node's copy from the server's view at one position of the journal to that at
+ * another. */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "sql/db.h"
+
+/* Makes the router's own tables, if not there. In the caller's transaction. */
+int route_init(struct db *db);
+
+struct route {
+    const char *docking; /* the docking directory, or NULL (route/outbox.h says which) */
+    const char *now;     /* the time of the run, "YYYY-MM-DD HH:MM:SS"; NULL: the clock's */
+    int log;             /* descriptor of the archive that says what changed, or -1 */
+    int64_t fold;     /* archives that may wait for a node before what follows is set aside; 0: any number */
+    const char *node; /* when set: the node's archives that it has not applied go to `out` */
+    const char *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering anew */
+    int out;
+};
+
+struct route_done {
+    int64_t after, upto;          /* of the journal */
+    int64_t moved, changes;       /* rows whose audience changed; changes encoded, each once */
+    int64_t archives, statements; /* written; statements of rules that ran */
+};
+
+/* Runs the router. Nothing has changed when it fails (ERR_REFUSED, ERR_BUSY with the holder, ...). */
+int route_run(struct db *db, const struct route *r, struct route_done *done);
+
+/* Loads a package (the caller's write transaction): analyses its rules, and calls `tell` with a line for each that
+ * will be evaluated whole, or that lacks an index. */
+int route_load(struct db *db, const char *directory, void (*tell)(const char *fmt, ...));
+
+#endif

@@ -1,0 +1,299 @@
+/* row_emit: see route/row_emit.h. */
+#include "route/row_emit.h"
+
+#include "base/mem.h"
+#include "sql/key.h"
+#include "sql/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sender_init(struct sender *s, struct db *db, struct audiences *a, struct spill *spill)
+{
+    *s = (struct sender){.db = db,
+                         .audiences = a,
+                         .only = AUDIENCE_ALL,
+                         .pieces = {.audiences = a, .level = 1, .spill = spill},
+                         .shares = shares_open(a)};
+}
+
+static void forget_nodes(struct sender *s)
+{
+    while (s->nname)
+        free(s->name[--s->nname]);
+    free(s->name);
+    free(s->id);
+    s->name = NULL;
+    s->id = NULL;
+}
+
+void sender_free(struct sender *s)
+{
+    pieces_free(&s->pieces);
+    shares_close(s->shares);
+    forget_nodes(s);
+    *s = (struct sender){0};
+}
+
+int sender_nodes(struct sender *s)
+{
+    forget_nodes(s);
+    shares_forget(s->shares);
+    struct stmt *nodes = db_prepare(s->db, "SELECT name, dx_id FROM temp.dx_node_now ORDER BY name");
+    enum step step = STEP_ERROR;
+    while (nodes && (step = stmt_step(nodes)) == STEP_ROW) {
+        s->name = mem_grow(s->name, s->nname + 1, sizeof *s->name);
+        s->id = mem_grow(s->id, s->nname + 1, sizeof *s->id);
+        s->name[s->nname] = mem_text(stmt_text(nodes, 0));
+        s->id[s->nname++] = stmt_int(nodes, 1);
+    }
+    stmt_free(nodes);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* The node of that name, or 0. */
+static int64_t node_named(const struct sender *s, const char *name)
+{
+    size_t low = 0, high = s->nname;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(s->name[middle], name);
+        if (order == 0)
+            return s->id[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return 0;
+}
+
+/* ---- an object ---- */
+
+/* Whether the table's rows stand in the order of a key of one column. */
+static bool in_order(const struct sending *g)
+{
+    const struct layout *l = g->w->rule ? g->w->rule->relation->layout : NULL;
+    return l && g->table->nkey == 1 && (l->rowid_key || l->without_rowid);
+}
+
+static struct walk *open_rows(struct sending *g)
+{
+    struct buf sql = {0};
+    bool steps = in_order(g);
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, g->table, "");
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, g->table->name);
+    buf_puts(&sql, " WHERE ");
+    if (steps) {
+        layout_keys(&sql, g->table, "");
+        buf_puts(&sql, " >= ?1 ORDER BY ");
+        layout_keys(&sql, g->table, "");
+    } else
+        layout_where_key(&sql, g->table, 1);
+    struct walk *w = steps ? walk_steps(g->sender->db, buf_text(&sql), (int)g->table->key[0])
+                           : walk_seeks(g->sender->db, buf_text(&sql));
+    buf_free(&sql);
+    return w;
+}
+
+static int any_forced(struct sending *g)
+{
+    int64_t n;
+    if (db_get_int(g->sender->db, &n, "SELECT EXISTS (SELECT 1 FROM temp.dx_forcing WHERE obj = %lld)",
+                   (long long)g->w->object->id))
+        return -1;
+    g->forced = n != 0;
+    return 0;
+}
+
+int sending_open(struct sending *g, struct sender *s, const struct viewed *w)
+{
+    const struct table *t = w->object->sent;
+    *g = (struct sending){.sender = s, .w = w, .table = t};
+    g->key = mem_zero(t->nkey, sizeof *g->key);
+    g->old = mem_zero(t->ncol, sizeof *g->old);
+    g->new = mem_zero(t->ncol, sizeof *g->new);
+    g->row = w->gone ? NULL : open_rows(g);
+    g->forcing = db_prepare(s->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
+    return (g->row || w->gone) && g->forcing ? any_forced(g) : -1;
+}
+
+void sending_close(struct sending *g)
+{
+    walk_close(g->row);
+    stmt_free(g->forcing);
+    free(g->map);
+    free(g->key);
+    free(g->old);
+    free(g->new);
+    buf_free(&g->room);
+}
+
+/* ---- what a row comes to ---- */
+
+static void clear_row(const struct sending *g, struct val *row)
+{
+    memset(row, 0, g->table->ncol * sizeof *row);
+}
+
+/* The key alone. */
+static void set_key(const struct sending *g, struct val *row)
+{
+    clear_row(g, row);
+    for (size_t k = 0; k < g->table->nkey; k++)
+        row[g->table->key[k]] = g->key[k];
+}
+
+static int send_delete(struct sending *g, int64_t audience)
+{
+    struct change c = {.table = g->table, .op = CHANGE_DELETE, .origin = "", .old = g->old, .new = g->new};
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    clear_row(g, g->new);
+    set_key(g, g->old);
+    return pieces_add(&g->sender->pieces, audience, &c);
+}
+
+int sending_whole(struct sending *g, int64_t audience, struct stmt *row)
+{
+    struct change c = {.table = g->table, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
+    clear_row(g, g->old);
+    for (size_t i = 0; i < g->table->ncol; i++)
+        g->new[i] = stmt_val(row, (int)i);
+    return pieces_add(&g->sender->pieces, audience, &c);
+}
+
+/* The row as it is now, whole. A row that is not there goes, and so do all of an object that is none any more: its table
+ * may not be there either. */
+static int send_whole(struct sending *g, int64_t audience)
+{
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    enum step step = g->row ? walk_find(g->row, g->key, g->table->nkey) : STEP_DONE;
+    if (step == STEP_ROW)
+        return sending_whole(g, audience, walk_row(g->row));
+    return step == STEP_DONE ? send_delete(g, audience) : -1;
+}
+
+/* The columns of the net change that travel. */
+static int send_update(struct sending *g, int64_t audience, const struct change *net)
+{
+    struct change c = {.table = g->table, .op = CHANGE_UPDATE, .origin = "", .old = g->old, .new = g->new};
+    bool any = false;
+    if (audience == AUDIENCE_NOBODY)
+        return 0;
+    if (g->mapped != net->table) {
+        free(g->map);
+        g->map = table_map(g->table, net->table);
+        g->mapped = net->table;
+    }
+    clear_row(g, g->new);
+    set_key(g, g->old);
+    for (size_t i = 0; i < g->table->ncol; i++)
+        if (!g->table->pk[i] && g->map[i] >= 0) {
+            g->new[i] = net->new[g->map[i]];
+            any |= g->new[i].type != VAL_NONE;
+        }
+    return any ? pieces_add(&g->sender->pieces, audience, &c) : 0;
+}
+
+/* A node to which the row is sent by a rule of its own. */
+struct special {
+    int64_t node;
+    bool forced;
+};
+
+static size_t add_special(struct special **s, size_t n, int64_t node, bool forced)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((*s)[i].node == node) {
+            (*s)[i].forced |= forced;
+            return n;
+        }
+    *s = mem_grow(*s, n + 1, sizeof **s);
+    (*s)[n] = (struct special){node, forced};
+    return n + 1;
+}
+
+/* The nodes that touched the row, and those that asked for it. -1 on failure. */
+static int specials(struct sending *g, const struct known_row *r, struct special **out, size_t *n)
+{
+    *out = NULL;
+    *n = 0;
+    for (size_t i = 0; i < r->touch.norigin; i++) {
+        int64_t node = r->touch.origin[i][0] ? node_named(g->sender, r->touch.origin[i]) : 0;
+        if (node)
+            *n = add_special(out, *n, node, false);
+    }
+    if (!r->forced)
+        return 0;
+    struct val packed = key_pack(g->key, g->table->nkey, &g->room);
+    stmt_bind_int(g->forcing, 1, g->w->object->id);
+    stmt_bind(g->forcing, 2, &packed);
+    enum step step;
+    while ((step = stmt_step(g->forcing)) == STEP_ROW)
+        *n = add_special(out, *n, stmt_int(g->forcing, 0), true);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* A node's own change is not echoed; what others made of the row in the meantime, it gets whole, and so it does when
+ * it asked. What it put there and may not see, it is told to remove. */
+static int send_special(struct sending *g, const struct known_row *r, const struct special *s)
+{
+    struct audiences *a = g->sender->audiences;
+    int before = audience_has(a, r->old, s->node), after = audience_has(a, r->new, s->node);
+    int64_t only = audience_intern(a, &s->node, 1);
+    if (before < 0 || after < 0 || only == AUDIENCE_ERROR)
+        return -1;
+    int meant = g->sender->only == AUDIENCE_ALL ? 1 : audience_has(a, g->sender->only, s->node);
+    if (meant <= 0)
+        return meant;
+    bool alone = !s->forced && r->touch.norigin == 1;
+    if (!after)
+        return send_delete(g, only);
+    if (alone && (before || !r->touch.existed))
+        return 0;
+    return send_whole(g, only);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int send_specials(struct sending *g, const struct known_row *r, int64_t *special)
+{
+    struct special *s;
+    size_t n;
+    int rc = specials(g, r, &s, &n);
+    int64_t *node = mem_zero(n, sizeof *node);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        node[i] = s[i].node;
+        rc = send_special(g, r, &s[i]);
+    }
+    if (n)
+        qsort(node, n, sizeof *node, by_id);
+    *special = audience_intern(g->sender->audiences, node, n);
+    free(node);
+    free(s);
+    return rc || *special == AUDIENCE_ERROR ? -1 : 0;
+}
+
+int sending_row(struct sending *g, const struct known_row *r)
+{
+    int64_t special = AUDIENCE_NOBODY;
+    bool origins = r->touch.norigin > 1 || (r->touch.norigin == 1 && r->touch.origin[0][0]);
+    if ((r->forced || origins) && send_specials(g, r, &special))
+        return -1;
+    if (r->old == AUDIENCE_NOBODY && r->new == AUDIENCE_NOBODY)
+        return 0;
+    const struct share *share = shares_of(g->sender->shares, r->old, r->new, special, g->sender->only);
+    if (share == NULL || send_whole(g, share->enter) || send_delete(g, share->leave))
+        return -1;
+    if (g->w->fresh || (r->net && r->net->op == CHANGE_INSERT))
+        return send_whole(g, share->stay);
+    return r->net && r->net->op == CHANGE_UPDATE && !r->touch.same ? send_update(g, share->stay, r->net) : 0;
+}

@@ -1,0 +1,19 @@
+/* what_if: what a changed package would give each node and take from it, before it is loaded. */
+#ifndef WHAT_IF_H
+#define WHAT_IF_H
+
+#include "sql/db.h"
+
+/* Of one node and one object. */
+struct try_line {
+    char *node, *object;
+    int64_t gained, lost;             /* rows */
+    int64_t gained_bytes, lost_bytes; /* of the values that travel */
+};
+
+/* Evaluates the package in the directory; nothing is written. *line: by node and object, those where something
+ * changes; the caller frees with try_free. */
+int try_package(struct db *db, const char *directory, struct try_line **line, size_t *n);
+void try_free(struct try_line *line, size_t n);
+
+#endif

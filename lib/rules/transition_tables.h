@@ -1,0 +1,56 @@
+/* transition_tables: what changed in the tables that rules read, as two temporary tables each: the rows as they were at the one end
+ * of a range of the journal (dx_o_TABLE), and as they are at the other (dx_n_TABLE). Only rows that came, went, or
+ * changed in a column that some rule reads are in them, and of the columns only those are filled. */
+#ifndef TRANSITION_TABLES_H
+#define TRANSITION_TABLES_H
+
+#include "sql/layout.h"
+
+/* A table that rules may name; "dx_node" among them. */
+struct relation {
+    char *name;
+    struct layout *layout; /* NULL for dx_node */
+    size_t ncol;
+    char **col;
+    bool *read;                /* per column: some rule reads it */
+    bool wanted;               /* images are needed at all: somebody called image_read */
+    bool captured;             /* in the journal */
+    bool has_old, has_new;     /* after images_fill: there are rows */
+    bool *moved;               /* per column: it changed in some row that stayed */
+    bool came, went;           /* rows came or went; rows went */
+    bool both;                 /* of rows that stayed the old image is needed, too */
+    char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
+};
+
+/* The view of the nodes, and what stands in for it: (dx_id, name, user, package, status) of the nodes to route. The
+ * number has a name that no table shares, lest NATURAL JOIN or USING join by it. */
+#define IMAGE_NODE     "dx_node"
+#define IMAGE_NODE_NOW "temp.dx_node_now"
+
+struct images *images_open(struct db *db);
+void images_close(struct images *im);
+
+/* The relation of that name (as SQLite compares names), or NULL with *known false when there is no such table;
+ * NULL with *known true on failure. Its image tables are there, empty. */
+struct relation *images_relation(struct images *im, const char *name, bool *known);
+
+/* Some rule reads this column ("": none, but the rows). */
+void image_read(struct relation *r, const char *column);
+
+/* Of rows that changed and stayed, the old image is asked for, beside the new one. */
+void image_both(struct relation *r);
+
+/* Fills the images of the range (after, upto] of the journal; dx_node's from temp.dx_o_dx_node, which the caller
+ * fills. */
+int images_fill(struct images *im, int64_t after, int64_t upto);
+
+/* After images_fill: whether anything of the table is in the range. */
+bool images_touched(const struct images *im, const char *table);
+
+/* ... and the layout of its entries, where they are of one and stand in key order; else 0. */
+int64_t images_ordered(const struct images *im, const char *table);
+
+/* Empties and fills the images of dx_node, by two SELECTs of (id, name, user, package, status). */
+int images_nodes(struct images *im, const char *old, const char *new);
+
+#endif

@@ -1,0 +1,498 @@
+/* db: see sql/db.h. */
+#include "sql/db.h"
+
+#include "base/crashpoint.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/progress.h"
+
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUSY_MS = 10000 };
+
+struct db {
+    sqlite3 *handle;
+    char *path;
+    struct stmt *all;                  /* every live statement, for db_close */
+    bool writing, lost;                /* in a write transaction; which SQLite has taken back */
+    const struct val *const *expected; /* by dx_same; NULL until db_expect */
+    size_t nexpected;
+};
+
+struct stmt {
+    sqlite3_stmt *handle;
+    struct db *db;
+    struct stmt *next, **link;
+    int error; /* extended result code of the last step */
+    char *message;
+};
+
+/* Where memory or disk is short, SQLite takes the whole transaction back, and would do each statement after it on its own.
+ * Whoever goes on must not get half of it done. */
+static bool lost(struct db *db)
+{
+    if (db->lost)
+        fail(ERR_SYSTEM, "%s: the transaction was taken back before; nothing was changed", db->path);
+    return db->lost;
+}
+
+static int fail_db(struct db *db, const char *doing)
+{
+    int rc = sqlite3_errcode(db->handle);
+    enum err_code code = ERR_SYSTEM;
+    const char *hint = "";
+    db->lost |= db->writing && sqlite3_get_autocommit(db->handle);
+    if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
+        code = ERR_BUSY;
+        hint = "; another program holds the write lock, try again";
+    } else if (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT) {
+        code = ERR_REFUSED;
+        hint = "; is this the right file?";
+    } else if (rc == SQLITE_ERROR || rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH || rc == SQLITE_TOOBIG)
+        code = ERR_REFUSED;
+    else if (rc == SQLITE_FULL)
+        hint = "; nothing was changed, free some space and run it again";
+    return fail(code, "%s: %s%s%s%s", db->path, doing, *doing ? ": " : "", sqlite3_errmsg(db->handle), hint);
+}
+
+static int still_working(void *db)
+{
+    progress_still(db_path(db));
+    return 0;
+}
+
+struct db *db_open(const char *path, enum db_mode mode)
+{
+    static bool configured;
+    if (!configured) {
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        sqlite3_config(SQLITE_CONFIG_SINGLETHREAD); /* no locks inside; take() relies on it */
+        configured = true;
+    }
+    int flags = SQLITE_OPEN_READWRITE;
+    if (mode == DB_CREATE)
+        flags |= SQLITE_OPEN_CREATE;
+    struct db *db = mem_zero(1, sizeof *db);
+    db->path = mem_text(path);
+    if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        fail(ERR_SYSTEM, "%s: cannot open the database: %s", path, sqlite3_errmsg(db->handle));
+        db_close(db);
+        return NULL;
+    }
+    sqlite3_extended_result_codes(db->handle, 0);
+    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    if (progress_heard())
+        sqlite3_progress_handler(db->handle, 1000000, still_working, db);
+    /* Reading the schema is what makes SQLite look at the header. */
+    if (db_exec(db,
+                "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL)
+        return;
+    while (db->all)
+        stmt_free(db->all);
+    sqlite3_close(db->handle);
+    free(db->path);
+    free(db);
+}
+
+const char *db_path(const struct db *db)
+{
+    return db->path;
+}
+
+int db_exec(struct db *db, const char *sql)
+{
+    if (lost(db))
+        return -1;
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail_db(db, "");
+}
+
+static char *format_sql(const char *fmt, va_list ap)
+{
+    char *sql = sqlite3_vmprintf(fmt, ap);
+    if (sql == NULL)
+        mem_grow(NULL, SIZE_MAX, 2); /* ends the process: out of memory */
+    return sql;
+}
+
+int db_execf(struct db *db, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *sql = format_sql(fmt, ap);
+    va_end(ap);
+    int rc = db_exec(db, sql);
+    sqlite3_free(sql);
+    return rc;
+}
+
+int db_begin_read(struct db *db)
+{
+    /* BEGIN alone takes no snapshot: the first read does. */
+    return db_exec(db, "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1");
+}
+
+int db_begin_write(struct db *db)
+{
+    if (db_exec(db, "BEGIN IMMEDIATE"))
+        return -1;
+    db->writing = true;
+    return 0;
+}
+
+int db_commit(struct db *db)
+{
+    stop_point();
+    if (db_exec(db, "COMMIT")) {
+        db_rollback(db);
+        return -1;
+    }
+    db->writing = false;
+    stop_point();
+    return 0;
+}
+
+void db_rollback(struct db *db)
+{
+    if (db && !sqlite3_get_autocommit(db->handle))
+        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (db)
+        db->writing = db->lost = false;
+}
+
+int64_t db_changes(const struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
+
+int64_t db_last_rowid(const struct db *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+int db_triggers(struct db *db, bool fire)
+{
+    if (sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, fire ? 1 : 0, (int *)NULL) != SQLITE_OK)
+        return fail_db(db, "cannot switch triggers");
+    return 0;
+}
+
+struct stmt *db_prepare(struct db *db, const char *sql)
+{
+    sqlite3_stmt *handle = NULL;
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) != SQLITE_OK) {
+        fail_db(db, "");
+        return NULL;
+    }
+    struct stmt *s = mem_alloc(sizeof *s);
+    *s = (struct stmt){.handle = handle, .db = db, .next = db->all, .link = &db->all};
+    if (s->next)
+        s->next->link = &s->next;
+    db->all = s;
+    return s;
+}
+
+struct stmt *db_preparef(struct db *db, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *sql = format_sql(fmt, ap);
+    va_end(ap);
+    struct stmt *s = db_prepare(db, sql);
+    sqlite3_free(sql);
+    return s;
+}
+
+void stmt_free(struct stmt *s)
+{
+    if (s == NULL)
+        return;
+    sqlite3_finalize(s->handle);
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    free(s->message);
+    free(s);
+}
+
+void stmt_bind(struct stmt *s, int i, const struct val *v)
+{
+    switch (v->type) {
+    case VAL_INT:
+        sqlite3_bind_int64(s->handle, i, v->i);
+        break;
+    case VAL_REAL:
+        sqlite3_bind_double(s->handle, i, v->r);
+        break;
+    case VAL_TEXT:
+        sqlite3_bind_text64(s->handle, i, v->n ? v->p : "", v->n, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case VAL_BLOB:
+        sqlite3_bind_blob64(s->handle, i, v->n ? v->p : "", v->n, SQLITE_STATIC);
+        break;
+    default:
+        sqlite3_bind_null(s->handle, i);
+    }
+}
+
+void stmt_bind_int(struct stmt *s, int i, int64_t v)
+{
+    sqlite3_bind_int64(s->handle, i, v);
+}
+
+void stmt_bind_text(struct stmt *s, int i, const char *v)
+{
+    sqlite3_bind_text(s->handle, i, v, -1, SQLITE_STATIC);
+}
+
+/* Ends a step that gave neither row nor done: a constraint is an answer, the rest a failure. */
+static enum step step_failed(struct stmt *s, int rc)
+{
+    s->error = sqlite3_extended_errcode(s->db->handle);
+    s->db->lost |= s->db->writing && sqlite3_get_autocommit(s->db->handle);
+    if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+        free(s->message);
+        s->message = mem_text(sqlite3_errmsg(s->db->handle));
+        sqlite3_reset(s->handle);
+        return STEP_CONSTRAINT;
+    }
+    fail_db(s->db, "");
+    sqlite3_reset(s->handle);
+    return STEP_ERROR;
+}
+
+enum step stmt_step(struct stmt *s)
+{
+    if (lost(s->db)) {
+        sqlite3_reset(s->handle);
+        return STEP_ERROR;
+    }
+    int rc = sqlite3_step(s->handle);
+    if (rc == SQLITE_ROW)
+        return STEP_ROW;
+    if (rc == SQLITE_DONE) {
+        sqlite3_reset(s->handle);
+        return STEP_DONE;
+    }
+    return step_failed(s, rc);
+}
+
+int stmt_run(struct stmt *s)
+{
+    enum step step = stmt_step(s);
+    if (step == STEP_ROW)
+        stmt_reset(s);
+    if (step == STEP_CONSTRAINT)
+        return fail(ERR_REFUSED, "%s: %s", s->db->path, s->message);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+void stmt_reset(struct stmt *s)
+{
+    sqlite3_reset(s->handle);
+}
+
+enum constraint stmt_constraint(const struct stmt *s)
+{
+    static const struct {
+        int code;
+        enum constraint constraint;
+    } known[] = {
+        {SQLITE_CONSTRAINT_PRIMARYKEY, CONSTRAINT_KEY},  {SQLITE_CONSTRAINT_ROWID, CONSTRAINT_KEY},
+        {SQLITE_CONSTRAINT_UNIQUE, CONSTRAINT_UNIQUE},   {SQLITE_CONSTRAINT_CHECK, CONSTRAINT_CHECK},
+        {SQLITE_CONSTRAINT_NOTNULL, CONSTRAINT_NOTNULL}, {SQLITE_CONSTRAINT_FOREIGNKEY, CONSTRAINT_FOREIGN},
+        {SQLITE_CONSTRAINT_TRIGGER, CONSTRAINT_TRIGGER}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].code == s->error)
+            return known[i].constraint;
+    return CONSTRAINT_OTHER;
+}
+
+const char *stmt_message(const struct stmt *s)
+{
+    return s->message ? s->message : "";
+}
+
+int stmt_columns(const struct stmt *s)
+{
+    return sqlite3_column_count(s->handle);
+}
+
+static struct val take(sqlite3_value *value)
+{
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+        return val_int(sqlite3_value_int64(value));
+    case SQLITE_FLOAT:
+        return (struct val){.type = VAL_REAL, .r = sqlite3_value_double(value)};
+    case SQLITE_TEXT: {
+        const void *p = sqlite3_value_text(value); /* before its length */
+        return (struct val){.type = VAL_TEXT, .p = p, .n = (size_t)sqlite3_value_bytes(value)};
+    }
+    case SQLITE_BLOB: {
+        const void *p = sqlite3_value_blob(value);
+        return (struct val){.type = VAL_BLOB, .p = p, .n = (size_t)sqlite3_value_bytes(value)};
+    }
+    default:
+        return (struct val){.type = VAL_NULL};
+    }
+}
+
+struct val stmt_val(struct stmt *s, int i)
+{
+    return take(sqlite3_column_value(s->handle, i));
+}
+
+int64_t stmt_int(struct stmt *s, int i)
+{
+    return sqlite3_column_int64(s->handle, i);
+}
+
+const char *stmt_text(struct stmt *s, int i)
+{
+    return (const char *)sqlite3_column_text(s->handle, i);
+}
+
+/* The first value of the first row as a number or as text, whichever is asked for. */
+static int get(struct db *db, int64_t *number, char **text, const char *fmt, va_list ap)
+{
+    char *sql = format_sql(fmt, ap);
+    struct stmt *s = db_prepare(db, sql);
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    if (number)
+        *number = step == STEP_ROW ? stmt_int(s, 0) : 0;
+    if (text)
+        *text = step == STEP_ROW ? mem_text(stmt_text(s, 0)) : NULL;
+    sqlite3_free(sql);
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+int db_get_int(struct db *db, int64_t *out, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = get(db, out, NULL, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+int db_get_text(struct db *db, char **out, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = get(db, NULL, out, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+struct watch {
+    db_seen *seen;
+    void *ctx;
+};
+
+static int on_touch(void *ctx, int action, const char *a, const char *b, const char *database,
+                    const char *through)
+{
+    struct watch *watch = ctx;
+    watch->seen(watch->ctx, action, a ? a : "", b ? b : "", database, through);
+    return SQLITE_OK;
+}
+
+int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx)
+{
+    struct watch watch = {seen, ctx};
+    sqlite3_stmt *handle = NULL;
+    sqlite3_set_authorizer(db->handle, on_touch, &watch);
+    int rc = sqlite3_prepare_v2(db->handle, sql, -1, &handle, NULL);
+    sqlite3_set_authorizer(db->handle, NULL, NULL);
+    sqlite3_finalize(handle);
+    return rc == SQLITE_OK ? 0 : fail_db(db, "");
+}
+
+struct function {
+    db_function_fn *fn;
+    void *ctx;
+};
+
+static void give_result(sqlite3_context *c, const struct val *v)
+{
+    switch (v->type) {
+    case VAL_INT:
+        sqlite3_result_int64(c, v->i);
+        break;
+    case VAL_REAL:
+        sqlite3_result_double(c, v->r);
+        break;
+    case VAL_TEXT:
+        sqlite3_result_text64(c, v->n ? v->p : "", v->n, SQLITE_TRANSIENT, SQLITE_UTF8);
+        break;
+    case VAL_BLOB:
+        sqlite3_result_blob64(c, v->n ? v->p : "", v->n, SQLITE_TRANSIENT);
+        break;
+    default:
+        sqlite3_result_null(c);
+    }
+}
+
+static void call_function(sqlite3_context *c, int n, sqlite3_value **args)
+{
+    enum { ARGS_MAX = 128 }; /* SQLite's own limit is 127 */
+    struct val v[ARGS_MAX];
+    const struct function *f = sqlite3_user_data(c);
+    for (int i = 0; i < n && i < ARGS_MAX; i++)
+        v[i] = take(args[i]);
+    struct val result = f->fn(f->ctx, v, (size_t)n);
+    give_result(c, &result);
+}
+
+int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx)
+{
+    struct function *f = mem_alloc(sizeof *f);
+    *f = (struct function){fn, ctx};
+    if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC, f, call_function,
+                                   NULL, NULL, free) != SQLITE_OK)
+        return fail_db(db, name);
+    return 0;
+}
+
+static void call_same(sqlite3_context *c, int n, sqlite3_value **args)
+{
+    const struct db *db = sqlite3_user_data(c);
+    bool same = (size_t)n == db->nexpected;
+    for (int i = 0; i < n && same; i++) {
+        struct val v = take(args[i]);
+        same = val_same(&v, db->expected[i]);
+    }
+    sqlite3_result_int(c, same);
+}
+
+int db_expect(struct db *db, const struct val *const *values, size_t n)
+{
+    if (db->expected == NULL &&
+        sqlite3_create_function(db->handle, "dx_same", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, db, call_same,
+                                NULL, NULL) != SQLITE_OK)
+        return fail_db(db, "dx_same");
+    db->expected = values;
+    db->nexpected = n;
+    return 0;
+}
+
+const char *db_collation(struct db *db, const char *table, const char *column)
+{
+    const char *name = NULL;
+    if (sqlite3_table_column_metadata(db->handle, "main", table, column, NULL, &name, NULL, NULL, NULL))
+        fail_db(db, table);
+    return name;
+}

@@ -1,0 +1,121 @@
+/* db: SQLite. The only module that knows sqlite3.h; its handles do not leave it. */
+#ifndef DB_H
+#define DB_H
+
+#include "data/val.h"
+
+struct db;
+struct stmt;
+
+enum db_mode {
+    DB_READ,  /* must exist */
+    DB_WRITE, /* must exist */
+    DB_CREATE /* made when absent */
+};
+
+/* Opens a database file. The connection waits up to 10 s for locks, enforces no foreign keys, keeps temporary tables
+ * in files, and fails (ERR_REFUSED) on a file that is not a database. NULL on failure. */
+struct db *db_open(const char *path, enum db_mode mode);
+void db_close(struct db *db); /* finalizes what was prepared; rolls back what is open; NULL is fine */
+const char *db_path(const struct db *db);
+
+/* Runs SQL without results. The printf form takes SQLite's formats: %Q a quoted string, %w inside a "quoted name",
+ * %s, %d, %lld. */
+int db_exec(struct db *db, const char *sql);
+int db_execf(struct db *db, const char *fmt, ...);
+
+/* Transactions. begin_read takes a snapshot now; begin_write takes the write lock now (ERR_BUSY if it cannot). One that
+ * SQLite takes back on an error, as it does where memory is short, is over: everything fails until db_rollback. */
+int db_begin_read(struct db *db);
+int db_begin_write(struct db *db);
+int db_commit(struct db *db);    /* fails only with everything still undone (it rolls back) */
+void db_rollback(struct db *db); /* also fine with nothing open */
+
+/* Rows changed by the statement that ran last. */
+int64_t db_changes(const struct db *db);
+int64_t db_last_rowid(const struct db *db);
+
+/* Whether triggers fire on this connection (they do after open). */
+int db_triggers(struct db *db, bool fire);
+
+/* Prepares one statement; NULL on failure. Statements are finalized with stmt_free or at db_close. */
+struct stmt *db_prepare(struct db *db, const char *sql);
+struct stmt *db_preparef(struct db *db, const char *fmt, ...);
+void stmt_free(struct stmt *s);
+
+/* Parameters count from 1. Bound text and blobs are not copied: they must live until the reset or rebind. */
+void stmt_bind(struct stmt *s, int i, const struct val *v); /* VAL_NONE binds NULL */
+void stmt_bind_int(struct stmt *s, int i, int64_t v);
+void stmt_bind_text(struct stmt *s, int i, const char *v); /* NULL binds NULL */
+
+/* What a step may answer. */
+enum step {
+    STEP_ERROR = -1, /* fail() was called */
+    STEP_DONE = 0,
+    STEP_ROW = 1,
+    STEP_CONSTRAINT = 2 /* a constraint stopped it; stmt_constraint says which; the statement was undone */
+};
+
+/* Steps; after STEP_DONE, STEP_CONSTRAINT and STEP_ERROR the statement is reset and may run again. */
+enum step stmt_step(struct stmt *s);
+
+/* Runs a statement that yields no rows: 0, or -1 (a constraint is a failure here). */
+int stmt_run(struct stmt *s);
+void stmt_reset(struct stmt *s);
+
+enum constraint {
+    CONSTRAINT_KEY,    /* primary key */
+    CONSTRAINT_UNIQUE, /* another unique index */
+    CONSTRAINT_CHECK,
+    CONSTRAINT_NOTNULL,
+    CONSTRAINT_FOREIGN,
+    CONSTRAINT_TRIGGER, /* RAISE in a trigger */
+    CONSTRAINT_OTHER
+};
+enum constraint stmt_constraint(const struct stmt *s);
+const char *stmt_message(const struct stmt *s); /* SQLite's words of it */
+
+/* Columns count from 0. Text and blobs live until the next step, reset or free. */
+int stmt_columns(const struct stmt *s);
+struct val stmt_val(struct stmt *s, int i);
+int64_t stmt_int(struct stmt *s, int i);
+const char *stmt_text(struct stmt *s, int i); /* NULL for NULL */
+
+/* The first column of the first row of a query: an integer (0 when there is no row), or text to free (NULL when
+ * there is no row). SQL takes SQLite's printf formats. -1 on failure. */
+int db_get_int(struct db *db, int64_t *out, const char *fmt, ...);
+int db_get_text(struct db *db, char **out, const char *fmt, ...);
+
+/* Tells `seen` of everything that preparing the SQL would touch: SQLite's authorizer action code (DB_ACTION_...),
+ * its first two arguments, and the trigger or view through which it is touched (NULL for none). Nothing runs.
+ * -1 when it does not prepare. */
+enum db_action {
+    DB_ACTION_DELETE = 9,
+    DB_ACTION_INSERT = 18,
+    DB_ACTION_PRAGMA = 19,
+    DB_ACTION_READ = 20,
+    DB_ACTION_SELECT = 21,
+    DB_ACTION_UPDATE = 23,
+    DB_ACTION_FUNCTION = 31,
+    DB_ACTION_RECURSIVE = 33
+};
+typedef void db_seen(void *ctx, int action, const char *a, const char *b, const char *database,
+                     const char *through);
+int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
+
+/* Gives SQL on this connection a deterministic function of n arguments (-1: any number). Its result's text or blob
+ * must live until the next call. */
+typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);
+int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx);
+
+/* Tells what dx_same(a, b, ...) compares its arguments with from now on: it is true when they are these n values, type
+ * and bits (val_same). A statement whose WHERE calls it for a row's columns needs no parameter a column. At most
+ * DB_EXPECT_MAX values, which must live until the statement has run; what the database's own schema calls by that name
+ * is refused. */
+enum { DB_EXPECT_MAX = 100 };
+int db_expect(struct db *db, const struct val *const *values, size_t n);
+
+/* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL on failure. */
+const char *db_collation(struct db *db, const char *table, const char *column);
+
+#endif

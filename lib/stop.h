@@ -1,9 +1,0 @@
-/* stop: for tests of crashes: with DX_STOP_AT=N in the environment the process is killed at its N-th step that lasts, as
- * if the power had failed there. */
-#ifndef STOP_H
-#define STOP_H
-
-/* Stands before and after each commit and each rename, and where a file comes or goes. */
-void stop_point(void);
-
-#endif
