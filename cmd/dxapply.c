@@ -133,8 +133,8 @@ static int list_conflict(void *ctx, const struct conflict *c)
     struct listing *l = ctx;
     buf_clear(&l->text);
     if (l->n++ == 0 && !as_json)
-        review_heading(&l->text);
-    if ((as_json ? review_json : review_text)(&l->targets, c, &l->text))
+        conflict_print_heading(&l->text);
+    if ((as_json ? conflict_print_json : conflict_print_text)(&l->targets, c, &l->text))
         return -1;
     fputs(buf_text(&l->text), stdout);
     return 0;
@@ -145,8 +145,9 @@ static int list_quarantined(void *ctx, const struct quarantined *q)
     struct listing *l = ctx;
     buf_clear(&l->text);
     if (l->n++ == 0 && !as_json)
-        review_heading(&l->text);
-    if ((as_json ? review_quarantined_json : review_quarantined_text)(&l->targets, q, &l->text))
+        conflict_print_heading(&l->text);
+    if ((as_json ? conflict_print_quarantined_json : conflict_print_quarantined_text)(&l->targets, q,
+                                                                                      &l->text))
         return -1;
     fputs(buf_text(&l->text), stdout);
     return 0;
@@ -173,7 +174,7 @@ static int conflicts(int argc, char **argv)
 static int take_value(struct db *db, int64_t id, json_t *value)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-    int rc = text ? resolve_value(db, id, text) : fail(ERR_SYSTEM, "out of memory");
+    int rc = text ? conflict_resolve_value(db, id, text) : fail(ERR_SYSTEM, "out of memory");
     free(text);
     return rc;
 }
@@ -185,7 +186,7 @@ static int take_answer(struct db *db, const char *line, int number)
     json_t *id = json_object_get(answer, "id");
     json_t *value = json_object_get(answer, "value");
     const char *take = json_string_value(json_object_get(answer, "take"));
-    enum resolve_side side;
+    enum conflict_resolve_side side;
     int rc = -1;
     if (!json_is_integer(id) || (take == NULL) == (value == NULL))
         fail(ERR_REFUSED,
@@ -195,7 +196,9 @@ static int take_answer(struct db *db, const char *line, int number)
     else if (value)
         rc = take_value(db, json_integer_value(id), value);
     else
-        rc = resolve_side(take, &side) || resolve_conflict(db, json_integer_value(id), side) ? -1 : 0;
+        rc = conflict_resolve_side(take, &side) || conflict_resolve_conflict(db, json_integer_value(id), side)
+                 ? -1
+                 : 0;
     json_decref(answer);
     return rc;
 }
@@ -232,7 +235,7 @@ static int show(void *ctx, const struct conflict *c)
 {
     struct asking *a = ctx;
     buf_clear(&a->listing.text);
-    int rc = review_text(&a->listing.targets, c, &a->listing.text);
+    int rc = conflict_print_text(&a->listing.targets, c, &a->listing.text);
     fputs(buf_text(&a->listing.text), a->terminal);
     return rc;
 }
@@ -247,7 +250,7 @@ static bool ask_value(struct asking *a, int64_t id)
     ssize_t n = getline(&line, &room, a->terminal);
     if (n > 0 && line[n - 1] == '\n')
         line[n - 1] = 0;
-    bool done = n > 1 && resolve_value(a->db, id, line) == 0;
+    bool done = n > 1 && conflict_resolve_value(a->db, id, line) == 0;
     if (n > 1 && !done)
         fprintf(a->terminal, "%s\n", err_message());
     free(line);
@@ -273,12 +276,12 @@ static int ask_one(struct asking *a, int64_t id)
                 return 0;
             continue;
         }
-        enum resolve_side side = line[0] == 'o'   ? RESOLVE_OURS
-                                 : line[0] == 't' ? RESOLVE_THEIRS
-                                                  : RESOLVE_BASE;
+        enum conflict_resolve_side side = line[0] == 'o'   ? RESOLVE_OURS
+                                          : line[0] == 't' ? RESOLVE_THEIRS
+                                                           : RESOLVE_BASE;
         if (side == RESOLVE_BASE && line[0] != 'b')
             continue;
-        if (resolve_conflict(a->db, id, side) == 0)
+        if (conflict_resolve_conflict(a->db, id, side) == 0)
             return 0;
         fprintf(a->terminal, "%s\n", err_message());
     }
@@ -303,18 +306,18 @@ static int ask(struct db *db)
 static int resolve(int argc, char **argv)
 {
     int64_t id;
-    enum resolve_side side;
+    enum conflict_resolve_side side;
     if (argc == 2 || (argc == 4) != (argc > 2 && strcmp(argv[2], "value") == 0))
         return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base, value JSON; or neither");
     if (argc > 2 && cli_number(argv[1], "ID", &id))
         return -1;
-    if (argc == 3 && resolve_side(argv[2], &side))
+    if (argc == 3 && conflict_resolve_side(argv[2], &side))
         return -1;
     struct db *db = db_open(argv[0], DB_WRITE);
     if (db == NULL)
         return -1;
-    int rc = argc == 4              ? resolve_value(db, id, argv[3])
-             : argc == 3            ? resolve_conflict(db, id, side)
+    int rc = argc == 4              ? conflict_resolve_value(db, id, argv[3])
+             : argc == 3            ? conflict_resolve_conflict(db, id, side)
              : isatty(STDIN_FILENO) ? ask(db)
                                     : take_answers(db);
     db_close(db);

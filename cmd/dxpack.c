@@ -161,7 +161,7 @@ static void print_counts(const struct dx_head *h, const struct dx_end *e)
 static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t *members)
 {
     struct buf b = {0};
-    if (dxhead_put(&b, "stdout", h, NULL))
+    if (head_put(&b, "stdout", h, NULL))
         return -1;
     json_t *all = json_loadb((const char *)b.p, b.n, 0, NULL), *table;
     buf_free(&b);
@@ -272,7 +272,7 @@ static int load_head(struct dx_head *h)
     int rc = file_load(head_path, DX_JSON_MAX, &b);
     if (rc == 0) {
         dx_head_free(h);
-        rc = dxhead_get(&b, head_path, h);
+        rc = head_get(&b, head_path, h);
     }
     buf_free(&b);
     return rc;

@@ -27,7 +27,7 @@ static int need_device(void)
 static struct db *open_companion(const char *path)
 {
     struct db *db = db_open(path, DB_WRITE);
-    if (db && (store_require(db) || db_begin_write(db) || route_init(db))) {
+    if (db && (meta_require(db) || db_begin_write(db) || route_init(db))) {
         db_close(db);
         return NULL;
     }
@@ -74,7 +74,7 @@ static int register_device(struct db *pc, const char *package, const char *id)
     struct node n;
     char *own = NULL;
     int found = node_find(pc, device, &n);
-    if (found < 0 || store_get_text(pc, "node", &own))
+    if (found < 0 || meta_get_text(pc, "node", &own))
         return -1;
     const char *as = user ? user : own ? own : device;
     int rc = found ? check_lost(pc, &n, id) : 0;
@@ -106,12 +106,12 @@ static int pair(int argc, char **argv)
     (void)argc;
     if (need_device())
         return -1;
-    if (!store_node_name(device))
+    if (!meta_node_name(device))
         return fail(ERR_USAGE, "--device: '%s': letters, digits, . _ - only", device);
     struct db *pc = open_companion(argv[0]);
     int rc = pc && handheld_workstation(pc, &id) == 0 ? handheld_state(argv[1], device, id, &state) : -1;
     if (rc == 0 && state == HANDHELD_NONE)
-        rc = handpack_load(pc, conf, cli_say, &package) || register_device(pc, package, id) ? -1 : 0;
+        rc = device_package_load(pc, conf, cli_say, &package) || register_device(pc, package, id) ? -1 : 0;
     if (rc == 0)
         rc = handheld_set_path(pc, device, argv[1]);
     if (rc == 0)
@@ -198,7 +198,7 @@ static int extract(struct db *pc, int64_t most)
     struct node n;
     int rc = route_run(pc, &r, &done) || node_require(pc, device, &n) ? -1 : 0;
     if (rc == 0) {
-        rc = handpack_each(pc, &n, over_limit, &most);
+        rc = device_package_each(pc, &n, over_limit, &most);
         if (rc == 0)
             rc = lseek(fd, 0, SEEK_END) > 0 ? copy_out(fd) : write_nothing();
         node_free(&n);
@@ -218,7 +218,7 @@ static int run(int argc, char **argv)
     struct db *pc = open_companion(argv[0]);
     int rc = pc && node_require(pc, device, &n) == 0 ? ask_device(pc, &n) : -1;
     if (rc == 0 && conf)
-        rc = handpack_load(pc, conf, cli_say, &package);
+        rc = device_package_load(pc, conf, cli_say, &package);
     if (rc == 0 && package && strcmp(package, n.package) != 0)
         rc = node_set(pc, device, NULL, package);
     if (rc == 0)
@@ -278,7 +278,7 @@ static int add_device(struct db *pc, const struct node *n, const char *path, jso
         else
             printf("%s is not at hand\n", path);
     }
-    int rc = handpack_each(pc, n, add_object, objects);
+    int rc = device_package_each(pc, n, add_object, objects);
     if (!as_json) {
         json_decref(objects);
         return rc;
@@ -316,7 +316,7 @@ static int status(int argc, char **argv)
     (void)argc;
     json_t *all = json_array();
     struct db *pc = db_open(argv[0], DB_READ);
-    int rc = pc && store_require(pc) == 0 && db_begin_read(pc) == 0 ? 0 : -1;
+    int rc = pc && meta_require(pc) == 0 && db_begin_read(pc) == 0 ? 0 : -1;
     if (rc == 0)
         rc = db_get_int(pc, &nodes, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_nodes'");
     if (rc == 0 && nodes)

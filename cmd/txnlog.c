@@ -44,12 +44,12 @@ static void print_json(const json_t *j)
 static int print_status(struct db *db)
 {
     struct buf text = {0};
-    json_t *s = db_begin_read(db) ? NULL : logstatus_read(db);
-    int code = s == NULL ? -1 : logstatus_amiss(s) ? ERR_LOOK : 0;
+    json_t *s = db_begin_read(db) ? NULL : journal_status_read(db);
+    int code = s == NULL ? -1 : journal_status_amiss(s) ? ERR_LOOK : 0;
     if (s && opt_json)
         print_json(s);
     else if (s) {
-        logstatus_text(s, &text);
+        journal_status_text(s, &text);
         fputs(buf_text(&text), stdout);
     }
     buf_free(&text);
@@ -71,17 +71,17 @@ static int set_node(struct db *db, const char *node)
     char *known = NULL;
     if (node == NULL)
         return 0;
-    if (!store_node_name(node))
+    if (!meta_node_name(node))
         return fail(ERR_USAGE,
                     "'%s' is no node name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with . or -", node);
-    if (store_get_text(db, "node", &known))
+    if (meta_get_text(db, "node", &known))
         return -1;
     int rc = 0;
     if (known && strcmp(known, node) != 0)
         rc = fail(ERR_REFUSED, "%s: is node %s already and cannot become %s; extract a copy for that node",
                   db_path(db), known, node);
     else if (known == NULL)
-        rc = store_set_text(db, "node", node);
+        rc = meta_set_text(db, "node", node);
     free(known);
     return rc;
 }
@@ -122,8 +122,8 @@ static int start_of_read(struct db *db, int64_t *after)
     if (opt_after)
         return cli_number(opt_after, "--after", after);
     int64_t end;
-    int stale = peer_stale(db, peer_name());
-    if (stale < 0 || peer_mark(db, peer_name(), after) || journal_end(db, &end))
+    int stale = consumer_stale(db, peer_name());
+    if (stale < 0 || consumer_mark(db, peer_name(), after) || journal_end(db, &end))
         return -1;
     return !stale ? 0
                   : fail(ERR_REFUSED,
@@ -137,9 +137,9 @@ static int read_snapshot(struct db *db)
 {
     int64_t after;
     if (capture_check(db) || start_of_read(db, &after) ||
-        peer_check(db, opt_after ? "the number asked for" : peer_name(), after))
+        consumer_check(db, opt_after ? "the number asked for" : peer_name(), after))
         return -1;
-    return log_write(db, after, STDOUT_FILENO, "stdout", LEVEL);
+    return log_export(db, after, STDOUT_FILENO, "stdout", LEVEL);
 }
 
 static int read_log(int argc, char **argv)
@@ -156,8 +156,8 @@ static int take_receipt(struct db *db, const struct dx_head *h, const char *epoc
 {
     int64_t mark, end;
     const char *path = db_path(db), *peer = peer_name();
-    int stale = peer_stale(db, peer);
-    if (stale < 0 || peer_mark(db, peer, &mark) || journal_end(db, &end))
+    int stale = consumer_stale(db, peer);
+    if (stale < 0 || consumer_mark(db, peer, &mark) || journal_end(db, &end))
         return -1;
     if (h->kind != DX_CHANGES || h->number)
         return fail(ERR_REFUSED, "%s: an archive of kind %s is no receipt; give what `txnlog read` made",
@@ -174,7 +174,7 @@ static int take_receipt(struct db *db, const struct dx_head *h, const char *epoc
     if (!stale && h->upto <= mark)
         return 0;
     cli_say("%s: %lld to %lld", peer, (long long)mark, (long long)h->upto);
-    return peer_set(db, peer, h->upto);
+    return consumer_set(db, peer, h->upto);
 }
 
 /* The mark moves for a whole archive only. */
@@ -183,7 +183,7 @@ static int take_receipts(struct db *db, struct dx_reader *r)
     const struct dx_head *h;
     char *epoch = NULL;
     int got = -1, rc = 0;
-    if (store_get_text(db, "epoch", &epoch) == 0)
+    if (meta_get_text(db, "epoch", &epoch) == 0)
         while (rc == 0 && (got = dx_next(r, &h)) > 0)
             rc = take_receipt(db, h, epoch ? epoch : "") || dx_skip(r) ? -1 : 0;
     free(epoch);
@@ -196,22 +196,22 @@ static int ack(int argc, char **argv)
     int fd = dx_open_input(argc > 1 ? argv[1] : NULL, &name), rc = -1;
     struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, name);
     struct db *db = r ? db_open(argv[0], DB_WRITE) : NULL;
-    if (db && store_require(db) == 0 && db_begin_write(db) == 0 && take_receipts(db, r) == 0)
+    if (db && meta_require(db) == 0 && db_begin_write(db) == 0 && take_receipts(db, r) == 0)
         rc = db_commit(db);
     dx_reader_close(r);
     return done(db, rc, 0);
 }
 
-static int trim_journal(struct db *db, int64_t *removed, int64_t *rest, struct peer *holder)
+static int trim_journal(struct db *db, int64_t *removed, int64_t *rest, struct consumer *holder)
 {
-    if (store_require(db) || db_begin_write(db) || capture_forget(db) || peer_trim(db, removed, holder) ||
+    if (meta_require(db) || db_begin_write(db) || capture_forget(db) || consumer_trim(db, removed, holder) ||
         db_get_int(db, rest, "SELECT count(*) FROM dx_journal WHERE seq > %lld", (long long)holder->mark))
         return -1;
     return db_commit(db);
 }
 
 /* A reader that someone named is someone's to look after; router and server catch up by themselves. */
-static void tell_trim(struct db *db, int64_t removed, int64_t rest, const struct peer *holder)
+static void tell_trim(struct db *db, int64_t removed, int64_t rest, const struct consumer *holder)
 {
     if (holder->name == NULL) {
         cli_say("%s: nobody reads the journal yet, so nothing was trimmed", db_path(db));
@@ -228,7 +228,7 @@ static int trim(int argc, char **argv)
 {
     (void)argc;
     int64_t removed, rest;
-    struct peer holder = {0};
+    struct consumer holder = {0};
     struct db *db = db_open(argv[0], DB_WRITE);
     int rc = db ? trim_journal(db, &removed, &rest, &holder) : -1;
     if (rc == 0)
@@ -287,13 +287,13 @@ static void print_digest(struct digest *d)
 static int digest(int argc, char **argv)
 {
     struct digest d = {0};
-    struct proof_of of = {.node = opt_node, .at = opt_at, .name = argv + 1, .nname = (size_t)argc - 1};
+    struct verify_of of = {.node = opt_node, .at = opt_at, .name = argv + 1, .nname = (size_t)argc - 1};
     if ((opt_at && cli_number(opt_at, "--at", &of.number)) || (opt_rows && cli_archive_to_stdout()))
         return -1;
     struct db *db = db_open(argv[0], DB_READ);
     int rc = db ? db_begin_read(db) : -1;
     if (rc == 0)
-        rc = opt_rows ? proof_write(db, &of, STDOUT_FILENO, "stdout") : proof_digest(db, &of, &d);
+        rc = opt_rows ? verify_write(db, &of, STDOUT_FILENO, "stdout") : verify_digest(db, &of, &d);
     if (rc == 0 && !opt_rows)
         print_digest(&d);
     digest_free(&d);
@@ -343,11 +343,11 @@ static void prove_lone(void *ctx, const char *table, enum proof_what what)
 static int prove(int argc, char **argv)
 {
     struct proving proving = {0};
-    const struct proof p = {.row = prove_row, .table = prove_table, .lone = prove_lone, .ctx = &proving};
+    const struct verify p = {.row = prove_row, .table = prove_table, .lone = prove_lone, .ctx = &proving};
     struct db *db = db_open(argv[0], DB_READ);
     int rc = db ? db_begin_read(db) : -1;
     if (rc == 0)
-        rc = proof_compare(db, "-", argv + 1, (size_t)argc - 1, &p);
+        rc = verify_compare(db, "-", argv + 1, (size_t)argc - 1, &p);
     return done(db, rc, proving.look ? ERR_LOOK : 0);
 }
 

@@ -25,7 +25,7 @@ static const char *package, *user, *to_node, *now, *fold;
 static struct db *open_for_change(const char *path)
 {
     struct db *db = db_open(path, DB_WRITE);
-    if (db && (store_require(db) || db_begin_write(db) || route_init(db))) {
+    if (db && (meta_require(db) || db_begin_write(db) || route_init(db))) {
         db_close(db);
         return NULL;
     }
@@ -131,7 +131,7 @@ static int print_json(json_t *j)
 static int add_node(struct db *db, const struct node *n, json_t *list)
 {
     char *digest;
-    if (history_digest(db, n->id, n->archive, &digest))
+    if (membership_log_digest(db, n->id, n->archive, &digest))
         return -1;
     json_t *j = node_json(n);
     json_object_set_new(j, "digest", json_string(digest));
@@ -145,7 +145,7 @@ static int list_nodes(const char *path, const char *name)
     struct db *db = db_open(path, DB_READ);
     struct node *n = NULL;
     size_t count = 0;
-    int rc = db && store_require(db) == 0 ? node_list(db, &n, &count) : -1;
+    int rc = db && meta_require(db) == 0 ? node_list(db, &n, &count) : -1;
     json_t *all = json_array();
     bool found = name == NULL;
     for (size_t i = 0; i < count; i++) {
@@ -196,8 +196,9 @@ static int why(int argc, char **argv)
 {
     struct buf out = {0};
     struct db *db = db_open(argv[0], DB_READ);
-    int holds =
-        db && db_begin_read(db) == 0 ? why_tell(db, argv[1], argv[2], argv + 3, (size_t)argc - 3, &out) : -1;
+    int holds = db && db_begin_read(db) == 0
+                    ? explain_row(db, argv[1], argv[2], argv + 3, (size_t)argc - 3, &out)
+                    : -1;
     if (holds >= 0)
         fputs(buf_text(&out), stdout);
     buf_free(&out);
@@ -205,7 +206,7 @@ static int why(int argc, char **argv)
     return holds < 0 ? -1 : holds ? 0 : ERR_LOOK;
 }
 
-static json_t *line_json(const struct try_line *l)
+static json_t *line_json(const struct what_if_line *l)
 {
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "node", l->node, "object", l->object, "gained",
                      (json_int_t)l->gained, "gained_bytes", (json_int_t)l->gained_bytes, "lost",
@@ -214,11 +215,11 @@ static json_t *line_json(const struct try_line *l)
 
 static int try(int argc, char **argv)
 {
-    struct try_line *line;
+    struct what_if_line *line;
     size_t n;
     (void)argc;
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db && store_require(db) == 0 ? try_package(db, argv[1], &line, &n) : -1;
+    int rc = db && meta_require(db) == 0 ? what_if_package(db, argv[1], &line, &n) : -1;
     db_close(db);
     if (rc)
         return -1;
@@ -234,7 +235,7 @@ static int try(int argc, char **argv)
         rc = print_json(all);
     else
         json_decref(all);
-    try_free(line, n);
+    what_if_free(line, n);
     return rc ? rc : n ? ERR_LOOK : 0;
 }
 
@@ -252,7 +253,7 @@ static json_t *status_json(const struct node_status *s)
     return j;
 }
 
-static void print_status(const struct status *s)
+static void print_status(const struct node_statuses *s)
 {
     printf("journal: routed up to %lld of %lld\n", (long long)s->routed, (long long)s->end);
     for (size_t i = 0; i < s->n; i++) {
@@ -266,7 +267,7 @@ static void print_status(const struct status *s)
     }
 }
 
-static int print_status_json(const struct status *s)
+static int print_status_json(const struct node_statuses *s)
 {
     json_t *nodes = json_array();
     for (size_t i = 0; i < s->n; i++)
@@ -277,14 +278,14 @@ static int print_status_json(const struct status *s)
 
 static int status(int argc, char **argv)
 {
-    struct status s = {0};
+    struct node_statuses s = {0};
     struct db *db = db_open(argv[0], DB_READ);
-    int rc = db && db_begin_read(db) == 0 ? status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
+    int rc = db && db_begin_read(db) == 0 ? node_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
     if (rc == 0 && json)
         rc = print_status_json(&s);
     else if (rc == 0)
         print_status(&s);
-    status_free(&s);
+    node_status_free(&s);
     db_close(db);
     return rc;
 }

@@ -155,13 +155,13 @@ static void put_statement(struct buf *b, const struct schema *s)
 
 /* ---- rows ---- */
 
-struct rows {
+struct plan_apply {
     size_t n;
     struct val *row[ROWS_MAX]; /* COLUMNS values each, in `arena` */
     struct arena *arena;
 };
 
-static size_t find(const struct rows *rows, const struct table *t, const struct val *row)
+static size_t find(const struct plan_apply *rows, const struct table *t, const struct val *row)
 {
     size_t i = 0;
     for (; i < rows->n; i++) {
@@ -182,7 +182,7 @@ static bool same_row(const struct val *a, const struct val *b)
     return true;
 }
 
-static void add(struct rows *rows, const struct val *row)
+static void add(struct plan_apply *rows, const struct val *row)
 {
     struct val *copy = arena_alloc(rows->arena, COLUMNS * sizeof *copy);
     for (int c = 0; c < COLUMNS; c++)
@@ -190,11 +190,11 @@ static void add(struct rows *rows, const struct val *row)
     rows->row[rows->n++] = copy;
 }
 
-static int load(struct rows *rows, struct db *db, struct arena *arena)
+static int load(struct plan_apply *rows, struct db *db, struct arena *arena)
 {
     struct stmt *s = db_prepare(db, "SELECT k, a, b, n, r, i FROM t");
     enum step step = STEP_ERROR;
-    *rows = (struct rows){.arena = arena};
+    *rows = (struct plan_apply){.arena = arena};
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         struct val row[COLUMNS];
         for (int c = 0; c < COLUMNS; c++)
@@ -205,7 +205,7 @@ static int load(struct rows *rows, struct db *db, struct arena *arena)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static int apply_update(struct rows *rows, size_t at, const struct change *c)
+static int apply_update(struct plan_apply *rows, size_t at, const struct change *c)
 {
     struct val *row = rows->row[at];
     for (size_t i = 0; i < COLUMNS; i++) {
@@ -219,7 +219,7 @@ static int apply_update(struct rows *rows, size_t at, const struct change *c)
     return 0;
 }
 
-static int apply(struct rows *rows, const struct change *c)
+static int apply(struct plan_apply *rows, const struct change *c)
 {
     size_t at = find(rows, c->table, c->op == CHANGE_INSERT ? c->new : c->old);
     bool there = at < rows->n;
@@ -238,7 +238,7 @@ static int apply(struct rows *rows, const struct change *c)
 }
 
 /* Net changes come by key: a row may be given what another still holds, but no row may be wrong itself. */
-static int replay(struct db *db, struct rows *rows, const struct rows *end, bool net)
+static int replay(struct db *db, struct plan_apply *rows, const struct plan_apply *end, bool net)
 {
     int64_t upto;
     struct change c;
@@ -319,7 +319,7 @@ static int attach(struct db *db)
 static int run(struct db *db, sqlite3 *sql, const struct schema *s, struct buf *log)
 {
     struct arena arena = {0};
-    struct rows *rows = mem_zero(3, sizeof *rows); /* before, before again, after */
+    struct plan_apply *rows = mem_zero(3, sizeof *rows); /* before, before again, after */
     write_first(sql, s, log);
     int rc = attach(db) || load(&rows[0], db, &arena) || load(&rows[1], db, &arena) ? -1 : 0;
     if (rc == 0) {

@@ -403,24 +403,24 @@ static void test_fold(const char *name, const char *sql, const char *want)
 static void test_bulk(int64_t rows, size_t length)
 {
     struct db *db = db_open(":memory:", DB_CREATE);
-    struct bulk *b = bulk_open(db, "t (b, a)", 2);
+    struct bulk_insert *b = bulk_insert_open(db, "t (b, a)", 2);
     char *text = mem_alloc(length);
     int before = failures, rc = db_exec(db, "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)");
     for (int64_t i = 0; rc == 0 && i < rows; i++) {
         memset(text, 'a' + (int)(i % 26), length);
-        rc = bulk_put(b, (struct val[]){{.type = VAL_TEXT, .p = text, .n = length}, val_int(i)});
+        rc = bulk_insert_put(b, (struct val[]){{.type = VAL_TEXT, .p = text, .n = length}, val_int(i)});
     }
     int64_t good;
-    check(rc == 0 && bulk_end(b) == 0 && bulk_end(b) == 0, "all are put");
+    check(rc == 0 && bulk_insert_end(b) == 0 && bulk_insert_end(b) == 0, "all are put");
     check(db_get_int(db, &good,
                      "SELECT count(*) FROM t WHERE b NOT GLOB '*[^' || char(97 + a %% 26) || ']*' AND "
                      "length(b) = %lld",
                      (long long)length) == 0 &&
               good == rows,
           "each as it was");
-    check(bulk_put(b, (struct val[]){{.type = VAL_NULL}, val_int(0)}) == 0 && bulk_end(b) != 0,
+    check(bulk_insert_put(b, (struct val[]){{.type = VAL_NULL}, val_int(0)}) == 0 && bulk_insert_end(b) != 0,
           "a key that is there already is refused");
-    bulk_close(b);
+    bulk_insert_close(b);
     db_close(db);
     free(text);
     done(before, "rows put in bulk are in the table as they were");
@@ -437,27 +437,28 @@ static void test_tuples(void)
                                         {{.type = VAL_BLOB, .p = "22", .n = 2}, {.type = VAL_NULL}},
                                         {{.type = VAL_TEXT, .p = "2", .n = 1}, {.type = VAL_NULL}}};
     enum { ROWS = sizeof row / sizeof *row, MANY = 5000 };
-    struct tuples t = {0};
+    struct row_intern t = {0};
     int before = failures;
-    check(tuples_number(&t, NULL) == 1 && tuples_number(&t, NULL) == 1, "rows without values are one");
-    tuples_clear(&t, 2);
+    check(row_intern_number(&t, NULL) == 1 && row_intern_number(&t, NULL) == 1,
+          "rows without values are one");
+    row_intern_clear(&t, 2);
     for (int again = 0; again < 2; again++)
         for (size_t i = 0; i < ROWS; i++)
-            check(tuples_number(&t, row[i]) == i + 1, "rows that differ in type or bits, in order");
+            check(row_intern_number(&t, row[i]) == i + 1, "rows that differ in type or bits, in order");
     for (int again = 0; again < 2; again++)
         for (int64_t i = 0; i < MANY; i++) {
             struct val v[] = {val_int(i), val_int(-i)};
-            check(tuples_number(&t, v) == (size_t)i + ROWS + 1, "a row among many");
+            check(row_intern_number(&t, v) == (size_t)i + ROWS + 1, "a row among many");
         }
     struct val large[] = {{.type = VAL_BLOB, .n = TUPLES_BYTES}, {.type = VAL_NULL}};
     void *bytes = mem_zero(1, TUPLES_BYTES);
     large[0].p = bytes;
-    check(tuples_number(&t, large) == MANY + ROWS + 1, "the last row that memory is taken for");
-    check(tuples_number(&t, (struct val[]){val_int(MANY), val_int(0)}) == 0,
+    check(row_intern_number(&t, large) == MANY + ROWS + 1, "the last row that memory is taken for");
+    check(row_intern_number(&t, (struct val[]){val_int(MANY), val_int(0)}) == 0,
           "a new row, and no memory for it");
-    check(tuples_number(&t, large) == MANY + ROWS + 1 && tuples_number(&t, row[2]) == 3,
+    check(row_intern_number(&t, large) == MANY + ROWS + 1 && row_intern_number(&t, row[2]) == 3,
           "rows known already");
-    tuples_free(&t);
+    row_intern_free(&t);
     free(bytes);
     done(before, "distinct rows are numbered by type and bits, and no more of them than memory is meant for");
 }

@@ -25,7 +25,7 @@ struct trigger {
     bool fires;
 };
 
-struct survey {
+struct range_scan {
     struct db *db;
     struct table *const *table;
     size_t ntable;
@@ -39,7 +39,7 @@ static bool is_ours(const char *name)
     return strncasecmp(name, "dx_", 3) == 0;
 }
 
-static bool at_hand(const struct survey *v, const char *table)
+static bool at_hand(const struct range_scan *v, const char *table)
 {
     for (size_t i = 0; i < v->ntable; i++)
         if (strcasecmp(v->table[i]->name, table) == 0)
@@ -47,7 +47,7 @@ static bool at_hand(const struct survey *v, const char *table)
     return false;
 }
 
-static int load(struct survey *v)
+static int load(struct range_scan *v)
 {
     struct stmt *s = db_prepare(v->db, sql_triggers);
     enum step step = STEP_ERROR;
@@ -64,7 +64,7 @@ static int load(struct survey *v)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static void free_survey(struct survey *v)
+static void free_survey(struct range_scan *v)
 {
     for (size_t i = 0; i < v->n; i++) {
         free(v->trigger[i].name);
@@ -78,7 +78,7 @@ static void free_survey(struct survey *v)
 }
 
 /* Whether changes of the table travel. */
-static int is_synced(struct survey *v, const char *table)
+static int is_synced(struct range_scan *v, const char *table)
 {
     int64_t n = 0;
     if (at_hand(v, table))
@@ -87,14 +87,14 @@ static int is_synced(struct survey *v, const char *table)
         db_get_int(v->db, &n, "SELECT count(*) FROM dx_table WHERE current AND name = %Q COLLATE NOCASE",
                    table))
         return -1;
-    return n ? 1 : copy_has(v->db, table);
+    return n ? 1 : client_tables_has(v->db, table);
 }
 
 /* Notes, while a write to a table at hand is being prepared, which trigger would write where. */
 static void on_touch(void *ctx, int action, const char *a, const char *b, const char *database,
                      const char *through)
 {
-    struct survey *v = ctx;
+    struct range_scan *v = ctx;
     (void)b;
     (void)database;
     if (through == NULL ||
@@ -110,7 +110,7 @@ static void on_touch(void *ctx, int action, const char *a, const char *b, const 
 }
 
 /* Prepares a write of each kind to the table, to see what it sets off. */
-static int probe(struct survey *v, const struct table *t)
+static int probe(struct range_scan *v, const struct table *t)
 {
     struct buf sql = {0};
     buf_puts(&sql, "INSERT INTO main.");
@@ -138,7 +138,7 @@ static int probe(struct survey *v, const struct table *t)
 }
 
 /* Whether the trigger may fire: it writes, and nothing that travels. 1, 0, -1. */
-static int may_fire(struct survey *v, const struct trigger *t)
+static int may_fire(struct range_scan *v, const struct trigger *t)
 {
     int synced = t->ours || t->nwrites == 0;
     for (size_t i = 0; i < t->nwrites && synced == 0; i++)
@@ -147,7 +147,7 @@ static int may_fire(struct survey *v, const struct trigger *t)
 }
 
 /* Finds for each trigger whether it fires, and whether any does. 1, 0, -1. */
-static int judge(struct survey *v)
+static int judge(struct range_scan *v)
 {
     int64_t there;
     int any = 0;
@@ -169,7 +169,7 @@ static int judge(struct survey *v)
 
 /* Drops what must not fire: of the tables at hand all but those that may; of others those that would write what
  * travels. */
-static int drop_others(struct fires *f, const struct survey *v)
+static int drop_others(struct app_triggers *f, const struct range_scan *v)
 {
     for (size_t i = 0; i < v->n; i++) {
         const struct trigger *t = &v->trigger[i];
@@ -183,10 +183,10 @@ static int drop_others(struct fires *f, const struct survey *v)
     return 0;
 }
 
-int fires_begin(struct fires *f, struct db *db, struct table *const *table, size_t n)
+int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n)
 {
-    struct survey v = {.db = db, .table = table, .ntable = n};
-    *f = (struct fires){.db = db};
+    struct range_scan v = {.db = db, .table = table, .ntable = n};
+    *f = (struct app_triggers){.db = db};
     int rc = load(&v);
     bool any = false;
     for (size_t i = 0; i < v.n; i++)
@@ -204,7 +204,7 @@ int fires_begin(struct fires *f, struct db *db, struct table *const *table, size
     return rc;
 }
 
-int fires_end(struct fires *f)
+int app_triggers_end(struct app_triggers *f)
 {
     for (size_t i = 0; i < f->n; i++)
         if (db_exec(f->db, f->again[i]))
@@ -212,12 +212,12 @@ int fires_end(struct fires *f)
     return 0;
 }
 
-void fires_free(struct fires *f)
+void app_triggers_free(struct app_triggers *f)
 {
     for (size_t i = 0; i < f->n; i++)
         free(f->again[i]);
     free(f->again);
     if (f->off)
         db_triggers(f->db, true);
-    *f = (struct fires){0};
+    *f = (struct app_triggers){0};
 }

@@ -7,7 +7,7 @@
 #include "data/table.h"
 #include "sql/db.h"
 
-struct fires {
+struct app_triggers {
     struct db *db;
     size_t n;
     char **again; /* SQL of the triggers that were dropped and are made again, in their order */
@@ -15,10 +15,11 @@ struct fires {
 };
 
 /* Inside the transaction, for the tables whose rows may change. */
-int fires_begin(struct fires *f, struct db *db, struct table *const *table, size_t n);
+int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n);
 
 /* Makes the dropped triggers again, before the commit. */
-int fires_end(struct fires *f);
-void fires_free(struct fires *f); /* triggers fire again; after the transaction, however it ended */
+int app_triggers_end(struct app_triggers *f);
+void app_triggers_free(
+    struct app_triggers *f); /* triggers fire again; after the transaction, however it ended */
 
 #endif

@@ -22,21 +22,22 @@
 
 /* What the ways of applying do. */
 struct kind {
-    int (*begin)(struct work *w); /* before the first change: 1 go on, 0 applied before, -1 */
-    work_one *one;                /* with each */
-    int (*end)(struct work *w);   /* after the last */
-    int (*last)(struct work *w);  /* when the triggers are back; or NULL */
-    bool behind;                  /* `one` itself has changes wait behind others of their row */
+    int (*begin)(struct apply_context *w); /* before the first change: 1 go on, 0 applied before, -1 */
+    apply_one_fn *one;                     /* with each */
+    int (*end)(struct apply_context *w);   /* after the last */
+    int (*last)(struct apply_context *w);  /* when the triggers are back; or NULL */
+    bool behind;                           /* `one` itself has changes wait behind others of their row */
     /* with a change of a table that cannot be written here; NULL: the archive is refused */
-    int (*stranger)(struct work *w, const struct change *c);
+    int (*stranger)(struct apply_context *w, const struct change *c);
 };
 
 static const struct kind download = {download_begin, download_one, download_end, NULL, false, NULL};
 static const struct kind snapshot = {snapshot_begin,  snapshot_one, snapshot_end,
                                      snapshot_attach, false,        NULL};
-static const struct kind upload = {accept_begin, accept_one, accept_end, NULL, true, accept_stranger};
-static const struct kind replay = {replay_begin, merge_one, replay_end, NULL, false, NULL};
-static const struct kind rows = {rows_begin, rows_one, rows_end, NULL, false, NULL};
+static const struct kind upload = {upload_apply_begin,   upload_apply_one, upload_apply_end, NULL, true,
+                                   upload_apply_stranger};
+static const struct kind replay = {log_apply_begin, merge_one, log_apply_end, NULL, false, NULL};
+static const struct kind rows = {plan_apply_begin, plan_apply_one, plan_apply_end, NULL, false, NULL};
 
 static const struct kind *choose(const struct dx_head *h, const char *name)
 {
@@ -57,7 +58,7 @@ static const struct kind *choose(const struct dx_head *h, const char *name)
 
 /* ---- changes ---- */
 
-static int apply_changes(struct work *w, const struct kind *k)
+static int apply_changes(struct apply_context *w, const struct kind *k)
 {
     struct change *c = &w->read, local;
     int got;
@@ -69,39 +70,41 @@ static int apply_changes(struct work *w, const struct kind *k)
             continue;
         }
         target_map(t, c->table, c, &local);
-        if (w->leave && work_waits(w, t, &local)) {
+        if (w->leave && deferred_blocks(w, t, &local)) {
             w->count->left++;
             continue;
         }
-        int behind = k->behind ? 0 : work_behind(w, t, &local);
+        int behind = k->behind ? 0 : deferred_behind(w, t, &local);
         if (behind < 0 || (behind == 0 && k->one(w, t, &local)))
             return -1;
     }
     return got;
 }
 
-static int forget(struct work *w)
+static int forget(struct apply_context *w)
 {
-    return store_present(w->db) > 0 ? capture_forget(w->db) : 0;
+    return meta_present(w->db) > 0 ? capture_forget(w->db) : 0;
 }
 
-static int note_seen(struct work *w)
+static int note_seen(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
-    return h->number ? seen_note(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+    return h->number ? applied_digests_note(w->db, dx_kind_name(h->kind), h->epoch, h->number,
+                                            dx_end(w->reader)->sha256)
                      : 0;
 }
 
 /* An archive that was applied before is read to its end; it must be the same one, or say nothing, as the router's
  * answer to a node that has everything does. */
-static int again(struct work *w)
+static int again(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     w->count->repeat = true;
     if (dx_skip(w->reader))
         return -1;
     int same = h->number && dx_end(w->reader)->changes
-                   ? seen_same(w->db, dx_kind_name(h->kind), h->epoch, h->number, dx_end(w->reader)->sha256)
+                   ? applied_digests_same(w->db, dx_kind_name(h->kind), h->epoch, h->number,
+                                          dx_end(w->reader)->sha256)
                    : 1;
     if (same == 0)
         return fail(
@@ -112,22 +115,24 @@ static int again(struct work *w)
     return same < 0 ? -1 : 0;
 }
 
-static int apply_all(struct work *w, const struct kind *k, struct fires *f)
+static int apply_all(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
-    if (fires_begin(f, w->db, w->head->table, w->head->ntable) || work_defer_begin(w) || release_check(w))
+    if (app_triggers_begin(f, w->db, w->head->table, w->head->ntable) || deferred_begin(w) ||
+        quarantine_recheck(w))
         return -1;
     if (apply_changes(w, k))
         return -1;
-    if (k->end(w) || trust_settle(w) || note_seen(w))
+    if (k->end(w) || fk_optimistic_settle(w) || note_seen(w))
         return -1;
-    if (db_triggers(w->db, false) || forget(w) || fires_end(f))
+    if (db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
         return -1;
     return k->last ? k->last(w) : 0;
 }
 
 /* ---- guards ---- */
 
-static int over_percent(struct work *w, const struct target *t, const struct effect_count *n, bool *over)
+static int over_percent(struct apply_context *w, const struct target *t, const struct change_log_count *n,
+                        bool *over)
 {
     int64_t now;
     if (w->options->guard_percent < 0)
@@ -139,14 +144,14 @@ static int over_percent(struct work *w, const struct target *t, const struct eff
     return 0;
 }
 
-static int guard(struct work *w)
+static int guard(struct apply_context *w)
 {
     const struct apply_options *o = w->options;
     const char *digest = dx_end(w->reader)->sha256;
     if ((o->guard_rows < 0 && o->guard_percent < 0) || (o->approve && strcmp(o->approve, digest) == 0))
         return 0;
     for (size_t i = 0; i < w->effect.n; i++) {
-        const struct effect_count *n = &w->effect.count[i];
+        const struct change_log_count *n = &w->effect.count[i];
         bool over = o->guard_rows >= 0 && n->deleted + n->updated > o->guard_rows;
         if (over_percent(w, w->targets.target[i], n, &over))
             return -1;
@@ -163,7 +168,7 @@ static int guard(struct work *w)
 
 /* ---- one archive ---- */
 
-static void sum_up(struct work *w)
+static void sum_up(struct apply_context *w)
 {
     for (size_t i = 0; i < w->effect.n; i++) {
         w->count->inserted += w->effect.count[i].inserted;
@@ -172,7 +177,7 @@ static void sum_up(struct work *w)
     }
 }
 
-static int finish(struct work *w)
+static int finish(struct apply_context *w)
 {
     const struct apply_options *o = w->options;
     sum_up(w);
@@ -182,7 +187,7 @@ static int finish(struct work *w)
         db_rollback(w->db);
         return 0;
     }
-    if (o->undo && effect_write_undo(&w->effect, &w->targets, o->undo))
+    if (o->undo && change_log_write_undo(&w->effect, &w->targets, o->undo))
         return -1;
     return db_commit(w->db);
 }
@@ -207,7 +212,7 @@ static int prepare_new(struct db *db, const struct dx_head *h)
     return n ? 0 : db_exec(db, "PRAGMA journal_mode = WAL");
 }
 
-static int run(struct work *w, const struct kind *k, struct fires *f)
+static int run(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
     int go = k->begin(w);
     if (go < 0)
@@ -220,8 +225,9 @@ static int run(struct work *w, const struct kind *k, struct fires *f)
 int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, const struct apply_options *o,
                   struct apply_count *count)
 {
-    struct work w = {.db = db, .name = db_path(db), .reader = r, .head = h, .options = o, .count = count};
-    struct fires fires = {0};
+    struct apply_context w = {
+        .db = db, .name = db_path(db), .reader = r, .head = h, .options = o, .count = count};
+    struct app_triggers fires = {0};
     const struct kind *k = choose(h, w.name);
     *count = (struct apply_count){0};
     if (k == NULL || prepare_new(db, h) || db_begin_write(db))
@@ -230,20 +236,20 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     w.one[WORK_DOWNLOAD] = download_one;
     w.archive = label(h);
     merge_begin(&w);
-    w.merge->clear = cascade_clear;
-    w.merge->give = newkey_give;
+    w.merge->clear = fk_delete_clear;
+    w.merge->give = rekey_server_give;
     int rc = run(&w, k, &fires);
-    work_defer_free(&w);
+    deferred_free(&w);
     merge_free(w.merge);
     stmt_free(w.conflict);
-    effect_end(&w.effect);
+    change_log_end(&w.effect);
     targets_free(&w.targets);
     rowset_free(&w.pending);
     snapshot_free(w.snapshot);
-    rows_free(w.rows);
+    plan_apply_free(w.rows);
     free(w.archive);
     db_rollback(db); /* whatever was not committed */
     db_triggers(db, true);
-    fires_free(&fires);
+    app_triggers_free(&fires);
     return rc;
 }

@@ -33,14 +33,14 @@ struct apply_count {
 };
 
 /* How a change comes to its row. */
-enum work_way { WORK_DOWNLOAD, WORK_MERGE };
+enum apply_way { WORK_DOWNLOAD, WORK_MERGE };
 
-struct work;
+struct apply_context;
 
 /* Judges one change and does what it should do to its row, or defers it. The change is the callee's to alter. */
-typedef int work_one(struct work *w, struct target *t, struct change *c);
+typedef int apply_one_fn(struct apply_context *w, struct target *t, struct change *c);
 
-struct work {
+struct apply_context {
     struct db *db;
     const char *name; /* of the database, for messages */
     struct dx_reader *reader;
@@ -48,24 +48,24 @@ struct work {
     const struct apply_options *options;
     struct apply_count *count;
     struct targets targets;
-    struct effect effect;
-    enum work_way way;
-    work_one *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
+    struct change_log effect;
+    enum apply_way way;
+    apply_one_fn *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
     /* WORK_MERGE: asked before a row is written: 1 yes, 0 not now (*reason says why), -1. */
-    int (*may)(struct work *w, struct target *t, const struct change *c, const char **reason);
+    int (*may)(struct apply_context *w, struct target *t, const struct change *c, const char **reason);
     /* WORK_MERGE: has what follows judged as that origin's, until w->merge is put back. */
-    int (*as)(struct work *w, const char *origin);
+    int (*as)(struct apply_context *w, const char *origin);
     /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
-    int (*quarantined)(struct work *w, struct target *t, const struct change *c, const char *origin);
+    int (*quarantined)(struct apply_context *w, struct target *t, const struct change *c, const char *origin);
     /* WORK_MERGE: the number of the archive that will tell that origin, a node, what becomes of its changes; else 0. */
-    int (*tells)(struct work *w, const char *origin, int64_t *archive);
+    int (*tells)(struct apply_context *w, const char *origin, int64_t *archive);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
     struct stmt *conflict; /* records one; NULL until the first */
-    struct defer *defer;
+    struct deferred *defer;
     struct snapshot *snapshot;
     struct merge *merge;
-    struct trust *trust;
-    struct rows *rows;
+    struct fk_optimistic *trust;
+    struct plan_apply *rows;
     struct change read; /* the change being judged, in the archive's columns */
     bool leave;         /* what cannot be done is left alone, not quarantined */
     char *archive;      /* what conflicts and quarantined rows say they came from */
@@ -73,44 +73,44 @@ struct work {
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another
  * row or a constraint stands in the way. An update's old values and a delete's row must be told if
- * effect_wants_old. */
-int work_put(struct work *w, struct target *t, const struct change *c);
+ * change_log_wants_old. */
+int apply_change(struct apply_context *w, struct target *t, const struct change *c);
 
 /* ---- apply/deferred.c: changes that cannot be done yet ---- */
 
 /* Before the first change: takes what is in quarantine to be tried again, ahead of all that comes. */
-int work_defer_begin(struct work *w);
-void work_defer_free(struct work *w);
+int deferred_begin(struct apply_context *w);
+void deferred_free(struct apply_context *w);
 
 /* Whether a change of the same row waits, so that this one must wait behind it. */
-bool work_waits(struct work *w, struct target *t, const struct change *c);
+bool deferred_blocks(struct apply_context *w, struct target *t, const struct change *c);
 
 /* What waits for the change's row at this moment: the first change of it, by that origin (NULL: by whoever), whose
  * values are the arena's. 1, 0 when nothing does, -1. */
-int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
-                 struct arena *a, struct change *out);
+int deferred_find(struct apply_context *w, struct target *t, const struct change *c, const char *origin,
+                  struct arena *a, struct change *out);
 
 /* The same, from any origin, one after another: *seq is 0 at first. */
-int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
-                      struct change *out);
+int deferred_find_next(struct apply_context *w, struct target *t, const struct change *c, int64_t *seq,
+                       struct arena *a, struct change *out);
 
 /* Puts the change aside if it must wait behind another of its row, to be judged after that: 1, 0 when it need not,
  * -1. */
-int work_behind(struct work *w, struct target *t, const struct change *c);
+int deferred_behind(struct apply_context *w, struct target *t, const struct change *c);
 
 /* Whether all of the archive has been read, and what is judged is tried again. */
-bool work_retries(const struct work *w);
+bool deferred_retrying(const struct apply_context *w);
 
-/* Puts a change aside. judged: work_put would do it; else it is judged again. taken: what stands in its way is a value
+/* Puts a change aside. judged: apply_change would do it; else it is judged again. taken: what stands in its way is a value
  * that another row has. */
-int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
-               const char *reason);
+int deferred_add(struct apply_context *w, struct target *t, const struct change *c, bool judged, bool taken,
+                 const char *reason);
 
 /* After the last change: tries what waits until nothing more can be done, taking rows that stand in each other's way
  * out and putting them in again. */
-int work_rounds(struct work *w);
+int deferred_retry(struct apply_context *w);
 
 /* Then: what is left goes into quarantine, or fails the apply when strict. */
-int work_give_up(struct work *w);
+int deferred_give_up(struct apply_context *w);
 
 #endif

@@ -18,9 +18,9 @@ static const char sql_make[] =
 static const char sql_keep[] = "INSERT INTO temp.dx_undo (target, change) VALUES (?1, ?2)";
 static const char sql_undo[] = "SELECT target, change FROM temp.dx_undo ORDER BY seq DESC";
 
-int effect_begin(struct effect *e, struct db *db, bool journal, bool undo)
+int change_log_begin(struct change_log *e, struct db *db, bool journal, bool undo)
 {
-    *e = (struct effect){.db = db, .undo = undo};
+    *e = (struct change_log){.db = db, .undo = undo};
     if (journal)
         e->journal = journal_writer_open(db);
     if (undo && (db_exec(db, sql_make) || (e->keep = db_prepare(db, sql_keep)) == NULL))
@@ -28,20 +28,20 @@ int effect_begin(struct effect *e, struct db *db, bool journal, bool undo)
     return 0;
 }
 
-void effect_end(struct effect *e)
+void change_log_end(struct change_log *e)
 {
     journal_writer_close(e->journal);
     stmt_free(e->keep);
     free(e->count);
-    *e = (struct effect){0};
+    *e = (struct change_log){0};
 }
 
-bool effect_wants_old(const struct effect *e)
+bool change_log_wants_old(const struct change_log *e)
 {
     return e->journal || e->undo;
 }
 
-static int keep(struct effect *e, const struct target *t, const struct change *c)
+static int keep(struct change_log *e, const struct target *t, const struct change *c)
 {
     struct buf bytes = {0};
     record_put(&bytes, c);
@@ -53,21 +53,21 @@ static int keep(struct effect *e, const struct target *t, const struct change *c
     return rc;
 }
 
-int effect_note(struct effect *e, struct target *t, const struct change *c)
+int change_log_note(struct change_log *e, struct target *t, const struct change *c)
 {
     if (t->index >= e->n) {
         e->count = mem_grow(e->count, t->index + 1, sizeof *e->count);
         memset(e->count + e->n, 0, (t->index + 1 - e->n) * sizeof *e->count);
         e->n = t->index + 1;
     }
-    struct effect_count *n = &e->count[t->index];
+    struct change_log_count *n = &e->count[t->index];
     *(c->op == CHANGE_INSERT ? &n->inserted : c->op == CHANGE_UPDATE ? &n->updated : &n->deleted) += 1;
     if (e->journal && journal_add(e->journal, c, e->origin))
         return -1;
     return e->undo ? keep(e, t, c) : 0;
 }
 
-static int write_changes(struct effect *e, struct targets *ts, struct dx_writer *w)
+static int write_changes(struct change_log *e, struct targets *ts, struct dx_writer *w)
 {
     struct stmt *s = db_prepare(e->db, sql_undo);
     struct arena arena = {0};
@@ -91,7 +91,7 @@ static int write_changes(struct effect *e, struct targets *ts, struct dx_writer 
     return step == STEP_DONE ? 0 : -1;
 }
 
-static int write_archive(struct effect *e, struct targets *ts, int fd, const char *name)
+static int write_archive(struct change_log *e, struct targets *ts, int fd, const char *name)
 {
     struct dx_head head;
     dx_head_init(&head, DX_CHANGES);
@@ -107,7 +107,7 @@ static int write_archive(struct effect *e, struct targets *ts, int fd, const cha
     return rc;
 }
 
-int effect_write_undo(struct effect *e, struct targets *ts, const char *path)
+int change_log_write_undo(struct change_log *e, struct targets *ts, const char *path)
 {
     struct file_new *f = file_new_open(path);
     if (f == NULL)

@@ -5,31 +5,31 @@
 #include "apply/target.h"
 #include "journal/journal.h"
 
-struct effect_count {
+struct change_log_count {
     int64_t inserted, updated, deleted;
 };
 
-struct effect {
+struct change_log {
     struct db *db;
     struct journal_writer *journal; /* NULL: not journalled */
     const char *origin;             /* for the journal; NULL: made here */
     bool undo;                      /* kept in temp.dx_undo */
     struct stmt *keep;
-    struct effect_count *count; /* per target */
+    struct change_log_count *count; /* per target */
     size_t n;
 };
 
 /* journal: whether the database's journal gets the changes. Inside the transaction. */
-int effect_begin(struct effect *e, struct db *db, bool journal, bool undo);
-void effect_end(struct effect *e); /* frees; safe on a zeroed one */
+int change_log_begin(struct change_log *e, struct db *db, bool journal, bool undo);
+void change_log_end(struct change_log *e); /* frees; safe on a zeroed one */
 
 /* Whether changes must be told whole: an update with the old values of what it changes, a delete with the whole row. */
-bool effect_wants_old(const struct effect *e);
+bool change_log_wants_old(const struct change_log *e);
 
 /* One change was made. */
-int effect_note(struct effect *e, struct target *t, const struct change *c);
+int change_log_note(struct change_log *e, struct target *t, const struct change *c);
 
 /* Writes an archive that takes back what was noted, newest first, to a file that replaces `path`. */
-int effect_write_undo(struct effect *e, struct targets *ts, const char *path);
+int change_log_write_undo(struct change_log *e, struct targets *ts, const char *path);
 
 #endif

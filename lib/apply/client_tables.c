@@ -54,7 +54,7 @@ static int unchanged(struct db *db, struct table *const *table, size_t n)
     return same;
 }
 
-int copy_set(struct db *db, struct table *const *table, size_t n)
+int client_tables_set(struct db *db, struct table *const *table, size_t n)
 {
     if (db_exec(db, sql_make))
         return -1;
@@ -76,7 +76,7 @@ int copy_set(struct db *db, struct table *const *table, size_t n)
     return rc;
 }
 
-int copy_tables(struct db *db, struct table ***out, size_t *n)
+int client_tables_load(struct db *db, struct table ***out, size_t *n)
 {
     *out = NULL;
     *n = 0;
@@ -98,20 +98,20 @@ int copy_tables(struct db *db, struct table ***out, size_t *n)
     stmt_free(s);
     if (step == STEP_DONE)
         return 0;
-    copy_free(*out, *n);
+    client_tables_free(*out, *n);
     *out = NULL;
     *n = 0;
     return -1;
 }
 
-void copy_free(struct table **tables, size_t n)
+void client_tables_free(struct table **tables, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         table_free(tables[i]);
     free(tables);
 }
 
-int copy_has(struct db *db, const char *table)
+int client_tables_has(struct db *db, const char *table)
 {
     int64_t n;
     int there = present(db);

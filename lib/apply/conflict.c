@@ -25,7 +25,7 @@ static const char sql_present[] =
 
 /* ---- recording ---- */
 
-static int add(struct work *w, const struct conflict *c)
+static int add(struct apply_context *w, const struct conflict *c)
 {
     if (w->conflict == NULL &&
         (db_exec(w->db, sql_make) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
@@ -45,7 +45,8 @@ static int add(struct work *w, const struct conflict *c)
     return rc;
 }
 
-int conflict_column(struct work *w, struct target *t, const struct change *c, int column, const char *outcome)
+int conflict_column(struct apply_context *w, struct target *t, const struct change *c, int column,
+                    const char *outcome)
 {
     struct buf room = {0};
     struct conflict k = {.kind = CONFLICT_UPDATE,
@@ -66,7 +67,8 @@ static struct val blob(const struct buf *b)
     return (struct val){.type = VAL_BLOB, .p = b->p, .n = b->n};
 }
 
-static int add_row(struct work *w, const struct change *c, const struct change *row, struct conflict *k)
+static int add_row(struct apply_context *w, const struct change *c, const struct change *row,
+                   struct conflict *k)
 {
     struct buf room = {0}, incoming = {0}, here = {0};
     record_put(&incoming, c);
@@ -84,8 +86,8 @@ static int add_row(struct work *w, const struct change *c, const struct change *
     return rc;
 }
 
-int conflict_row(struct work *w, struct target *t, const struct change *c, bool here, const char *kind,
-                 const char *outcome, const char *reason)
+int conflict_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
+                 const char *kind, const char *outcome, const char *reason)
 {
     struct arena arena = {0};
     struct conflict k = {.kind = kind, .outcome = outcome, .reason = reason};
@@ -97,7 +99,7 @@ int conflict_row(struct work *w, struct target *t, const struct change *c, bool 
     return rc;
 }
 
-int conflict_rekeyed(struct work *w, struct target *t, const struct change *c)
+int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c)
 {
     int64_t before = w->count->conflicts;
     if (conflict_row(w, t, c, true, CONFLICT_REKEY, CONFLICT_THEIRS, "its row got another key"))
@@ -106,7 +108,7 @@ int conflict_rekeyed(struct work *w, struct target *t, const struct change *c)
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
 }
 
-int conflict_stranger(struct work *w, const struct change *c, const char *reason)
+int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};
     return add_row(w, c, NULL, &k);

@@ -34,16 +34,16 @@ struct conflict {
 
 /* Records a conflict about the change's row, with the origin and archive of the work. column: its number, or -1 for
  * the row; then `here` tells whether t->now is the row as it is here. */
-int conflict_column(struct work *w, struct target *t, const struct change *c, int column,
+int conflict_column(struct apply_context *w, struct target *t, const struct change *c, int column,
                     const char *outcome);
-int conflict_row(struct work *w, struct target *t, const struct change *c, bool here, const char *kind,
-                 const char *outcome, const char *reason);
+int conflict_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
+                 const char *kind, const char *outcome, const char *reason);
 
 /* Records, as settled, that the insert's integer key was taken and it got another. */
-int conflict_rekeyed(struct work *w, struct target *t, const struct change *c);
+int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c);
 
 /* The same for a change of a table that the database does not have. */
-int conflict_stranger(struct work *w, const struct change *c, const char *reason);
+int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason);
 
 /* Calls fn for each record, oldest first; open: only those not resolved. Stops at the first nonzero result and returns
  * it. Texts and bytes live until fn returns. */

@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-static int decode(const struct val *bytes, struct review *r, struct change *out)
+static int decode(const struct val *bytes, struct conflict_view *r, struct change *out)
 {
     return bytes->type == VAL_BLOB ? record_get(bytes, r->target, &r->arena, out) : 0;
 }
 
-int review_conflict(struct targets *ts, const struct conflict *c, struct review *r)
+int conflict_print_conflict(struct targets *ts, const struct conflict *c, struct conflict_view *r)
 {
-    *r = (struct review){.target = targets_named(ts, c->table), .here = c->row.type == VAL_BLOB};
+    *r = (struct conflict_view){.target = targets_named(ts, c->table), .here = c->row.type == VAL_BLOB};
     if (r->target == NULL)
         return 0; /* the record can still be listed */
     size_t n = r->target->table->nkey;
@@ -28,10 +28,10 @@ int review_conflict(struct targets *ts, const struct conflict *c, struct review 
     return 0;
 }
 
-void review_free(struct review *r)
+void conflict_print_free(struct conflict_view *r)
 {
     arena_free(&r->arena);
-    *r = (struct review){0};
+    *r = (struct conflict_view){0};
 }
 
 /* ---- JSON ---- */
@@ -77,7 +77,7 @@ static void put_key(struct buf *b, const struct target *t, const struct val *key
         buf_byte(b, '}');
 }
 
-static void put_sides(struct buf *b, const struct conflict *c, const struct review *r)
+static void put_sides(struct buf *b, const struct conflict *c, const struct conflict_view *r)
 {
     if (c->column) {
         const struct val *const side[] = {&c->base, &c->ours, &c->theirs};
@@ -93,10 +93,10 @@ static void put_sides(struct buf *b, const struct conflict *c, const struct revi
     }
 }
 
-int review_json(struct targets *ts, const struct conflict *c, struct buf *out)
+int conflict_print_json(struct targets *ts, const struct conflict *c, struct buf *out)
 {
-    struct review r;
-    int rc = review_conflict(ts, c, &r);
+    struct conflict_view r;
+    int rc = conflict_print_conflict(ts, c, &r);
     if (rc == 0) {
         buf_addf(out, "{\"id\":%lld,", (long long)c->id);
         put_text(out, "kind", c->kind);
@@ -117,13 +117,13 @@ int review_json(struct targets *ts, const struct conflict *c, struct buf *out)
         }
         buf_puts(out, "}\n");
     }
-    review_free(&r);
+    conflict_print_free(&r);
     return rc;
 }
 
 /* ---- text ---- */
 
-void review_heading(struct buf *out)
+void conflict_print_heading(struct buf *out)
 {
     buf_addf(out, "%4s  %-10s  %-7s  %-8s  %s\n", "ID", "KIND", "OUTCOME", "STATE", "WHAT");
 }
@@ -139,7 +139,7 @@ static void add_row(struct buf *out, const struct table *t, const struct val *ro
         }
 }
 
-static void add_sides(struct buf *out, const struct conflict *c, const struct review *r)
+static void add_sides(struct buf *out, const struct conflict *c, const struct conflict_view *r)
 {
     if (c->column) {
         buf_addf(out, ".%s: was %s, here %s, ", c->column, val_show(&c->base), val_show(&c->ours));
@@ -158,10 +158,10 @@ static void add_sides(struct buf *out, const struct conflict *c, const struct re
         add_row(out, r->target->table, r->incoming.new, false);
 }
 
-int review_text(struct targets *ts, const struct conflict *c, struct buf *out)
+int conflict_print_text(struct targets *ts, const struct conflict *c, struct buf *out)
 {
-    struct review r;
-    int rc = review_conflict(ts, c, &r);
+    struct conflict_view r;
+    int rc = conflict_print_conflict(ts, c, &r);
     if (rc == 0) {
         buf_addf(out, "%4lld  %-10s  %-7s  %-8s  %s", (long long)c->id, c->kind, c->outcome,
                  c->resolved ? "resolved" : "open", c->table);
@@ -174,13 +174,13 @@ int review_text(struct targets *ts, const struct conflict *c, struct buf *out)
             buf_addf(out, "  [%s]", c->archive);
         buf_byte(out, '\n');
     }
-    review_free(&r);
+    conflict_print_free(&r);
     return rc;
 }
 
 /* ---- quarantine ---- */
 
-int review_quarantined_json(struct targets *ts, const struct quarantined *q, struct buf *out)
+int conflict_print_quarantined_json(struct targets *ts, const struct quarantined *q, struct buf *out)
 {
     struct target *t = targets_named(ts, q->table);
     struct arena arena = {0};
@@ -208,7 +208,7 @@ int review_quarantined_json(struct targets *ts, const struct quarantined *q, str
     return rc;
 }
 
-int review_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out)
+int conflict_print_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out)
 {
     struct target *t = targets_named(ts, q->table);
     struct arena arena = {0};

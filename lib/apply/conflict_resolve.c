@@ -15,11 +15,11 @@
 static const char *const words[] = {
     [RESOLVE_OURS] = "ours", [RESOLVE_THEIRS] = "theirs", [RESOLVE_BASE] = "base", [RESOLVE_OTHER] = "value"};
 
-int resolve_side(const char *word, enum resolve_side *out)
+int conflict_resolve_side(const char *word, enum conflict_resolve_side *out)
 {
     for (int i = 0; i < 3; i++)
         if (strcmp(word, words[i]) == 0) {
-            *out = (enum resolve_side)i;
+            *out = (enum conflict_resolve_side)i;
             return 0;
         }
     return fail(ERR_USAGE, "'%s' is none of ours, theirs, base", word);
@@ -28,7 +28,7 @@ int resolve_side(const char *word, enum resolve_side *out)
 struct choice {
     struct db *db;
     struct targets targets;
-    enum resolve_side side;
+    enum conflict_resolve_side side;
     const char *json;     /* RESOLVE_OTHER: what it shall hold */
     struct jsonl *parsed; /* ... as read; the values are its */
     struct arena deleted; /* a row that the journal still has */
@@ -45,7 +45,7 @@ static int written(struct target *t, enum done done)
 }
 
 /* An empty change of the conflict's row; its arrays are the review's. */
-static struct change of_row(struct review *r, enum change_op op)
+static struct change of_row(struct conflict_view *r, enum change_op op)
 {
     const struct table *t = r->target->table;
     size_t size = t->ncol * sizeof(struct val);
@@ -60,17 +60,17 @@ static struct change of_row(struct review *r, enum change_op op)
 /* A decision, too, leaves no row that refers to nothing. */
 static int require_parents(struct target *t, const struct change *c)
 {
-    struct parents *p = parents_open(t);
-    int there = p ? parents_there(p, t, c) : -1;
+    struct fk_parents *p = fk_parents_open(t);
+    int there = p ? fk_parents_there(p, t, c) : -1;
     if (there == 0)
         fail(ERR_REFUSED, "%s: table %s: %s; nothing was changed", db_path(t->db), t->table->name,
-             parents_missing(p));
-    parents_free(p);
+             fk_parents_missing(p));
+    fk_parents_free(p);
     return there > 0 ? 0 : -1;
 }
 
 /* Makes the row hold these values (VAL_NONE: as it is), inserting it when it is not there. */
-static int make_row(struct review *r, const struct val *values)
+static int make_row(struct conflict_view *r, const struct val *values)
 {
     struct target *t = r->target;
     struct change c = of_row(r, CHANGE_UPDATE);
@@ -92,17 +92,17 @@ static int make_row(struct review *r, const struct val *values)
     return written(t, here ? target_update(t, &c, false) : target_insert(t, &c, NULL));
 }
 
-static int remove_row(struct choice *k, struct review *r)
+static int remove_row(struct choice *k, struct conflict_view *r)
 {
     struct change c = of_row(r, CHANGE_DELETE);
     int here = target_row(r->target, &c, NULL);
     if (here <= 0)
         return here;
-    struct children *referrers = children_open(&k->targets, r->target);
+    struct fk_children *referrers = fk_children_open(&k->targets, r->target);
     struct child *child;
     size_t n = 0;
-    int rc = referrers ? children_load(referrers, r->target->now, &r->arena, &child, &n) : -1;
-    children_free(referrers);
+    int rc = referrers ? fk_children_load(referrers, r->target->now, &r->arena, &child, &n) : -1;
+    fk_children_free(referrers);
     if (rc == 0 && n)
         rc = fail(ERR_REFUSED, "%s: %zu rows of table %s and others refer to the row; delete them first",
                   db_path(k->db), n, child->target->table->name);
@@ -119,7 +119,7 @@ static int nothing_to_take(const struct conflict *c, const struct choice *k)
                 (long long)c->id, words[k->side]);
 }
 
-static int resolve_column(struct choice *k, const struct conflict *c, struct review *r)
+static int resolve_column(struct choice *k, const struct conflict *c, struct conflict_view *r)
 {
     int column = table_column(r->target->table, c->column);
     struct change row = of_row(r, CHANGE_UPDATE);
@@ -133,7 +133,7 @@ static int resolve_column(struct choice *k, const struct conflict *c, struct rev
 }
 
 /* Puts what is not told in `values` in from the row as it was deleted last. */
-static int complete_from_journal(struct choice *k, struct review *r, struct val *values)
+static int complete_from_journal(struct choice *k, struct conflict_view *r, struct val *values)
 {
     size_t n = r->target->table->ncol;
     struct val *last = arena_alloc(&r->arena, n * sizeof *last);
@@ -150,7 +150,7 @@ static int complete_from_journal(struct choice *k, struct review *r, struct val 
 }
 
 /* Their update of a row that is deleted here: the row comes back as they would have it. */
-static int take_gone(struct choice *k, struct review *r)
+static int take_gone(struct choice *k, struct conflict_view *r)
 {
     struct change row = of_row(r, CHANGE_DELETE);
     int here = target_row(r->target, &row, NULL);
@@ -160,7 +160,7 @@ static int take_gone(struct choice *k, struct review *r)
 }
 
 /* Their row, though another has its user key. */
-static int take_duplicate(const struct conflict *c, struct review *r)
+static int take_duplicate(const struct conflict *c, struct conflict_view *r)
 {
     struct change row = of_row(r, CHANGE_DELETE);
     int here = target_row(r->target, &row, NULL);
@@ -170,7 +170,7 @@ static int take_duplicate(const struct conflict *c, struct review *r)
     return here < 0 ? -1 : make_row(r, r->incoming.new);
 }
 
-static int resolve_row(struct choice *k, const struct conflict *c, struct review *r)
+static int resolve_row(struct choice *k, const struct conflict *c, struct conflict_view *r)
 {
     bool gone = strcmp(c->kind, CONFLICT_GONE) == 0;
     switch (k->side) {
@@ -188,8 +188,8 @@ static int resolve_row(struct choice *k, const struct conflict *c, struct review
 }
 
 /* {"table":...,"op":...,"key":{...},"new":...} of the conflict's row */
-static void put_line(const struct choice *k, const struct conflict *c, const struct review *r, bool gone,
-                     struct buf *line)
+static void put_line(const struct choice *k, const struct conflict *c, const struct conflict_view *r,
+                     bool gone, struct buf *line)
 {
     const struct table *t = r->target->table;
     struct buf column = {0};
@@ -214,7 +214,7 @@ static void put_line(const struct choice *k, const struct conflict *c, const str
     buf_free(&column);
 }
 
-static int resolve_other(struct choice *k, const struct conflict *c, struct review *r)
+static int resolve_other(struct choice *k, const struct conflict *c, struct conflict_view *r)
 {
     struct buf line = {0};
     struct change change;
@@ -234,13 +234,13 @@ static int resolve_other(struct choice *k, const struct conflict *c, struct revi
 static int resolve_one(void *ctx, const struct conflict *c)
 {
     struct choice *k = ctx;
-    struct review r;
+    struct conflict_view r;
     if (c->resolved)
         return fail(ERR_REFUSED, "conflict %lld was resolved already: %s", (long long)c->id, c->resolved);
     if (strcmp(c->outcome, words[k->side]) == 0 ||
         (k->side == RESOLVE_OURS && strcmp(c->outcome, CONFLICT_ASK) == 0))
         return 0; /* as it was decided */
-    int rc = review_conflict(&k->targets, c, &r);
+    int rc = conflict_print_conflict(&k->targets, c, &r);
     if (rc == 0 && r.target == NULL)
         rc = k->side == RESOLVE_OURS
                  ? 0
@@ -249,11 +249,11 @@ static int resolve_one(void *ctx, const struct conflict *c)
         rc = resolve_other(k, c, &r);
     else if (rc == 0)
         rc = c->column ? resolve_column(k, c, &r) : resolve_row(k, c, &r);
-    review_free(&r);
+    conflict_print_free(&r);
     return rc;
 }
 
-static int resolve(struct db *db, int64_t id, enum resolve_side side, const char *json)
+static int resolve(struct db *db, int64_t id, enum conflict_resolve_side side, const char *json)
 {
     struct choice k = {.db = db, .side = side, .json = json};
     if (db_begin_write(db))
@@ -271,12 +271,12 @@ static int resolve(struct db *db, int64_t id, enum resolve_side side, const char
     return -1;
 }
 
-int resolve_conflict(struct db *db, int64_t id, enum resolve_side side)
+int conflict_resolve_conflict(struct db *db, int64_t id, enum conflict_resolve_side side)
 {
     return resolve(db, id, side, NULL);
 }
 
-int resolve_value(struct db *db, int64_t id, const char *json)
+int conflict_resolve_value(struct db *db, int64_t id, const char *json)
 {
     json_error_t error;
     json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);

@@ -32,9 +32,9 @@ static const char sql_again[] =
 static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
 
-static int make_ready(struct work *w)
+static int make_ready(struct apply_context *w)
 {
-    struct defer *d = w->defer;
+    struct deferred *d = w->defer;
     if (d->ready)
         return 0;
     if (db_exec(w->db, sql_make) || (d->add = db_prepare(w->db, sql_add)) == NULL ||
@@ -53,10 +53,10 @@ static struct val row_of(const struct target *t, const struct change *c, struct 
     return (struct val){.type = VAL_BLOB, .p = room->p, .n = room->n};
 }
 
-static int add(struct work *w, const struct quarantined *q, struct target *t, const struct change *c,
+static int add(struct apply_context *w, const struct quarantined *q, struct target *t, const struct change *c,
                bool taken)
 {
-    struct defer *d = w->defer;
+    struct deferred *d = w->defer;
     struct buf room = {0};
     if (make_ready(w))
         return -1;
@@ -79,7 +79,7 @@ static int add(struct work *w, const struct quarantined *q, struct target *t, co
 }
 
 /* The row may be another than before: it may have got another key. */
-static int again(struct work *w, struct target *t, const struct change *c, const struct val *bytes,
+static int again(struct apply_context *w, struct target *t, const struct change *c, const struct val *bytes,
                  bool judged, bool taken, const char *reason)
 {
     struct stmt *s = w->defer->again;
@@ -111,7 +111,7 @@ static void lay_over(struct change *waiting, const struct change *c)
 }
 
 /* Lays a download's change over the one of its row that waits: 1, 0 when none does, -1. */
-static int renew(struct work *w, struct target *t, const struct change *c)
+static int renew(struct apply_context *w, struct target *t, const struct change *c)
 {
     struct buf room = {0}, bytes = {0};
     struct arena arena = {0};
@@ -147,11 +147,11 @@ static int renew(struct work *w, struct target *t, const struct change *c)
     return rc;
 }
 
-int work_defer(struct work *w, struct target *t, const struct change *c, bool judged, bool taken,
-               const char *reason)
+int deferred_add(struct apply_context *w, struct target *t, const struct change *c, bool judged, bool taken,
+                 const char *reason)
 {
     struct buf bytes = {0};
-    if (w->way == WORK_DOWNLOAD && !w->defer->retrying && work_waits(w, t, c)) {
+    if (w->way == WORK_DOWNLOAD && !w->defer->retrying && deferred_blocks(w, t, c)) {
         int renewed = renew(w, t, c);
         if (renewed)
             return renewed < 0 ? -1 : 0;
@@ -175,22 +175,22 @@ int work_defer(struct work *w, struct target *t, const struct change *c, bool ju
     return rc;
 }
 
-bool work_waits(struct work *w, struct target *t, const struct change *c)
+bool deferred_blocks(struct apply_context *w, struct target *t, const struct change *c)
 {
     return w->defer->n && rowset_find(&w->defer->rows, t, c);
 }
 
-int work_behind(struct work *w, struct target *t, const struct change *c)
+int deferred_behind(struct apply_context *w, struct target *t, const struct change *c)
 {
-    if (!work_waits(w, t, c))
+    if (!deferred_blocks(w, t, c))
         return 0;
-    return work_defer(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
+    return deferred_add(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
 }
 
-static int waiting_after(struct work *w, struct target *t, const struct change *c, const char *origin,
-                         int64_t *seq, struct arena *a, struct change *out)
+static int waiting_after(struct apply_context *w, struct target *t, const struct change *c,
+                         const char *origin, int64_t *seq, struct arena *a, struct change *out)
 {
-    if (!work_waits(w, t, c))
+    if (!deferred_blocks(w, t, c))
         return 0;
     struct buf room = {0};
     struct val row = row_of(t, c, &room);
@@ -214,20 +214,20 @@ static int waiting_after(struct work *w, struct target *t, const struct change *
     return rc;
 }
 
-int work_waiting(struct work *w, struct target *t, const struct change *c, const char *origin,
-                 struct arena *a, struct change *out)
+int deferred_find(struct apply_context *w, struct target *t, const struct change *c, const char *origin,
+                  struct arena *a, struct change *out)
 {
     int64_t seq = 0;
     return waiting_after(w, t, c, origin, &seq, a, out);
 }
 
-int work_waiting_next(struct work *w, struct target *t, const struct change *c, int64_t *seq, struct arena *a,
-                      struct change *out)
+int deferred_find_next(struct apply_context *w, struct target *t, const struct change *c, int64_t *seq,
+                       struct arena *a, struct change *out)
 {
     return waiting_after(w, t, c, NULL, seq, a, out);
 }
 
-bool work_retries(const struct work *w)
+bool deferred_retrying(const struct apply_context *w)
 {
     return w->defer->retrying != 0;
 }
@@ -235,7 +235,7 @@ bool work_retries(const struct work *w)
 /* What was judged before it went into quarantine is judged again: the row may be another by now. */
 static int take_quarantined(void *ctx, const struct quarantined *q)
 {
-    struct work *w = ctx;
+    struct apply_context *w = ctx;
     struct target *t = targets_named(&w->targets, q->table);
     struct arena arena = {0};
     struct change c;
@@ -250,15 +250,15 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
     return rc;
 }
 
-int work_defer_begin(struct work *w)
+int deferred_begin(struct apply_context *w)
 {
     w->defer = mem_zero(1, sizeof *w->defer);
     return quarantine_each(w->db, take_quarantined, w);
 }
 
-void work_defer_free(struct work *w)
+void deferred_free(struct apply_context *w)
 {
-    struct defer *d = w->defer;
+    struct deferred *d = w->defer;
     if (d == NULL)
         return;
     rowset_free(&d->rows);
@@ -271,13 +271,13 @@ void work_defer_free(struct work *w)
 
 /* ---- what waits, one by one ---- */
 
-void defer_entry_free(struct entry *e)
+void deferred_entry_free(struct deferred_entry *e)
 {
     free(e->origin);
     free(e->archive);
     free(e->reason);
     arena_free(&e->arena);
-    *e = (struct entry){0};
+    *e = (struct deferred_entry){0};
 }
 
 enum {
@@ -295,9 +295,9 @@ enum {
 };
 
 /* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
-int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
+int deferred_next(struct apply_context *w, struct stmt *s, int64_t seq, struct deferred_entry *e)
 {
-    defer_entry_free(e);
+    deferred_entry_free(e);
     stmt_bind_int(s, 1, seq);
     enum step step = stmt_step(s);
     if (step != STEP_ROW)
@@ -306,7 +306,7 @@ int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
     e->held = stmt_int(s, AT_HELD);
     e->told = stmt_int(s, AT_TOLD);
     e->target = w->targets.target[stmt_int(s, AT_TARGET)];
-    e->way = (enum work_way)stmt_int(s, AT_WAY);
+    e->way = (enum apply_way)stmt_int(s, AT_WAY);
     e->origin = mem_text(stmt_text(s, AT_ORIGIN));
     e->archive = mem_text(stmt_text(s, AT_ARCHIVE));
     e->reason = mem_text(stmt_text(s, AT_REASON));
@@ -317,19 +317,19 @@ int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e)
     return rc ? -1 : 1;
 }
 
-int defer_each(struct work *w, struct stmt *s, int64_t from, defer_fn *fn, void *ctx)
+int deferred_each(struct apply_context *w, struct stmt *s, int64_t from, deferred_fn *fn, void *ctx)
 {
-    struct entry e = {.seq = from};
+    struct deferred_entry e = {.seq = from};
     int got = s ? 1 : -1;
-    while (got > 0 && (got = defer_next(w, s, e.seq, &e)) > 0)
+    while (got > 0 && (got = deferred_next(w, s, e.seq, &e)) > 0)
         if (fn(w, &e, ctx))
             got = -1;
-    defer_entry_free(&e);
+    deferred_entry_free(&e);
     stmt_free(s);
     return got;
 }
 
-int defer_done(struct work *w, const struct entry *e)
+int deferred_done(struct apply_context *w, const struct deferred_entry *e)
 {
     w->defer->n--;
     w->count->released += e->held != 0;
@@ -339,16 +339,16 @@ int defer_done(struct work *w, const struct entry *e)
     return stmt_run(w->defer->done);
 }
 
-int defer_note(struct work *w, const struct entry *e)
+int deferred_note(struct apply_context *w, const struct deferred_entry *e)
 {
     const char *origin = w->effect.origin;
     w->effect.origin = e->origin;
-    int rc = effect_note(&w->effect, e->target, &e->change);
+    int rc = change_log_note(&w->effect, e->target, &e->change);
     w->effect.origin = origin;
-    return rc ? rc : defer_done(w, e);
+    return rc ? rc : deferred_done(w, e);
 }
 
-int defer_rewrite(struct work *w, const struct entry *e)
+int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e)
 {
     struct buf bytes = {0}, room = {0};
     struct stmt *s = db_prepare(w->db, sql_rewrite);

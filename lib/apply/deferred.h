@@ -5,7 +5,7 @@
 #include "apply/apply_context.h"
 #include "data/arena.h"
 
-struct defer {
+struct deferred {
     int64_t n;          /* waiting */
     struct rowset rows; /* theirs */
     bool ready;         /* the tables are there */
@@ -16,11 +16,11 @@ struct defer {
 };
 
 /* An entry, with the values it needs beyond the next step of the statement that found it. */
-struct entry {
+struct deferred_entry {
     int64_t seq, held; /* held: its number in quarantine, 0 when it comes from the archive at hand */
     int64_t told;      /* as quarantined.told */
     struct target *target;
-    enum work_way way;
+    enum apply_way way;
     char *origin, *archive, *reason;
     bool judged;
     struct change change;
@@ -34,21 +34,21 @@ struct entry {
 
 /* Calls fn for each entry that the statement finds, on from that seq; what fn changes of those to come, it will see.
  * Frees the statement; NULL, or fn's first nonzero result: -1. */
-typedef int defer_fn(struct work *w, struct entry *e, void *ctx);
-int defer_each(struct work *w, struct stmt *s, int64_t from, defer_fn *fn, void *ctx);
+typedef int deferred_fn(struct apply_context *w, struct deferred_entry *e, void *ctx);
+int deferred_each(struct apply_context *w, struct stmt *s, int64_t from, deferred_fn *fn, void *ctx);
 
 /* The next entry by such a statement: 1, 0, -1. Frees the one before. */
-int defer_next(struct work *w, struct stmt *s, int64_t seq, struct entry *e);
-void defer_entry_free(struct entry *e);
+int deferred_next(struct apply_context *w, struct stmt *s, int64_t seq, struct deferred_entry *e);
+void deferred_entry_free(struct deferred_entry *e);
 
 /* Has the function judge the entry's change, as its origin's. Unless it puts it aside again, the change is done. */
-int defer_try(struct work *w, struct entry *e, work_one *judge);
+int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge);
 
-/* The entry's change is done: it waits no more. defer_note: and is noted as its origin's. */
-int defer_done(struct work *w, const struct entry *e);
-int defer_note(struct work *w, const struct entry *e);
+/* The entry's change is done: it waits no more. deferred_note: and is noted as its origin's. */
+int deferred_done(struct apply_context *w, const struct deferred_entry *e);
+int deferred_note(struct apply_context *w, const struct deferred_entry *e);
 
 /* The entry's change is another now, perhaps of another key. */
-int defer_rewrite(struct work *w, const struct entry *e);
+int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e);
 
 #endif

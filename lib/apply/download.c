@@ -16,11 +16,11 @@
 int download_state(struct db *db, struct download_state *out)
 {
     *out = (struct download_state){0};
-    int present = store_present(db);
+    int present = meta_present(db);
     if (present <= 0)
         return present;
-    if (store_get_text(db, "node", &out->node) || store_get_text(db, "server", &out->server) ||
-        store_get_int(db, "applied", &out->applied) || store_get_int(db, "acked", &out->acked))
+    if (meta_get_text(db, "node", &out->node) || meta_get_text(db, "server", &out->server) ||
+        meta_get_int(db, "applied", &out->applied) || meta_get_int(db, "acked", &out->acked))
         return -1;
     return 0;
 }
@@ -51,11 +51,11 @@ int download_is_companion(struct db *db)
 
 /* Whether the archive goes on from the one applied last, and not from another of that number: a server that was restored
  * from a backup counts on from there. */
-static int check_line(struct work *w, const struct download_state *s)
+static int check_line(struct apply_context *w, const struct download_state *s)
 {
     const struct dx_head *h = w->head;
     char *digest;
-    if (seen_digest(w->db, dx_kind_name(DX_CHANGES), h->epoch, s->applied, &digest))
+    if (applied_digests_digest(w->db, dx_kind_name(DX_CHANGES), h->epoch, s->applied, &digest))
         return -1;
     bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
     free(digest);
@@ -67,7 +67,7 @@ static int check_line(struct work *w, const struct download_state *s)
     return 1;
 }
 
-static int check(struct work *w, const struct download_state *s)
+static int check(struct apply_context *w, const struct download_state *s)
 {
     const struct dx_head *h = w->head;
     if (s->node == NULL)
@@ -96,7 +96,7 @@ static int check(struct work *w, const struct download_state *s)
     return check_line(w, s);
 }
 
-int download_begin(struct work *w)
+int download_begin(struct apply_context *w)
 {
     struct download_state s;
     int64_t settled;
@@ -107,20 +107,22 @@ int download_begin(struct work *w)
     int companion = download_is_companion(w->db);
     /* What the server has judged is pending no more, and its judgement may be in this very archive. */
     if (companion < 0 || pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled) ||
-        effect_begin(&w->effect, w->db, companion, w->options->undo != NULL))
+        change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    return rename_rows(w, settled, companion) || pending_load(w->db, &w->targets, settled, &w->pending) ? -1
-                                                                                                        : 1;
+    return rekey_client_rows(w, settled, companion) || pending_load(w->db, &w->targets, settled, &w->pending)
+               ? -1
+               : 1;
 }
 
-int download_end(struct work *w)
+int download_end(struct apply_context *w)
 {
-    if (copy_set(w->db, w->head->table, w->head->ntable) || store_set_int(w->db, "applied", w->head->number))
+    if (client_tables_set(w->db, w->head->table, w->head->ntable) ||
+        meta_set_int(w->db, "applied", w->head->number))
         return -1;
     if (*w->head->package)
-        return store_set_text(w->db, "package", w->head->package);
+        return meta_set_text(w->db, "package", w->head->package);
     return 0;
 }
 
@@ -176,14 +178,14 @@ static bool says_something(const struct target *t, const struct change *c)
     return false;
 }
 
-static int update_row(struct work *w, struct target *t, struct change *c, const struct rowmark *mark)
+static int update_row(struct apply_context *w, struct target *t, struct change *c, const struct rowmark *mark)
 {
     if (mark && !spare_pending(t, mark, c)) {
         w->count->kept++;
         return 0;
     }
-    if (!effect_wants_old(&w->effect))
-        return says_something(t, c) ? work_put(w, t, c) : 0;
+    if (!change_log_wants_old(&w->effect))
+        return says_something(t, c) ? apply_change(w, t, c) : 0;
     int got = target_row(t, c, NULL);
     if (got < 0)
         return -1;
@@ -191,33 +193,33 @@ static int update_row(struct work *w, struct target *t, struct change *c, const 
         w->count->missing++;
         return 0;
     }
-    return tell_old(t, c) ? work_put(w, t, c) : 0;
+    return tell_old(t, c) ? apply_change(w, t, c) : 0;
 }
 
 /* Inserts the row whole, or makes the one that is there the same. */
-static int enter_row(struct work *w, struct target *t, struct change *c, const struct rowmark *mark)
+static int enter_row(struct apply_context *w, struct target *t, struct change *c, const struct rowmark *mark)
 {
     if (mark == NULL) {
         enum done done = target_insert(t, c, NULL);
         if (done == DONE)
-            return effect_note(&w->effect, t, c);
+            return change_log_note(&w->effect, t, c);
         if (done == DONE_ERROR)
             return -1;
         if (done == DONE_BLOCKED && !target_taken(t))
-            return work_defer(w, t, c, false, false, target_reason(t));
+            return deferred_add(w, t, c, false, false, target_reason(t));
     }
     int got = target_row(t, c, NULL);
     if (got < 0)
         return -1;
     if (got == 0)
-        return work_put(w, t, c); /* another row is in the way, unless a pending change made us look */
+        return apply_change(w, t, c); /* another row is in the way, unless a pending change made us look */
     as_update(t, c);
     return update_row(w, t, c, mark);
 }
 
-static int remove_row(struct work *w, struct target *t, struct change *c)
+static int remove_row(struct apply_context *w, struct target *t, struct change *c)
 {
-    if (effect_wants_old(&w->effect)) {
+    if (change_log_wants_old(&w->effect)) {
         int got = target_row(t, c, NULL);
         if (got <= 0)
             return got;
@@ -225,13 +227,13 @@ static int remove_row(struct work *w, struct target *t, struct change *c)
     }
     enum done done = target_delete(t, c, false);
     if (done == DONE)
-        return effect_note(&w->effect, t, c);
+        return change_log_note(&w->effect, t, c);
     if (done == DONE_BLOCKED)
-        return work_defer(w, t, c, true, false, target_reason(t));
+        return deferred_add(w, t, c, true, false, target_reason(t));
     return done == DONE_ERROR ? -1 : 0; /* a row that is gone already is as it should be */
 }
 
-int download_one(struct work *w, struct target *t, struct change *c)
+int download_one(struct apply_context *w, struct target *t, struct change *c)
 {
     const struct rowmark *mark = rowset_find(&w->pending, t, c);
     if (mark && (mark->whole || c->op == CHANGE_DELETE)) {

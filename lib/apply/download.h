@@ -6,13 +6,13 @@
 
 /* Checks that the archive is the next one for this copy, and makes ready: 1 to go on, 0 when it was applied before,
  * -1 refused. */
-int download_begin(struct work *w);
+int download_begin(struct apply_context *w);
 
 /* After the last change: counters, and what the copy holds. */
-int download_end(struct work *w);
+int download_end(struct apply_context *w);
 
-/* One change (a work_one). */
-int download_one(struct work *w, struct target *t, struct change *c);
+/* One change (a apply_one_fn). */
+int download_one(struct apply_context *w, struct target *t, struct change *c);
 
 /* Refuses an archive for another node, and reads how far this copy is. */
 struct download_state {

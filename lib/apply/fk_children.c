@@ -26,7 +26,7 @@ struct referrer {
     struct stmt *find;
 };
 
-struct children {
+struct fk_children {
     struct target *parent;
     size_t n;
     struct referrer *referrer;
@@ -48,7 +48,7 @@ static int cared_for(struct target *parent, const char *table)
     return db_get_int(parent->db, &n, sql_has_key, table) ? -1 : n > 0;
 }
 
-static int add_column(struct children *c, struct targets *ts, struct stmt *s)
+static int add_column(struct fk_children *c, struct targets *ts, struct stmt *s)
 {
     int cared = cared_for(c->parent, stmt_text(s, 0));
     struct target *t = cared > 0 ? targets_named(ts, stmt_text(s, 0)) : NULL;
@@ -91,9 +91,9 @@ static int prepare(struct referrer *r, struct db *db)
     return r->find ? 0 : -1;
 }
 
-struct children *children_open(struct targets *ts, struct target *t)
+struct fk_children *fk_children_open(struct targets *ts, struct target *t)
 {
-    struct children *c = mem_zero(1, sizeof *c);
+    struct fk_children *c = mem_zero(1, sizeof *c);
     struct stmt *s = db_prepare(t->db, sql_keys);
     enum step step = STEP_ERROR;
     int rc = 0;
@@ -107,11 +107,11 @@ struct children *children_open(struct targets *ts, struct target *t)
         rc = prepare(&c->referrer[i], t->db);
     if (rc == 0 && step == STEP_DONE)
         return c;
-    children_free(c);
+    fk_children_free(c);
     return NULL;
 }
 
-void children_free(struct children *c)
+void fk_children_free(struct fk_children *c)
 {
     if (c == NULL)
         return;
@@ -124,14 +124,14 @@ void children_free(struct children *c)
     free(c);
 }
 
-bool children_none(const struct children *c)
+bool fk_children_none(const struct fk_children *c)
 {
     return c->n == 0;
 }
 
 /* ---- finding ---- */
 
-static bool is_itself(const struct children *c, const struct referrer *r, const struct val *row)
+static bool is_itself(const struct fk_children *c, const struct referrer *r, const struct val *row)
 {
     const struct table *t = c->parent->table;
     bool same = r->target == c->parent;
@@ -166,7 +166,8 @@ static void add(const struct referrer *r, struct arena *a, struct child **list, 
                                      .ncolumn = r->n};
 }
 
-int children_load(struct children *c, const struct val *row, struct arena *a, struct child **out, size_t *n)
+int fk_children_load(struct fk_children *c, const struct val *row, struct arena *a, struct child **out,
+                     size_t *n)
 {
     size_t room = 0;
     *out = NULL;

@@ -6,7 +6,7 @@
 #include "apply/target.h"
 #include "data/arena.h"
 
-struct children;
+struct fk_children;
 
 /* SET DEFAULT counts as restricting: nothing is lost by it. */
 enum children_action { CHILDREN_RESTRICT, CHILDREN_CASCADE, CHILDREN_SET_NULL };
@@ -22,13 +22,14 @@ struct child {
 
 /* The foreign keys that refer to the target's table, in tables that can be changed here. NULL on failure. The targets
  * must outlive it. */
-struct children *children_open(struct targets *ts, struct target *t);
-void children_free(struct children *c);
+struct fk_children *fk_children_open(struct targets *ts, struct target *t);
+void fk_children_free(struct fk_children *c);
 
 /* Whether no table refers to this one. */
-bool children_none(const struct children *c);
+bool fk_children_none(const struct fk_children *c);
 
 /* The rows that refer to the parent's row (whole), itself apart: *out and the values are the arena's. */
-int children_load(struct children *c, const struct val *row, struct arena *a, struct child **out, size_t *n);
+int fk_children_load(struct fk_children *c, const struct val *row, struct arena *a, struct child **out,
+                     size_t *n);
 
 #endif

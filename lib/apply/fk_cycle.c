@@ -18,17 +18,17 @@ struct candidate {
 };
 
 struct circle {
-    struct work *w;
+    struct apply_context *w;
     struct stmt *entry;
     size_t n;
     struct candidate *candidate;
     bool again; /* one was left out in this attempt */
 };
 
-typedef int each_fn(struct circle *c, struct candidate *k, struct entry *e);
+typedef int each_fn(struct circle *c, struct candidate *k, struct deferred_entry *e);
 
 /* Those whose only trouble is a row that they refer to. */
-static int gather(struct work *w, struct entry *e, void *ctx)
+static int gather(struct apply_context *w, struct deferred_entry *e, void *ctx)
 {
     struct circle *c = ctx;
     const char *reason;
@@ -42,14 +42,14 @@ static int gather(struct work *w, struct entry *e, void *ctx)
 
 static int each(struct circle *c, bool all, each_fn *fn)
 {
-    struct entry e = {0};
+    struct deferred_entry e = {0};
     int rc = 0;
     for (size_t i = 0; i < c->n && rc == 0; i++) {
         if (c->candidate[i].out && !all)
             continue;
-        rc = defer_next(c->w, c->entry, c->candidate[i].seq, &e) > 0 ? fn(c, &c->candidate[i], &e) : -1;
+        rc = deferred_next(c->w, c->entry, c->candidate[i].seq, &e) > 0 ? fn(c, &c->candidate[i], &e) : -1;
     }
-    defer_entry_free(&e);
+    deferred_entry_free(&e);
     return rc;
 }
 
@@ -59,7 +59,7 @@ static void leave_out(struct circle *c, struct candidate *k)
     c->again = true;
 }
 
-static int put(struct circle *c, struct candidate *k, struct entry *e)
+static int put(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
     enum done done = e->change.op == CHANGE_INSERT ? target_insert(e->target, &e->change, NULL)
                                                    : target_update(e->target, &e->change, false);
@@ -68,7 +68,7 @@ static int put(struct circle *c, struct candidate *k, struct entry *e)
     return done == DONE_ERROR ? -1 : 0;
 }
 
-static int check(struct circle *c, struct candidate *k, struct entry *e)
+static int check(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
     const char *reason;
     int may = c->w->may(c->w, e->target, &e->change, &reason);
@@ -78,7 +78,7 @@ static int check(struct circle *c, struct candidate *k, struct entry *e)
 }
 
 /* After the rollback: the rows that were there for a moment are not to be believed in. */
-static int forget(struct circle *c, struct candidate *k, struct entry *e)
+static int forget(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
     (void)k;
     const char *reason;
@@ -87,10 +87,10 @@ static int forget(struct circle *c, struct candidate *k, struct entry *e)
     return c->w->may(c->w, e->target, &gone, &reason) < 0 ? -1 : 0;
 }
 
-static int note(struct circle *c, struct candidate *k, struct entry *e)
+static int note(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
     (void)k;
-    return defer_note(c->w, e);
+    return deferred_note(c->w, e);
 }
 
 /* All at once: 1 when it is over, with those that are not left out done; 0 when more had to be left out; -1. */
@@ -110,10 +110,10 @@ static int attempt(struct circle *c)
     return 1;
 }
 
-int circle_rows(struct work *w)
+int fk_cycle_rows(struct apply_context *w)
 {
     struct circle c = {.w = w};
-    int done = defer_each(w, db_prepare(w->db, sql_judged), INT64_MIN, gather, &c) ||
+    int done = deferred_each(w, db_prepare(w->db, sql_judged), INT64_MIN, gather, &c) ||
                        (c.entry = db_prepare(w->db, sql_entry)) == NULL
                    ? -1
                    : c.n == 0;

@@ -5,6 +5,6 @@
 #include "apply/apply_context.h"
 
 /* Does what waits so: as many changes as have, when all of them are done, every row that they refer to. */
-int circle_rows(struct work *w);
+int fk_cycle_rows(struct apply_context *w);
 
 #endif

@@ -10,7 +10,7 @@
 
 /* One question about a row and all that hang on it. */
 struct family {
-    struct work *w;
+    struct apply_context *w;
     struct arena arena;
     struct rowset met;
     bool waits; /* one of them waits for something else */
@@ -30,7 +30,7 @@ static struct change delete_of(struct family *f, const struct target *t, struct 
 static int load(struct family *f, struct target *t, const struct val *row, struct child **child, size_t *n)
 {
     struct merge_table *m = merge_table(f->w, t);
-    return m ? children_load(m->children, row, &f->arena, child, n) : -1;
+    return m ? fk_children_load(m->children, row, &f->arena, child, n) : -1;
 }
 
 /* ---- whether it may go ---- */
@@ -55,7 +55,7 @@ static int is_coming(struct family *f, struct target *t, const struct child *k, 
     }
     if (k->ncolumn != t->table->nkey)
         return 0;
-    int waits = work_waiting(f->w, t, &other, NULL, &f->arena, &comes);
+    int waits = deferred_find(f->w, t, &other, NULL, &f->arena, &comes);
     return waits > 0 ? comes.op == CHANGE_INSERT : waits < 0 ? -1 : target_row(t, &other, NULL);
 }
 
@@ -84,7 +84,7 @@ static int intent_of(struct family *f, struct target *t, const struct child *k, 
     *out = STAYS;
     for (size_t i = 0; i < k->ncolumn; i++)
         to[i] = k->row[k->column[i]];
-    while ((waits = work_waiting_next(f->w, k->target, &c, &seq, &f->arena, &waiting)) > 0) {
+    while ((waits = deferred_find_next(f->w, k->target, &c, &seq, &f->arena, &waiting)) > 0) {
         if (waiting.op == CHANGE_DELETE) { /* behind another change it may not come to that */
             *out = *out == STAYS ? GOES : WAITS;
             return 0;
@@ -111,7 +111,7 @@ static enum verdict ask_child(struct family *f, struct target *t, struct val *ro
         return FREE;
     if (intent_of(f, t, k, &intent))
         return FAILED;
-    if (intent == MOVES && trust_asked(f->w, t, row))
+    if (intent == MOVES && fk_optimistic_asked(f->w, t, row))
         return FREE;
     if (intent == MOVES || intent == LEAVES) {
         f->waits = true;
@@ -146,12 +146,12 @@ static int let_go(struct family *f, struct target *t, struct val *row);
 
 static int delete_child(struct family *f, struct child *k, struct change *c)
 {
-    struct work *w = f->w;
+    struct apply_context *w = f->w;
     if (let_go(f, k->target, k->row) || target_row(k->target, c, NULL) < 0)
         return -1;
     return conflict_row(w, k->target, c, true, CONFLICT_DELETED, CONFLICT_THEIRS,
                         "it went with the row that it referred to") ||
-                   work_put(w, k->target, c) || merge_force(w, k->target, c, w->effect.origin)
+                   apply_change(w, k->target, c) || merge_force(w, k->target, c, w->effect.origin)
                ? -1
                : 0;
 }
@@ -159,7 +159,7 @@ static int delete_child(struct family *f, struct child *k, struct change *c)
 static int unset_child(struct family *f, struct child *k)
 {
     const struct table *t = k->target->table;
-    struct work *w = f->w;
+    struct apply_context *w = f->w;
     struct change c = delete_of(f, k->target, k->row);
     c.op = CHANGE_UPDATE;
     for (size_t i = 0; i < k->ncolumn; i++)
@@ -172,7 +172,7 @@ static int unset_child(struct family *f, struct child *k)
     for (size_t i = 0; i < t->ncol; i++)
         if (!t->pk[i] && c.new[i].type == VAL_NONE)
             c.old[i].type = VAL_NONE;
-    return work_put(w, k->target, &c) || merge_force(w, k->target, &c, w->effect.origin) ? -1 : 0;
+    return apply_change(w, k->target, &c) || merge_force(w, k->target, &c, w->effect.origin) ? -1 : 0;
 }
 
 /* Takes away what hangs on the row; rows that wait to be deleted, or to
@@ -204,9 +204,9 @@ static int let_go(struct family *f, struct target *t, struct val *row)
 
 static int keep(struct family *f, struct target *t, struct change *c)
 {
-    struct work *w = f->w;
+    struct apply_context *w = f->w;
     if (f->waits)
-        return work_defer(w, t, c, false, false, f->held);
+        return deferred_add(w, t, c, false, false, f->held);
     if (target_row(t, c, NULL) < 0)
         return -1;
     return conflict_row(w, t, c, true, CONFLICT_CHILDREN, CONFLICT_OURS, f->held) ||
@@ -229,7 +229,7 @@ static int decide(struct family *f, struct target *t, struct change *c, struct v
     }
 }
 
-int cascade_clear(struct work *w, struct target *t, struct change *c)
+int fk_delete_clear(struct apply_context *w, struct target *t, struct change *c)
 {
     struct family f = {.w = w};
     struct child *child;
@@ -244,8 +244,8 @@ int cascade_clear(struct work *w, struct target *t, struct change *c)
         rc = -1;
     else if (n == 0)
         rc = 1;
-    else if (!work_retries(w))
-        rc = work_defer(w, t, c, false, false, "rows refer to it");
+    else if (!deferred_retrying(w))
+        rc = deferred_add(w, t, c, false, false, "rows refer to it");
     else
         rc = decide(&f, t, c, row);
     rowset_free(&f.met);

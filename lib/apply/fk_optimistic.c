@@ -12,7 +12,7 @@ struct trusted {
     struct val *row;
 };
 
-struct trust {
+struct fk_optimistic {
     bool on, wanted;
     struct rowset broken; /* rows that must not go so */
     size_t n;
@@ -24,9 +24,9 @@ static struct change of_row(const struct target *t, struct val *row)
     return (struct change){.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
 }
 
-bool trust_asked(struct work *w, struct target *t, struct val *row)
+bool fk_optimistic_asked(struct apply_context *w, struct target *t, struct val *row)
 {
-    struct trust *s = w->trust;
+    struct fk_optimistic *s = w->trust;
     struct change c = of_row(t, row);
     s->wanted = true;
     if (!s->on || rowset_find(&s->broken, t, &c))
@@ -36,7 +36,7 @@ bool trust_asked(struct work *w, struct target *t, struct val *row)
     return true;
 }
 
-static void forget(struct trust *s)
+static void forget(struct fk_optimistic *s)
 {
     for (size_t i = 0; i < s->n; i++)
         free(s->trusted[i].row);
@@ -46,7 +46,7 @@ static void forget(struct trust *s)
 }
 
 /* Whether the row went and left one that refers to it: 1, 0, -1. */
-static int is_broken(struct work *w, const struct trusted *r, struct arena *a)
+static int is_broken(struct apply_context *w, const struct trusted *r, struct arena *a)
 {
     struct change c = of_row(r->target, r->row);
     struct merge_table *m = merge_table(w, r->target);
@@ -55,12 +55,12 @@ static int is_broken(struct work *w, const struct trusted *r, struct arena *a)
     int here = m ? target_row(r->target, &c, NULL) : -1;
     if (here)
         return here < 0 ? -1 : 0;
-    return children_load(m->children, r->row, a, &child, &n) ? -1 : n > 0;
+    return fk_children_load(m->children, r->row, a, &child, &n) ? -1 : n > 0;
 }
 
-static int find_broken(struct work *w)
+static int find_broken(struct apply_context *w)
 {
-    struct trust *s = w->trust;
+    struct fk_optimistic *s = w->trust;
     struct arena arena = {0};
     int found = 0;
     for (size_t i = 0; i < s->n && found >= 0; i++) {
@@ -78,12 +78,12 @@ static int find_broken(struct work *w)
 struct before {
     struct apply_count count;
     size_t neffect;
-    struct effect_count *effect;
+    struct change_log_count *effect;
     int64_t waiting;
     bool conflict;
 };
 
-static struct before remember(struct work *w)
+static struct before remember(struct apply_context *w)
 {
     struct before b = {*w->count, w->effect.n, NULL, w->defer->n, w->conflict != NULL};
     b.effect = mem_copy(w->effect.count, w->effect.n * sizeof *b.effect);
@@ -91,11 +91,11 @@ static struct before remember(struct work *w)
     return b;
 }
 
-static void go_back(struct work *w, const struct before *b)
+static void go_back(struct apply_context *w, const struct before *b)
 {
     *w->count = b->count;
     for (size_t i = 0; i < w->effect.n; i++)
-        w->effect.count[i] = i < b->neffect ? b->effect[i] : (struct effect_count){0};
+        w->effect.count[i] = i < b->neffect ? b->effect[i] : (struct change_log_count){0};
     w->defer->n = b->waiting;
     if (!b->conflict) { /* the table may be gone again */
         stmt_free(w->conflict);
@@ -105,10 +105,10 @@ static void go_back(struct work *w, const struct before *b)
 }
 
 /* 1 when all went well; 0 when trust was broken, and everything is as before; -1. */
-static int attempt(struct work *w)
+static int attempt(struct apply_context *w)
 {
     struct before before = remember(w);
-    int broken = db_exec(w->db, "SAVEPOINT dx_trust") || work_rounds(w) ? -1 : find_broken(w);
+    int broken = db_exec(w->db, "SAVEPOINT dx_trust") || deferred_retry(w) ? -1 : find_broken(w);
     if (broken > 0) {
         go_back(w, &before);
         broken = db_exec(w->db, "ROLLBACK TO dx_trust") ? -1 : 1;
@@ -120,17 +120,17 @@ static int attempt(struct work *w)
     return broken < 0 ? -1 : !broken;
 }
 
-int trust_settle(struct work *w)
+int fk_optimistic_settle(struct apply_context *w)
 {
-    struct trust trust = {0};
+    struct fk_optimistic trust = {0};
     if (w->defer->n == 0)
         return 0;
     w->trust = &trust;
-    int rc = work_rounds(w), done = 0;
+    int rc = deferred_retry(w), done = 0;
     trust.on = true;
     while (rc == 0 && done == 0 && trust.wanted && w->defer->n)
         done = attempt(w);
     rowset_free(&trust.broken);
     w->trust = NULL;
-    return rc || done < 0 ? -1 : work_give_up(w);
+    return rc || done < 0 ? -1 : deferred_give_up(w);
 }

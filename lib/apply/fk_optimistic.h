@@ -6,12 +6,12 @@
 #include "apply/merge.h"
 
 /* Whether the row (whole, of that target) may go on the word of a child of it that waits to move away. Only while
- * trust_settle runs, which is when such questions arise. */
-bool trust_asked(struct work *w, struct target *t, struct val *row);
+ * fk_optimistic_settle runs, which is when such questions arise. */
+bool fk_optimistic_asked(struct apply_context *w, struct target *t, struct val *row);
 
-/* After the last change: does what waits (work_rounds), at first without trust. Where trust has left a row that refers
+/* After the last change: does what waits (deferred_retry), at first without trust. Where trust has left a row that refers
  * to nothing, all is as before, and is tried again without trusting there. What is left goes into quarantine, or fails
  * the apply when strict. */
-int trust_settle(struct work *w);
+int fk_optimistic_settle(struct apply_context *w);
 
 #endif

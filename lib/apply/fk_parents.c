@@ -28,13 +28,13 @@ struct reference {
     struct val *last;  /* of the parent found last: rows that come together often have the same one */
 };
 
-struct parents {
+struct fk_parents {
     size_t n;
     struct reference *reference;
     char missing[256];
 };
 
-static void add_column(struct parents *p, struct target *t, struct stmt *s)
+static void add_column(struct fk_parents *p, struct target *t, struct stmt *s)
 {
     if (stmt_int(s, 1) == 0) {
         p->reference = mem_grow(p->reference, p->n + 1, sizeof *p->reference);
@@ -74,9 +74,9 @@ static int prepare(struct reference *r, struct target *t)
     return r->find ? 0 : -1;
 }
 
-struct parents *parents_open(struct target *t)
+struct fk_parents *fk_parents_open(struct target *t)
 {
-    struct parents *p = mem_zero(1, sizeof *p);
+    struct fk_parents *p = mem_zero(1, sizeof *p);
     struct stmt *s = db_prepare(t->db, sql_keys);
     enum step step = STEP_ERROR;
     if (s)
@@ -89,11 +89,11 @@ struct parents *parents_open(struct target *t)
         rc = prepare(&p->reference[i], t);
     if (rc == 0)
         return p;
-    parents_free(p);
+    fk_parents_free(p);
     return NULL;
 }
 
-void parents_free(struct parents *p)
+void fk_parents_free(struct fk_parents *p)
 {
     if (p == NULL)
         return;
@@ -178,7 +178,7 @@ static int find(struct reference *r)
     return step == STEP_ERROR ? -1 : step == STEP_ROW;
 }
 
-int parents_there(struct parents *p, struct target *t, const struct change *c)
+int fk_parents_there(struct fk_parents *p, struct target *t, const struct change *c)
 {
     for (size_t i = 0; i < p->n && c->op != CHANGE_DELETE; i++) {
         struct reference *r = &p->reference[i];
@@ -201,12 +201,12 @@ int parents_there(struct parents *p, struct target *t, const struct change *c)
     return 1;
 }
 
-const char *parents_missing(const struct parents *p)
+const char *fk_parents_missing(const struct fk_parents *p)
 {
     return p->missing;
 }
 
-void parents_forget(struct parents *p, const char *table)
+void fk_parents_forget(struct fk_parents *p, const char *table)
 {
     for (size_t i = 0; i < p->n; i++)
         if (p->reference[i].last && (table == NULL || strcasecmp(p->reference[i].parent, table) == 0)) {

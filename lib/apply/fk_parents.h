@@ -4,18 +4,18 @@
 
 #include "apply/target.h"
 
-struct parents;
+struct fk_parents;
 
 /* The foreign keys of the target's table. NULL on failure. */
-struct parents *parents_open(struct target *t);
-void parents_free(struct parents *p);
+struct fk_parents *fk_parents_open(struct target *t);
+void fk_parents_free(struct fk_parents *p);
 
-/* Whether each row that the change makes its row refer to is there: 1, 0 (parents_missing says which), -1. An update is
+/* Whether each row that the change makes its row refer to is there: 1, 0 (fk_parents_missing says which), -1. An update is
  * asked about the keys it changes only. */
-int parents_there(struct parents *p, struct target *t, const struct change *c);
-const char *parents_missing(const struct parents *p);
+int fk_parents_there(struct fk_parents *p, struct target *t, const struct change *c);
+const char *fk_parents_missing(const struct fk_parents *p);
 
 /* A row of the table (NULL: of any) has been deleted: what was found of it is not believed any more. */
-void parents_forget(struct parents *p, const char *table);
+void fk_parents_forget(struct fk_parents *p, const char *table);
 
 #endif

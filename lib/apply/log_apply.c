@@ -17,19 +17,19 @@ static bool followed(const struct dx_head *h)
 }
 
 /* Whether the log was read from this very database. */
-static int is_own(struct work *w, bool *own)
+static int is_own(struct apply_context *w, bool *own)
 {
     char *epoch = NULL;
     *own = false;
-    int present = store_present(w->db);
-    if (present < 0 || (present && store_get_text(w->db, "epoch", &epoch)))
+    int present = meta_present(w->db);
+    if (present < 0 || (present && meta_get_text(w->db, "epoch", &epoch)))
         return -1;
     *own = epoch && strcmp(epoch, w->head->epoch) == 0;
     free(epoch);
     return 0;
 }
 
-static int check(struct work *w)
+static int check(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     int64_t upto, there;
@@ -60,7 +60,7 @@ static int check(struct work *w)
     return 1;
 }
 
-int replay_begin(struct work *w)
+int log_apply_begin(struct apply_context *w)
 {
     int64_t captured;
     w->way = WORK_MERGE;
@@ -68,12 +68,12 @@ int replay_begin(struct work *w)
     if (go <= 0)
         return go;
     if (db_get_int(w->db, &captured, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_table'") ||
-        effect_begin(&w->effect, w->db, captured > 0, w->options->undo != NULL))
+        change_log_begin(&w->effect, w->db, captured > 0, w->options->undo != NULL))
         return -1;
     return 1;
 }
 
-int replay_end(struct work *w)
+int log_apply_end(struct apply_context *w)
 {
     if (!followed(w->head))
         return 0;

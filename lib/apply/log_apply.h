@@ -6,7 +6,7 @@
 #include "apply/merge.h"
 
 /* As download_begin. A log that says from which epoch and up to where it was read is taken once. */
-int replay_begin(struct work *w);
-int replay_end(struct work *w);
+int log_apply_begin(struct apply_context *w);
+int log_apply_end(struct apply_context *w);
 
 #endif

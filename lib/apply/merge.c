@@ -14,15 +14,15 @@
 static void free_one(struct merge *m)
 {
     for (size_t i = 0; i < m->n; i++) {
-        parents_free(m->table[i].parents);
-        children_free(m->table[i].children);
+        fk_parents_free(m->table[i].parents);
+        fk_children_free(m->table[i].children);
         userkey_free(m->table[i].userkey);
-        member_asker_close(m->table[i].asker);
+        membership_asker_close(m->table[i].asker);
         free(m->table[i].sent);
     }
     free(m->table);
     rowset_free(&m->inserted);
-    rekeys_free(&m->rekeys);
+    rekey_map_free(&m->rekeys);
     if (m->noded)
         node_free(&m->node);
     package_free(m->package);
@@ -77,7 +77,7 @@ static int set_userkey(struct merge_table *m, struct target *t)
     return m->userkey ? 0 : -1;
 }
 
-struct merge_table *merge_table(struct work *w, struct target *t)
+struct merge_table *merge_table(struct apply_context *w, struct target *t)
 {
     struct merge *m = w->merge;
     if (t->index >= m->n) {
@@ -89,8 +89,8 @@ struct merge_table *merge_table(struct work *w, struct target *t)
     if (!mt->known) {
         set_object(mt, t, m->package);
         set_policy(mt, t, mt->object);
-        if ((mt->parents = parents_open(t)) == NULL ||
-            (mt->children = children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
+        if ((mt->parents = fk_parents_open(t)) == NULL ||
+            (mt->children = fk_children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
             return NULL;
         mt->known = true;
     }
@@ -103,21 +103,21 @@ static void forget_parents(struct merge *first, const char *table)
     do {
         for (size_t i = 0; i < m->n; i++)
             if (m->table[i].known)
-                parents_forget(m->table[i].parents, table);
+                fk_parents_forget(m->table[i].parents, table);
         m = m->next;
     } while (m != first);
 }
 
-static int may(struct work *w, struct target *t, const struct change *c, const char **reason)
+static int may(struct apply_context *w, struct target *t, const struct change *c, const char **reason)
 {
     if (c->op == CHANGE_DELETE) {
         forget_parents(w->merge, t->table->name);
         return 1;
     }
     struct merge_table *m = merge_table(w, t);
-    int there = m ? parents_there(m->parents, t, c) : -1;
+    int there = m ? fk_parents_there(m->parents, t, c) : -1;
     if (there == 0)
-        *reason = parents_missing(m->parents);
+        *reason = fk_parents_missing(m->parents);
     return there;
 }
 
@@ -137,14 +137,14 @@ static int set_node(struct merge *m, struct db *db)
         return found;
     m->noded = true;
     m->package = package_get(db, m->node.package);
-    if (m->package == NULL || rekeys_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
+    if (m->package == NULL || rekey_map_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
         journal_end(db, &m->start))
         return -1;
     m->kept = m->rekeys.n;
     return 0;
 }
 
-static int as(struct work *w, const char *origin)
+static int as(struct apply_context *w, const char *origin)
 {
     struct merge *first = w->merge, *m = first;
     const char *name = origin ? origin : "";
@@ -162,7 +162,7 @@ static int as(struct work *w, const char *origin)
     return set_node(w->merge, w->db);
 }
 
-void merge_keep(struct work *w)
+void merge_keep(struct apply_context *w)
 {
     struct merge *m = w->merge;
     do {
@@ -171,17 +171,17 @@ void merge_keep(struct work *w)
     } while (m != w->merge);
 }
 
-void merge_back(struct work *w)
+void merge_back(struct apply_context *w)
 {
     struct merge *m = w->merge;
     do {
-        rekeys_cut(&m->rekeys, m->kept);
+        rekey_map_cut(&m->rekeys, m->kept);
         m = m->next;
     } while (m != w->merge);
     forget_parents(w->merge, NULL);
 }
 
-static int tells(struct work *w, const char *origin, int64_t *archive)
+static int tells(struct apply_context *w, const char *origin, int64_t *archive)
 {
     struct node n;
     int found = origin && *origin ? node_find(w->db, origin, &n) : 0;
@@ -191,7 +191,7 @@ static int tells(struct work *w, const char *origin, int64_t *archive)
     return found < 0 ? -1 : 0;
 }
 
-void merge_begin(struct work *w)
+void merge_begin(struct apply_context *w)
 {
     w->merge = mem_zero(1, sizeof *w->merge);
     w->merge->next = w->merge;
@@ -202,7 +202,7 @@ void merge_begin(struct work *w)
     w->one[WORK_MERGE] = merge_one;
 }
 
-int merge_force(struct work *w, struct target *t, const struct change *c, const char *origin)
+int merge_force(struct apply_context *w, struct target *t, const struct change *c, const char *origin)
 {
     struct merge *m = w->merge;
     struct node other = {0};
@@ -221,7 +221,7 @@ int merge_force(struct work *w, struct target *t, const struct change *c, const 
     return rc;
 }
 
-static int force(struct work *w, struct target *t, const struct change *c)
+static int force(struct apply_context *w, struct target *t, const struct change *c)
 {
     return merge_force(w, t, c, w->effect.origin);
 }
@@ -261,8 +261,8 @@ static bool takes(const char *outcome)
 /* Judges each column that the change tells against t->now, and leaves in c what is to be written, with the values here
  * as the old ones. A column that came back to what it was (JOURNAL_OWN) is no conflict, but if it is another here the
  * origin must hear of it. owed: whether the row is to be sent back. Whether anything is left: 1, 0, -1. */
-static int judge_columns(struct work *w, struct target *t, struct change *c, const struct merge_policy *p,
-                         bool *owed)
+static int judge_columns(struct apply_context *w, struct target *t, struct change *c,
+                         const struct merge_policy *p, bool *owed)
 {
     const char *outcome = decide(p, t, c);
     bool take = takes(outcome);
@@ -287,7 +287,8 @@ static int judge_columns(struct work *w, struct target *t, struct change *c, con
 }
 
 /* They changed a row that is deleted here: it stays so, or comes back as it was then and with what they changed. */
-static int merge_gone(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+static int merge_gone(struct apply_context *w, struct target *t, struct change *c,
+                      const struct merge_policy *p)
 {
     struct arena arena = {0};
     struct change row = {.table = t->table, .op = CHANGE_INSERT, .origin = ""};
@@ -305,7 +306,7 @@ static int merge_gone(struct work *w, struct target *t, struct change *c, const 
         if (c->new[i].type != VAL_NONE)
             row.new[i] = c->new[i];
     if (rc == 0 && found)
-        rc = work_put(w, t, &row);
+        rc = apply_change(w, t, &row);
     free(row.new);
     free(row.old);
     arena_free(&arena);
@@ -313,14 +314,15 @@ static int merge_gone(struct work *w, struct target *t, struct change *c, const 
 }
 
 /* Most changes meet what they expect, and are done by one statement: 1 it has done so, 0 the row must be looked at, -1. */
-static int noted(struct work *w, struct target *t, const struct change *c, enum done done)
+static int noted(struct apply_context *w, struct target *t, const struct change *c, enum done done)
 {
     if (done == DONE)
-        return effect_note(&w->effect, t, c) ? -1 : 1;
+        return change_log_note(&w->effect, t, c) ? -1 : 1;
     return done == DONE_ERROR ? -1 : 0;
 }
 
-static int merge_update(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+static int merge_update(struct apply_context *w, struct target *t, struct change *c,
+                        const struct merge_policy *p)
 {
     const char *unused;
     int done = may(w, t, c, &unused);
@@ -337,7 +339,7 @@ static int merge_update(struct work *w, struct target *t, struct change *c, cons
     int any = judge_columns(w, t, c, p, &owed);
     if (any < 0 || (owed && force(w, t, c)))
         return -1;
-    return any ? work_put(w, t, c) : 0;
+    return any ? apply_change(w, t, c) : 0;
 }
 
 /* Whether the row here is the one that came, in all that came tells. */
@@ -350,13 +352,15 @@ static bool same_row(const struct target *t, const struct val *row)
 }
 
 /* They made a row that people know already, under another key, or under this one (here). */
-static int merge_duplicate(struct work *w, struct target *t, struct change *c, bool here, const char *reason)
+static int merge_duplicate(struct apply_context *w, struct target *t, struct change *c, bool here,
+                           const char *reason)
 {
     return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
 }
 
 /* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
-static int merge_same_key(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+static int merge_same_key(struct apply_context *w, struct target *t, struct change *c,
+                          const struct merge_policy *p)
 {
     const struct userkey *userkey = w->merge->table[t->index].userkey;
     if (same_row(t, c->new))
@@ -380,11 +384,11 @@ static int merge_same_key(struct work *w, struct target *t, struct change *c, co
                 c->old[i].type = VAL_NONE;
         }
     }
-    return work_put(w, t, c);
+    return apply_change(w, t, c);
 }
 
 /* Whether another row has the insert's user key, and none its key: 1, 0, -1. */
-static int is_duplicate(struct work *w, struct target *t, struct change *c)
+static int is_duplicate(struct apply_context *w, struct target *t, struct change *c)
 {
     struct userkey *userkey = w->merge->table[t->index].userkey;
     int taken = userkey ? userkey_taken(userkey, c) : 0;
@@ -395,23 +399,24 @@ static int is_duplicate(struct work *w, struct target *t, struct change *c)
 }
 
 /* The other row may lose the user key yet; else the insert is not done. */
-static int merge_taken(struct work *w, struct target *t, struct change *c)
+static int merge_taken(struct apply_context *w, struct target *t, struct change *c)
 {
     const struct userkey *userkey = w->merge->table[t->index].userkey;
     struct val *row = mem_copy(userkey_row(userkey), t->table->ncol * sizeof *row);
     const struct change other = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
     struct arena arena = {0};
     struct change change;
-    int waits = work_retries(w) ? work_waiting(w, t, &other, NULL, &arena, &change) : 1;
+    int waits = deferred_retrying(w) ? deferred_find(w, t, &other, NULL, &arena, &change) : 1;
     arena_free(&arena);
     free(row);
     if (waits < 0)
         return -1;
-    return waits ? work_defer(w, t, c, false, false, userkey_other(userkey))
+    return waits ? deferred_add(w, t, c, false, false, userkey_other(userkey))
                  : merge_duplicate(w, t, c, false, userkey_other(userkey));
 }
 
-static int merge_insert(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+static int merge_insert(struct apply_context *w, struct target *t, struct change *c,
+                        const struct merge_policy *p)
 {
     const char *reason;
     int duplicate = is_duplicate(w, t, c);
@@ -427,7 +432,7 @@ static int merge_insert(struct work *w, struct target *t, struct change *c, cons
     int got = target_row(t, c, NULL);
     if (got < 0)
         return -1;
-    return got ? merge_same_key(w, t, c, p) : work_put(w, t, c);
+    return got ? merge_same_key(w, t, c, p) : apply_change(w, t, c);
 }
 
 /* Whether the delete tells the whole row. */
@@ -439,12 +444,13 @@ static bool whole(const struct target *t, const struct val *row)
     return true;
 }
 
-static int merge_delete(struct work *w, struct target *t, struct change *c, const struct merge_policy *p)
+static int merge_delete(struct apply_context *w, struct target *t, struct change *c,
+                        const struct merge_policy *p)
 {
     const char *unused;
-    bool alone = children_none(w->merge->table[t->index].children);
+    bool alone = fk_children_none(w->merge->table[t->index].children);
     int done = may(w, t, c, &unused) < 0 ? -1 : 0;
-    if (done == 0 && alone && (whole(t, c->old) || !effect_wants_old(&w->effect)))
+    if (done == 0 && alone && (whole(t, c->old) || !change_log_wants_old(&w->effect)))
         done = noted(w, t, c, target_delete(t, c, true));
     if (done)
         return done < 0 ? -1 : 0;
@@ -465,10 +471,10 @@ static int merge_delete(struct work *w, struct target *t, struct change *c, cons
     if (changed && (conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_THEIRS, NULL) || force(w, t, c)))
         return -1;
     memcpy(c->old, t->now, t->table->ncol * sizeof *c->old);
-    return work_put(w, t, c);
+    return apply_change(w, t, c);
 }
 
-int merge_one(struct work *w, struct target *t, struct change *c)
+int merge_one(struct apply_context *w, struct target *t, struct change *c)
 {
     struct merge_table *m = merge_table(w, t);
     if (m == NULL)

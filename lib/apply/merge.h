@@ -25,12 +25,12 @@ struct merge_policy {
 struct merge_table {
     bool known;
     struct merge_policy policy;
-    struct parents *parents;
-    struct children *children;
-    struct userkey *userkey;     /* NULL: duplicates are kept */
-    const struct object *object; /* uploads: NULL when it does not travel */
-    struct member_asker *asker;  /* uploads: which rows the node holds; NULL until it is wanted */
-    uint8_t *sent;               /* uploads: a byte a column, 1 where it travels */
+    struct fk_parents *parents;
+    struct fk_children *children;
+    struct userkey *userkey;        /* NULL: duplicates are kept */
+    const struct object *object;    /* uploads: NULL when it does not travel */
+    struct membership_asker *asker; /* uploads: which rows the node holds; NULL until it is wanted */
+    uint8_t *sent;                  /* uploads: a byte a column, 1 where it travels */
 };
 
 /* What merging needs beside the work, for the changes of one origin; the first is made by merge_begin. */
@@ -40,32 +40,32 @@ struct merge {
     bool noded;         /* it is a node: node and package are set */
     struct node node;
     struct package *package;
-    struct rekeys rekeys;   /* keys of the node's that are others here */
-    size_t kept;            /* so many of them at merge_keep */
-    int64_t start;          /* end of the journal before the upload */
-    struct rowset inserted; /* rows the node made that no archive has told it of */
+    struct rekey_map rekeys; /* keys of the node's that are others here */
+    size_t kept;             /* so many of them at merge_keep */
+    int64_t start;           /* end of the journal before the upload */
+    struct rowset inserted;  /* rows the node made that no archive has told it of */
     bool inserted_known;
-    work_one *give;  /* gives an insert whose integer key is taken another one (newkey_give) */
-    work_one *clear; /* whether rows that refer to it let the row be deleted (cascade_clear) */
+    apply_one_fn *give;  /* gives an insert whose integer key is taken another one (rekey_server_give) */
+    apply_one_fn *clear; /* whether rows that refer to it let the row be deleted (fk_delete_clear) */
     size_t n;
     struct merge_table *table; /* per target */
 };
 
 /* Makes the work ready for merging; always, because what is in quarantine may have to be merged, as its own origin's. */
-void merge_begin(struct work *w);
+void merge_begin(struct apply_context *w);
 void merge_free(struct merge *m); /* and those for other origins */
 
 /* What is known of the target; NULL on failure. */
-struct merge_table *merge_table(struct work *w, struct target *t);
+struct merge_table *merge_table(struct apply_context *w, struct target *t);
 
 /* Remembers what is known beside the database; has that known again, when the database is as it was then. */
-void merge_keep(struct work *w);
-void merge_back(struct work *w);
+void merge_keep(struct apply_context *w);
+void merge_back(struct apply_context *w);
 
-/* Judges a change and does it (a work_one); permission is not asked here. */
-int merge_one(struct work *w, struct target *t, struct change *c);
+/* Judges a change and does it (a apply_one_fn); permission is not asked here. */
+int merge_one(struct apply_context *w, struct target *t, struct change *c);
 
 /* Has the row sent to the node of that name with its next archive; nothing for an origin that is no node. */
-int merge_force(struct work *w, struct target *t, const struct change *c, const char *origin);
+int merge_force(struct apply_context *w, struct target *t, const struct change *c, const char *origin);
 
 #endif

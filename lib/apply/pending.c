@@ -84,19 +84,19 @@ int pending_inserts(struct db *db, struct targets *ts, const char *node, int64_t
 
 int pending_settled(struct db *db, int64_t *seq)
 {
-    return store_get_int(db, "settled", seq);
+    return meta_get_int(db, "settled", seq);
 }
 
 int pending_acknowledge(struct db *db, int64_t number)
 {
     int64_t acked, upto;
-    if (store_get_int(db, "acked", &acked))
+    if (meta_get_int(db, "acked", &acked))
         return -1;
     if (number <= acked)
         return 0;
     if (db_get_int(db, &upto, "SELECT max(upto) FROM dx_upload WHERE number <= %lld", (long long)number))
         return -1;
-    if (upto && store_set_int(db, "settled", upto))
+    if (upto && meta_set_int(db, "settled", upto))
         return -1;
-    return store_set_int(db, "acked", number);
+    return meta_set_int(db, "acked", number);
 }

@@ -17,12 +17,12 @@ struct rows_hash {
     struct val *row; /* the target's row in the archive's columns */
 };
 
-struct rows {
+struct plan_apply {
     size_t n;
     struct rows_hash *hash; /* per table of the head; by NULL: its change key is columns */
 };
 
-static int begin_hash(struct work *w, struct rows_hash *h, const struct table *from)
+static int begin_hash(struct apply_context *w, struct rows_hash *h, const struct table *from)
 {
     h->from = from;
     if (!changekey_is_hash(from->col[from->ncol - 1]))
@@ -41,12 +41,12 @@ static int begin_hash(struct work *w, struct rows_hash *h, const struct table *f
     return 0;
 }
 
-int rows_begin(struct work *w)
+int plan_apply_begin(struct apply_context *w)
 {
     if (w->head->form != CHANGESET_FULL)
         return fail(ERR_REFUSED, "%s: an archive of rows must tell old values", w->name);
-    int present = store_present(w->db);
-    if (present < 0 || effect_begin(&w->effect, w->db, present, w->options->undo != NULL))
+    int present = meta_present(w->db);
+    if (present < 0 || change_log_begin(&w->effect, w->db, present, w->options->undo != NULL))
         return -1;
     w->leave = true;
     w->rows = mem_zero(1, sizeof *w->rows);
@@ -58,13 +58,13 @@ int rows_begin(struct work *w)
     return 1;
 }
 
-int rows_end(struct work *w)
+int plan_apply_end(struct apply_context *w)
 {
     (void)w;
     return 0;
 }
 
-void rows_free(struct rows *r)
+void plan_apply_free(struct plan_apply *r)
 {
     for (size_t i = 0; r && i < r->n; i++) {
         changekey_free(r->hash[i].by);
@@ -78,7 +78,7 @@ void rows_free(struct rows *r)
 
 /* ---- one row ---- */
 
-static struct rows_hash *hash_of(struct work *w, const struct table *from)
+static struct rows_hash *hash_of(struct apply_context *w, const struct table *from)
 {
     size_t i = 0;
     while (w->rows->hash[i].from != from)
@@ -98,7 +98,7 @@ static struct val hash_now(struct rows_hash *h, const struct target *t)
 
 /* Whether the row in t->now has the change key that one side of the change tells: of the old side, what must still
  * stand; of the new side, in the same columns, what is to come. */
-static bool has_change_key(struct work *w, const struct target *t, const struct change *c, bool new)
+static bool has_change_key(struct apply_context *w, const struct target *t, const struct change *c, bool new)
 {
     const struct change *read = &w->read;
     struct rows_hash *h = hash_of(w, read->table);
@@ -142,25 +142,25 @@ static bool same_row(const struct target *t, const struct change *c)
     return true;
 }
 
-static int leave(struct work *w)
+static int leave(struct apply_context *w)
 {
     w->count->left++;
     return 0;
 }
 
-int rows_one(struct work *w, struct target *t, struct change *c)
+int plan_apply_one(struct apply_context *w, struct target *t, struct change *c)
 {
     int there = target_row(t, c, NULL);
     if (there < 0)
         return -1;
     if (c->op == CHANGE_INSERT)
-        return !there ? work_put(w, t, c) : same_row(t, c) ? 0 : leave(w);
+        return !there ? apply_change(w, t, c) : same_row(t, c) ? 0 : leave(w);
     if (!there)
         return c->op == CHANGE_DELETE ? 0 : leave(w);
     if (!has_change_key(w, t, c, false))
         return c->op == CHANGE_UPDATE && has_change_key(w, t, c, true) ? 0 : leave(w);
     if (c->op == CHANGE_UPDATE)
-        return only_differences(t, c) ? work_put(w, t, c) : 0;
+        return only_differences(t, c) ? apply_change(w, t, c) : 0;
     memcpy(c->old, t->now, t->table->ncol * sizeof *c->old);
-    return work_put(w, t, c);
+    return apply_change(w, t, c);
 }

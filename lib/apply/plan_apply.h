@@ -5,11 +5,11 @@
 
 #include "apply/apply_context.h"
 
-int rows_begin(struct work *w); /* 1, or -1 */
-int rows_end(struct work *w);
+int plan_apply_begin(struct apply_context *w); /* 1, or -1 */
+int plan_apply_end(struct apply_context *w);
 
-/* One row (a work_one). */
-int rows_one(struct work *w, struct target *t, struct change *c);
-void rows_free(struct rows *r); /* NULL is fine */
+/* One row (a apply_one_fn). */
+int plan_apply_one(struct apply_context *w, struct target *t, struct change *c);
+void plan_apply_free(struct plan_apply *r); /* NULL is fine */
 
 #endif

@@ -8,9 +8,9 @@
 /* One entry. Texts and the record live until the next call. */
 struct quarantined {
     int64_t id;
-    int way;      /* enum work_way */
+    int way;      /* enum apply_way */
     int64_t told; /* number of the archive that takes the change back at its origin, a node; 0: it is none */
-    bool judged;  /* see work_defer */
+    bool judged;  /* see deferred_add */
     const char *table, *origin, *archive, *reason;
     struct val key;    /* key_pack */
     struct val change; /* record */

@@ -8,44 +8,44 @@ static const char sql_held[] = DEFER_COLUMNS "WHERE seq > ?1 AND held AND way = 
 
 _Static_assert(WORK_MERGE == 1, "sql_held names it by its number");
 
-static int wait_on(struct work *w)
+static int wait_on(struct apply_context *w)
 {
     w->defer->blocked = true;
     return 0;
 }
 
 /* For a change behind another of its row. */
-static int ask(struct work *w, struct target *t, struct change *c)
+static int ask(struct apply_context *w, struct target *t, struct change *c)
 {
-    int may = accept_still(w, t, c);
+    int may = upload_apply_still(w, t, c);
     return may > 0 ? wait_on(w) : may;
 }
 
-static int ask_first(struct work *w, struct target *t, struct change *c)
+static int ask_first(struct apply_context *w, struct target *t, struct change *c)
 {
-    int may = accept_still(w, t, c);
+    int may = upload_apply_still(w, t, c);
     if (may <= 0)
         return may;
     int here = c->op == CHANGE_INSERT ? target_row(t, c, NULL) : 0;
     return here > 0 ? merge_one(w, t, c) : here < 0 ? -1 : wait_on(w);
 }
 
-static int check(struct work *w, struct entry *e, void *rows)
+static int check(struct apply_context *w, struct deferred_entry *e, void *rows)
 {
     struct rowset *met = rows;
-    if (defer_try(w, e, rowset_find(met, e->target, &e->change) ? ask : ask_first))
+    if (deferred_try(w, e, rowset_find(met, e->target, &e->change) ? ask : ask_first))
         return -1;
     if (w->defer->blocked)
         rowset_add(met, e->target, &e->change);
     return 0;
 }
 
-int release_check(struct work *w)
+int quarantine_recheck(struct apply_context *w)
 {
     struct rowset met = {0};
     if (w->defer->n == 0)
         return 0;
-    int rc = defer_each(w, db_prepare(w->db, sql_held), INT64_MIN, check, &met);
+    int rc = deferred_each(w, db_prepare(w->db, sql_held), INT64_MIN, check, &met);
     rowset_free(&met);
     return rc;
 }

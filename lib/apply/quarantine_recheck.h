@@ -7,6 +7,6 @@
 
 /* Before the first change of an archive is read, so that whatever the archive says of a row is understood by the key that
  * this has then: refuses what its node may not do any more, and judges inserts whose key another row has now. */
-int release_check(struct work *w);
+int quarantine_recheck(struct apply_context *w);
 
 #endif

@@ -15,7 +15,7 @@
 #define PENDING "seq > ?1 AND origin IS NOT '" STORE_UPSTREAM "' AND what BETWEEN ?2 AND ?2 + 7"
 
 struct renaming {
-    struct work *w;
+    struct apply_context *w;
     const struct dx_rekey *rekey;
     int64_t settled;
     struct journal_table *layout;
@@ -85,14 +85,14 @@ static int change_row(struct renaming *r, struct target *t, const struct change 
         rc = rc || stmt_run(s) ? -1 : 0;
         stmt_free(s);
         if (rc == 0 && t->table->pk[column]) {
-            rc = effect_note(&r->w->effect, t, &gone);
+            rc = change_log_note(&r->w->effect, t, &gone);
             memset(old, 0, t->table->ncol * sizeof *old);
             memcpy(new, row, t->table->ncol * sizeof *new);
             new[column] = val_int(r->rekey->new);
-            rc = rc || effect_note(&r->w->effect, t, &come) ? -1 : 0;
+            rc = rc || change_log_note(&r->w->effect, t, &come) ? -1 : 0;
         } else if (rc == 0) {
             new[column] = val_int(r->rekey->new);
-            rc = effect_note(&r->w->effect, t, &set);
+            rc = change_log_note(&r->w->effect, t, &set);
         }
         free(row);
     }
@@ -178,7 +178,7 @@ static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_renamed (tbl TEXT,
                                "(tbl, new)) WITHOUT ROWID";
 
 /* Notes it: 1, or 0 when it was noted before. */
-static int note(struct work *w, const struct dx_rekey *k)
+static int note(struct apply_context *w, const struct dx_rekey *k)
 {
     if (db_execf(w->db, "INSERT OR IGNORE INTO dx_renamed (tbl, new) VALUES (%Q, %lld)", k->table,
                  (long long)k->new))
@@ -186,7 +186,7 @@ static int note(struct work *w, const struct dx_rekey *k)
     return db_changes(w->db) > 0;
 }
 
-int rename_none(struct work *w)
+int rekey_client_none(struct apply_context *w)
 {
     int rc = w->head->nrekey ? db_exec(w->db, sql_make) : 0;
     for (size_t i = 0; i < w->head->nrekey && rc >= 0; i++)
@@ -208,7 +208,7 @@ static int rename_new(struct renaming *r)
     return there ? rename_one(r) : 0;
 }
 
-int rename_rows(struct work *w, int64_t settled, bool companion)
+int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion)
 {
     struct renaming r = {.w = w, .settled = settled, .companion = companion};
     if (w->head->nrekey == 0)

@@ -8,9 +8,9 @@
 /* Does what the head of a download, or of a snapshot over a copy, asks for, and has not been done here before
  * (dx_renamed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
  * journal. A companion passes it on to its own nodes. */
-int rename_rows(struct work *w, int64_t settled, bool companion);
+int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion);
 
 /* Notes that nothing of it is to be done: a new copy has the rows by their keys of now. */
-int rename_none(struct work *w);
+int rekey_client_none(struct apply_context *w);
 
 #endif

@@ -10,18 +10,18 @@
 #include <string.h>
 #include <strings.h>
 
-static bool map_value(const struct rekeys *r, const char *table, struct val *v)
+static bool map_value(const struct rekey_map *r, const char *table, struct val *v)
 {
-    int64_t new = v->type == VAL_INT ? rekeys_map(r, table, v->i) : 0;
+    int64_t new = v->type == VAL_INT ? rekey_map_lookup(r, table, v->i) : 0;
     if (v->type != VAL_INT || new == v->i)
         return false;
     v->i = new;
     return true;
 }
 
-bool newkey_map(struct work *w, struct target *t, struct change *c)
+bool rekey_server_map(struct apply_context *w, struct target *t, struct change *c)
 {
-    const struct rekeys *r = &w->merge->rekeys;
+    const struct rekey_map *r = &w->merge->rekeys;
     bool any = false;
     if (r->n == 0)
         return false;
@@ -48,14 +48,15 @@ static bool refers(const struct change *c, int column, int64_t old)
     return c->op != CHANGE_DELETE && c->new[column].type == VAL_INT && c->new[column].i == old;
 }
 
-static int force(struct work *w, struct target *t, const struct change *c)
+static int force(struct apply_context *w, struct target *t, const struct change *c)
 {
     return merge_force(w, t, c, w->merge->node.name);
 }
 
 /* The row of the entry, if it still refers to the old key, refers to the new one. Where the reference is part of its
  * key, the row is another one then. */
-static int mend_row(struct work *w, struct target *t, struct change *c, int column, int64_t old, int64_t new)
+static int mend_row(struct apply_context *w, struct target *t, struct change *c, int column, int64_t old,
+                    int64_t new)
 {
     size_t n = t->table->ncol;
     int here = target_row(t, c, NULL);
@@ -68,7 +69,8 @@ static int mend_row(struct work *w, struct target *t, struct change *c, int colu
         struct change gone = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row, .new = none};
         struct change come = {
             .table = t->table, .op = CHANGE_INSERT, .origin = "", .old = none, .new = other};
-        rc = work_put(w, t, &gone) || work_put(w, t, &come) || force(w, t, &gone) || force(w, t, &come);
+        rc = apply_change(w, t, &gone) || apply_change(w, t, &come) || force(w, t, &gone) ||
+             force(w, t, &come);
     } else {
         for (size_t i = 0; i < n; i++) {
             if (!t->table->pk[i] && i != (size_t)column)
@@ -77,7 +79,7 @@ static int mend_row(struct work *w, struct target *t, struct change *c, int colu
                 other[i].type = VAL_NONE;
         }
         struct change set = {.table = t->table, .op = CHANGE_UPDATE, .origin = "", .old = row, .new = other};
-        rc = work_put(w, t, &set) || force(w, t, &set);
+        rc = apply_change(w, t, &set) || force(w, t, &set);
     }
     free(row);
     free(other);
@@ -97,14 +99,15 @@ struct renewal {
 };
 
 /* Calls fn for each of the node's changes of the table that wait, on from that seq. */
-static int each_waiting(struct work *w, const struct target *t, int64_t from, defer_fn *fn, struct renewal *r)
+static int each_waiting(struct apply_context *w, const struct target *t, int64_t from, deferred_fn *fn,
+                        struct renewal *r)
 {
     struct stmt *s = db_prepare(w->db, sql_waiting);
     if (s) {
         stmt_bind_int(s, 2, (int64_t)t->index);
         stmt_bind_text(s, 3, w->merge->node.name);
     }
-    return defer_each(w, s, from, fn, r);
+    return deferred_each(w, s, from, fn, r);
 }
 
 /* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting
@@ -122,7 +125,7 @@ static int find_old(struct target *t, struct change *c, int column, int64_t old,
     return refers(c, column, old);
 }
 
-static int mend_reference(struct work *w, struct entry *e, void *ctx)
+static int mend_reference(struct apply_context *w, struct deferred_entry *e, void *ctx)
 {
     const struct renewal *r = ctx;
     struct val *v;
@@ -132,18 +135,18 @@ static int mend_reference(struct work *w, struct entry *e, void *ctx)
     if (force(w, e->target, &e->change))
         return -1;
     v->i = r->new;
-    return defer_rewrite(w, e) || force(w, e->target, &e->change) ? -1 : 0;
+    return deferred_rewrite(w, e) || force(w, e->target, &e->change) ? -1 : 0;
 }
 
 /* What the node has said under the old key's name in changes that wait, be it in quarantine. */
-static int mend_waiting(struct work *w, struct target *t, int column, int64_t old, int64_t new)
+static int mend_waiting(struct apply_context *w, struct target *t, int column, int64_t old, int64_t new)
 {
     struct renewal r = {column, old, new};
     return w->defer->n ? each_waiting(w, t, INT64_MIN, mend_reference, &r) : 0;
 }
 
 /* What the node has said already under the old key's name: what waits, and what this upload has written. */
-static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_t new)
+static int mend(struct apply_context *w, const struct rekey_ref *ref, int64_t old, int64_t new)
 {
     struct target *t = targets_named(&w->targets, ref->table);
     int column = t ? table_column(t->table, ref->column) : -1;
@@ -174,7 +177,7 @@ static int mend(struct work *w, const struct rekey_ref *ref, int64_t old, int64_
     return got;
 }
 
-static int mend_key(struct work *w, struct entry *e, void *ctx)
+static int mend_key(struct apply_context *w, struct deferred_entry *e, void *ctx)
 {
     const struct renewal *r = ctx;
     struct change *c = &e->change;
@@ -182,23 +185,23 @@ static int mend_key(struct work *w, struct entry *e, void *ctx)
     if (v->type != VAL_INT || v->i != r->old)
         return 0;
     v->i = r->new;
-    return defer_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
+    return deferred_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
 }
 
 /* What the node has said of the row itself, behind its insert that waited. */
-static int mend_behind(struct work *w, struct target *t, int64_t old, int64_t new)
+static int mend_behind(struct apply_context *w, struct target *t, int64_t old, int64_t new)
 {
     struct renewal r = {(int)t->table->key[0], old, new};
-    return work_retries(w) ? each_waiting(w, t, w->defer->retrying, mend_key, &r) : 0;
+    return deferred_retrying(w) ? each_waiting(w, t, w->defer->retrying, mend_key, &r) : 0;
 }
 
 /* The archive that took the row away from the node, if it waited in quarantine so long; else 0. */
-static int64_t gone_with(const struct work *w)
+static int64_t gone_with(const struct apply_context *w)
 {
     return w->defer->told <= w->merge->node.archive ? w->defer->told : 0;
 }
 
-int newkey_give(struct work *w, struct target *t, struct change *c)
+int rekey_server_give(struct apply_context *w, struct target *t, struct change *c)
 {
     struct merge *m = w->merge;
     size_t key = t->table->key[0];
@@ -213,6 +216,6 @@ int newkey_give(struct work *w, struct target *t, struct change *c)
         rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new, gone_with(w)))
         return -1;
     c->new[key].i = new;
-    newkey_map(w, t, c); /* a row may refer to itself */
+    rekey_server_map(w, t, c); /* a row may refer to itself */
     return merge_one(w, t, c) || force(w, t, c) ? -1 : 0;
 }

@@ -7,10 +7,10 @@
 
 /* Puts the keys that rows of the node have here into the change, its own and those it refers to: whether any was
  * another. */
-bool newkey_map(struct work *w, struct target *t, struct change *c);
+bool rekey_server_map(struct apply_context *w, struct target *t, struct change *c);
 
 /* The insert c meets another row with its key: gives it a fresh one, inserts it, mends what this upload has said of it
  * so far, and has both rows sent to the node. Under its new key it is judged as any other. */
-int newkey_give(struct work *w, struct target *t, struct change *c);
+int rekey_server_give(struct apply_context *w, struct target *t, struct change *c);
 
 #endif

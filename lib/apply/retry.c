@@ -10,11 +10,11 @@
 static const char sql_up[] = DEFER_COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
 static const char sql_down[] = DEFER_COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
 
-int defer_try(struct work *w, struct entry *e, work_one *judge)
+int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge)
 {
     const char *origin = w->effect.origin;
     char *archive = w->archive;
-    enum work_way way = w->way;
+    enum apply_way way = w->way;
     struct merge *merge = w->merge;
     if (e->way == WORK_MERGE && w->as(w, e->origin))
         return -1;
@@ -32,24 +32,24 @@ int defer_try(struct work *w, struct entry *e, work_one *judge)
     w->merge = merge;
     if (rc)
         return -1;
-    return w->defer->blocked ? 0 : defer_done(w, e);
+    return w->defer->blocked ? 0 : deferred_done(w, e);
 }
 
 /* A row that was to be changed may have gone since: with its parent. */
-static int put(struct work *w, struct target *t, struct change *c)
+static int put(struct apply_context *w, struct target *t, struct change *c)
 {
     int here = w->way == WORK_MERGE && c->op == CHANGE_UPDATE ? target_row(t, c, NULL) : 1;
-    return here > 0 ? work_put(w, t, c) : here < 0 ? -1 : w->one[w->way](w, t, c);
+    return here > 0 ? apply_change(w, t, c) : here < 0 ? -1 : w->one[w->way](w, t, c);
 }
 
 /* Tries one entry as if its change had just been read. */
-static int try_entry(struct work *w, struct entry *e)
+static int try_entry(struct apply_context *w, struct deferred_entry *e)
 {
-    return defer_try(w, e, e->judged ? put : w->one[e->way]);
+    return deferred_try(w, e, e->judged ? put : w->one[e->way]);
 }
 
 /* What waits behind an older one of its row goes on waiting. */
-static int try_first(struct work *w, struct entry *e, void *rows)
+static int try_first(struct apply_context *w, struct deferred_entry *e, void *rows)
 {
     struct rowset *still = rows;
     if (rowset_find(still, e->target, &e->change))
@@ -62,15 +62,15 @@ static int try_first(struct work *w, struct entry *e, void *rows)
 }
 
 /* One pass over all that waits, oldest first. */
-static int pass_up(struct work *w)
+static int pass_up(struct apply_context *w)
 {
     struct rowset still = {0};
-    int rc = defer_each(w, db_prepare(w->db, sql_up), INT64_MIN, try_first, &still);
+    int rc = deferred_each(w, db_prepare(w->db, sql_up), INT64_MIN, try_first, &still);
     rowset_free(&still);
     return rc;
 }
 
-static int try_any(struct work *w, struct entry *e, void *unused)
+static int try_any(struct apply_context *w, struct deferred_entry *e, void *unused)
 {
     (void)unused;
     return try_entry(w, e);
@@ -78,14 +78,14 @@ static int try_any(struct work *w, struct entry *e, void *unused)
 
 /* The same, newest first, of those that are judged: a chain of values each taken by the next comes undone in one pass,
  * whichever way it runs. */
-static int pass_down(struct work *w)
+static int pass_down(struct apply_context *w)
 {
-    return defer_each(w, db_prepare(w->db, sql_down), INT64_MAX, try_any, NULL);
+    return deferred_each(w, db_prepare(w->db, sql_down), INT64_MAX, try_any, NULL);
 }
 
 /* ---- what is left ---- */
 
-static int give_up(struct work *w, struct entry *e, void *unused)
+static int give_up(struct apply_context *w, struct deferred_entry *e, void *unused)
 {
     (void)unused;
     struct buf room = {0}, bytes = {0};
@@ -120,18 +120,20 @@ static int give_up(struct work *w, struct entry *e, void *unused)
     return rc;
 }
 
-int work_give_up(struct work *w)
+int deferred_give_up(struct apply_context *w)
 {
-    return quarantine_clear(w->db) ? -1 : defer_each(w, db_prepare(w->db, sql_up), INT64_MIN, give_up, NULL);
+    return quarantine_clear(w->db) ? -1
+                                   : deferred_each(w, db_prepare(w->db, sql_up), INT64_MIN, give_up, NULL);
 }
 
-int work_rounds(struct work *w)
+int deferred_retry(struct apply_context *w)
 {
-    struct defer *d = w->defer;
+    struct deferred *d = w->defer;
     int64_t before = d->n + 1;
     while (d->n && d->n < before) {
         before = d->n;
-        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && exchange_rows(w)) || (d->n && circle_rows(w)))
+        if (pass_up(w) || (d->n && pass_down(w)) || (d->n && unique_swap_rows(w)) ||
+            (d->n && fk_cycle_rows(w)))
             return -1;
     }
     return 0;

@@ -25,7 +25,7 @@ struct snapshot {
 /* ---- before ---- */
 
 /* A database that is no client must be empty where the snapshot would write: rows of others are not replaced. */
-static int check_stranger(struct work *w)
+static int check_stranger(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     int64_t n;
@@ -50,7 +50,7 @@ static int check_stranger(struct work *w)
     return 0;
 }
 
-static int check(struct work *w, const struct download_state *s, struct snapshot *p)
+static int check(struct apply_context *w, const struct download_state *s, struct snapshot *p)
 {
     const struct dx_head *h = w->head;
     if (*h->to == 0 || *h->epoch == 0)
@@ -72,45 +72,45 @@ static int check(struct work *w, const struct download_state *s, struct snapshot
 }
 
 /* Whether this copy does not know of uploads that were merged under its name: it was restored from a backup. */
-static int is_behind(struct work *w, bool *behind)
+static int is_behind(struct apply_context *w, bool *behind)
 {
     int64_t sent;
-    int rc = store_get_int(w->db, "sent", &sent);
+    int rc = meta_get_int(w->db, "sent", &sent);
     *behind = rc == 0 && sent < w->head->ack;
     return rc;
 }
 
 /* Numbers begin anew: what was uploaded under the old ones and is not settled goes up again. */
-static int renumber(struct work *w)
+static int renumber(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
-    return db_exec(w->db, "DELETE FROM dx_upload") || store_set_int(w->db, "sent", h->ack) ||
-                   store_set_int(w->db, "acked", h->ack)
+    return db_exec(w->db, "DELETE FROM dx_upload") || meta_set_int(w->db, "sent", h->ack) ||
+                   meta_set_int(w->db, "acked", h->ack)
                ? -1
                : 0;
 }
 
-static int begin_over(struct work *w, bool companion)
+static int begin_over(struct apply_context *w, bool companion)
 {
     int64_t settled;
-    if (pending_settled(w->db, &settled) || rename_rows(w, settled, companion))
+    if (pending_settled(w->db, &settled) || rekey_client_rows(w, settled, companion))
         return -1;
     return pending_load(w->db, &w->targets, settled, &w->pending);
 }
 
-int snapshot_begin(struct work *w)
+int snapshot_begin(struct apply_context *w)
 {
     struct download_state s;
     struct snapshot *p = w->snapshot = mem_zero(1, sizeof *p);
     int rc = download_state(w->db, &s) || check(w, &s, p) ? -1 : 0;
     download_state_free(&s);
-    if (rc || store_init(w->db) || schema_make(w->db, w->head->schema, w->head->nschema, false))
+    if (rc || meta_init(w->db) || schema_make(w->db, w->head->schema, w->head->nschema, false))
         return -1;
     /* Columns that were added are captured before they are filled, so that their values do not count as made here. */
     if (p->over && snapshot_attach(w))
         return -1;
     int companion = download_is_companion(w->db);
-    if (companion < 0 || effect_begin(&w->effect, w->db, companion, w->options->undo != NULL))
+    if (companion < 0 || change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
@@ -118,7 +118,7 @@ int snapshot_begin(struct work *w)
     if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
         ((p->renumbered || behind || resend) && renumber(w)))
         return -1;
-    return (p->over ? begin_over(w, companion) : rename_none(w)) ? -1 : 1;
+    return (p->over ? begin_over(w, companion) : rekey_client_none(w)) ? -1 : 1;
 }
 
 void snapshot_free(struct snapshot *p)
@@ -135,7 +135,7 @@ void snapshot_free(struct snapshot *p)
 
 /* Makes the table of keys that came, with the key columns' affinity so that its index serves, and the statement that
  * adds one. */
-static int make_seen(struct work *w, const struct target *t)
+static int make_seen(struct apply_context *w, const struct target *t)
 {
     static const char *const types[] = {[AFFINITY_BLOB] = "",
                                         [AFFINITY_TEXT] = "TEXT",
@@ -173,7 +173,7 @@ static bool has_seen(const struct snapshot *p, const struct target *t)
     return t->index < p->nseen && p->seen[t->index];
 }
 
-int snapshot_one(struct work *w, struct target *t, struct change *c)
+int snapshot_one(struct apply_context *w, struct target *t, struct change *c)
 {
     struct snapshot *p = w->snapshot;
     if (c->op != CHANGE_INSERT)
@@ -192,7 +192,7 @@ int snapshot_one(struct work *w, struct target *t, struct change *c)
 
 /* ---- after ---- */
 
-static struct stmt *prepare_gone(struct work *w, const struct target *t)
+static struct stmt *prepare_gone(struct apply_context *w, const struct target *t)
 {
     struct buf sql = {0};
     buf_puts(&sql, "SELECT ");
@@ -212,7 +212,7 @@ static struct stmt *prepare_gone(struct work *w, const struct target *t)
 }
 
 /* Removes the rows of a table that did not come. Their keys are gathered first: a table is not changed under a scan. */
-static int remove_gone(struct work *w, struct target *t)
+static int remove_gone(struct apply_context *w, struct target *t)
 {
     if (!has_seen(w->snapshot, t) && make_seen(w, t))
         return -1;
@@ -249,45 +249,45 @@ static int remove_gone(struct work *w, struct target *t)
 }
 
 /* The tables of the copy as it was, and as it is now. */
-static int remove_all_gone(struct work *w)
+static int remove_all_gone(struct apply_context *w)
 {
     struct table **was;
     size_t n;
-    if (copy_tables(w->db, &was, &n))
+    if (client_tables_load(w->db, &was, &n))
         return -1;
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct target *t = targets_named(&w->targets, was[i]->name);
         rc = t ? remove_gone(w, t) : -1;
     }
-    copy_free(was, n);
+    client_tables_free(was, n);
     return rc;
 }
 
-static int note_state(struct work *w)
+static int note_state(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
-    if (store_set_text(w->db, "node", h->to) || store_set_text(w->db, "server", h->epoch) ||
-        store_set_int(w->db, "applied", h->number))
+    if (meta_set_text(w->db, "node", h->to) || meta_set_text(w->db, "server", h->epoch) ||
+        meta_set_int(w->db, "applied", h->number))
         return -1;
     if (*h->package)
-        return store_set_text(w->db, "package", h->package);
+        return meta_set_text(w->db, "package", h->package);
     return 0;
 }
 
-int snapshot_end(struct work *w)
+int snapshot_end(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     struct snapshot *p = w->snapshot;
     if (p->over && remove_all_gone(w))
         return -1;
-    if (schema_make(w->db, h->schema, h->nschema, true) || copy_set(w->db, h->table, h->ntable) ||
+    if (schema_make(w->db, h->schema, h->nschema, true) || client_tables_set(w->db, h->table, h->ntable) ||
         note_state(w))
         return -1;
     return 0;
 }
 
-int snapshot_attach(struct work *w)
+int snapshot_attach(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     const char **names = mem_zero(h->ntable, sizeof *names);

@@ -14,7 +14,7 @@ static const char sql_put_out[] =
 static const char sql_take_out[] = "SELECT seq, target, row, change FROM temp.dx_out ORDER BY seq";
 
 /* Deletes the entry's row, if there is one, and notes what it will be when it is put in again. */
-static int take_out(struct work *w, struct entry *e, void *ctx)
+static int take_out(struct apply_context *w, struct deferred_entry *e, void *ctx)
 {
     (void)w;
     struct stmt *put_out = ctx;
@@ -51,7 +51,7 @@ struct failed {
     int64_t *seq;
 };
 
-static int put_in(struct work *w, struct failed *failed)
+static int put_in(struct apply_context *w, struct failed *failed)
 {
     struct stmt *s = db_prepare(w->db, sql_take_out);
     struct arena arena = {0};
@@ -79,20 +79,20 @@ static int put_in(struct work *w, struct failed *failed)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static int each_taken(struct work *w, defer_fn *fn, void *ctx)
+static int each_taken(struct apply_context *w, deferred_fn *fn, void *ctx)
 {
-    return defer_each(w, db_prepare(w->db, sql_taken), INT64_MIN, fn, ctx);
+    return deferred_each(w, db_prepare(w->db, sql_taken), INT64_MIN, fn, ctx);
 }
 
-static int note(struct work *w, struct entry *e, void *unused)
+static int note(struct apply_context *w, struct deferred_entry *e, void *unused)
 {
     (void)unused;
-    return defer_note(w, e);
+    return deferred_note(w, e);
 }
 
 /* One attempt: all out, all in. 1 done, 0 some could not be put in (everything is as before, and those are no longer
  * `taken`), -1. */
-static int attempt(struct work *w, struct stmt *put_out)
+static int attempt(struct apply_context *w, struct stmt *put_out)
 {
     struct failed failed = {0};
     int rc = db_exec(w->db, "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange");
@@ -108,7 +108,7 @@ static int attempt(struct work *w, struct stmt *put_out)
     return rc ? -1 : failed.n == 0;
 }
 
-int exchange_rows(struct work *w)
+int unique_swap_rows(struct apply_context *w)
 {
     struct stmt *put_out = db_prepare(w->db, sql_put_out);
     int done = put_out ? 0 : -1;

@@ -6,6 +6,6 @@
 
 /* Does what waits so. Rows that cannot be put in again, because yet another row has their value, go on waiting as they
  * were. */
-int exchange_rows(struct work *w);
+int unique_swap_rows(struct apply_context *w);
 
 #endif

@@ -16,11 +16,11 @@
 static const char sql_cache[] = "PRAGMA cache_size = -32768";
 
 /* Whether the archive that the node has applied last is one that was made here: 1, -1. */
-static int check_line(struct work *w, const struct node *n)
+static int check_line(struct apply_context *w, const struct node *n)
 {
     const struct dx_head *h = w->head;
     char *digest;
-    if (history_digest(w->db, n->id, h->applied, &digest))
+    if (membership_log_digest(w->db, n->id, h->applied, &digest))
         return -1;
     bool other = *digest && *h->follows && strcmp(digest, h->follows) != 0;
     free(digest);
@@ -33,7 +33,7 @@ static int check_line(struct work *w, const struct node *n)
     return 1;
 }
 
-static int check(struct work *w, const struct node *n)
+static int check(struct apply_context *w, const struct node *n)
 {
     const struct dx_head *h = w->head;
     if (strcmp(h->epoch, n->epoch) != 0)
@@ -62,7 +62,7 @@ static int check(struct work *w, const struct node *n)
     return 1;
 }
 
-int accept_begin(struct work *w)
+int upload_apply_begin(struct apply_context *w)
 {
     struct merge *m = w->merge;
     if (node_require(w->db, w->head->from, &m->node))
@@ -73,15 +73,15 @@ int accept_begin(struct work *w)
     if (go <= 0)
         return go;
     m->package = package_get(w->db, m->node.package);
-    if (m->package == NULL || rekeys_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
+    if (m->package == NULL || rekey_map_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
         journal_end(w->db, &m->start) || db_exec(w->db, sql_cache) ||
-        effect_begin(&w->effect, w->db, true, w->options->undo != NULL))
+        change_log_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
     w->effect.origin = m->node.name;
     return 1;
 }
 
-int accept_end(struct work *w)
+int upload_apply_end(struct apply_context *w)
 {
     const struct node *n = &w->merge->node;
     return node_note_merged(w->db, n->id, w->head->number) ||
@@ -113,7 +113,7 @@ static bool strip_hidden(const struct merge_table *m, const struct target *t, st
 }
 
 /* Whether the node has inserted the row in an upload that the router has not looked at yet. */
-static int inserted_since(struct work *w, const struct target *t, const struct change *c)
+static int inserted_since(struct apply_context *w, const struct target *t, const struct change *c)
 {
     struct merge *m = w->merge;
     if (!m->inserted_known &&
@@ -123,38 +123,39 @@ static int inserted_since(struct work *w, const struct target *t, const struct c
     return rowset_find(&m->inserted, t, c) != NULL;
 }
 
-static int holds(struct work *w, struct merge_table *m, const struct target *t, const struct change *c)
+static int holds(struct apply_context *w, struct merge_table *m, const struct target *t,
+                 const struct change *c)
 {
-    if (member_whole(m->object))
+    if (membership_whole(m->object))
         return 1;
     struct buf room = {0};
-    if (m->asker == NULL && (m->asker = member_asker_open(w->db, &w->merge->node, m->object)) == NULL)
+    if (m->asker == NULL && (m->asker = membership_asker_open(w->db, &w->merge->node, m->object)) == NULL)
         return -1;
     struct val packed = change_packed_key(c, &room);
-    int held = member_ask(m->asker, &packed);
+    int held = membership_ask(m->asker, &packed);
     buf_free(&room);
     return held ? held : inserted_since(w, t, c);
 }
 
 /* Whether the node has inserted the row, and that waits. */
-static int inserts_yet(struct work *w, struct target *t, const struct change *c)
+static int inserts_yet(struct apply_context *w, struct target *t, const struct change *c)
 {
     struct arena arena = {0};
     struct change first;
-    int waits = work_waiting(w, t, c, w->merge->node.name, &arena, &first);
+    int waits = deferred_find(w, t, c, w->merge->node.name, &arena, &first);
     bool insert = waits > 0 && first.op == CHANGE_INSERT;
     arena_free(&arena);
     return waits < 0 ? -1 : insert;
 }
 
 /* Merges what the node may do, behind other changes of the row that wait. */
-static int merge(struct work *w, struct target *t, struct change *c)
+static int merge(struct apply_context *w, struct target *t, struct change *c)
 {
-    int behind = work_behind(w, t, c);
+    int behind = deferred_behind(w, t, c);
     return behind ? (behind < 0 ? -1 : 0) : merge_one(w, t, c);
 }
 
-static int refuse(struct work *w, struct target *t, const struct change *c, const char *why)
+static int refuse(struct apply_context *w, struct target *t, const struct change *c, const char *why)
 {
     int here = target_row(t, c, NULL);
     if (here < 0 || conflict_row(w, t, c, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why))
@@ -163,18 +164,18 @@ static int refuse(struct work *w, struct target *t, const struct change *c, cons
 }
 
 /* Whether the node held the row until it was deleted, and did not lose it before. */
-static int held_when_deleted(struct work *w, const struct merge_table *m, struct target *t,
+static int held_when_deleted(struct apply_context *w, const struct merge_table *m, struct target *t,
                              const struct change *c)
 {
     struct val *row = mem_zero(t->table->ncol, sizeof *row);
     struct arena arena = {0};
     struct buf room = {0};
-    struct history_entry lost = {0};
+    struct membership_log_entry lost = {0};
     int64_t seq;
     int found = deleted_row(&w->targets, t, c, &arena, row, &seq);
     struct val packed = change_packed_key(c, &room);
     if (found > 0)
-        found = history_of(w->db, w->merge->node.id, m->object->id, &packed, &lost);
+        found = membership_log_of(w->db, w->merge->node.id, m->object->id, &packed, &lost);
     buf_free(&room);
     arena_free(&arena);
     free(row);
@@ -182,7 +183,7 @@ static int held_when_deleted(struct work *w, const struct merge_table *m, struct
 }
 
 /* A row that the node does not hold: gone in the meantime, or never its to touch. 1 when it may be changed yet. */
-static int refuse_unseen(struct work *w, struct merge_table *m, struct target *t, struct change *c)
+static int refuse_unseen(struct apply_context *w, struct merge_table *m, struct target *t, struct change *c)
 {
     int here = target_row(t, c, NULL);
     if (here < 0)
@@ -208,7 +209,7 @@ static bool only_touched(const struct change *c)
 }
 
 /* Whether the node may do it: 1; 0 when it is refused; -1. */
-static int allow(struct work *w, struct target *t, struct change *c)
+static int allow(struct apply_context *w, struct target *t, struct change *c)
 {
     struct merge_table *m = merge_table(w, t);
     if (m == NULL)
@@ -229,7 +230,7 @@ static int allow(struct work *w, struct target *t, struct change *c)
     return 1;
 }
 
-static int judge(struct work *w, struct target *t, struct change *c)
+static int judge(struct apply_context *w, struct target *t, struct change *c)
 {
     if (only_touched(c))
         return merge_force(w, t, c, w->merge->node.name);
@@ -237,17 +238,17 @@ static int judge(struct work *w, struct target *t, struct change *c)
     return may > 0 ? merge(w, t, c) : may;
 }
 
-int accept_still(struct work *w, struct target *t, struct change *c)
+int upload_apply_still(struct apply_context *w, struct target *t, struct change *c)
 {
     return w->merge->noded ? allow(w, t, c) : 1;
 }
 
-int accept_stranger(struct work *w, const struct change *c)
+int upload_apply_stranger(struct apply_context *w, const struct change *c)
 {
     return conflict_stranger(w, c, err_message());
 }
 
-int accept_one(struct work *w, struct target *t, struct change *c)
+int upload_apply_one(struct apply_context *w, struct target *t, struct change *c)
 {
     if (w->merge->rekeys.n == 0)
         return judge(w, t, c);
@@ -255,7 +256,7 @@ int accept_one(struct work *w, struct target *t, struct change *c)
     struct buf room = {0};
     struct val own = change_packed_key(c, &room);
     int rc = 0;
-    if (newkey_map(w, t, c))
+    if (rekey_server_map(w, t, c))
         rc = node_force(w->db, w->merge->node.id, t->table->name, &own) ||
              merge_force(w, t, c, w->merge->node.name);
     buf_free(&room);

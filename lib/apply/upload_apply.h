@@ -5,17 +5,17 @@
 #include "apply/merge.h"
 
 /* As download_begin. */
-int accept_begin(struct work *w);
-int accept_end(struct work *w);
+int upload_apply_begin(struct apply_context *w);
+int upload_apply_end(struct apply_context *w);
 
-/* One change (a work_one). */
-int accept_one(struct work *w, struct target *t, struct change *c);
+/* One change (a apply_one_fn). */
+int upload_apply_one(struct apply_context *w, struct target *t, struct change *c);
 
 /* Whether the node whose change in quarantine it is may still do it (a node's: apply/merge.h, as): 1; 0: it is refused, like one
  * that comes; -1. */
-int accept_still(struct work *w, struct target *t, struct change *c);
+int upload_apply_still(struct apply_context *w, struct target *t, struct change *c);
 
 /* A change of a table that this database does not have, or that no archive may touch. */
-int accept_stranger(struct work *w, const struct change *c);
+int upload_apply_stranger(struct apply_context *w, const struct change *c);
 
 #endif

@@ -38,7 +38,7 @@ struct lines {
     char *text;
     size_t room;
     struct jsonl *json;
-    struct shapes *shapes;
+    struct infer_tables *shapes;
     bool told, bare;  /* some line tells an old value outside the key; some update or delete tells none */
     struct buf bytes; /* of the line at hand, as on the spool */
 };
@@ -57,27 +57,27 @@ static bool is_blank(const char *text, ssize_t n)
 }
 
 /* Notes whether the line tells old values outside the key. */
-static void note_old(struct lines *l, const struct shape *p)
+static void note_old(struct lines *l, const struct infer_table *p)
 {
     size_t n, values = 0;
     const char *const *names = jsonl_names(l->json, JSONL_OLD, &n);
     for (size_t i = 0; i < n; i++)
-        values += !shape_is_key(p, names[i]);
+        values += !infer_is_key(p, names[i]);
     l->told |= values > 0;
     l->bare |= values == 0 && jsonl_op(l->json) != CHANGE_INSERT;
 }
 
-static int learn_part(struct lines *l, struct shape *p, enum jsonl_part part)
+static int learn_part(struct lines *l, struct infer_table *p, enum jsonl_part part)
 {
     size_t n;
     const char *const *names = jsonl_names(l->json, part, &n);
-    return part == JSONL_KEY ? shape_key(p, names, n) : shape_columns(p, names, n);
+    return part == JSONL_KEY ? infer_key(p, names, n) : infer_columns(p, names, n);
 }
 
-static int keep(struct lines *l, const struct shape *p, const struct change *c)
+static int keep(struct lines *l, const struct infer_table *p, const struct change *c)
 {
     buf_clear(&l->bytes);
-    wire_put_varint(&l->bytes, shape_number(p));
+    wire_put_varint(&l->bytes, infer_number(p));
     wire_put_varint(&l->bytes, c->table->ncol);
     buf_add(&l->bytes, c->origin, strlen(c->origin) + 1);
     size_t start = l->bytes.n;
@@ -96,11 +96,11 @@ static int learn_line(struct lines *l, size_t n)
     struct change c;
     if (jsonl_parse(l->json, l->text, n))
         return -1;
-    struct shape *p = shapes_find(l->shapes, jsonl_table(l->json));
+    struct infer_table *p = infer_tables_find(l->shapes, jsonl_table(l->json));
     if (learn_part(l, p, JSONL_KEY) || learn_part(l, p, JSONL_OLD) || learn_part(l, p, JSONL_NEW) ||
-        jsonl_change(l->json, shape_table(p), &c))
+        jsonl_change(l->json, infer_table(p), &c))
         return -1;
-    if (*c.origin && !dxhead_is_node(c.origin))
+    if (*c.origin && !head_is_node(c.origin))
         return fail(ERR_REFUSED, "origin '%.100s' is not the name of a node", c.origin);
     note_old(l, p);
     return keep(l, p, &c);
@@ -128,12 +128,12 @@ struct recall {
 
 static void recall_init(struct recall *r, struct lines *l, struct dx_head *h)
 {
-    r->place = mem_zero(shapes_count(l->shapes), sizeof *r->place);
-    for (size_t i = 0; i < shapes_count(l->shapes); i++) {
-        struct shape *p = shapes_get(l->shapes, i);
-        size_t n = shape_table(p)->ncol;
+    r->place = mem_zero(infer_tables_count(l->shapes), sizeof *r->place);
+    for (size_t i = 0; i < infer_tables_count(l->shapes); i++) {
+        struct infer_table *p = infer_tables_get(l->shapes, i);
+        size_t n = infer_table(p)->ncol;
         r->place[i] = mem_zero(n, sizeof **r->place);
-        struct table *t = shape_layout(p, r->place[i]);
+        struct table *t = infer_layout(p, r->place[i]);
         if (i >= h->ntable)
             dx_head_add_table(h, t);
         table_free(t);
@@ -146,7 +146,7 @@ static void recall_init(struct recall *r, struct lines *l, struct dx_head *h)
 
 static void recall_free(struct recall *r, const struct lines *l)
 {
-    for (size_t i = 0; r->place && i < shapes_count(l->shapes); i++)
+    for (size_t i = 0; r->place && i < infer_tables_count(l->shapes); i++)
         free(r->place[i]);
     free(r->place);
     free(r->old);
@@ -160,7 +160,7 @@ static void recall_change(struct recall *r, const struct lines *l, const struct 
 {
     struct wire w = wire_over(l->bytes.p, l->bytes.n);
     size_t number = (size_t)wire_varint(&w);
-    struct table then = *shape_table(shapes_get(l->shapes, number));
+    struct table then = *infer_table(infer_tables_get(l->shapes, number));
     then.ncol = (size_t)wire_varint(&w);
     *c = (struct change){.table = &then, .origin = wire_text(&w), .old = r->old, .new = r->new};
     changeset_get_change(&w, CHANGESET_FULL, c);
@@ -216,10 +216,10 @@ static FILE *stream(int fd, const char *mode, const char *name)
 
 int lines_pack(int in, const char *name, struct dx_head *h, bool patch, int out, int level)
 {
-    struct lines l = {.name = name, .json = jsonl_new(), .shapes = shapes_new()};
+    struct lines l = {.name = name, .json = jsonl_new(), .shapes = infer_tables_new()};
     int rc = -1;
     for (size_t i = 0; i < h->ntable; i++)
-        shapes_fix(l.shapes, h->table[i]);
+        infer_tables_fix(l.shapes, h->table[i]);
     l.in = stream(dup(in), "r", name);
     l.spool = l.in ? stream(spool_new(), "w+", "temporary file") : NULL;
     if (l.spool && learn(&l) == 0) {
@@ -233,6 +233,6 @@ int lines_pack(int in, const char *name, struct dx_head *h, bool patch, int out,
     free(l.text);
     buf_free(&l.bytes);
     jsonl_free(l.json);
-    shapes_free(l.shapes);
+    infer_tables_free(l.shapes);
     return rc;
 }

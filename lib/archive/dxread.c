@@ -197,7 +197,7 @@ static int read_head(struct dx_reader *r)
     if (got == 0 || strcmp(r->member, "dx.json") != 0)
         return refuse(r, "not a dx archive: its first member is not dx.json");
     uint64_t size = r->left;
-    if (watch_member(r) || load_json(r) || dxhead_get(&r->in, r->name, &r->head))
+    if (watch_member(r) || load_json(r) || head_get(&r->in, r->name, &r->head))
         return -1;
     account(r, size);
     r->count = mem_zero(r->head.ntable, sizeof *r->count);
@@ -233,7 +233,7 @@ static int begin_changes(struct dx_reader *r)
         return fail(ERR_REFUSED, "%s: member '%.100s' where %s or end.json should be; fetch it again",
                     r->name, r->member, expected);
     const char *origin = r->member[n] ? r->member + n + 1 : "";
-    if (r->member[n] && !dxhead_is_node(origin))
+    if (r->member[n] && !head_is_node(origin))
         return refuse(r, "not the name of a node");
     if (r->left == 0 || r->left > DX_MEMBER_MAX)
         return refuse(r, r->left ? "too large" : "empty");
@@ -263,7 +263,7 @@ static int end_archive(struct dx_reader *r)
     struct dx_end said = {0};
     struct dx_count *count = mem_zero(r->head.ntable, sizeof *count);
     sha_end(r->list, r->end.sha256);
-    int rc = watch_member(r) || load_json(r) || dxhead_get_end(&r->in, r->name, &r->head, &said, count);
+    int rc = watch_member(r) || load_json(r) || head_get_end(&r->in, r->name, &r->head, &said, count);
     if (rc == 0 && !same_end(r, &said, count))
         rc = refuse(r, "does not agree with what came before: damaged");
     free(count);

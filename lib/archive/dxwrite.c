@@ -77,7 +77,7 @@ static int put_member(struct dx_writer *w, const char *member)
     return tar_begin(w->tar, member, b->n) || tar_data(w->tar, b->p, b->n) || tar_end(w->tar) ? -1 : 0;
 }
 
-static int put_frame(struct dx_writer *w, const struct dxframe *f)
+static int put_frame(struct dx_writer *w, const struct shared_frame *f)
 {
     return f ? zst_write_frame(w->zst, f->bytes.p, f->bytes.n, f->sum) : -1;
 }
@@ -93,7 +93,7 @@ static int put_shared(struct dx_writer *w, const char *member, size_t tables)
     char hex[SHA_HEX];
     sha_hex(b->p, b->n, hex);
     account(w, member, b->n, hex);
-    if (put_frame(w, dxframe_header(member, b->n)) || zst_write(w->zst, b->p, tables) ||
+    if (put_frame(w, shared_frame_header(member, b->n)) || zst_write(w->zst, b->p, tables) ||
         (tables && put_frame(w, &told->frame)))
         return -1;
     return zst_write(w->zst, b->p + rest, b->n - rest) || zst_write(w->zst, zeros, tar_padding(b->n)) ? -1
@@ -137,7 +137,7 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     w->end.count = w->count;
     w->origin = mem_text("");
     size_t tables;
-    if (dxhead_put(&w->block, name, h, &tables) || put_json(w, "dx.json", tables)) {
+    if (head_put(&w->block, name, h, &tables) || put_json(w, "dx.json", tables)) {
         dx_writer_abort(w);
         return NULL;
     }
@@ -199,7 +199,7 @@ static bool same_table(const struct dx_writer *w, const struct table *t)
 
 static int turn_origin(struct dx_writer *w, const char *origin)
 {
-    if (*origin && !dxhead_is_node(origin))
+    if (*origin && !head_is_node(origin))
         return fail(ERR_REFUSED, "%s: origin '%.100s' is not the name of a node", w->name, origin);
     if (flush_block(w))
         return -1;
@@ -237,7 +237,7 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
     if (flush_block(w))
         return -1;
     char *member = next_member(w, "");
-    int rc = put_frame(w, dxframe_header(member, b->size));
+    int rc = put_frame(w, shared_frame_header(member, b->size));
     account(w, member, b->size, b->hex);
     free(member);
     size_t n;
@@ -279,7 +279,7 @@ int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
     int rc = flush_block(w);
     sha_hex(w->list.p, w->list.n, w->end.sha256);
     memcpy(digest, w->end.sha256, SHA_HEX);
-    dxhead_put_end(&w->block, w->head, &w->end);
+    head_put_end(&w->block, w->head, &w->end);
     rc = rc || put_json(w, "end.json", 0) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
     if (rc) {
         dx_writer_abort(w);

@@ -23,7 +23,7 @@ const char *dx_kind_name(enum dx_kind kind)
     return kinds[kind];
 }
 
-bool dxhead_is_node(const char *text)
+bool head_is_node(const char *text)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-^";
     size_t n = strlen(text);
@@ -56,7 +56,7 @@ void dx_head_free(struct dx_head *h)
         free(h->rekey[i].table);
     }
     free(h->table);
-    dxhead_untell(h);
+    head_untell(h);
     free(h->schema);
     free(h->rekey);
     *h = (struct dx_head){0};
@@ -64,7 +64,7 @@ void dx_head_free(struct dx_head *h)
 
 static void add_table(struct dx_head *h, struct table *t)
 {
-    dxhead_untell(h);
+    head_untell(h);
     h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
     h->table[h->ntable++] = t;
 }
@@ -117,7 +117,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Whether two columns have one name; SQLite knows no case. */
-bool dxhead_twins(const char *const *col, size_t ncol)
+bool head_twins(const char *const *col, size_t ncol)
 {
     const char **sorted = mem_copy(col, ncol * sizeof *col);
     bool twins = false;
@@ -198,7 +198,7 @@ static struct table *get_table(json_t *json)
     const char **key = names_of(json_object_get(json, "key"), &nkey);
     uint8_t *pk = mem_zero(ncol, 1);
     struct table *t = NULL;
-    if (name && *name && col && key && !dxhead_twins((const char *const *)col, ncol) &&
+    if (name && *name && col && key && !head_twins((const char *const *)col, ncol) &&
         place_key(col, ncol, key, nkey, pk))
         t = table_new(name, ncol, col, pk);
     free(pk);
@@ -303,7 +303,7 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
                : 0;
 }
 
-int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)
+int head_get(const struct buf *b, const char *name, struct dx_head *h)
 {
     dx_head_init(h, DX_CHANGES);
     json_t *json = parse(b, name, "dx.json");
@@ -314,8 +314,8 @@ int dxhead_get(const struct buf *b, const char *name, struct dx_head *h)
     return rc;
 }
 
-int dxhead_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,
-                   struct dx_count *count)
+int head_get_end(const struct buf *b, const char *name, const struct dx_head *h, struct dx_end *e,
+                 struct dx_count *count)
 {
     json_t *json = parse(b, name, "end.json");
     if (json == NULL)

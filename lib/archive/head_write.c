@@ -43,7 +43,7 @@ static int check_head(const char *name, const struct dx_head *h)
                     "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
                     text);
     for (size_t i = 0; h->told == NULL && i < h->ntable; i++)
-        if (dxhead_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
+        if (head_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
             return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
     if (h->ntable > DX_TABLES_MAX)
         return fail(ERR_REFUSED, "%s: %zu tables, %d are the most an archive carries", name, h->ntable,
@@ -155,24 +155,24 @@ int dx_head_settle(struct dx_head *h)
 {
     if (check_head(h->package, h))
         return -1;
-    dxhead_untell(h);
+    head_untell(h);
     h->told = mem_zero(1, sizeof *h->told);
     put_tables(&h->told->text, h);
-    dxframe_make(&h->told->frame, h->told->text.p, h->told->text.n);
+    shared_frame_make(&h->told->frame, h->told->text.p, h->told->text.n);
     return 0;
 }
 
-void dxhead_untell(struct dx_head *h)
+void head_untell(struct dx_head *h)
 {
     if (h->told == NULL)
         return;
     buf_free(&h->told->text);
-    dxframe_free(&h->told->frame);
+    shared_frame_free(&h->told->frame);
     free(h->told);
     h->told = NULL;
 }
 
-int dxhead_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables)
+int head_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables)
 {
     if (check_head(name, h))
         return -1;
@@ -185,7 +185,7 @@ int dxhead_put(struct buf *b, const char *name, const struct dx_head *h, size_t 
     return 0;
 }
 
-void dxhead_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e)
+void head_put_end(struct buf *b, const struct dx_head *h, const struct dx_end *e)
 {
     const char *between = "";
     buf_addf(b, "{\"changes\":%lld,\"bytes\":%lld,\"tables\":{", (long long)e->changes, (long long)e->bytes);

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void dxframe_make(struct dxframe *f, const void *p, size_t n)
+void shared_frame_make(struct shared_frame *f, const void *p, size_t n)
 {
     enum { LEVEL = 3 };
     buf_clear(&f->bytes);
     zst_frame(LEVEL, p, n, &f->bytes, f->sum);
 }
 
-void dxframe_free(struct dxframe *f)
+void shared_frame_free(struct shared_frame *f)
 {
     buf_free(&f->bytes);
 }
@@ -27,7 +27,7 @@ static int append(void *ctx, const void *p, size_t n)
     return 0;
 }
 
-static int make_header(const char *member, size_t size, struct dxframe *f)
+static int make_header(const char *member, size_t size, struct shared_frame *f)
 {
     static struct buf plain;
     static struct tar_writer *tar;
@@ -36,7 +36,7 @@ static int make_header(const char *member, size_t size, struct dxframe *f)
     buf_clear(&plain);
     if (tar_begin(tar, member, size) || tar_end_unsaid(tar))
         return -1;
-    dxframe_make(f, plain.p, plain.n);
+    shared_frame_make(f, plain.p, plain.n);
     return 0;
 }
 
@@ -48,13 +48,13 @@ static uint64_t hash(const char *member, size_t size)
     return h;
 }
 
-const struct dxframe *dxframe_header(const char *member, size_t size)
+const struct shared_frame *shared_frame_header(const char *member, size_t size)
 {
     enum { KNOWN_LOG = 10 };
     static struct known {
         struct buf member;
         size_t size;
-        struct dxframe frame;
+        struct shared_frame frame;
     } known[1 << KNOWN_LOG];
     struct known *k = &known[hash(member, size) >> (64 - KNOWN_LOG)];
     if (k->member.n && k->size == size && strcmp((char *)k->member.p, member) == 0)

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-void stop_point(void)
+void crashpoint(void)
 {
     static long left = -1;
     if (left < 0) {

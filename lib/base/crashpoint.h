@@ -4,6 +4,6 @@
 #define CRASHPOINT_H
 
 /* Stands before and after each commit and each rename, and where a file comes or goes. */
-void stop_point(void);
+void crashpoint(void);
 
 #endif

@@ -169,14 +169,14 @@ int file_sync_system(int fd, const char *name)
 int file_new_commit(struct file_new *f)
 {
     int rc = file_new_sync(f);
-    stop_point();
+    crashpoint();
     if (rc == 0 && rename(f->temp, f->path))
         rc = fail_errno("%s: cannot rename to %s", f->temp, f->path);
     if (rc) {
         file_new_abort(f);
         return -1;
     }
-    stop_point();
+    crashpoint();
     char *directory = directory_of(f->path);
     rc = file_sync_directory(directory);
     free(directory);

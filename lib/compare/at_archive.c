@@ -23,7 +23,7 @@ static const char sql_news[] =
 static int stand_here(struct db *db, int64_t number, char **epoch)
 {
     int64_t applied, settled, own;
-    if (store_require(db) || store_get_text(db, "server", epoch) || store_get_int(db, "applied", &applied) ||
+    if (meta_require(db) || meta_get_text(db, "server", epoch) || meta_get_int(db, "applied", &applied) ||
         pending_settled(db, &settled) || db_get_int(db, &own, sql_own, (long long)settled))
         return -1;
     if (*epoch == NULL)
@@ -43,7 +43,7 @@ static int stand_here(struct db *db, int64_t number, char **epoch)
 static int stand_of(struct db *db, const struct node *n, int64_t number)
 {
     int64_t routed, end, news;
-    if (store_get_int(db, "routed", &routed) || journal_end(db, &end) ||
+    if (meta_get_int(db, "routed", &routed) || journal_end(db, &end) ||
         db_get_int(db, &news, sql_news, (long long)n->id, n->package, (long long)n->id, n->name, n->user,
                    n->package))
         return -1;
@@ -58,13 +58,13 @@ static int stand_of(struct db *db, const struct node *n, int64_t number)
     return 0;
 }
 
-int stand_at(struct db *db, const char *node, int64_t number, char **epoch)
+int at_archive_open(struct db *db, const char *node, int64_t number, char **epoch)
 {
     struct node n = {0};
     *epoch = NULL;
     if (node == NULL)
         return stand_here(db, number, epoch);
-    if (store_require(db) || node_require(db, node, &n))
+    if (meta_require(db) || node_require(db, node, &n))
         return -1;
     *epoch = mem_text(n.epoch);
     int rc = stand_of(db, &n, number);

@@ -11,6 +11,6 @@
 
 /* Whether what is held here (node NULL), or by the node, is what archive `number` left: 0, or ERR_AGAIN with what
  * stands between. *epoch of the numbering, to free. In the caller's read transaction. */
-int stand_at(struct db *db, const char *node, int64_t number, char **epoch);
+int at_archive_open(struct db *db, const char *node, int64_t number, char **epoch);
 
 #endif

@@ -13,14 +13,14 @@
 
 struct list {
     struct db *db;
-    struct held *held;
+    struct scope *held;
     size_t n;
 };
 
 static void add(struct list *l, const struct table *t, const char *select)
 {
     l->held = mem_grow(l->held, l->n + 1, sizeof *l->held);
-    l->held[l->n++] = (struct held){table_copy(t), mem_text(select)};
+    l->held[l->n++] = (struct scope){table_copy(t), mem_text(select)};
 }
 
 static void add_columns(struct list *l, const struct table *t)
@@ -48,11 +48,11 @@ static int add_table(struct list *list, const char *name)
 static int add_copies(struct list *l, size_t *n)
 {
     struct table **tables;
-    if (copy_tables(l->db, &tables, n))
+    if (client_tables_load(l->db, &tables, n))
         return -1;
     for (size_t i = 0; i < *n; i++)
         add_columns(l, tables[i]);
-    copy_free(tables, *n);
+    client_tables_free(tables, *n);
     return 0;
 }
 
@@ -70,7 +70,7 @@ static int add_keyed(void *ctx, const char *table, bool has_key)
 static int list_here(struct list *l)
 {
     size_t copies;
-    int present = store_present(l->db);
+    int present = meta_present(l->db);
     if (present < 0 || add_copies(l, &copies))
         return -1;
     if (copies)
@@ -83,7 +83,7 @@ static int add_object(struct list *l, const struct node *n, const struct object 
     struct buf select = {0};
     if (o->visible == VISIBLE_NONE)
         return 0;
-    int rc = member_select(l->db, n, o, &select);
+    int rc = membership_select(l->db, n, o, &select);
     if (rc == 0)
         add(l, o->sent, buf_text(&select));
     buf_free(&select);
@@ -93,13 +93,13 @@ static int add_object(struct list *l, const struct node *n, const struct object 
 static int list_of(struct list *l, const char *node)
 {
     struct node n = {0};
-    int found = store_require(l->db) ? -1 : node_find(l->db, node, &n);
+    int found = meta_require(l->db) ? -1 : node_find(l->db, node, &n);
     if (found == 0)
         return fail(ERR_REFUSED, "%s: no node %s is registered here; see `txnroute node list`",
                     db_path(l->db), node);
     if (found < 0)
         return -1;
-    struct package *p = member_functions(l->db) ? NULL : package_get(l->db, n.package);
+    struct package *p = membership_functions(l->db) ? NULL : package_get(l->db, n.package);
     int rc = p ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < p->nobject; i++)
         rc = add_object(l, &n, &p->object[i]);
@@ -110,10 +110,10 @@ static int list_of(struct list *l, const char *node)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct held *)a)->table->name, ((const struct held *)b)->table->name);
+    return strcmp(((const struct scope *)a)->table->name, ((const struct scope *)b)->table->name);
 }
 
-int held_list(struct db *db, const char *node, struct held **out, size_t *n)
+int scope_list(struct db *db, const char *node, struct scope **out, size_t *n)
 {
     struct list l = {.db = db};
     int rc = node ? list_of(&l, node) : list_here(&l);
@@ -124,13 +124,13 @@ int held_list(struct db *db, const char *node, struct held **out, size_t *n)
     return rc;
 }
 
-static void drop(struct held *h)
+static void drop(struct scope *h)
 {
     table_free(h->table);
     free(h->select);
 }
 
-void held_free(struct held *held, size_t n)
+void scope_free(struct scope *held, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         drop(&held[i]);
@@ -145,7 +145,7 @@ static bool named(const char *table, char *const *name, size_t n)
     return false;
 }
 
-int held_only(struct held *held, size_t *n, char *const *name, size_t nname)
+int scope_only(struct scope *held, size_t *n, char *const *name, size_t nname)
 {
     size_t kept = 0;
     if (nname == 0)
@@ -166,7 +166,7 @@ int held_only(struct held *held, size_t *n, char *const *name, size_t nname)
     return 0;
 }
 
-struct stmt *held_rows(struct db *db, const struct held *h)
+struct stmt *scope_rows(struct db *db, const struct scope *h)
 {
     struct buf sql = {0};
     buf_puts(&sql, "SELECT ");

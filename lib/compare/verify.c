@@ -23,7 +23,7 @@ struct mine {
     struct val *whole, *at; /* at: NULL at the end */
 };
 
-static struct mine mine_of(const struct held *h)
+static struct mine mine_of(const struct scope *h)
 {
     struct mine m = {.row = h->table, .by = changekey_new(h->table, 0, NULL)};
     m.keys = changekey_table(m.by, h->table);
@@ -57,11 +57,11 @@ static int mine_next(struct mine *m)
 
 /* ---- writing ---- */
 
-static int put_rows(struct db *db, const struct held *h, struct mine *m, struct dx_writer *w)
+static int put_rows(struct db *db, const struct scope *h, struct mine *m, struct dx_writer *w)
 {
     struct val *old = mem_zero(m->keys->ncol, sizeof *old);
     struct change c = {.table = m->keys, .op = CHANGE_INSERT, .old = old, .new = m->at};
-    int got = (m->rows = held_rows(db, h)) ? 1 : -1;
+    int got = (m->rows = scope_rows(db, h)) ? 1 : -1;
     while (got > 0 && (got = mine_next(m)) > 0)
         if (dx_write(w, &c))
             got = -1;
@@ -69,7 +69,7 @@ static int put_rows(struct db *db, const struct held *h, struct mine *m, struct 
     return got;
 }
 
-static int write_archive(struct db *db, const struct held *held, size_t n, struct dx_head *head, int fd,
+static int write_archive(struct db *db, const struct scope *held, size_t n, struct dx_head *head, int fd,
                          const char *name)
 {
     struct mine *mine = mem_zero(n, sizeof *mine);
@@ -90,17 +90,17 @@ static int write_archive(struct db *db, const struct held *held, size_t n, struc
     return -1;
 }
 
-static int list(struct db *db, const struct proof_of *of, struct held **held, size_t *n, char **epoch)
+static int list(struct db *db, const struct verify_of *of, struct scope **held, size_t *n, char **epoch)
 {
-    if (of->at && stand_at(db, of->node, of->number, epoch))
+    if (of->at && at_archive_open(db, of->node, of->number, epoch))
         return -1;
-    return held_list(db, of->node, held, n) || held_only(*held, n, of->name, of->nname) ? -1 : 0;
+    return scope_list(db, of->node, held, n) || scope_only(*held, n, of->name, of->nname) ? -1 : 0;
 }
 
-int proof_write(struct db *db, const struct proof_of *of, int fd, const char *name)
+int verify_write(struct db *db, const struct verify_of *of, int fd, const char *name)
 {
     struct dx_head head;
-    struct held *held = NULL;
+    struct scope *held = NULL;
     size_t n = 0;
     char *epoch = NULL;
     int rc = list(db, of, &held, &n, &epoch);
@@ -111,20 +111,20 @@ int proof_write(struct db *db, const struct proof_of *of, int fd, const char *na
     if (rc == 0)
         rc = write_archive(db, held, n, &head, fd, name);
     dx_head_free(&head);
-    held_free(held, n);
+    scope_free(held, n);
     free(epoch);
     return rc;
 }
 
-int proof_digest(struct db *db, const struct proof_of *of, struct digest *d)
+int verify_digest(struct db *db, const struct verify_of *of, struct digest *d)
 {
-    struct held *held = NULL;
+    struct scope *held = NULL;
     size_t n = 0;
     char *epoch = NULL;
     int rc = list(db, of, &held, &n, &epoch);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = digest_add(d, db, held[i].table, held[i].select);
-    held_free(held, n);
+    scope_free(held, n);
     free(epoch);
     return rc;
 }
@@ -137,7 +137,7 @@ static int order_of(const struct val *mine, const struct val *theirs, size_t nke
     return mine == NULL ? 1 : theirs == NULL ? -1 : vals_compare(mine, theirs, nkey);
 }
 
-static int compare_rows(struct mine *m, struct diff_side *side, const struct proof *p)
+static int compare_rows(struct mine *m, struct diff_side *side, const struct verify *p)
 {
     int64_t alike = 0, count[PROOF_WHATS] = {0};
     const size_t nkey = m->keys->nkey;
@@ -163,7 +163,7 @@ static int compare_rows(struct mine *m, struct diff_side *side, const struct pro
     return 0;
 }
 
-static int compare_table(struct db *db, const struct held *h, struct diff_side *side, const struct proof *p)
+static int compare_table(struct db *db, const struct scope *h, struct diff_side *side, const struct verify *p)
 {
     const struct table *theirs = diff_side_find(side, h->table->name);
     struct mine m = mine_of(h);
@@ -173,7 +173,7 @@ static int compare_table(struct db *db, const struct held *h, struct diff_side *
     else if (!table_same(theirs, m.keys))
         p->lone(p->ctx, h->table->name, PROOF_DIFFERS);
     else {
-        m.rows = held_rows(db, h);
+        m.rows = scope_rows(db, h);
         rc = m.rows && diff_side_begin(side, h->table->name) == 0 ? compare_rows(&m, side, p) : -1;
     }
     mine_free(&m);
@@ -190,7 +190,7 @@ static int check_stand(struct db *db, const struct diff_side *side)
                     diff_side_name(side));
     if (*h->epoch == 0)
         return 0;
-    int rc = stand_at(db, NULL, h->number, &epoch);
+    int rc = at_archive_open(db, NULL, h->number, &epoch);
     if (epoch && strcmp(epoch, h->epoch) != 0)
         rc = fail(ERR_REFUSED, "%s: digests of epoch %s, but %s is a copy of epoch %s; make it anew",
                   diff_side_name(side), h->epoch, db_path(db), epoch);
@@ -206,7 +206,7 @@ static bool wanted(const char *table, char *const *name, size_t n)
     return n == 0;
 }
 
-static int check_names(const struct held *held, size_t n, const struct diff_side *side, char *const *name,
+static int check_names(const struct scope *held, size_t n, const struct diff_side *side, char *const *name,
                        size_t nname)
 {
     for (size_t i = 0; i < nname; i++) {
@@ -220,8 +220,8 @@ static int check_names(const struct held *held, size_t n, const struct diff_side
 }
 
 /* Both sides have their tables by name. */
-static int compare_tables(struct db *db, const struct held *held, size_t n, struct diff_side *side,
-                          char *const *name, size_t nname, const struct proof *p)
+static int compare_tables(struct db *db, const struct scope *held, size_t n, struct diff_side *side,
+                          char *const *name, size_t nname, const struct verify *p)
 {
     size_t i = 0, k = 0, theirs = diff_side_tables(side);
     while (i < n || k < theirs) {
@@ -240,17 +240,17 @@ static int compare_tables(struct db *db, const struct held *held, size_t n, stru
     return diff_side_finish(side);
 }
 
-int proof_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct proof *p)
+int verify_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct verify *p)
 {
-    struct held *held = NULL;
+    struct scope *held = NULL;
     size_t n = 0;
     struct diff_side *side = diff_side_open(path, NULL);
-    int rc = side == NULL || check_stand(db, side) || held_list(db, NULL, &held, &n) ||
+    int rc = side == NULL || check_stand(db, side) || scope_list(db, NULL, &held, &n) ||
                      check_names(held, n, side, name, nname) ||
                      compare_tables(db, held, n, side, name, nname, p)
                  ? -1
                  : 0;
-    held_free(held, n);
+    scope_free(held, n);
     diff_side_close(side);
     return rc;
 }

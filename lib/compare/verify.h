@@ -7,19 +7,19 @@
 #include "journal/digest.h"
 
 /* The rows held here, or by the node; of all tables, or of those named. */
-struct proof_of {
+struct verify_of {
     const char *node;
-    bool at; /* only if they are what archive `number` left (stand_at) */
+    bool at; /* only if they are what archive `number` left (at_archive_open) */
     int64_t number;
     char *const *name;
     size_t nname;
 };
 
 /* Their digests, table by table, into a zeroed *d. In the caller's read transaction, as what follows. */
-int proof_digest(struct db *db, const struct proof_of *of, struct digest *d);
+int verify_digest(struct db *db, const struct verify_of *of, struct digest *d);
 
 /* Writes (key, hash) of them as an archive of keys (archive/dx.h, sql/changekey.h), with the number if it was asked for. */
-int proof_write(struct db *db, const struct proof_of *of, int fd, const char *name);
+int verify_write(struct db *db, const struct verify_of *of, int fd, const char *name);
 
 enum proof_what {
     PROOF_DIFFERS,
@@ -29,7 +29,7 @@ enum proof_what {
 };
 
 /* What a comparison finds, by table. */
-struct proof {
+struct verify {
     void (*row)(void *ctx, const struct table *keys, const struct val *key, enum proof_what what);
     void (*table)(void *ctx, const char *table, int64_t alike,
                   const int64_t count[PROOF_WHATS]); /* after its rows */
@@ -40,6 +40,6 @@ struct proof {
 
 /* Compares the rows held here with the archive of keys at `path` ("-": stdin): all tables of either, or those named.
  * When the archive has the epoch of a numbering, only if the copy here stands at it, in the same numbering (ERR_AGAIN, ERR_REFUSED). */
-int proof_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct proof *p);
+int verify_compare(struct db *db, const char *path, char *const *name, size_t nname, const struct verify *p);
 
 #endif

@@ -16,26 +16,26 @@ struct column {
     bool placed;
 };
 
-struct shape {
+struct infer_table {
     char *name;
     size_t number;
-    struct table *fixed, *known; /* known: as of the newest shape_table */
+    struct table *fixed, *known; /* known: as of the newest infer_table */
     size_t ncol, nkey;
     struct column *col;
 };
 
-struct shapes {
+struct infer_tables {
     size_t n;
-    struct shape **shape;
+    struct infer_table **shape;
     size_t at; /* the one found last */
 };
 
-struct shapes *shapes_new(void)
+struct infer_tables *infer_tables_new(void)
 {
-    return mem_zero(1, sizeof(struct shapes));
+    return mem_zero(1, sizeof(struct infer_tables));
 }
 
-static void shape_free(struct shape *p)
+static void shape_free(struct infer_table *p)
 {
     for (size_t i = 0; i < p->ncol; i++) {
         free(p->col[i].name);
@@ -48,7 +48,7 @@ static void shape_free(struct shape *p)
     free(p);
 }
 
-void shapes_free(struct shapes *s)
+void infer_tables_free(struct infer_tables *s)
 {
     if (s == NULL)
         return;
@@ -58,7 +58,7 @@ void shapes_free(struct shapes *s)
     free(s);
 }
 
-struct shape *shapes_find(struct shapes *s, const char *table)
+struct infer_table *infer_tables_find(struct infer_tables *s, const char *table)
 {
     for (size_t i = 0; i < s->n; i++) {
         size_t turn = (s->at + i) % s->n;
@@ -68,7 +68,7 @@ struct shape *shapes_find(struct shapes *s, const char *table)
         }
     }
     s->shape = mem_grow(s->shape, s->n + 1, sizeof *s->shape);
-    struct shape *p = mem_zero(1, sizeof *p);
+    struct infer_table *p = mem_zero(1, sizeof *p);
     p->name = mem_text(table);
     p->number = s->n;
     s->at = s->n;
@@ -76,15 +76,15 @@ struct shape *shapes_find(struct shapes *s, const char *table)
     return p;
 }
 
-void shapes_fix(struct shapes *s, const struct table *t)
+void infer_tables_fix(struct infer_tables *s, const struct table *t)
 {
-    struct shape *p = shapes_find(s, t->name);
+    struct infer_table *p = infer_tables_find(s, t->name);
     table_free(p->fixed);
     p->fixed = table_copy(t);
 }
 
 /* The number of the column, p->ncol when it is new. Searched from `hint` on, where it mostly stands. */
-static size_t find_column(const struct shape *p, const char *name, size_t hint)
+static size_t find_column(const struct infer_table *p, const char *name, size_t hint)
 {
     for (size_t i = 0; i < p->ncol; i++) {
         size_t turn = (hint + i) % p->ncol;
@@ -94,7 +94,7 @@ static size_t find_column(const struct shape *p, const char *name, size_t hint)
     return p->ncol;
 }
 
-static size_t need_column(struct shape *p, const char *name, size_t hint)
+static size_t need_column(struct infer_table *p, const char *name, size_t hint)
 {
     size_t i = find_column(p, name, hint);
     if (i < p->ncol)
@@ -104,13 +104,13 @@ static size_t need_column(struct shape *p, const char *name, size_t hint)
     return i;
 }
 
-static int other_key(const struct shape *p)
+static int other_key(const struct infer_table *p)
 {
     return fail(ERR_REFUSED, "the key of table \"%.60s\" has other columns, or another order, than before",
                 p->name);
 }
 
-static int fixed_key(const struct table *t, const char *const *name, size_t n, const struct shape *p)
+static int fixed_key(const struct table *t, const char *const *name, size_t n, const struct infer_table *p)
 {
     if (n != t->nkey)
         return other_key(p);
@@ -120,7 +120,7 @@ static int fixed_key(const struct table *t, const char *const *name, size_t n, c
     return 0;
 }
 
-int shape_key(struct shape *p, const char *const *name, size_t n)
+int infer_key(struct infer_table *p, const char *const *name, size_t n)
 {
     if (p->fixed)
         return fixed_key(p->fixed, name, n, p);
@@ -148,7 +148,7 @@ static void note_after(struct column *c, size_t next)
     c->after[c->nafter++] = next;
 }
 
-int shape_columns(struct shape *p, const char *const *name, size_t n)
+int infer_columns(struct infer_table *p, const char *const *name, size_t n)
 {
     size_t before = 0;
     for (size_t i = 0; i < n; i++) {
@@ -165,7 +165,7 @@ int shape_columns(struct shape *p, const char *const *name, size_t n)
     return 0;
 }
 
-bool shape_is_key(const struct shape *p, const char *column)
+bool infer_is_key(const struct infer_table *p, const char *column)
 {
     if (p->fixed) {
         int i = table_column(p->fixed, column);
@@ -176,7 +176,7 @@ bool shape_is_key(const struct shape *p, const char *column)
 }
 
 /* The column to place next: the first that waits for none; where lines disagree, the first that is left. */
-static size_t choose(const struct shape *p)
+static size_t choose(const struct infer_table *p)
 {
     size_t left = p->ncol;
     for (size_t i = p->ncol; i-- > 0;)
@@ -188,7 +188,7 @@ static size_t choose(const struct shape *p)
     return left;
 }
 
-static void order(const struct shape *p, size_t *out)
+static void order(const struct infer_table *p, size_t *out)
 {
     for (size_t i = 0; i < p->ncol; i++)
         for (size_t a = 0; a < p->col[i].nafter; a++)
@@ -207,7 +207,7 @@ static void order(const struct shape *p, size_t *out)
 }
 
 /* The layout with column turn[i] of p in place i. */
-static struct table *make_table(const struct shape *p, const size_t *turn)
+static struct table *make_table(const struct infer_table *p, const size_t *turn)
 {
     const char **name = mem_zero(p->ncol, sizeof *name);
     uint8_t *pk = mem_zero(p->ncol, 1);
@@ -221,7 +221,7 @@ static struct table *make_table(const struct shape *p, const size_t *turn)
     return t;
 }
 
-const struct table *shape_table(struct shape *p)
+const struct table *infer_table(struct infer_table *p)
 {
     if (p->fixed)
         return p->fixed;
@@ -236,24 +236,24 @@ const struct table *shape_table(struct shape *p)
     return p->known;
 }
 
-size_t shape_number(const struct shape *p)
+size_t infer_number(const struct infer_table *p)
 {
     return p->number;
 }
 
-size_t shapes_count(const struct shapes *s)
+size_t infer_tables_count(const struct infer_tables *s)
 {
     return s->n;
 }
 
-struct shape *shapes_get(const struct shapes *s, size_t number)
+struct infer_table *infer_tables_get(const struct infer_tables *s, size_t number)
 {
     return s->shape[number];
 }
 
-struct table *shape_layout(struct shape *p, size_t *place)
+struct table *infer_layout(struct infer_table *p, size_t *place)
 {
-    size_t n = shape_table(p)->ncol, *turn = mem_zero(n, sizeof *turn);
+    size_t n = infer_table(p)->ncol, *turn = mem_zero(n, sizeof *turn);
     struct table *t;
     if (p->fixed) {
         for (size_t i = 0; i < n; i++)

@@ -8,18 +8,18 @@
 
 enum { FEW = 1024 };
 
-void tuples_clear(struct tuples *t, size_t width)
+void row_intern_clear(struct row_intern *t, size_t width)
 {
-    tuples_free(t);
+    row_intern_free(t);
     t->width = width;
 }
 
-void tuples_free(struct tuples *t)
+void row_intern_free(struct row_intern *t)
 {
     free(t->value);
     free(t->slot);
     arena_free(&t->text);
-    *t = (struct tuples){0};
+    *t = (struct row_intern){0};
 }
 
 static uint64_t mix(uint64_t h, uint64_t word)
@@ -65,7 +65,7 @@ static uint64_t hash_row(const struct val *row, size_t n)
     return h;
 }
 
-static bool same_row(const struct tuples *t, const struct val *one, const struct val *other)
+static bool same_row(const struct row_intern *t, const struct val *one, const struct val *other)
 {
     for (size_t i = 0; i < t->width; i++)
         if (!val_same(&one[i], &other[i]))
@@ -74,7 +74,7 @@ static bool same_row(const struct tuples *t, const struct val *one, const struct
 }
 
 /* The row's slot, or the free one where it belongs. */
-static size_t *find(const struct tuples *t, const struct val *row)
+static size_t *find(const struct row_intern *t, const struct val *row)
 {
     size_t i = hash_row(row, t->width) & (t->nslot - 1);
     while (t->slot[i] && !same_row(t, row, t->value + (t->slot[i] - 1) * t->width))
@@ -83,12 +83,12 @@ static size_t *find(const struct tuples *t, const struct val *row)
 }
 
 /* What the table takes for so many rows: their values, and two slots each. */
-static size_t table_bytes(const struct tuples *t, size_t rows)
+static size_t table_bytes(const struct row_intern *t, size_t rows)
 {
     return rows * (t->width * sizeof *t->value + 2 * sizeof *t->slot);
 }
 
-static void widen(struct tuples *t, size_t rows)
+static void widen(struct row_intern *t, size_t rows)
 {
     t->room = rows;
     t->value = mem_grow(t->value, rows * t->width, sizeof *t->value);
@@ -99,7 +99,7 @@ static void widen(struct tuples *t, size_t rows)
         *find(t, t->value + i * t->width) = i + 1;
 }
 
-static size_t add(struct tuples *t, const struct val *row)
+static size_t add(struct row_intern *t, const struct val *row)
 {
     struct val *copy = t->value + t->n * t->width;
     for (size_t i = 0; i < t->width; i++) {
@@ -110,7 +110,7 @@ static size_t add(struct tuples *t, const struct val *row)
     return ++t->n;
 }
 
-size_t tuples_number(struct tuples *t, const struct val *row)
+size_t row_intern_number(struct row_intern *t, const struct val *row)
 {
     if (t->nslot == 0)
         widen(t, FEW);

@@ -5,8 +5,8 @@
 
 #include "data/arena.h"
 
-/* A zeroed struct tuples is empty, and its rows have no values. */
-struct tuples {
+/* A zeroed struct row_intern is empty, and its rows have no values. */
+struct row_intern {
     size_t width, n;   /* values of a row; rows */
     struct val *value; /* width a row */
     size_t room;       /* rows that `value` has room for */
@@ -17,12 +17,12 @@ struct tuples {
 };
 
 /* Forgets all rows; those that follow have that many values. */
-void tuples_clear(struct tuples *t, size_t width);
-void tuples_free(struct tuples *t);
+void row_intern_clear(struct row_intern *t, size_t width);
+void row_intern_free(struct row_intern *t);
 
 /* The number of the row, which is copied when it is new; 0 for a new one once the others have taken TUPLES_BYTES of
  * memory. */
 enum { TUPLES_BYTES = 16 << 20 };
-size_t tuples_number(struct tuples *t, const struct val *row);
+size_t row_intern_number(struct row_intern *t, const struct val *row);
 
 #endif

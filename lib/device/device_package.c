@@ -63,7 +63,7 @@ static int add_tables(struct db *pc, struct buf *conf)
     struct table **copy;
     struct journal_table *captured;
     size_t ncopy, ncaptured = 0;
-    if (copy_tables(pc, &copy, &ncopy))
+    if (client_tables_load(pc, &copy, &ncopy))
         return -1;
     if (ncopy == 0 && journal_tables(pc, &captured, &ncaptured))
         return -1;
@@ -72,7 +72,7 @@ static int add_tables(struct db *pc, struct buf *conf)
     for (size_t i = 0; i < ncaptured; i++)
         if (captured[i].current)
             buf_addf(conf, "[object %s]\nvisible = all\n", captured[i].table->name);
-    copy_free(copy, ncopy);
+    client_tables_free(copy, ncopy);
     if (ncopy == 0)
         journal_tables_free(captured, ncaptured);
     return 0;
@@ -109,7 +109,7 @@ static int load_default(struct db *pc, void (*tell)(const char *fmt, ...), char 
     return rc;
 }
 
-int handpack_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name)
+int device_package_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name)
 {
     int64_t there;
     *name = NULL;
@@ -143,17 +143,17 @@ static char *filter_of(const struct object *o)
 static int count_rows(struct db *pc, const struct node *n, const struct object *o, int64_t *rows)
 {
     struct buf sql = {0};
-    int rc = member_select(pc, n, o, &sql);
+    int rc = membership_select(pc, n, o, &sql);
     if (rc == 0)
         rc = db_get_int(pc, rows, "SELECT count(*) FROM (%s)", buf_text(&sql));
     buf_free(&sql);
     return rc;
 }
 
-int handpack_each(struct db *pc, const struct node *n, handpack_fn *fn, void *ctx)
+int device_package_each(struct db *pc, const struct node *n, device_package_fn *fn, void *ctx)
 {
     struct package *p = package_get(pc, n->package);
-    int rc = p ? member_functions(pc) : -1;
+    int rc = p ? membership_functions(pc) : -1;
     for (size_t i = 0; rc == 0 && i < p->nobject; i++) {
         const struct object *o = &p->object[i];
         int64_t rows;

@@ -9,10 +9,10 @@
  * write transaction; its name in *name, to free. conf NULL: the package HANDPACK_NAME, made with every table of the
  * copy, visible to all, if there is none yet. tell as in route/route.h. */
 #define HANDPACK_NAME "handheld"
-int handpack_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name);
+int device_package_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name);
 
 /* Calls fn with each object that travels: its filter in words, and the rows that the node holds. */
-typedef int handpack_fn(void *ctx, const struct object *o, const char *filter, int64_t rows);
-int handpack_each(struct db *pc, const struct node *n, handpack_fn *fn, void *ctx);
+typedef int device_package_fn(void *ctx, const struct object *o, const char *filter, int64_t rows);
+int device_package_each(struct db *pc, const struct node *n, device_package_fn *fn, void *ctx);
 
 #endif

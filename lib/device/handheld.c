@@ -23,13 +23,13 @@ enum { ID_BYTES = 16 };
 
 int handheld_workstation(struct db *pc, char **id)
 {
-    if (store_get_text(pc, "workstation", id))
+    if (meta_get_text(pc, "workstation", id))
         return -1;
     if (*id)
         return 0;
     *id = mem_zero(2 * ID_BYTES + 1, 1);
     sha_random_hex(ID_BYTES, *id);
-    return store_set_text(pc, "workstation", *id);
+    return meta_set_text(pc, "workstation", *id);
 }
 
 static char *path_name(const char *device)
@@ -61,7 +61,7 @@ static char *whole_path(const char *path)
 int handheld_set_path(struct db *pc, const char *device, const char *path)
 {
     char *name = path_name(device), *whole = whole_path(path);
-    int rc = whole ? store_set_text(pc, name, whole) : -1;
+    int rc = whole ? meta_set_text(pc, name, whole) : -1;
     free(whole);
     free(name);
     return rc;
@@ -70,7 +70,7 @@ int handheld_set_path(struct db *pc, const char *device, const char *path)
 int handheld_path(struct db *pc, const char *device, char **path)
 {
     char *name = path_name(device);
-    int rc = store_get_text(pc, name, path);
+    int rc = meta_get_text(pc, name, path);
     free(name);
     return rc;
 }
@@ -99,13 +99,13 @@ static int read_state(struct db *db, const char *device, const char *id, enum ha
 {
     char *companion = NULL, *node = NULL;
     int64_t tables;
-    int present = store_present(db);
+    int present = meta_present(db);
     if (present < 0 || db_get_int(db, &tables, "SELECT count(*) FROM sqlite_schema"))
         return -1;
     *state = tables ? HANDHELD_OURS : HANDHELD_NONE;
     if (tables == 0)
         return 0;
-    int rc = present ? store_get_text(db, "companion", &companion) || store_get_text(db, "node", &node) : 0;
+    int rc = present ? meta_get_text(db, "companion", &companion) || meta_get_text(db, "node", &node) : 0;
     rc = rc ? -1 : judge(db, device, id, companion, node);
     free(companion);
     free(node);
@@ -134,7 +134,7 @@ static int fill(const char *path, int fd, const char *id)
     struct db *db = r ? db_open(path, DB_CREATE) : NULL;
     int rc = db && dx_next(r, &h) > 0 && apply_archive(db, r, h, &options, &count) == 0 ? 0 : -1;
     if (rc == 0)
-        rc = db_begin_write(db) || store_set_text(db, "companion", id) || db_commit(db) ? -1 : 0;
+        rc = db_begin_write(db) || meta_set_text(db, "companion", id) || db_commit(db) ? -1 : 0;
     db_close(db);
     dx_reader_close(r);
     return rc;
@@ -184,7 +184,7 @@ int handheld_progress(const char *path, const struct node *n, struct handheld_pr
     *out = (struct handheld_progress){0};
     int rc = db && db_begin_read(db) == 0 ? 0 : -1;
     if (rc == 0)
-        rc = store_require(db) || store_get_int(db, "applied", &out->applied) ||
+        rc = meta_require(db) || meta_get_int(db, "applied", &out->applied) ||
                      pending_settled(db, &settled) ||
                      db_get_int(db, &merged, sql_merged, (long long)n->merged) ||
                      db_get_int(db, &out->pending, sql_pending,
@@ -206,8 +206,8 @@ static struct db *open_device(const char *path, enum db_mode mode)
         return NULL;
     }
     struct db *db = db_open(path, mode);
-    int present = db ? store_present(db) : -1;
-    int rc = present < 0 || (present && store_get_text(db, "companion", &companion)) ? -1 : 0;
+    int present = db ? meta_present(db) : -1;
+    int rc = present < 0 || (present && meta_get_text(db, "companion", &companion)) ? -1 : 0;
     if (rc == 0 && companion == NULL)
         rc = fail(ERR_REFUSED, "%s: not a paired device; run: hhextract pair PC.db %s --device NAME", path,
                   path);
@@ -221,7 +221,7 @@ static struct db *open_device(const char *path, enum db_mode mode)
 int handheld_hold(const char *path, char **why)
 {
     struct db *db = open_device(path, DB_READ);
-    int rc = db ? store_get_text(db, "hold", why) : -1;
+    int rc = db ? meta_get_text(db, "hold", why) : -1;
     db_close(db);
     return rc;
 }
@@ -229,7 +229,7 @@ int handheld_hold(const char *path, char **why)
 int handheld_set_hold(const char *path, const char *why)
 {
     struct db *db = open_device(path, DB_WRITE);
-    int rc = db ? db_begin_write(db) || store_set_text(db, "hold", why) || db_commit(db) : -1;
+    int rc = db ? db_begin_write(db) || meta_set_text(db, "hold", why) || db_commit(db) : -1;
     db_close(db);
     return rc ? -1 : 0;
 }

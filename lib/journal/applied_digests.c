@@ -12,7 +12,8 @@ enum { KEEP = 1000 };
 static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_seen (kind TEXT, epoch TEXT, number INTEGER,"
                                " digest TEXT, PRIMARY KEY (kind, epoch, number)) WITHOUT ROWID";
 
-int seen_note(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+int applied_digests_note(struct db *db, const char *kind, const char *epoch, int64_t number,
+                         const char *digest)
 {
     if (db_exec(db, sql_make))
         return -1;
@@ -22,7 +23,7 @@ int seen_note(struct db *db, const char *kind, const char *epoch, int64_t number
                     kind, epoch, (long long)number, digest, kind, epoch, (long long)(number - KEEP));
 }
 
-int seen_digest(struct db *db, const char *kind, const char *epoch, int64_t number, char **digest)
+int applied_digests_digest(struct db *db, const char *kind, const char *epoch, int64_t number, char **digest)
 {
     int64_t there;
     *digest = NULL;
@@ -37,10 +38,11 @@ int seen_digest(struct db *db, const char *kind, const char *epoch, int64_t numb
     return 0;
 }
 
-int seen_same(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest)
+int applied_digests_same(struct db *db, const char *kind, const char *epoch, int64_t number,
+                         const char *digest)
 {
     char *known;
-    if (seen_digest(db, kind, epoch, number, &known))
+    if (applied_digests_digest(db, kind, epoch, number, &known))
         return -1;
     int same = *known == 0 || strcmp(known, digest) == 0;
     free(known);

@@ -6,12 +6,14 @@
 #include "sql/db.h"
 
 /* Notes the digest of an archive of that kind, numbered in that epoch. Inside the transaction of its apply. */
-int seen_note(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest);
+int applied_digests_note(struct db *db, const char *kind, const char *epoch, int64_t number,
+                         const char *digest);
 
 /* The digest of the archive of that number, to free; "" when it is not known. */
-int seen_digest(struct db *db, const char *kind, const char *epoch, int64_t number, char **digest);
+int applied_digests_digest(struct db *db, const char *kind, const char *epoch, int64_t number, char **digest);
 
 /* Whether the archive of that number was this one, as far as is known: 1, 0 another one, -1. */
-int seen_same(struct db *db, const char *kind, const char *epoch, int64_t number, const char *digest);
+int applied_digests_same(struct db *db, const char *kind, const char *epoch, int64_t number,
+                         const char *digest);
 
 #endif

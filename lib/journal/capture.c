@@ -125,7 +125,7 @@ int capture_check(struct db *db)
 {
     struct journal_table *tables;
     size_t n, current = 0;
-    if (store_require(db) || journal_tables(db, &tables, &n))
+    if (meta_require(db) || journal_tables(db, &tables, &n))
         return -1;
     int rc = 0;
     struct buf amiss = {0};
@@ -172,7 +172,7 @@ static int drop_layout(struct db *db, int64_t id)
 
 int capture_detach(struct db *db)
 {
-    if (store_require(db) || db_begin_write(db))
+    if (meta_require(db) || db_begin_write(db))
         return -1;
     if (drop_ours(db, "*") || db_exec(db, "UPDATE dx_table SET current = 0")) {
         db_rollback(db);
@@ -408,7 +408,7 @@ static int new_epoch_after_gap(struct attach *a)
     if (!a->gap)
         return 0;
     sha_random_hex(8, epoch);
-    return store_set_text(a->db, "epoch", epoch);
+    return meta_set_text(a->db, "epoch", epoch);
 }
 
 static int attach_all(struct attach *a, const char *const *table, size_t ntable)
@@ -427,7 +427,7 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
     struct capture_report own = {0};
     struct attach a = {.db = db, .report = report ? report : &own};
     *a.report = own;
-    int rc = store_init(db) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
+    int rc = meta_init(db) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
     journal_tables_free(a.was, a.nwas);
     buf_free(&own.text);
     return rc;

@@ -20,7 +20,7 @@ static const char sql_slowest[] = "SELECT name, mark FROM (" SQL_ALL ") ORDER BY
 static const char sql_trim[] =
     "DELETE FROM dx_journal WHERE seq <= %lld AND seq < (SELECT max(seq) FROM dx_journal)";
 
-int peer_list(struct db *db, struct peer **out, size_t *n)
+int consumer_list(struct db *db, struct consumer **out, size_t *n)
 {
     *out = NULL;
     *n = 0;
@@ -28,30 +28,30 @@ int peer_list(struct db *db, struct peer **out, size_t *n)
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         *out = mem_grow(*out, *n + 1, sizeof **out);
-        (*out)[(*n)++] = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+        (*out)[(*n)++] = (struct consumer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
     }
     stmt_free(s);
     if (step == STEP_DONE)
         return 0;
-    peer_list_free(*out, *n);
+    consumer_list_free(*out, *n);
     *out = NULL;
     *n = 0;
     return -1;
 }
 
-void peer_list_free(struct peer *p, size_t n)
+void consumer_list_free(struct consumer *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         free(p[i].name);
     free(p);
 }
 
-int peer_mark(struct db *db, const char *name, int64_t *mark)
+int consumer_mark(struct db *db, const char *name, int64_t *mark)
 {
     return db_get_int(db, mark, "SELECT mark FROM dx_peer WHERE name = %Q", name);
 }
 
-int peer_set(struct db *db, const char *name, int64_t mark)
+int consumer_set(struct db *db, const char *name, int64_t mark)
 {
     return db_execf(db,
                     "INSERT OR REPLACE INTO dx_peer (name, mark, epoch) SELECT %Q, %lld, value FROM dx_meta "
@@ -59,7 +59,7 @@ int peer_set(struct db *db, const char *name, int64_t mark)
                     name, (long long)mark);
 }
 
-int peer_stale(struct db *db, const char *name)
+int consumer_stale(struct db *db, const char *name)
 {
     int64_t stale;
     if (db_get_int(db, &stale,
@@ -70,7 +70,7 @@ int peer_stale(struct db *db, const char *name)
     return stale > 0;
 }
 
-int peer_check(struct db *db, const char *who, int64_t mark)
+int consumer_check(struct db *db, const char *who, int64_t mark)
 {
     int64_t end, first;
     if (journal_end(db, &end) || db_get_int(db, &first, "SELECT min(seq) FROM dx_journal"))
@@ -89,14 +89,14 @@ int peer_check(struct db *db, const char *who, int64_t mark)
     return 0;
 }
 
-int peer_trim(struct db *db, int64_t *removed, struct peer *holder)
+int consumer_trim(struct db *db, int64_t *removed, struct consumer *holder)
 {
     *removed = 0;
-    *holder = (struct peer){0};
+    *holder = (struct consumer){0};
     struct stmt *s = db_prepare(db, sql_slowest);
     enum step step = s ? stmt_step(s) : STEP_ERROR;
     if (step == STEP_ROW)
-        *holder = (struct peer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
+        *holder = (struct consumer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
     stmt_free(s);
     if (step == STEP_ROW && db_execf(db, sql_trim, (long long)holder->mark))
         return -1;

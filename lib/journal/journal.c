@@ -223,7 +223,7 @@ int journal_next(struct journal_reader *r, struct change *c)
 /* ---- adding ---- */
 
 /* Adds updates of one set of columns. */
-struct shape {
+struct infer_table {
     uint8_t *changed; /* a byte a column of the layout */
     struct stmt *s;
 };
@@ -239,7 +239,7 @@ struct adder {
     int *map;             /* column of the layout -> column of the change, or -1 */
     const struct table *from;
     struct stmt *image;
-    struct shape *update;
+    struct infer_table *update;
     size_t nupdate, last;
     uint8_t *changed; /* by the update at hand */
 };
@@ -325,7 +325,7 @@ static struct stmt *update_statement(struct db *db, struct adder *a)
         stmt_free(a->update[a->last].s);
         free(a->update[a->last].changed);
     }
-    a->update[a->last] = (struct shape){.changed = mem_copy(a->changed, ncol), .s = s};
+    a->update[a->last] = (struct infer_table){.changed = mem_copy(a->changed, ncol), .s = s};
     return s;
 }
 

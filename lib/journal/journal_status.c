@@ -19,15 +19,15 @@ static int add_table(void *ctx, const char *table, bool captured, const char *am
 
 static int add_peers(struct db *db, json_t *list, int64_t end)
 {
-    struct peer *peers;
+    struct consumer *peers;
     size_t n;
-    if (peer_list(db, &peers, &n))
+    if (consumer_list(db, &peers, &n))
         return -1;
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "peer", peers[i].name, "mark",
                                               (json_int_t)peers[i].mark, "behind",
                                               (json_int_t)(end - peers[i].mark)));
-    peer_list_free(peers, n);
+    consumer_list_free(peers, n);
     return 0;
 }
 
@@ -37,7 +37,7 @@ static int add_digest(struct db *db, json_t *out)
     char *digest;
     const char *epoch = json_string_value(json_object_get(out, "server"));
     int64_t applied = (int64_t)json_integer_value(json_object_get(out, "applied"));
-    if (seen_digest(db, "changes", epoch, applied, &digest))
+    if (applied_digests_digest(db, "changes", epoch, applied, &digest))
         return -1;
     json_object_set_new(out, "digest", json_string(digest));
     free(digest);
@@ -50,14 +50,14 @@ static int add_copy(struct db *db, json_t *out)
     static const char *const texts[] = {"server", "package"}, *const numbers[] = {"applied", "sent", "acked"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *text = NULL;
-        if (store_get_text(db, texts[i], &text))
+        if (meta_get_text(db, texts[i], &text))
             return -1;
         json_object_set_new(out, texts[i], json_string(text ? text : ""));
         free(text);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t n;
-        if (store_get_int(db, numbers[i], &n))
+        if (meta_get_int(db, numbers[i], &n))
             return -1;
         json_object_set_new(out, numbers[i], json_integer((json_int_t)n));
     }
@@ -69,15 +69,15 @@ static int add_copy(struct db *db, json_t *out)
     return add_digest(db, out);
 }
 
-json_t *logstatus_read(struct db *db)
+json_t *journal_status_read(struct db *db)
 {
     json_t *tables = json_array(), *peers = json_array(), *out = NULL;
     int64_t first, end, entries;
     char *epoch = NULL, *node = NULL;
-    if (store_require(db) == 0 && journal_end(db, &end) == 0 &&
+    if (meta_require(db) == 0 && journal_end(db, &end) == 0 &&
         db_get_int(db, &first, "SELECT min(seq) FROM dx_journal") == 0 &&
         db_get_int(db, &entries, "SELECT count(*) FROM dx_journal") == 0 &&
-        store_get_text(db, "epoch", &epoch) == 0 && store_get_text(db, "node", &node) == 0 &&
+        meta_get_text(db, "epoch", &epoch) == 0 && meta_get_text(db, "node", &node) == 0 &&
         capture_each(db, add_table, tables) == 0 && capture_each_gone(db, add_table, tables) == 0 &&
         add_peers(db, peers, end) == 0)
         out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:O, s:O}", "epoch", epoch ? epoch : "", "node",
@@ -117,7 +117,7 @@ static void put_peer(struct buf *b, const json_t *row)
              number_at(row, "behind"));
 }
 
-void logstatus_text(const json_t *s, struct buf *b)
+void journal_status_text(const json_t *s, struct buf *b)
 {
     const json_t *tables = json_object_get(s, "tables"), *peers = json_object_get(s, "peers");
     buf_addf(b, "epoch %s%s%s, %lld entries, newest %lld\n", text_at(s, "epoch"),
@@ -133,7 +133,7 @@ void logstatus_text(const json_t *s, struct buf *b)
         put_peer(b, json_array_get(peers, i));
 }
 
-bool logstatus_amiss(const json_t *s)
+bool journal_status_amiss(const json_t *s)
 {
     const json_t *row;
     size_t i;

@@ -11,13 +11,13 @@
 /* As JSON: {"epoch", "node", "first", "last", "entries", "tables": [{"table", "captured", "amiss"}], "peers": [{"peer",
  * "mark", "behind"}]}, on a node's copy also {"server", "package", "applied", "sent", "acked", "unsent", "uploads"}, the
  * last two as upload_due counts. In the caller's read transaction; the caller's to release. NULL on failure. */
-json_t *logstatus_read(struct db *db);
+json_t *journal_status_read(struct db *db);
 
 /* The same as lines for people. */
-void logstatus_text(const json_t *status, struct buf *out);
+void journal_status_text(const json_t *status, struct buf *out);
 
 /* Whether a table that is captured is not captured whole, or is gone; or nothing is captured on a node's copy. A table
  * that was left out is not amiss. */
-bool logstatus_amiss(const json_t *status);
+bool journal_status_amiss(const json_t *status);
 
 #endif

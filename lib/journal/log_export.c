@@ -184,7 +184,7 @@ static int fill_head(struct db *db, struct dx_head *h, int64_t after)
     char *epoch = NULL, *node = NULL;
     h->after = after;
     int rc =
-        journal_end(db, &h->upto) || store_get_text(db, "epoch", &epoch) || store_get_text(db, "node", &node);
+        journal_end(db, &h->upto) || meta_get_text(db, "epoch", &epoch) || meta_get_text(db, "node", &node);
     if (rc == 0) {
         dx_head_set(&h->epoch, epoch ? epoch : "");
         dx_head_set(&h->from, node ? node : "");
@@ -194,7 +194,7 @@ static int fill_head(struct db *db, struct dx_head *h, int64_t after)
     return rc ? -1 : 0;
 }
 
-int log_write(struct db *db, int64_t after, int fd, const char *name, int level)
+int log_export(struct db *db, int64_t after, int fd, const char *name, int level)
 {
     struct log g = {.db = db};
     struct dx_head head;

@@ -46,7 +46,7 @@ static const char sql_present[] =
 static int check_format(struct db *db)
 {
     int64_t format;
-    if (store_get_int(db, "format", &format))
+    if (meta_get_int(db, "format", &format))
         return -1;
     if (format == FORMAT)
         return 0;
@@ -57,7 +57,7 @@ static int check_format(struct db *db)
         db_path(db), (long long)format, FORMAT);
 }
 
-int store_present(struct db *db)
+int meta_present(struct db *db)
 {
     int64_t n;
     if (db_get_int(db, &n, "%s", sql_present) || (n && check_format(db)))
@@ -65,9 +65,9 @@ int store_present(struct db *db)
     return n > 0;
 }
 
-int store_require(struct db *db)
+int meta_require(struct db *db)
 {
-    int present = store_present(db);
+    int present = meta_present(db);
     if (present == 0)
         return fail(
             ERR_REFUSED,
@@ -76,44 +76,44 @@ int store_require(struct db *db)
     return present < 0 ? -1 : 0;
 }
 
-int store_init(struct db *db)
+int meta_init(struct db *db)
 {
     char epoch[17];
     char *known = NULL;
-    if (db_exec(db, sql_make) || store_get_text(db, "epoch", &known))
+    if (db_exec(db, sql_make) || meta_get_text(db, "epoch", &known))
         return -1;
     if (known) {
         free(known);
         return check_format(db);
     }
     sha_random_hex(8, epoch);
-    return store_set_int(db, "format", FORMAT) || store_set_text(db, "epoch", epoch) ? -1 : 0;
+    return meta_set_int(db, "format", FORMAT) || meta_set_text(db, "epoch", epoch) ? -1 : 0;
 }
 
-int store_get_text(struct db *db, const char *name, char **out)
+int meta_get_text(struct db *db, const char *name, char **out)
 {
     return db_get_text(db, out, "SELECT value FROM dx_meta WHERE name = %Q", name);
 }
 
-int store_get_int(struct db *db, const char *name, int64_t *out)
+int meta_get_int(struct db *db, const char *name, int64_t *out)
 {
     return db_get_int(db, out, "SELECT value FROM dx_meta WHERE name = %Q", name);
 }
 
-int store_set_text(struct db *db, const char *name, const char *value)
+int meta_set_text(struct db *db, const char *name, const char *value)
 {
     if (value == NULL)
         return db_execf(db, "DELETE FROM dx_meta WHERE name = %Q", name);
     return db_execf(db, "INSERT OR REPLACE INTO dx_meta (name, value) VALUES (%Q, %Q)", name, value);
 }
 
-int store_set_int(struct db *db, const char *name, int64_t value)
+int meta_set_int(struct db *db, const char *name, int64_t value)
 {
     return db_execf(db, "INSERT OR REPLACE INTO dx_meta (name, value) VALUES (%Q, %lld)", name,
                     (long long)value);
 }
 
-bool store_node_name(const char *name)
+bool meta_node_name(const char *name)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t n = strlen(name);

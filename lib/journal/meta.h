@@ -8,13 +8,13 @@
 #define STORE_UPSTREAM "^"
 
 /* Makes the tables if they are not there, and the epoch; refuses those of another version. Inside the caller's write transaction. */
-int store_init(struct db *db);
+int meta_init(struct db *db);
 
 /* Refuses (ERR_REFUSED, naming the remedy `txnlog attach` or initsync) a database without them. */
-int store_require(struct db *db);
+int meta_require(struct db *db);
 
 /* Whether the database has them: 1, 0, or -1; also where they are those of another version of the toolkit. */
-int store_present(struct db *db);
+int meta_present(struct db *db);
 
 /* Facts by name in dx_meta. Text to free, NULL when absent; integers 0 when absent. -1 on failure.
  *
@@ -28,12 +28,12 @@ int store_present(struct db *db);
  *   settled    where in the journal that upload ends: everything made here after it is pending
  *   package    the package this copy was cut for
  */
-int store_get_text(struct db *db, const char *name, char **out);
-int store_get_int(struct db *db, const char *name, int64_t *out);
-int store_set_text(struct db *db, const char *name, const char *value); /* NULL removes it */
-int store_set_int(struct db *db, const char *name, int64_t value);
+int meta_get_text(struct db *db, const char *name, char **out);
+int meta_get_int(struct db *db, const char *name, int64_t *out);
+int meta_set_text(struct db *db, const char *name, const char *value); /* NULL removes it */
+int meta_set_int(struct db *db, const char *name, int64_t value);
 
 /* A node's name: 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot or a dash. */
-bool store_node_name(const char *name);
+bool meta_node_name(const char *name);
 
 #endif

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct surveyed {
+struct range_scanned {
     bool touched, disordered;
     struct val last; /* key of the last entry */
     struct buf room; /* its bytes */
 };
 
-int survey_open(struct survey *s, struct db *db)
+int range_scan_open(struct range_scan *s, struct db *db)
 {
     if (journal_tables(db, &s->layout, &s->n))
         return -1;
@@ -20,16 +20,16 @@ int survey_open(struct survey *s, struct db *db)
     return 0;
 }
 
-void survey_close(struct survey *s)
+void range_scan_close(struct range_scan *s)
 {
     for (size_t i = 0; s->of && i < s->n; i++)
         buf_free(&s->of[i].room);
     free(s->of);
     journal_tables_free(s->layout, s->n);
-    *s = (struct survey){0};
+    *s = (struct range_scan){0};
 }
 
-static void keep(struct surveyed *x, const struct val *key)
+static void keep(struct range_scanned *x, const struct val *key)
 {
     x->last = *key;
     if (key->type != VAL_TEXT && key->type != VAL_BLOB)
@@ -40,7 +40,7 @@ static void keep(struct surveyed *x, const struct val *key)
 }
 
 /* Takes an entry. Only keys that are the table's first column are looked at. */
-static void take(struct surveyed *x, const struct table *t, int op, struct stmt *s)
+static void take(struct range_scanned *x, const struct table *t, int op, struct stmt *s)
 {
     if (!x->touched)
         x->disordered = t->nkey != 1 || t->key[0] != 0;
@@ -53,7 +53,7 @@ static void take(struct surveyed *x, const struct table *t, int op, struct stmt 
     x->touched = true;
 }
 
-int survey_take(struct survey *s, struct db *db, int64_t after, int64_t upto)
+int range_scan_take(struct range_scan *s, struct db *db, int64_t after, int64_t upto)
 {
     struct stmt *q =
         db_preparef(db,
@@ -75,7 +75,7 @@ int survey_take(struct survey *s, struct db *db, int64_t after, int64_t upto)
 }
 
 /* How many of the table's layouts have entries; the last of them. */
-static size_t count(const struct survey *s, const char *table, size_t *last)
+static size_t count(const struct range_scan *s, const char *table, size_t *last)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
@@ -86,13 +86,13 @@ static size_t count(const struct survey *s, const char *table, size_t *last)
     return n;
 }
 
-bool survey_touched(const struct survey *s, const char *table)
+bool range_scan_touched(const struct range_scan *s, const char *table)
 {
     size_t last;
     return count(s, table, &last) > 0;
 }
 
-int64_t survey_ordered(const struct survey *s, const char *table)
+int64_t range_scan_ordered(const struct range_scan *s, const char *table)
 {
     size_t last;
     return count(s, table, &last) == 1 && !s->of[last].disordered ? s->layout[last].id : 0;

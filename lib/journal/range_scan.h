@@ -5,19 +5,19 @@
 
 #include "journal/journal.h"
 
-struct survey {
+struct range_scan {
     struct journal_table *layout; /* all that the journal knows */
     size_t n;
-    struct surveyed *of; /* per layout */
+    struct range_scanned *of; /* per layout */
 };
 
 /* Knows the layouts, and as yet of no entries. */
-int survey_open(struct survey *s, struct db *db);
-void survey_close(struct survey *s);
+int range_scan_open(struct range_scan *s, struct db *db);
+void range_scan_close(struct range_scan *s);
 
 /* Passes over (after, upto]. */
-int survey_take(struct survey *s, struct db *db, int64_t after, int64_t upto);
-bool survey_touched(const struct survey *s, const char *table);
-int64_t survey_ordered(const struct survey *s, const char *table); /* for journal_net_some */
+int range_scan_take(struct range_scan *s, struct db *db, int64_t after, int64_t upto);
+bool range_scan_touched(const struct range_scan *s, const char *table);
+int64_t range_scan_ordered(const struct range_scan *s, const char *table); /* for journal_net_some */
 
 #endif

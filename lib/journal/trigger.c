@@ -375,7 +375,7 @@ static void put_settle_cascade(struct buf *b, const struct subject *s, int unuse
     buf_puts(b, ");\n");
 }
 
-static const struct piece {
+static const struct pooled_block {
     const char *name;
     void (*put)(struct buf *b, const struct subject *s, int which);
     int which;

@@ -110,14 +110,13 @@ static int write_table(struct db *db, struct dx_writer *w, const struct table *t
 static int fill_head(struct db *db, struct dx_head *h, const struct upload *u)
 {
     char *node = NULL, *epoch = NULL;
-    int rc = store_get_text(db, "node", &node) || store_get_text(db, "server", &epoch) || add_tables(db, h)
-                 ? -1
-                 : 0;
+    int rc =
+        meta_get_text(db, "node", &node) || meta_get_text(db, "server", &epoch) || add_tables(db, h) ? -1 : 0;
     if (rc == 0) {
         dx_head_set(&h->from, node);
         dx_head_set(&h->epoch, epoch);
         free(h->follows);
-        rc = seen_digest(db, dx_kind_name(DX_CHANGES), epoch, u->applied, &h->follows);
+        rc = applied_digests_digest(db, dx_kind_name(DX_CHANGES), epoch, u->applied, &h->follows);
     }
     free(node);
     free(epoch);
@@ -188,20 +187,19 @@ static int write_files(struct db *db, const char *directory)
 static int record_next(struct db *db, int64_t after)
 {
     int64_t end, sent, applied;
-    if (journal_end(db, &end) || store_get_int(db, "sent", &sent) || store_get_int(db, "applied", &applied))
+    if (journal_end(db, &end) || meta_get_int(db, "sent", &sent) || meta_get_int(db, "applied", &applied))
         return -1;
     if (db_execf(db, "INSERT INTO dx_upload (number, after, upto, applied) VALUES (%lld, %lld, %lld, %lld)",
                  (long long)sent + 1, (long long)after, (long long)end, (long long)applied))
         return -1;
-    return store_set_int(db, "sent", sent + 1);
+    return meta_set_int(db, "sent", sent + 1);
 }
 
 static int require_node(struct db *db)
 {
     char *node = NULL, *server = NULL;
-    int rc = store_require(db) || store_get_text(db, "node", &node) || store_get_text(db, "server", &server)
-                 ? -1
-                 : 0;
+    int rc =
+        meta_require(db) || meta_get_text(db, "node", &node) || meta_get_text(db, "server", &server) ? -1 : 0;
     if (rc == 0 && (node == NULL || server == NULL))
         rc = fail(ERR_REFUSED,
                   "%s: is no node's copy, so it has no server to upload to; make one with initsync",
@@ -215,14 +213,14 @@ static int require_node(struct db *db)
 static int record(struct db *db, int64_t *acked, int64_t *newest)
 {
     int64_t last, own;
-    if (require_node(db) || capture_check(db) || store_get_int(db, "acked", acked) ||
+    if (require_node(db) || capture_check(db) || meta_get_int(db, "acked", acked) ||
         db_get_int(db, &last, "%s", sql_last) ||
         db_execf(db, "DELETE FROM dx_upload WHERE number <= %lld", (long long)*acked) ||
         db_get_int(db, &own, sql_own, (long long)last))
         return -1;
     if (own && record_next(db, last))
         return -1;
-    return store_get_int(db, "sent", newest);
+    return meta_get_int(db, "sent", newest);
 }
 
 /* The number in a file's name of ours, or 0. */
@@ -243,7 +241,7 @@ static int remove_acknowledged(const char *directory, int64_t acked)
         int64_t n = number_of(e->d_name);
         if (n && n <= acked) {
             char *path = file_join(directory, e->d_name);
-            stop_point();
+            crashpoint();
             if (unlink(path) && errno != ENOENT)
                 rc = fail_errno("%s: cannot remove the acknowledged upload", path);
             free(path);

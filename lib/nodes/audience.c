@@ -13,7 +13,7 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, nodes BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS dx_audience_hash ON dx_audience (hash);";
 
-struct entry {
+struct deferred_entry {
     int64_t id;
     uint64_t hash;
     struct audience set;
@@ -22,7 +22,7 @@ struct entry {
 
 struct audiences {
     struct db *db;
-    struct entry **entry;
+    struct deferred_entry **entry;
     size_t n, size; /* entries; slots of the two tables, a power of two */
     size_t *by_id;  /* number of the entry + 1, open addressing */
     size_t *by_hash;
@@ -99,7 +99,7 @@ static uint64_t hash_set(const int64_t *node, size_t n)
 
 static void place(struct audiences *a, size_t number)
 {
-    const struct entry *e = a->entry[number];
+    const struct deferred_entry *e = a->entry[number];
     size_t i = mix((uint64_t)e->id) & (a->size - 1), k = mix(e->hash) & (a->size - 1);
     while (a->by_id[i])
         i = (i + 1) & (a->size - 1);
@@ -120,11 +120,11 @@ static void widen(struct audiences *a)
         place(a, i);
 }
 
-static struct entry *add(struct audiences *a, int64_t id, uint64_t hash, const int64_t *node, size_t n,
-                         bool stored)
+static struct deferred_entry *add(struct audiences *a, int64_t id, uint64_t hash, const int64_t *node,
+                                  size_t n, bool stored)
 {
-    struct entry *e = mem_zero(1, sizeof *e);
-    *e = (struct entry){id, hash, {n, mem_copy(node, n * sizeof *node)}, stored};
+    struct deferred_entry *e = mem_zero(1, sizeof *e);
+    *e = (struct deferred_entry){id, hash, {n, mem_copy(node, n * sizeof *node)}, stored};
     a->entry = mem_grow(a->entry, a->n + 1, sizeof *a->entry);
     a->entry[a->n++] = e;
     if (a->n * 2 > a->size)
@@ -134,7 +134,7 @@ static struct entry *add(struct audiences *a, int64_t id, uint64_t hash, const i
     return e;
 }
 
-static struct entry *known(const struct audiences *a, int64_t id)
+static struct deferred_entry *known(const struct audiences *a, int64_t id)
 {
     for (size_t i = mix((uint64_t)id) & (a->size - 1); a->by_id[i]; i = (i + 1) & (a->size - 1))
         if (a->entry[a->by_id[i] - 1]->id == id)
@@ -142,10 +142,11 @@ static struct entry *known(const struct audiences *a, int64_t id)
     return NULL;
 }
 
-static struct entry *known_set(const struct audiences *a, uint64_t hash, const int64_t *node, size_t n)
+static struct deferred_entry *known_set(const struct audiences *a, uint64_t hash, const int64_t *node,
+                                        size_t n)
 {
     for (size_t i = mix(hash) & (a->size - 1); a->by_hash[i]; i = (i + 1) & (a->size - 1)) {
-        struct entry *e = a->entry[a->by_hash[i] - 1];
+        struct deferred_entry *e = a->entry[a->by_hash[i] - 1];
         if (e->hash == hash && e->set.n == n && memcmp(e->set.node, node, n * sizeof *node) == 0)
             return e;
     }
@@ -176,22 +177,22 @@ static int64_t *decode(const struct val *blob, size_t *n)
 }
 
 /* Reads the set under a statement's cursor into memory. */
-static struct entry *take(struct audiences *a, int64_t id, const struct val *blob)
+static struct deferred_entry *take(struct audiences *a, int64_t id, const struct val *blob)
 {
     size_t n;
     int64_t *node = decode(blob, &n);
     if (node == NULL)
         return NULL;
-    struct entry *e = add(a, id, hash_set(node, n), node, n, true);
+    struct deferred_entry *e = add(a, id, hash_set(node, n), node, n, true);
     free(node);
     return e;
 }
 
-static struct entry *load(struct audiences *a, int64_t id)
+static struct deferred_entry *load(struct audiences *a, int64_t id)
 {
     stmt_bind_int(a->get, 1, id);
     enum step step = stmt_step(a->get);
-    struct entry *e = NULL;
+    struct deferred_entry *e = NULL;
     if (step == STEP_ROW) {
         struct val blob = stmt_val(a->get, 0);
         e = take(a, id, &blob);
@@ -209,7 +210,7 @@ const struct audience *audience_get(struct audiences *a, int64_t id)
         return &nobody;
     if (id == AUDIENCE_ALL)
         return &a->all;
-    struct entry *e = known(a, id);
+    struct deferred_entry *e = known(a, id);
     if (e == NULL)
         e = load(a, id);
     return e ? &e->set : NULL;
@@ -235,7 +236,7 @@ int64_t audience_intern(struct audiences *a, const int64_t *node, size_t n)
     if (n == 0)
         return AUDIENCE_NOBODY;
     uint64_t hash = hash_set(node, n);
-    struct entry *e = known_set(a, hash, node, n);
+    struct deferred_entry *e = known_set(a, hash, node, n);
     if (e == NULL) {
         if (load_hash(a, hash))
             return AUDIENCE_ERROR;
@@ -248,7 +249,7 @@ int64_t audience_intern(struct audiences *a, const int64_t *node, size_t n)
 
 int audience_save(struct audiences *a, int64_t id)
 {
-    struct entry *e = id > 0 ? known(a, id) : NULL;
+    struct deferred_entry *e = id > 0 ? known(a, id) : NULL;
     if (e == NULL || e->stored)
         return 0;
     struct buf b = {0};

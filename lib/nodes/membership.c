@@ -9,19 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-int member_init(struct db *db)
+int membership_init(struct db *db)
 {
     return node_init(db) || package_init(db) || audience_init(db) ? -1 : 0;
 }
 
-bool member_whole(const struct object *o)
+bool membership_whole(const struct object *o)
 {
     return o->visible == VISIBLE_ALL && o->keep[0] == 0;
 }
 
 /* ---- the tables of what is held ---- */
 
-int member_make(struct db *db, const struct object *o)
+int membership_make(struct db *db, const struct object *o)
 {
     static const char integer[] = "key INTEGER PRIMARY KEY, audience INTEGER NOT NULL)";
     static const char general[] = "key PRIMARY KEY, audience INTEGER NOT NULL) WITHOUT ROWID";
@@ -40,12 +40,12 @@ int member_make(struct db *db, const struct object *o)
     return rc;
 }
 
-int member_drop(struct db *db, int64_t object)
+int membership_drop(struct db *db, int64_t object)
 {
     return db_execf(db, "DROP TABLE IF EXISTS dx_member_%lld", (long long)object);
 }
 
-int member_each(struct db *db, const char *expression)
+int membership_each(struct db *db, const char *expression)
 {
     char *sql;
     if (db_get_text(db, &sql, "SELECT group_concat(%s, ';') FROM main.dx_object", expression))
@@ -73,7 +73,7 @@ static struct val sql_part(void *ctx, const struct val *args, size_t n)
     return i < of && of <= MEMBER_KEY_MAX && key_unpack(&args[0], of, part) ? part[i] : null;
 }
 
-int member_functions(struct db *db)
+int membership_functions(struct db *db)
 {
     static struct buf room;
     static struct val part[MEMBER_KEY_MAX];
@@ -81,7 +81,7 @@ int member_functions(struct db *db)
                                                                                                           : 0;
 }
 
-void member_key_of(struct buf *sql, char *const *column, size_t n, const char *alias)
+void membership_key_of(struct buf *sql, char *const *column, size_t n, const char *alias)
 {
     /* The plus takes the column's affinity away: the untyped keys it is compared with stay as they are, and their
      * index serves. */
@@ -93,16 +93,16 @@ void member_key_of(struct buf *sql, char *const *column, size_t n, const char *a
     buf_puts(sql, n > 1 ? ")" : "");
 }
 
-void member_key(struct buf *sql, const struct table *t, const char *alias)
+void membership_key(struct buf *sql, const struct table *t, const char *alias)
 {
     char **column = mem_zero(t->nkey, sizeof *column);
     for (size_t i = 0; i < t->nkey; i++)
         column[i] = t->col[t->key[i]];
-    member_key_of(sql, column, t->nkey, alias);
+    membership_key_of(sql, column, t->nkey, alias);
     free(column);
 }
 
-void member_where(struct buf *sql, const struct table *t, const char *alias, const char *key)
+void membership_where(struct buf *sql, const struct table *t, const char *alias, const char *key)
 {
     for (size_t i = 0; i < t->nkey; i++) {
         buf_addf(sql, "%s%s.", i ? " AND " : "", alias);
@@ -137,7 +137,7 @@ static int row_exists(struct db *db, const struct object *o, const struct val *k
     return found;
 }
 
-struct member_asker {
+struct membership_asker {
     struct db *db;
     const struct node *node;
     const struct object *object;
@@ -147,19 +147,19 @@ struct member_asker {
     int held;
 };
 
-struct member_asker *member_asker_open(struct db *db, const struct node *n, const struct object *o)
+struct membership_asker *membership_asker_open(struct db *db, const struct node *n, const struct object *o)
 {
-    struct member_asker *a = mem_zero(1, sizeof *a);
-    *a = (struct member_asker){.db = db, .node = n, .object = o, .last = AUDIENCE_NOBODY};
+    struct membership_asker *a = mem_zero(1, sizeof *a);
+    *a = (struct membership_asker){.db = db, .node = n, .object = o, .last = AUDIENCE_NOBODY};
     a->find = db_preparef(db, "SELECT audience FROM dx_member_%lld WHERE key = ?1", (long long)o->id);
     a->audiences = audiences_open(db);
     if (a->find && a->audiences)
         return a;
-    member_asker_close(a);
+    membership_asker_close(a);
     return NULL;
 }
 
-void member_asker_close(struct member_asker *a)
+void membership_asker_close(struct membership_asker *a)
 {
     if (a == NULL)
         return;
@@ -168,11 +168,11 @@ void member_asker_close(struct member_asker *a)
     free(a);
 }
 
-int member_ask(struct member_asker *a, const struct val *key)
+int membership_ask(struct membership_asker *a, const struct val *key)
 {
     if (a->object->visible == VISIBLE_NONE)
         return 0;
-    if (member_whole(a->object))
+    if (membership_whole(a->object))
         return row_exists(a->db, a->object, key);
     stmt_bind(a->find, 1, key);
     enum step step = stmt_step(a->find);
@@ -189,18 +189,18 @@ int member_ask(struct member_asker *a, const struct val *key)
     return a->held;
 }
 
-int member_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key)
+int membership_holds(struct db *db, const struct node *n, const struct object *o, const struct val *key)
 {
-    struct member_asker *a = member_asker_open(db, n, o);
-    int held = a ? member_ask(a, key) : -1;
-    member_asker_close(a);
+    struct membership_asker *a = membership_asker_open(db, n, o);
+    int held = a ? membership_ask(a, key) : -1;
+    membership_asker_close(a);
     return held;
 }
 
-int member_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql)
+int membership_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql)
 {
     struct buf ids = {0};
-    if (audience_of_node(db, n->id, &ids) || member_functions(db)) {
+    if (audience_of_node(db, n->id, &ids) || membership_functions(db)) {
         buf_free(&ids);
         return -1;
     }
@@ -211,10 +211,10 @@ int member_select(struct db *db, const struct node *n, const struct object *o, s
     buf_puts(sql, " AS x");
     if (o->visible == VISIBLE_NONE)
         buf_puts(sql, " WHERE 0");
-    else if (!member_whole(o)) {
+    else if (!membership_whole(o)) {
         buf_addf(sql,
                  " WHERE (SELECT m.audience FROM main.dx_member_%lld AS m WHERE m.key = ", (long long)o->id);
-        member_key(sql, o->sent, "x");
+        membership_key(sql, o->sent, "x");
         buf_addf(sql, ") IN (%s)", buf_text(&ids));
     }
     buf_puts(sql, " ORDER BY ");

@@ -21,7 +21,7 @@ static const char sql_make[] =
 /* Entries of the journal for which moves are remembered. */
 enum { REMEMBERED = 1000000 };
 
-int history_init(struct db *db)
+int membership_log_init(struct db *db)
 {
     return db_exec(db, sql_make);
 }
@@ -31,14 +31,15 @@ int history_init(struct db *db)
 /* Bytes of moves in a row of the table, about. */
 enum { BLOCK = 32768 };
 
-struct history_moves {
+struct membership_moves {
     struct stmt *put;
     struct buf block;
 };
 
-struct history_moves *history_moves_open(struct db *db, int64_t object, int64_t position, int64_t run)
+struct membership_moves *membership_log_moves_open(struct db *db, int64_t object, int64_t position,
+                                                   int64_t run)
 {
-    struct history_moves *m = mem_zero(1, sizeof *m);
+    struct membership_moves *m = mem_zero(1, sizeof *m);
     m->put = db_preparef(
         db, "INSERT INTO main.dx_history (position, run, obj, moves) VALUES (%lld, %lld, %lld, ?1)",
         (long long)position, (long long)run, (long long)object);
@@ -48,7 +49,7 @@ struct history_moves *history_moves_open(struct db *db, int64_t object, int64_t 
     return NULL;
 }
 
-static int end_block(struct history_moves *m)
+static int end_block(struct membership_moves *m)
 {
     struct val block = {.type = VAL_BLOB, .p = m->block.p, .n = m->block.n};
     stmt_bind(m->put, 1, &block);
@@ -57,7 +58,7 @@ static int end_block(struct history_moves *m)
     return rc;
 }
 
-int history_move(struct history_moves *m, const struct val *key, int64_t old, int64_t new)
+int membership_log_move(struct membership_moves *m, const struct val *key, int64_t old, int64_t new)
 {
     val_put(&m->block, key);
     wire_put_varint(&m->block, (uint64_t)(old + 1));
@@ -65,7 +66,7 @@ int history_move(struct history_moves *m, const struct val *key, int64_t old, in
     return m->block.n < BLOCK ? 0 : end_block(m);
 }
 
-int history_moves_close(struct history_moves *m)
+int membership_log_moves_close(struct membership_moves *m)
 {
     if (m == NULL)
         return 0;
@@ -76,16 +77,16 @@ int history_moves_close(struct history_moves *m)
     return rc;
 }
 
-struct history_past {
+struct membership_log_past {
     struct db *db;
     struct stmt *blocks;
     struct wire block;
-    struct history_move move; /* position and run of the block at hand */
+    struct membership_log_move move; /* position and run of the block at hand */
 };
 
-struct history_past *history_past_open(struct db *db, int64_t object, int64_t run, bool newest)
+struct membership_log_past *membership_log_past_open(struct db *db, int64_t object, int64_t run, bool newest)
 {
-    struct history_past *p = mem_zero(1, sizeof *p);
+    struct membership_log_past *p = mem_zero(1, sizeof *p);
     p->db = db;
     p->blocks = db_preparef(db,
                             "SELECT moves, position, run FROM main.dx_history WHERE %lld IN (obj, %d) AND "
@@ -97,7 +98,7 @@ struct history_past *history_past_open(struct db *db, int64_t object, int64_t ru
     return NULL;
 }
 
-int history_past_next(struct history_past *p, struct history_move *m)
+int membership_log_past_next(struct membership_log_past *p, struct membership_log_move *m)
 {
     while (p->block.p == p->block.end) {
         enum step step = stmt_step(p->blocks);
@@ -115,7 +116,7 @@ int history_past_next(struct history_past *p, struct history_move *m)
     return p->block.state == WIRE_OK ? 1 : fail(ERR_REFUSED, "%s: dx_history is damaged", db_path(p->db));
 }
 
-void history_past_close(struct history_past *p)
+void membership_log_past_close(struct membership_log_past *p)
 {
     if (p == NULL)
         return;
@@ -123,20 +124,20 @@ void history_past_close(struct history_past *p)
     free(p);
 }
 
-int history_drop(struct db *db, int64_t object)
+int membership_log_drop(struct db *db, int64_t object)
 {
     return db_execf(db, "DELETE FROM main.dx_history WHERE obj = %lld", (long long)object);
 }
 
 /* ---- archives ---- */
 
-struct history_notes {
+struct membership_log_notes {
     struct stmt *put, *forget, *digest;
 };
 
-struct history_notes *history_notes_open(struct db *db)
+struct membership_log_notes *membership_log_notes_open(struct db *db)
 {
-    struct history_notes *n = mem_zero(1, sizeof *n);
+    struct membership_log_notes *n = mem_zero(1, sizeof *n);
     n->put = db_prepare(
         db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
             "since, run, snapshot, made, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
@@ -145,11 +146,11 @@ struct history_notes *history_notes_open(struct db *db)
         db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000 AND NOT snapshot");
     if (n->put && n->forget && n->digest)
         return n;
-    history_notes_close(n);
+    membership_log_notes_close(n);
     return NULL;
 }
 
-void history_notes_close(struct history_notes *n)
+void membership_log_notes_close(struct membership_log_notes *n)
 {
     if (n == NULL)
         return;
@@ -159,7 +160,7 @@ void history_notes_close(struct history_notes *n)
     free(n);
 }
 
-int history_archive(struct history_notes *n, const struct history_archive *a)
+int membership_log_archive(struct membership_log_notes *n, const struct membership_log_archive *a)
 {
     const int64_t value[] = {a->node,  a->number, a->position, a->changes,
                              a->bytes, a->since,  a->run,      a->snapshot};
@@ -173,7 +174,7 @@ int history_archive(struct history_notes *n, const struct history_archive *a)
     return stmt_run(n->put) || stmt_run(n->forget) ? -1 : 0;
 }
 
-int history_follows(struct history_notes *n, int64_t node, int64_t number, char **digest)
+int membership_log_follows(struct membership_log_notes *n, int64_t node, int64_t number, char **digest)
 {
     stmt_bind_int(n->digest, 1, node);
     stmt_bind_int(n->digest, 2, number);
@@ -190,7 +191,7 @@ static int present(struct db *db)
     return db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_archive'") ? -1 : n > 0;
 }
 
-int history_digest(struct db *db, int64_t node, int64_t number, char **digest)
+int membership_log_digest(struct db *db, int64_t node, int64_t number, char **digest)
 {
     int there = present(db);
     *digest = NULL;
@@ -203,7 +204,7 @@ int history_digest(struct db *db, int64_t node, int64_t number, char **digest)
     return 0;
 }
 
-int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
+int membership_log_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
 {
     if (after / REMEMBERED == upto / REMEMBERED)
         return 0;
@@ -211,7 +212,7 @@ int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
                     keep < upto - REMEMBERED ? (long long)keep : (long long)upto - REMEMBERED);
 }
 
-int history_waiting(struct db *db, int64_t node, int64_t applied, struct history_waiting *w)
+int membership_log_waiting(struct db *db, int64_t node, int64_t applied, struct membership_log_waiting *w)
 {
     struct stmt *s =
         db_preparef(db,
@@ -219,21 +220,21 @@ int history_waiting(struct db *db, int64_t node, int64_t applied, struct history
                     "node = %lld AND number > %lld",
                     (long long)node, (long long)applied);
     enum step step = s ? stmt_step(s) : STEP_ERROR;
-    *w = (struct history_waiting){0};
+    *w = (struct membership_log_waiting){0};
     if (step == STEP_ROW)
-        *w = (struct history_waiting){stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2),
-                                      mem_text(stmt_text(s, 3))};
+        *w = (struct membership_log_waiting){stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2),
+                                             mem_text(stmt_text(s, 3))};
     stmt_free(s);
     return step == STEP_ROW ? 0 : -1;
 }
 
 /* The newest move of the row that made a difference to the node. 1, 0, -1. */
-static int find(struct audiences *a, struct history_past *p, int64_t node, const struct val *key,
-                struct history_entry *e)
+static int find(struct audiences *a, struct membership_log_past *p, int64_t node, const struct val *key,
+                struct membership_log_entry *e)
 {
-    struct history_move m;
+    struct membership_log_move m;
     int rc;
-    while ((rc = history_past_next(p, &m)) > 0) {
+    while ((rc = membership_log_past_next(p, &m)) > 0) {
         if (val_compare(&m.key, key) != 0)
             continue;
         int before = audience_has(a, m.old, node), after = audience_has(a, m.new, node);
@@ -249,20 +250,21 @@ static int find(struct audiences *a, struct history_past *p, int64_t node, const
     return rc;
 }
 
-int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e)
+int membership_log_of(struct db *db, int64_t node, int64_t object, const struct val *key,
+                      struct membership_log_entry *e)
 {
     int there = present(db);
-    *e = (struct history_entry){0};
+    *e = (struct membership_log_entry){0};
     if (there <= 0)
         return there;
     struct audiences *a = audiences_open(db);
-    struct history_past *p = history_past_open(db, object, 0, true);
+    struct membership_log_past *p = membership_log_past_open(db, object, 0, true);
     int found = a && p ? 0 : -1;
     if (found == 0) {
         audience_all(a, &node, 1);
         found = find(a, p, node, key, e);
     }
-    history_past_close(p);
+    membership_log_past_close(p);
     audiences_close(a);
     if (found > 0 &&
         db_get_int(db, &e->archive,
@@ -273,7 +275,7 @@ int history_of(struct db *db, int64_t node, int64_t object, const struct val *ke
     return found;
 }
 
-int history_snapshot(struct db *db, int64_t node, struct history_archive *a)
+int membership_log_snapshot(struct db *db, int64_t node, struct membership_log_archive *a)
 {
     struct stmt *s =
         db_preparef(db,
@@ -281,7 +283,7 @@ int history_snapshot(struct db *db, int64_t node, struct history_archive *a)
                     "ORDER BY number DESC LIMIT 1",
                     (long long)node);
     enum step step = s ? stmt_step(s) : STEP_ERROR;
-    *a = (struct history_archive){.node = node, .snapshot = true};
+    *a = (struct membership_log_archive){.node = node, .snapshot = true};
     if (step == STEP_ROW) {
         a->number = stmt_int(s, 0);
         a->position = stmt_int(s, 1);

@@ -5,67 +5,69 @@
 #include "sql/db.h"
 
 /* Makes the tables, if not there. */
-int history_init(struct db *db);
+int membership_log_init(struct db *db);
 
 /* In the run's transaction: notes rows of one object that go from one audience to another, by their packed keys, each
  * once. Runs are numbered (dx_meta `routes`): several may stand at one position of the journal. All is noted when the
  * close has returned 0. */
-struct history_moves *history_moves_open(struct db *db, int64_t object, int64_t position, int64_t run);
-int history_move(struct history_moves *m, const struct val *key, int64_t old, int64_t new);
-int history_moves_close(struct history_moves *m);
+struct membership_moves *membership_log_moves_open(struct db *db, int64_t object, int64_t position,
+                                                   int64_t run);
+int membership_log_move(struct membership_moves *m, const struct val *key, int64_t old, int64_t new);
+int membership_log_moves_close(struct membership_moves *m);
 
 /* The moves of an object after a run, in the order of runs, or the newest run first. next: 1 with a move, the key of
  * which lives until the next call; 0, -1. */
-struct history_move {
+struct membership_log_move {
     int64_t position, run, old, new;
     struct val key;
 };
 enum { HISTORY_ALL = 0 }; /* all objects */
-struct history_past *history_past_open(struct db *db, int64_t object, int64_t run, bool newest);
-int history_past_next(struct history_past *p, struct history_move *m);
-void history_past_close(struct history_past *p);
+struct membership_log_past *membership_log_past_open(struct db *db, int64_t object, int64_t run, bool newest);
+int membership_log_past_next(struct membership_log_past *p, struct membership_log_move *m);
+void membership_log_past_close(struct membership_log_past *p);
 
 /* Forgets an object: another may get its number. */
-int history_drop(struct db *db, int64_t object);
+int membership_log_drop(struct db *db, int64_t object);
 
 /* ... that the node got an archive of the moves behind run `since` up to `run`, of so many changes and bytes, at that
  * time; or a snapshot, which its copy begins with, and which has no digest here (""). */
-struct history_archive {
+struct membership_log_archive {
     int64_t node, number, position, since, run, changes, bytes;
     bool snapshot;
     const char *made, *digest;
 };
-struct history_notes *history_notes_open(struct db *db);
-int history_archive(struct history_notes *n, const struct history_archive *a);
+struct membership_log_notes *membership_log_notes_open(struct db *db);
+int membership_log_archive(struct membership_log_notes *n, const struct membership_log_archive *a);
 
 /* The digest of the node's archive of that number, to free; "" when it is not known (any more). */
-int history_follows(struct history_notes *n, int64_t node, int64_t number, char **digest);
-void history_notes_close(struct history_notes *n);
+int membership_log_follows(struct membership_log_notes *n, int64_t node, int64_t number, char **digest);
+void membership_log_notes_close(struct membership_log_notes *n);
 
 /* The same, asked once, of a database that may have no router. */
-int history_digest(struct db *db, int64_t node, int64_t number, char **digest);
+int membership_log_digest(struct db *db, int64_t node, int64_t number, char **digest);
 
 /* ... and forgets, now and then, what is long past, but nothing behind `keep`. The journal was routed from `after` to
  * `upto`. */
-int history_forget(struct db *db, int64_t after, int64_t upto, int64_t keep);
+int membership_log_forget(struct db *db, int64_t after, int64_t upto, int64_t keep);
 
 /* What waits for a node beyond archive `applied`: archives, changes, bytes, and when the oldest was made (NULL: none;
  * to free). */
-struct history_waiting {
+struct membership_log_waiting {
     int64_t archives, changes, bytes;
     char *oldest;
 };
-int history_waiting(struct db *db, int64_t node, int64_t applied, struct history_waiting *w);
+int membership_log_waiting(struct db *db, int64_t node, int64_t applied, struct membership_log_waiting *w);
 
 /* The newest time at which the node gained or lost the row. 1, 0 when it is not known, -1. */
-struct history_entry {
+struct membership_log_entry {
     bool gained;
     int64_t position, run;
     int64_t archive; /* that carried it; 0: none, yet, or any more */
 };
-int history_of(struct db *db, int64_t node, int64_t object, const struct val *key, struct history_entry *e);
+int membership_log_of(struct db *db, int64_t node, int64_t object, const struct val *key,
+                      struct membership_log_entry *e);
 
 /* The snapshot that the node's copy began with. 1, 0 when it is not known, -1. */
-int history_snapshot(struct db *db, int64_t node, struct history_archive *a);
+int membership_log_snapshot(struct db *db, int64_t node, struct membership_log_archive *a);
 
 #endif

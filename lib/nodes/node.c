@@ -142,7 +142,7 @@ static int renew(struct db *db, const char *name)
 int node_add(struct db *db, const char *name, const char *user, const char *package)
 {
     struct node known;
-    if (!store_node_name(name))
+    if (!meta_node_name(name))
         return fail(ERR_REFUSED,
                     "'%s' cannot be a node's name: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter, "
                     "digit or _",

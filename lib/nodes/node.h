@@ -6,7 +6,7 @@
 
 struct node {
     int64_t id;
-    char *name; /* store_node_name */
+    char *name; /* meta_node_name */
     char *user; /* what rules call dx_node.user; "" for none */
     char *package;
     char *epoch; /* of the numbering with this node: random, new when it is registered or extracted anew */

@@ -203,7 +203,7 @@ static int take_package(struct reading *r)
     const char *name = conf_get(c, head, "name"), *version = conf_get(c, head, "version");
     if (name == NULL || version == NULL)
         return fail(ERR_REFUSED, "%s: [package] needs name = and version =", c->path);
-    if (!store_node_name(name))
+    if (!meta_node_name(name))
         return fail(ERR_REFUSED, "%s: [package] name: '%s': letters, digits, . _ - only", c->path, name);
     r->p->name = mem_text(name);
     r->p->version = mem_text(version);

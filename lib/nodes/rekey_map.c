@@ -37,7 +37,7 @@ static int present(struct db *db)
     return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
 }
 
-static void add_ref(struct rekeys *r, const char *table, const char *column, const char *parent)
+static void add_ref(struct rekey_map *r, const char *table, const char *column, const char *parent)
 {
     for (size_t i = 0; i < r->nref; i++)
         if (strcasecmp(r->ref[i].table, table) == 0 && strcasecmp(r->ref[i].column, column) == 0)
@@ -46,7 +46,7 @@ static void add_ref(struct rekeys *r, const char *table, const char *column, con
     r->ref[r->nref++] = (struct rekey_ref){mem_text(table), mem_text(column), mem_text(parent)};
 }
 
-static int load_refs(struct rekeys *r, struct db *db, const struct package *p)
+static int load_refs(struct rekey_map *r, struct db *db, const struct package *p)
 {
     struct stmt *s = db_prepare(db, sql_keys);
     enum step step = STEP_ERROR;
@@ -62,13 +62,13 @@ static int load_refs(struct rekeys *r, struct db *db, const struct package *p)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static void note(struct rekeys *r, const char *table, int64_t old, int64_t new)
+static void note(struct rekey_map *r, const char *table, int64_t old, int64_t new)
 {
     r->rekey = mem_grow(r->rekey, r->n + 1, sizeof *r->rekey);
     r->rekey[r->n++] = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
 }
 
-int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p)
+int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t applied, const struct package *p)
 {
     int there = present(db);
     if (there < 0 || load_refs(r, db, p))
@@ -88,15 +88,15 @@ int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, 
     return step == STEP_DONE ? 0 : -1;
 }
 
-void rekeys_cut(struct rekeys *r, size_t n)
+void rekey_map_cut(struct rekey_map *r, size_t n)
 {
     while (r->n > n)
         free(r->rekey[--r->n].table);
 }
 
-void rekeys_free(struct rekeys *r)
+void rekey_map_free(struct rekey_map *r)
 {
-    rekeys_cut(r, 0);
+    rekey_map_cut(r, 0);
     for (size_t i = 0; i < r->nref; i++) {
         free(r->ref[i].table);
         free(r->ref[i].column);
@@ -104,10 +104,10 @@ void rekeys_free(struct rekeys *r)
     }
     free(r->rekey);
     free(r->ref);
-    *r = (struct rekeys){0};
+    *r = (struct rekey_map){0};
 }
 
-int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key)
+int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t key)
 {
     for (size_t i = r->n; i > 0; i--)
         if (r->rekey[i - 1].old == key && strcasecmp(r->rekey[i - 1].table, table) == 0)
@@ -132,7 +132,7 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
     return 0;
 }
 
-static char *refs_text(const struct rekeys *r, const char *table)
+static char *refs_text(const struct rekey_map *r, const char *table)
 {
     struct buf b = {0};
     for (size_t i = 0; i < r->nref; i++)
@@ -147,7 +147,7 @@ static int insert(struct db *db, int64_t node, const char *table, int64_t old, i
                     (long long)node, table, (long long)old, (long long)new, refs);
 }
 
-int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
               int64_t gone)
 {
     char *refs = gone ? NULL : refs_text(r, table);

@@ -8,7 +8,7 @@
 #include "sql/db.h"
 
 /* The rekeys that a node has not applied yet, and which columns refer to which tables. A zeroed one is empty. */
-struct rekeys {
+struct rekey_map {
     size_t n, nref;
     int64_t applied; /* the newest archive that the node has applied, as far as the work at hand knows */
     struct dx_rekey *rekey; /* in their order; without references */
@@ -21,14 +21,15 @@ struct rekey_ref {
 
 /* Reads those of the node that no archive up to `applied` carried, and the references: declared foreign keys of one
  * column, and the package's via columns. */
-int rekeys_load(struct rekeys *r, struct db *db, int64_t node, int64_t applied, const struct package *p);
-void rekeys_free(struct rekeys *r);
+int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t applied,
+                   const struct package *p);
+void rekey_map_free(struct rekey_map *r);
 
 /* Forgets all but the first n of them. */
-void rekeys_cut(struct rekeys *r, size_t n);
+void rekey_map_cut(struct rekey_map *r, size_t n);
 
 /* What the node's key of that table is here. */
-int64_t rekeys_map(const struct rekeys *r, const char *table, int64_t key);
+int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t key);
 
 /* A key for the row that no other row has and nobody will hand out: the same for the same row. */
 int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
@@ -37,7 +38,7 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
 /* Notes that the node's row `old` is `new` here. gone: the archive that takes the row away from the node, when that is
  * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
  * node says in the work at hand is understood by r. */
-int rekey_add(struct rekeys *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
+int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
               int64_t gone);
 
 /* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of

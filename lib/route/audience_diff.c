@@ -11,56 +11,57 @@ enum { SLOTS_LOG = 15, SLOTS = 1 << SLOTS_LOG };
 /* One answer; a newer one takes the place of another in its slot. */
 struct slot {
     int64_t old, new, but, only;
-    struct share share;
+    struct audience_diff share;
     bool known;
 };
 
-struct shares {
+struct audience_diffs {
     struct audiences *audiences;
-    struct share same; /* the answer where nothing moved */
+    struct audience_diff same; /* the answer where nothing moved */
     bool used;
     struct slot slot[SLOTS];
 };
 
-struct shares *shares_open(struct audiences *a)
+struct audience_diffs *audience_diffs_open(struct audiences *a)
 {
-    struct shares *s = mem_zero(1, sizeof *s);
+    struct audience_diffs *s = mem_zero(1, sizeof *s);
     s->audiences = a;
     return s;
 }
 
-void shares_close(struct shares *s)
+void audience_diffs_close(struct audience_diffs *s)
 {
     free(s);
 }
 
-void shares_forget(struct shares *s)
+void audience_diffs_forget(struct audience_diffs *s)
 {
     if (s->used)
         memset(s->slot, 0, sizeof s->slot);
     s->used = false;
 }
 
-static bool good(const struct share *x)
+static bool good(const struct audience_diff *x)
 {
     return x->enter != AUDIENCE_ERROR && x->leave != AUDIENCE_ERROR && x->stay != AUDIENCE_ERROR;
 }
 
 static int work_out(struct audiences *a, struct slot *s)
 {
-    struct share x = {audience_minus(a, s->new, s->old), audience_minus(a, s->old, s->new),
-                      audience_both(a, s->old, s->new)};
+    struct audience_diff x = {audience_minus(a, s->new, s->old), audience_minus(a, s->old, s->new),
+                              audience_both(a, s->old, s->new)};
     if (good(&x) && s->but)
-        x = (struct share){audience_minus(a, x.enter, s->but), audience_minus(a, x.leave, s->but),
-                           audience_minus(a, x.stay, s->but)};
+        x = (struct audience_diff){audience_minus(a, x.enter, s->but), audience_minus(a, x.leave, s->but),
+                                   audience_minus(a, x.stay, s->but)};
     if (good(&x) && s->only != AUDIENCE_ALL)
-        x = (struct share){audience_both(a, x.enter, s->only), audience_both(a, x.leave, s->only),
-                           audience_both(a, x.stay, s->only)};
+        x = (struct audience_diff){audience_both(a, x.enter, s->only), audience_both(a, x.leave, s->only),
+                                   audience_both(a, x.stay, s->only)};
     s->share = x;
     return good(&x) ? 0 : -1;
 }
 
-const struct share *shares_of(struct shares *s, int64_t old, int64_t new, int64_t but, int64_t only)
+const struct audience_diff *audience_diffs_of(struct audience_diffs *s, int64_t old, int64_t new, int64_t but,
+                                              int64_t only)
 {
     if (but == AUDIENCE_NOBODY && only == AUDIENCE_ALL && old == new) {
         s->same.stay = old;

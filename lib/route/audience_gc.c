@@ -7,16 +7,17 @@
 
 static int live_in_members(struct db *db)
 {
-    return member_each(db, "'INSERT OR IGNORE INTO temp.dx_live SELECT audience FROM main.dx_member_' || id");
+    return membership_each(db,
+                           "'INSERT OR IGNORE INTO temp.dx_live SELECT audience FROM main.dx_member_' || id");
 }
 
 static int live_in_history(struct db *db)
 {
-    struct history_past *past = history_past_open(db, HISTORY_ALL, 0, false);
+    struct membership_log_past *past = membership_log_past_open(db, HISTORY_ALL, 0, false);
     struct stmt *put = db_prepare(db, "INSERT OR IGNORE INTO temp.dx_live VALUES (?1), (?2)");
-    struct history_move m, last = {0};
+    struct membership_log_move m, last = {0};
     int rc = past && put ? 1 : -1;
-    while (rc > 0 && (rc = history_past_next(past, &m)) > 0) {
+    while (rc > 0 && (rc = membership_log_past_next(past, &m)) > 0) {
         if (m.old == last.old && m.new == last.new)
             continue;
         stmt_bind_int(put, 1, m.old);
@@ -25,7 +26,7 @@ static int live_in_history(struct db *db)
         last = m;
     }
     stmt_free(put);
-    history_past_close(past);
+    membership_log_past_close(past);
     return rc;
 }
 
@@ -39,17 +40,16 @@ static int delete_dead(struct db *db)
                : 0;
 }
 
-int collect_audiences(struct db *db)
+int audience_gc(struct db *db)
 {
     enum { FEW = 1000 };
     int64_t newest, then, live;
-    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
-        store_get_int(db, "collect", &then))
+    if (db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") || meta_get_int(db, "collect", &then))
         return -1;
     if (then && newest < then)
         return 0;
     if ((then && delete_dead(db)) || db_get_int(db, &newest, "SELECT max(id) FROM main.dx_audience") ||
         db_get_int(db, &live, "SELECT count(*) FROM main.dx_audience"))
         return -1;
-    return store_set_int(db, "collect", newest + (live > FEW ? live : FEW));
+    return meta_set_int(db, "collect", newest + (live > FEW ? live : FEW));
 }

@@ -6,6 +6,6 @@
 
 /* Deletes those that are neither what somebody holds nor in the history, once there may be about as many of them as of
  * the others: that takes a look at every row. In the run's transaction. */
-int collect_audiences(struct db *db);
+int audience_gc(struct db *db);
 
 #endif

@@ -32,21 +32,21 @@ struct due {
     uint32_t start, number;
 };
 
-static void forget_builders(struct pieces *p)
+static void forget_builders(struct block_pool *p)
 {
     p->nbuilder = 0;
     if (p->nslot)
         memset(p->slot, 0, p->nslot * sizeof *p->slot);
 }
 
-void pieces_begin(struct pieces *p, const struct table *t, int64_t place)
+void block_pool_begin(struct block_pool *p, const struct table *t, int64_t place)
 {
     p->table = t;
     p->place = place;
     forget_builders(p);
 }
 
-void pieces_free(struct pieces *p)
+void block_pool_free(struct block_pool *p)
 {
     for (size_t i = 0; i < p->n; i++)
         dx_block_free(p->piece[i].block);
@@ -60,20 +60,20 @@ void pieces_free(struct pieces *p)
 }
 
 /* A block that many nodes get is compressed once, but written and fetched by each: level 3 often halves it. */
-static int level_for(struct pieces *p, int64_t audience)
+static int level_for(struct block_pool *p, int64_t audience)
 {
     enum { MANY_NODES = 32, MANY_LEVEL = 3 };
     const struct audience *set = audience_get(p->audiences, audience);
     return set && set->n >= MANY_NODES && p->level < MANY_LEVEL ? MANY_LEVEL : p->level;
 }
 
-static int end_block(struct pieces *p, struct builder *b)
+static int end_block(struct block_pool *p, struct builder *b)
 {
     if (b->block == NULL)
         return 0;
     if ((p->n & (p->n - 1)) == 0)
         p->piece = mem_grow(p->piece, p->n ? p->n * 2 : 1, sizeof *p->piece);
-    p->piece[p->n++] = (struct piece){b->block, b->audience, b->upsert ? p->place + 1 : -1 - p->place};
+    p->piece[p->n++] = (struct pooled_block){b->block, b->audience, b->upsert ? p->place + 1 : -1 - p->place};
     int rc = dx_block_end(b->block, level_for(p, b->audience));
     p->kept += dx_block_memory(b->block);
     if (rc == 0 && p->kept > KEPT_MAX) {
@@ -100,7 +100,7 @@ static int by_number(const void *a, const void *b)
 
 /* The changes gathered, sorted by the number of their builder: indexes of p->due, of builder i those from first[i] up
  * to first[i + 1]. The caller frees both. */
-static uint32_t *sort_due(const struct pieces *p, uint32_t **first)
+static uint32_t *sort_due(const struct block_pool *p, uint32_t **first)
 {
     uint32_t *count = mem_zero(p->nbuilder + 2, sizeof *count), *order = mem_zero(p->ndue, sizeof *order);
     for (size_t i = 0; i < p->ndue; i++)
@@ -114,7 +114,7 @@ static uint32_t *sort_due(const struct pieces *p, uint32_t **first)
 }
 
 /* Gives a block its changes. Each one that is full is ended. */
-static int fill(struct pieces *p, struct builder *b, const uint32_t *order, size_t n)
+static int fill(struct block_pool *p, struct builder *b, const uint32_t *order, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct due *d = &p->due[order[i]];
@@ -130,7 +130,7 @@ static int fill(struct pieces *p, struct builder *b, const uint32_t *order, size
 
 /* Deals what was gathered, audience by audience: the blocks are put aside or, at last, ended, in an order that is not
  * that of the rows, and the same each time, so that what was put aside is read back as it was written. */
-static int deal(struct pieces *p, bool last)
+static int deal(struct block_pool *p, bool last)
 {
     uint32_t *first, *order = sort_due(p, &first);
     int rc = 0;
@@ -151,7 +151,7 @@ static int deal(struct pieces *p, bool last)
     return rc;
 }
 
-int pieces_end(struct pieces *p)
+int block_pool_end(struct block_pool *p)
 {
     int rc = deal(p, true);
     for (size_t i = 0; i < p->nbuilder; i++)
@@ -162,7 +162,7 @@ int pieces_end(struct pieces *p)
 
 /* ---- the blocks being filled, by audience ---- */
 
-static struct slot *slot_of(const struct pieces *p, int64_t audience, bool upsert)
+static struct slot *slot_of(const struct block_pool *p, int64_t audience, bool upsert)
 {
     uint64_t h = ((uint64_t)audience * 2 + upsert) * 0x9e3779b97f4a7c15ULL;
     size_t i = (size_t)(h >> 32) & (p->nslot - 1);
@@ -171,7 +171,7 @@ static struct slot *slot_of(const struct pieces *p, int64_t audience, bool upser
     return &p->slot[i];
 }
 
-static void widen(struct pieces *p)
+static void widen(struct block_pool *p)
 {
     p->nslot = p->nslot ? p->nslot * 2 : 128;
     p->builder = mem_grow(p->builder, p->nslot / 2, sizeof *p->builder);
@@ -184,7 +184,7 @@ static void widen(struct pieces *p)
 }
 
 /* The number of the builder. */
-static uint32_t builder_for(struct pieces *p, int64_t audience, bool upsert)
+static uint32_t builder_for(struct block_pool *p, int64_t audience, bool upsert)
 {
     if (p->nbuilder == p->nslot / 2)
         widen(p);
@@ -198,7 +198,7 @@ static uint32_t builder_for(struct pieces *p, int64_t audience, bool upsert)
     return s->number - 1;
 }
 
-int pieces_add(struct pieces *p, int64_t audience, const struct change *c)
+int block_pool_add(struct block_pool *p, int64_t audience, const struct change *c)
 {
     if (audience == AUDIENCE_NOBODY)
         return 0;

@@ -8,19 +8,19 @@
 #include "nodes/audience.h"
 
 /* One block, and who gets it. */
-struct piece {
+struct pooled_block {
     struct dx_block *block;
     int64_t audience;
     int64_t rank; /* its place in an archive: deletes, children first; then the rest, parents first */
 };
 
-struct pieces {
+struct block_pool {
     struct audiences *audiences;
     int level; /* of compression; higher where many nodes share the work */
     struct spill *spill;
     int64_t changes; /* added, each once */
     size_t n;
-    struct piece *piece;
+    struct pooled_block *piece;
     size_t kept;               /* bytes of memory of their blocks */
     const struct table *table; /* of the blocks being filled ... */
     int64_t place;             /* ... and its object's place, parents first */
@@ -34,13 +34,13 @@ struct pieces {
 };
 
 /* From here on blocks are of this table. */
-void pieces_begin(struct pieces *p, const struct table *t, int64_t place);
+void block_pool_begin(struct block_pool *p, const struct table *t, int64_t place);
 
 /* Adds a change for all nodes of the audience. */
-int pieces_add(struct pieces *p, int64_t audience, const struct change *c);
+int block_pool_add(struct block_pool *p, int64_t audience, const struct change *c);
 
 /* Ends the blocks being filled. */
-int pieces_end(struct pieces *p);
-void pieces_free(struct pieces *p);
+int block_pool_end(struct block_pool *p);
+void block_pool_free(struct block_pool *p);
 
 #endif

@@ -12,7 +12,7 @@ static int check_head(struct db *db, const struct dx_head *h, const char *name)
 {
     char *epoch = NULL;
     int64_t routed;
-    if (store_get_text(db, "epoch", &epoch) || store_get_int(db, "routed", &routed)) {
+    if (meta_get_text(db, "epoch", &epoch) || meta_get_int(db, "routed", &routed)) {
         free(epoch);
         return -1;
     }
@@ -39,7 +39,7 @@ static int check_head(struct db *db, const struct dx_head *h, const char *name)
 
 /* The log on stdin is a claim of what changed: it must be whole and of this journal. What changed is then read from
  * the journal itself, in the run's snapshot. */
-int claim_check_log(struct db *db, int fd)
+int continuity_check_log(struct db *db, int fd)
 {
     static const char name[] = "stdin";
     const struct dx_head *h;
@@ -56,7 +56,7 @@ int claim_check_log(struct db *db, int fd)
 static int check_epoch(struct db *db)
 {
     char *epoch = NULL, *routed = NULL;
-    int rc = store_get_text(db, "epoch", &epoch) || store_get_text(db, "routed_epoch", &routed) ? -1 : 0;
+    int rc = meta_get_text(db, "epoch", &epoch) || meta_get_text(db, "routed_epoch", &routed) ? -1 : 0;
     if (rc == 0 && epoch && routed && strcmp(epoch, routed) != 0)
         rc = fail(
             ERR_REFUSED,
@@ -68,14 +68,14 @@ static int check_epoch(struct db *db)
     return rc;
 }
 
-int claim_note(struct db *db)
+int continuity_note(struct db *db)
 {
     return db_exec(
         db, "INSERT OR REPLACE INTO dx_meta (name, value) SELECT 'routed_epoch', value FROM dx_meta WHERE "
             "name = 'epoch'");
 }
 
-int claim_check_journal(struct db *db, int64_t a, int64_t b)
+int continuity_check_journal(struct db *db, int64_t a, int64_t b)
 {
     int64_t first;
     if (check_epoch(db))

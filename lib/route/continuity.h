@@ -6,12 +6,12 @@
 
 /* Reads a log (txnlog read) to its end: it must be whole, of this database's journal, and leave no gap behind what was
  * routed. 0, or -1 (ERR_REFUSED). */
-int claim_check_log(struct db *db, int fd);
+int continuity_check_log(struct db *db, int fd);
 
 /* Whether the journal still has what follows position a, up to b, and was kept without a break since. */
-int claim_check_journal(struct db *db, int64_t a, int64_t b);
+int continuity_check_journal(struct db *db, int64_t a, int64_t b);
 
 /* In the transaction that moves the position: of which epoch the journal is. */
-int claim_note(struct db *db);
+int continuity_note(struct db *db);
 
 #endif

@@ -5,48 +5,48 @@
 #include "route/evaluate.h"
 #include "route/row_class.h"
 
-void own_exclude(struct buf *sql, const struct viewed *w, const char *key)
+void delta_by_key_exclude(struct buf *sql, const struct object_delta *w, const char *key)
 {
     const struct relation *r = w->rule->relation;
     for (int after = 0; after < 2; after++) {
         if (!(after ? r->has_new : r->has_old))
             continue;
         buf_addf(sql, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE ", after ? r->new_name : r->old_name);
-        member_where(sql, w->object->sent, "o", key);
+        membership_where(sql, w->object->sent, "o", key);
         buf_puts(sql, ")");
     }
 }
 
 /* What is held of the row under the alias x. */
-static void add_held(struct buf *sql, const struct viewed *w)
+static void add_held(struct buf *sql, const struct object_delta *w)
 {
     buf_addf(sql, " LEFT JOIN main.dx_member_%lld AS dx_m ON dx_m.key = ", (long long)w->object->id);
-    member_key(sql, w->object->sent, "x");
+    membership_key(sql, w->object->sent, "x");
 }
 
 /* The rows of the new images into dx_moved_ID, by what their classes or dx_next say. */
-static void add_news(struct buf *sql, const struct viewed *w, bool by_class)
+static void add_news(struct buf *sql, const struct object_delta *w, bool by_class)
 {
     buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
-    member_key(sql, w->object->sent, "x");
+    membership_key(sql, w->object->sent, "x");
     buf_addf(sql, ", coalesce(dx_m.audience, 0), coalesce(dx_n.audience, 0) FROM %s AS x",
              w->rule->relation->new_name);
     if (by_class)
-        class_join(sql, w, "x", true);
+        row_class_join(sql, w, "x", true);
     else {
         buf_puts(sql, " LEFT JOIN temp.dx_next AS dx_n ON dx_n.key = ");
-        member_key(sql, w->object->sent, "x");
+        membership_key(sql, w->object->sent, "x");
     }
     add_held(sql, w);
     buf_puts(sql, " WHERE coalesce(dx_m.audience, 0) <> coalesce(dx_n.audience, 0);");
 }
 
 /* The rows of the old images that are gone. */
-static void add_gone(struct buf *sql, const struct viewed *w)
+static void add_gone(struct buf *sql, const struct object_delta *w)
 {
     const struct relation *r = w->rule->relation;
     buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
-    member_key(sql, w->object->sent, "x");
+    membership_key(sql, w->object->sent, "x");
     buf_addf(sql, ", dx_m.audience, 0 FROM %s AS x", r->old_name);
     add_held(sql, w);
     buf_puts(sql, " WHERE coalesce(dx_m.audience, 0) <> 0");
@@ -65,7 +65,7 @@ static void add_gone(struct buf *sql, const struct viewed *w)
 }
 
 /* Whether nobody has any row of the object, nor is to have one of those in question. 1, 0, -1. */
-static int nobody(struct views *v, const struct viewed *w, bool by_class)
+static int nobody(struct object_deltas *v, const struct object_delta *w, bool by_class)
 {
     int64_t n;
     if (db_get_int(v->db, &n,
@@ -76,13 +76,13 @@ static int nobody(struct views *v, const struct viewed *w, bool by_class)
     return n == 0;
 }
 
-int own_move(struct views *v, const struct viewed *w)
+int delta_by_key_move(struct object_deltas *v, const struct object_delta *w)
 {
     const struct relation *r = w->rule->relation;
     bool try = r->has_new && w->object->visible == VISIBLE_SELECT && w->rule->keep == NULL;
-    int by_class = try ? class_find(v, w, r->new_name) : 0;
+    int by_class = try ? row_class_find(v, w, r->new_name) : 0;
     struct buf sql = {0};
-    int rc = by_class < 0 || (r->has_new && !by_class && next_fill(v, w, r->new_name)) ? -1 : 0;
+    int rc = by_class < 0 || (r->has_new && !by_class && evaluate_fill(v, w, r->new_name)) ? -1 : 0;
     if (r->has_new && rc == 0 && (rc = nobody(v, w, by_class)) != 0)
         return rc < 0 ? -1 : 0;
     if (r->has_new)
@@ -97,19 +97,19 @@ int own_move(struct views *v, const struct viewed *w)
 /* ---- children ---- */
 
 /* Rows that did not change themselves go where their parent went. */
-int own_children(struct views *v, const struct viewed *w, bool own)
+int delta_by_key_children(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     struct buf sql = {0}, key = {0};
-    member_key(&key, w->object->sent, "x");
+    membership_key(&key, w->object->sent, "x");
     buf_addf(&sql,
              "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT %s, m.old, m.new FROM "
              "temp.dx_moved_%lld AS m CROSS JOIN main.",
              (long long)w->object->id, buf_text(&key), (long long)w->parent->object->id);
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE m.old <> m.new AND ");
-    view_where_parent(&sql, w, "x", "m.key");
+    object_delta_where_parent(&sql, w, "x", "m.key");
     if (own)
-        own_exclude(&sql, w, buf_text(&key));
+        delta_by_key_exclude(&sql, w, buf_text(&key));
     if (w->rule->keep) {
         buf_puts(&sql, " AND (SELECT (");
         buf_puts(&sql, w->rule->keep);

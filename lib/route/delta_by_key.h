@@ -6,12 +6,12 @@
 #include "route/object_delta.h"
 
 /* Adds to temp.dx_moved_ID what became of the rows in the images of the object's table. */
-int own_move(struct views *v, const struct viewed *w);
+int delta_by_key_move(struct object_deltas *v, const struct object_delta *w);
 
 /* Adds the rows that go where their parent went; own: but for those that changed themselves. */
-int own_children(struct views *v, const struct viewed *w, bool own);
+int delta_by_key_children(struct object_deltas *v, const struct object_delta *w, bool own);
 
 /* Appends SQL, " AND NOT EXISTS ...": a row, by its packed key, is none of those in the images. */
-void own_exclude(struct buf *sql, const struct viewed *w, const char *key);
+void delta_by_key_exclude(struct buf *sql, const struct object_delta *w, const char *key);
 
 #endif

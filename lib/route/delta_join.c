@@ -23,7 +23,7 @@ static struct val sql_holds(void *ctx, const struct val *args, size_t n)
     return val_int(n == 2 && audience_has(ctx, args[0].i, args[1].i) > 0);
 }
 
-int pairs_init(struct views *v)
+int delta_join_init(struct object_deltas *v)
 {
     return db_exec(v->db, sql_make) || db_function(v->db, "dx_holds", 2, sql_holds, v->audiences) ? -1 : 0;
 }
@@ -32,8 +32,8 @@ int pairs_init(struct views *v)
 
 /* An arm with what stands in for each of its occurrences. */
 struct asking {
-    struct views *v;
-    const struct viewed *w;
+    struct object_deltas *v;
+    const struct object_delta *w;
     const struct arm *arm;
     const char **use;
     char **both; /* per occurrence: the table as it is now, and its old images; made when wanted */
@@ -53,7 +53,7 @@ static bool has_old(const struct asking *q, size_t i)
 static void add_insert(struct buf *sql, const struct asking *q, const char *into)
 {
     buf_addf(sql, "INSERT OR IGNORE INTO temp.%s (key, node) SELECT ", into);
-    view_arm_key(sql, q->w);
+    object_delta_arm_key(sql, q->w);
     buf_puts(sql, ", node FROM (");
 }
 
@@ -212,7 +212,7 @@ static int ask_occurrence(const struct asking *q, size_t i, size_t *at, struct c
 }
 
 /* Fills dx_plus and dx_minus. */
-static int find_candidates(struct views *v, const struct viewed *w)
+static int find_candidates(struct object_deltas *v, const struct object_delta *w)
 {
     if (db_exec(v->db, "DELETE FROM temp.dx_plus; DELETE FROM temp.dx_minus"))
         return -1;
@@ -239,13 +239,13 @@ static int find_candidates(struct views *v, const struct viewed *w)
 
 /* Candidates that are no news are left out; of those that may have been lost, each is looked up in the rule as it is
  * now. Columns: key, node, gained or lost, the audience as held. */
-static struct stmt *prepare_pairs(struct views *v, const struct viewed *w, bool own)
+static struct stmt *prepare_pairs(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
     struct buf not_own = {0};
     if (own)
-        own_exclude(&not_own, w, "p.key");
+        delta_by_key_exclude(&not_own, w, "p.key");
     buf_addf(
         &sql,
         "SELECT p.key, p.node, 1, coalesce(m.audience, 0) FROM temp.dx_plus AS p LEFT JOIN "
@@ -353,7 +353,7 @@ static int put_moved(struct stmt *put, const struct val *key, int64_t old, int64
 }
 
 /* Groups the pairs by key into dx_moved_ID. */
-static int move_pairs(struct views *v, const struct viewed *w, bool own)
+static int move_pairs(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     struct stmt *s = prepare_pairs(v, w, own);
     struct stmt *put =
@@ -392,7 +392,7 @@ static int move_pairs(struct views *v, const struct viewed *w, bool own)
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-int pairs_move(struct views *v, const struct viewed *w, bool own)
+int delta_join_move(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     return find_candidates(v, w) || move_pairs(v, w, own) ? -1 : 0;
 }

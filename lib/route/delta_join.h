@@ -12,10 +12,10 @@
 #include "route/object_delta.h"
 
 /* Makes the temporary tables. */
-int pairs_init(struct views *v);
+int delta_join_init(struct object_deltas *v);
 
 /* Adds to temp.dx_moved_ID what the rule gained and lost because of other tables (and of other rows of its own); own: the
  * object's own changed rows have been dealt with. The rule must be exact, and the one by which the rows are held. */
-int pairs_move(struct views *v, const struct viewed *w, bool own);
+int delta_join_move(struct object_deltas *v, const struct object_delta *w, bool own);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* The table itself, as SQL. */
-static char *table_of(const struct viewed *w)
+static char *table_of(const struct object_delta *w)
 {
     struct buf b = {0};
     buf_puts(&b, "main.");
@@ -17,7 +17,7 @@ static char *table_of(const struct viewed *w)
     return buf_take(&b);
 }
 
-static int run_sql(struct views *v, struct buf *sql)
+static int run_sql(struct object_deltas *v, struct buf *sql)
 {
     int rc = db_exec(v->db, buf_text(sql));
     buf_free(sql);
@@ -25,7 +25,8 @@ static int run_sql(struct views *v, struct buf *sql)
 }
 
 /* One arm, with the source where the object's table yields the key. */
-static int ask_arm(struct views *v, const struct viewed *w, const struct arm *a, const char *source)
+static int ask_arm(struct object_deltas *v, const struct object_delta *w, const struct arm *a,
+                   const char *source)
 {
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     struct buf sql = {0};
@@ -33,7 +34,7 @@ static int ask_arm(struct views *v, const struct viewed *w, const struct arm *a,
         if (a->occurrence[i].frame || a->occurrence[i].anchor)
             use[i] = source;
     buf_puts(&sql, "INSERT INTO temp.dx_pair (key, node) SELECT ");
-    view_arm_key(&sql, w);
+    object_delta_arm_key(&sql, w);
     buf_puts(&sql, ", node FROM (");
     rule_sql(&sql, a, use);
     buf_puts(&sql, ")");
@@ -42,53 +43,53 @@ static int ask_arm(struct views *v, const struct viewed *w, const struct arm *a,
     return run_sql(v, &sql);
 }
 
-static int by_rule(struct views *v, const struct viewed *w, const char *source)
+static int by_rule(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     char *table = table_of(w);
-    int found = class_next(v, w, source ? source : table);
+    int found = row_class_next(v, w, source ? source : table);
     free(table);
     if (found)
         return found < 0 ? -1 : 0;
     int rc = db_exec(v->db, "DELETE FROM temp.dx_pair");
     for (size_t i = 0; rc == 0 && i < w->rule->narm; i++)
         rc = ask_arm(v, w, &w->rule->arm[i], source);
-    return rc ? fail_in("object %s", w->object->name) : view_group(v, "dx_next");
+    return rc ? fail_in("object %s", w->object->name) : object_delta_group(v, "dx_next");
 }
 
-static void add_keep(struct buf *sql, const struct viewed *w)
+static void add_keep(struct buf *sql, const struct object_delta *w)
 {
     if (w->rule->keep)
         buf_addf(sql, " WHERE (%s\n)", w->rule->keep);
 }
 
 /* Everybody has every row that the time filter keeps. */
-static int by_all(struct views *v, const struct viewed *w, const char *source)
+static int by_all(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
-    member_key(&sql, w->object->sent, "x");
+    membership_key(&sql, w->object->sent, "x");
     buf_addf(&sql, ", %d FROM %s AS x", AUDIENCE_ALL, source);
     add_keep(&sql, w);
     return run_sql(v, &sql);
 }
 
-static int by_parent(struct views *v, const struct viewed *w, const char *source)
+static int by_parent(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
     buf_puts(&sql,
              "INSERT INTO temp.dx_next (key, audience) SELECT dx_key, dx_audience FROM (SELECT dx_key, ");
-    view_audience(&sql, w->parent, "dx_c.dx_parent");
+    object_delta_audience(&sql, w->parent, "dx_c.dx_parent");
     buf_puts(&sql, " AS dx_audience FROM (SELECT ");
-    member_key(&sql, w->object->sent, "x");
+    membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, " AS dx_key, ");
-    view_parent_key(&sql, w, "x");
+    object_delta_parent_key(&sql, w, "x");
     buf_addf(&sql, " AS dx_parent FROM %s AS x", source);
     add_keep(&sql, w);
     buf_puts(&sql, ") AS dx_c) WHERE dx_audience <> 0");
     return run_sql(v, &sql);
 }
 
-int next_fill(struct views *v, const struct viewed *w, const char *source)
+int evaluate_fill(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     if (db_exec(v->db, "DELETE FROM temp.dx_next"))
         return -1;

@@ -17,7 +17,7 @@
 
 struct asking {
     struct db *db;
-    const struct plan *plan;
+    const struct package_run *plan;
     struct node node;
     struct buf *out;
 };
@@ -48,7 +48,7 @@ static int typed_part(struct db *db, const struct layout *l, size_t part, const 
     return 0;
 }
 
-static int typed_key(struct asking *a, const struct viewed *w, char *const *text, size_t n,
+static int typed_key(struct asking *a, const struct object_delta *w, char *const *text, size_t n,
                      struct buf *packed, struct val *key)
 {
     const struct layout *l = w->rule->relation->layout;
@@ -76,7 +76,7 @@ static int typed_key(struct asking *a, const struct viewed *w, char *const *text
 }
 
 /* "account 'A-1'" */
-static char *show_row(const struct viewed *w, const struct val *key)
+static char *show_row(const struct object_delta *w, const struct val *key)
 {
     size_t n = w->object->sent->nkey;
     struct val *part = mem_zero(n, sizeof *part);
@@ -104,14 +104,14 @@ static struct stmt *ask(struct asking *a, struct buf *sql, const struct val *key
 }
 
 /* Whether the row is there (and passes the time filter): 1, 0, -1. */
-static int row_there(struct asking *a, const struct viewed *w, const struct val *key, bool kept)
+static int row_there(struct asking *a, const struct object_delta *w, const struct val *key, bool kept)
 {
     struct buf sql = {0};
     int rc;
     buf_puts(&sql, "SELECT 1 FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
-    member_where(&sql, w->object->sent, "x", "?1");
+    membership_where(&sql, w->object->sent, "x", "?1");
     if (kept && w->rule->keep)
         buf_addf(&sql, " AND (%s\n)", w->rule->keep);
     struct stmt *s = ask(a, &sql, key, &rc);
@@ -142,8 +142,8 @@ static void add_through(struct buf *sql, const struct arm *arm)
 }
 
 /* Whether arm number i yields the pair: 1 with the rows through which, if they are to be shown, 0, -1. */
-static int ask_arm(struct asking *a, const struct viewed *w, size_t i, const struct val *key, bool shown,
-                   char **through)
+static int ask_arm(struct asking *a, const struct object_delta *w, size_t i, const struct val *key,
+                   bool shown, char **through)
 {
     const struct arm *arm = &w->rule->arm[i];
     const char **now = mem_zero(arm->noccurrence, sizeof *now);
@@ -169,7 +169,7 @@ static int ask_arm(struct asking *a, const struct viewed *w, size_t i, const str
     buf_puts(&sql, " JOIN " IMAGE_NODE_NOW " AS y ON y.name = q.n WHERE y.name = ");
     buf_quote(&sql, a->node.name);
     buf_puts(&sql, " AND ");
-    member_where(&sql, w->object->sent, "x", "?1");
+    membership_where(&sql, w->object->sent, "x", "?1");
     buf_puts(&sql, " LIMIT 1");
     struct stmt *s = ask(a, &sql, key, &rc);
     *through = s ? mem_text(stmt_text(s, 0)) : NULL;
@@ -181,7 +181,7 @@ static int ask_arm(struct asking *a, const struct viewed *w, size_t i, const str
 }
 
 /* Of a rule that is evaluated whole the rows can be shown unless one more column in its list makes no sense there. */
-static int arm_yields(struct asking *a, const struct viewed *w, size_t i, const struct val *key,
+static int arm_yields(struct asking *a, const struct object_delta *w, size_t i, const struct val *key,
                       char **through)
 {
     bool shown = w->rule->arm[i].list_end > 0;
@@ -189,7 +189,7 @@ static int arm_yields(struct asking *a, const struct viewed *w, size_t i, const 
     return yields < 0 && shown && w->rule->whole ? ask_arm(a, w, i, key, false, through) : yields;
 }
 
-static int tell_rule(struct asking *a, const struct viewed *w, const struct val *key)
+static int tell_rule(struct asking *a, const struct object_delta *w, const struct val *key)
 {
     for (size_t i = 0; i < w->rule->narm; i++) {
         char *through;
@@ -213,18 +213,18 @@ static int tell_rule(struct asking *a, const struct viewed *w, const struct val 
     return 0;
 }
 
-static int tell_now(struct asking *a, const struct viewed *w, const struct val *key);
+static int tell_now(struct asking *a, const struct object_delta *w, const struct val *key);
 
-static int tell_parent(struct asking *a, const struct viewed *w, const struct val *key)
+static int tell_parent(struct asking *a, const struct object_delta *w, const struct val *key)
 {
     struct buf sql = {0}, packed = {0};
     int rc;
     buf_puts(&sql, "SELECT ");
-    view_parent_key(&sql, w, "x");
+    object_delta_parent_key(&sql, w, "x");
     buf_puts(&sql, " FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
-    member_where(&sql, w->object->sent, "x", "?1");
+    membership_where(&sql, w->object->sent, "x", "?1");
     struct stmt *s = ask(a, &sql, key, &rc);
     struct val parent = s ? stmt_val(s, 0) : (struct val){.type = VAL_NULL};
     val_put(&packed, &parent);
@@ -244,7 +244,7 @@ static int tell_parent(struct asking *a, const struct viewed *w, const struct va
 }
 
 /* Whether the definitions give the row to the node now: 1, 0, -1. */
-static int tell_now(struct asking *a, const struct viewed *w, const struct val *key)
+static int tell_now(struct asking *a, const struct object_delta *w, const struct val *key)
 {
     const struct object *o = w->object;
     int there = row_there(a, w, key, false);
@@ -273,12 +273,12 @@ static int tell_now(struct asking *a, const struct viewed *w, const struct val *
 /* ---- as held ---- */
 
 /* Moves before the snapshot that its copy began with are no news to the copy. Rows that all nodes hold do not move. */
-static int tell_since(struct asking *a, const struct viewed *w, const struct val *key, bool holds)
+static int tell_since(struct asking *a, const struct object_delta *w, const struct val *key, bool holds)
 {
-    struct history_entry e;
-    struct history_archive s;
-    int moved = history_of(a->db, a->node.id, w->object->id, key, &e);
-    int began = moved < 0 ? -1 : history_snapshot(a->db, a->node.id, &s);
+    struct membership_log_entry e;
+    struct membership_log_archive s;
+    int moved = membership_log_of(a->db, a->node.id, w->object->id, key, &e);
+    int began = moved < 0 ? -1 : membership_log_snapshot(a->db, a->node.id, &s);
     if (began < 0)
         return -1;
     bool since = moved && e.gained == holds && !(began && e.run <= s.run);
@@ -292,14 +292,14 @@ static int tell_since(struct asking *a, const struct viewed *w, const struct val
     else if (holds && began)
         buf_addf(a->out, "  held since its snapshot, archive %lld, journal entry %lld%s\n",
                  (long long)s.number, (long long)s.position,
-                 member_whole(w->object) ? ", or since the row was inserted" : "");
+                 membership_whole(w->object) ? ", or since the row was inserted" : "");
     return 0;
 }
 
 static int tell_position(struct asking *a, bool holds, bool now)
 {
     int64_t routed, end;
-    if (store_get_int(a->db, "routed", &routed) || journal_end(a->db, &end))
+    if (meta_get_int(a->db, "routed", &routed) || journal_end(a->db, &end))
         return -1;
     if (holds != now)
         buf_addf(a->out, "  the next run %s (routed up to journal entry %lld, the journal ends at %lld)\n",
@@ -307,7 +307,7 @@ static int tell_position(struct asking *a, bool holds, bool now)
     return 0;
 }
 
-static int tell(struct asking *a, const struct viewed *w, char *const *text, size_t n)
+static int tell(struct asking *a, const struct object_delta *w, char *const *text, size_t n)
 {
     struct buf packed = {0};
     struct val key;
@@ -315,7 +315,7 @@ static int tell(struct asking *a, const struct viewed *w, char *const *text, siz
         buf_free(&packed);
         return -1;
     }
-    int holds = member_holds(a->db, &a->node, w->object, &key);
+    int holds = membership_holds(a->db, &a->node, w->object, &key);
     char *row = show_row(w, &key);
     buf_addf(a->out, "%s %s %s\n", a->node.name, holds ? "holds" : "does not hold", row);
     free(row);
@@ -344,18 +344,18 @@ static int find_and_tell(struct asking *a, const char *table, char *const *key, 
     return 0;
 }
 
-int why_tell(struct db *db, const char *node, const char *table, char *const *key, size_t nkey,
-             struct buf *out)
+int explain_row(struct db *db, const char *node, const char *table, char *const *key, size_t nkey,
+                struct buf *out)
 {
     struct asking a = {.db = db, .out = out};
     char now[MOMENT_ROOM];
-    struct plan *plan = NULL;
+    struct package_run *plan = NULL;
     size_t n = 0;
-    moment_now(now);
-    if (store_require(db) || node_require(db, node, &a.node))
+    fixed_now_now(now);
+    if (meta_require(db) || node_require(db, node, &a.node))
         return -1;
-    struct images *im = images_open(db);
-    int rc = im && member_functions(db) == 0 && plans_open(db, im, now, &plan, &n) == 0 ? 0 : -1;
+    struct transition_tables *im = transition_open(db);
+    int rc = im && membership_functions(db) == 0 && package_runs_open(db, im, now, &plan, &n) == 0 ? 0 : -1;
     for (size_t i = 0; i < n; i++)
         if (strcmp(plan[i].package->name, a.node.package) == 0)
             a.plan = &plan[i];
@@ -367,8 +367,8 @@ int why_tell(struct db *db, const char *node, const char *table, char *const *ke
     if (rc == 0)
         rc = a.plan ? find_and_tell(&a, table, key, nkey)
                     : fail(ERR_REFUSED, "package %s of node %s is not loaded", a.node.package, node);
-    plans_close(plan, n);
-    images_close(im);
+    package_runs_close(plan, n);
+    transition_close(im);
     node_free(&a.node);
     return rc;
 }

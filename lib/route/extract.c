@@ -89,7 +89,7 @@ static int add_schema(struct db *db, struct dx_head *h, const struct object *o)
 /* ---- the rows ---- */
 
 /* The keys of the rows that the node holds, into temp.dx_held. */
-static int hold_keys(struct db *db, const struct viewed *w, const char *audiences)
+static int hold_keys(struct db *db, const struct object_delta *w, const char *audiences)
 {
     long long id = (long long)w->object->id;
     return db_execf(
@@ -102,13 +102,13 @@ static int hold_keys(struct db *db, const struct viewed *w, const char *audience
         id, audiences, id, id, AUDIENCE_ALL);
 }
 
-static struct stmt *prepare_rows(struct db *db, const struct viewed *w)
+static struct stmt *prepare_rows(struct db *db, const struct object_delta *w)
 {
     const struct table *t = w->object->sent;
     struct buf sql = {0};
     buf_puts(&sql, "SELECT ");
     layout_columns(&sql, t, "x.");
-    if (member_whole(w->object)) {
+    if (membership_whole(w->object)) {
         buf_puts(&sql, " FROM main.");
         buf_name(&sql, t->name);
         buf_puts(&sql, " AS x");
@@ -116,10 +116,10 @@ static struct stmt *prepare_rows(struct db *db, const struct viewed *w)
         buf_puts(&sql, " FROM temp.dx_held AS h CROSS JOIN main.");
         buf_name(&sql, t->name);
         buf_puts(&sql, " AS x WHERE ");
-        member_where(&sql, t, "x", "h.key");
+        membership_where(&sql, t, "x", "h.key");
     }
     buf_puts(&sql, " ORDER BY ");
-    if (!member_whole(w->object) && t->nkey == 1)
+    if (!membership_whole(w->object) && t->nkey == 1)
         buf_puts(&sql, "h.key"); /* the same order, in which they stand there */
     else
         layout_keys(&sql, t, "x.");
@@ -128,7 +128,7 @@ static struct stmt *prepare_rows(struct db *db, const struct viewed *w)
     return s;
 }
 
-static int write_rows(struct db *db, struct dx_writer *w, const struct viewed *v)
+static int write_rows(struct db *db, struct dx_writer *w, const struct object_delta *v)
 {
     const struct table *t = v->object->sent;
     struct stmt *s = prepare_rows(db, v);
@@ -159,19 +159,20 @@ static struct val sql_holds(void *ctx, const struct val *args, size_t n)
     return val_int(n == 1 && audience_has(h->audiences, args[0].i, h->node) > 0);
 }
 
-static int write_objects(struct db *db, struct dx_writer *w, const struct plan *p, const char *audiences)
+static int write_objects(struct db *db, struct dx_writer *w, const struct package_run *p,
+                         const char *audiences)
 {
     for (size_t i = 0; i < p->n; i++) {
-        const struct viewed *v = &p->viewed[i];
+        const struct object_delta *v = &p->viewed[i];
         if (v->gone || v->object->visible == VISIBLE_NONE)
             continue;
-        if ((!member_whole(v->object) && hold_keys(db, v, audiences)) || write_rows(db, w, v))
+        if ((!membership_whole(v->object) && hold_keys(db, v, audiences)) || write_rows(db, w, v))
             return -1;
     }
     return 0;
 }
 
-static int fill_head(struct db *db, struct dx_head *h, const struct plan *p, const struct node *n,
+static int fill_head(struct db *db, struct dx_head *h, const struct package_run *p, const struct node *n,
                      struct extract_mark *mark)
 {
     dx_head_set(&h->to, n->name);
@@ -188,7 +189,7 @@ static int fill_head(struct db *db, struct dx_head *h, const struct plan *p, con
     return rekey_fill(db, n->id, true, h, &mark->rekey);
 }
 
-int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
+int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
                   struct audiences *all, int fd, struct extract_mark *mark)
 {
     static struct holder holder;
@@ -222,19 +223,19 @@ int extract_write(struct db *db, const struct plan *p, const struct node *n, int
 int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
                   const char *now)
 {
-    struct history_archive a = {.node = mark->node,
-                                .number = mark->number,
-                                .position = mark->position,
-                                .since = run,
-                                .run = run,
-                                .changes = mark->changes,
-                                .bytes = mark->bytes,
-                                .snapshot = true,
-                                .made = now,
-                                .digest = ""};
-    struct history_notes *notes = history_notes_open(db);
-    int rc = notes ? history_archive(notes, &a) : -1;
-    history_notes_close(notes);
+    struct membership_log_archive a = {.node = mark->node,
+                                       .number = mark->number,
+                                       .position = mark->position,
+                                       .since = run,
+                                       .run = run,
+                                       .changes = mark->changes,
+                                       .bytes = mark->bytes,
+                                       .snapshot = true,
+                                       .made = now,
+                                       .digest = ""};
+    struct membership_log_notes *notes = membership_log_notes_open(db);
+    int rc = notes ? membership_log_archive(notes, &a) : -1;
+    membership_log_notes_close(notes);
     if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number))
         return -1;
     return db_execf(db,

@@ -13,7 +13,7 @@ struct extract_mark {
 };
 
 /* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd. */
-int extract_write(struct db *db, const struct plan *p, const struct node *n, int64_t position,
+int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
                   struct audiences *all, int fd, struct extract_mark *mark);
 
 /* Records it, in the transaction of that run, at that time. */

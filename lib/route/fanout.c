@@ -13,11 +13,11 @@
 
 /* One object on its way. */
 struct fanning {
-    struct fan *f;
-    const struct viewed *w;
+    struct fanout *f;
+    const struct object_delta *w;
     const struct table *sent;
-    struct sending to;
-    struct walk *member;
+    struct row_emit_object to;
+    struct key_cursor *member;
     struct journal_net *net;
     struct stmt *moved;
     struct val *moved_key;
@@ -27,18 +27,19 @@ struct fanning {
 /* ---- the two streams ---- */
 
 /* Members stand in the order of their packed keys, which is that of the rows where the key is one column. */
-static struct walk *open_members(struct fanning *g)
+static struct key_cursor *open_members(struct fanning *g)
 {
     bool steps = g->sent->nkey == 1;
     char *sql = mem_printf("SELECT key, audience FROM main.dx_member_%lld WHERE key %s",
                            (long long)g->w->object->id, steps ? ">= ?1 ORDER BY key" : "= ?1");
-    struct walk *w = steps ? walk_steps(g->f->sender->db, sql, 0) : walk_seeks(g->f->sender->db, sql);
+    struct key_cursor *w =
+        steps ? key_cursor_steps(g->f->sender->db, sql, 0) : key_cursor_seeks(g->f->sender->db, sql);
     free(sql);
     return w;
 }
 
 /* The table of what moved. */
-static void add_moved(struct buf *sql, const struct fan *f, const struct viewed *w)
+static void add_moved(struct buf *sql, const struct fanout *f, const struct object_delta *w)
 {
     if (f->woken)
         buf_puts(sql, "temp.dx_woken");
@@ -64,23 +65,23 @@ static struct stmt *prepare_moved(struct fanning *g)
 
 static int open_streams(struct fanning *g)
 {
-    struct fan *f = g->f;
+    struct fanout *f = g->f;
     g->moved_key = mem_zero(g->sent->nkey, sizeof *g->moved_key);
     g->moved = prepare_moved(g);
     g->member = open_members(g);
     bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
-                   (f->images == NULL || images_touched(f->images, g->sent->name));
+                   (f->images == NULL || transition_touched(f->images, g->sent->name));
     if (touched)
         g->net = journal_net_some(f->sender->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED, NULL,
-                                  f->images ? images_ordered(f->images, g->sent->name) : 0);
-    return g->moved && g->member && (g->net || !touched) ? sending_open(&g->to, f->sender, g->w) : -1;
+                                  f->images ? transition_ordered(f->images, g->sent->name) : 0);
+    return g->moved && g->member && (g->net || !touched) ? row_emit_object_open(&g->to, f->sender, g->w) : -1;
 }
 
 static void close_streams(struct fanning *g)
 {
-    sending_close(&g->to);
+    row_emit_object_close(&g->to);
     stmt_free(g->moved);
-    walk_close(g->member);
+    key_cursor_close(g->member);
     journal_net_close(g->net);
     free(g->moved_key);
     buf_free(&g->room);
@@ -89,14 +90,14 @@ static void close_streams(struct fanning *g)
 /* The audiences of a row that did not move. */
 static int held(struct fanning *g, struct known_row *r)
 {
-    if (member_whole(g->w->object)) {
+    if (membership_whole(g->w->object)) {
         r->old = r->touch.existed ? AUDIENCE_ALL : AUDIENCE_NOBODY;
         r->new = r->touch.exists ? AUDIENCE_ALL : AUDIENCE_NOBODY;
         return 0;
     }
     struct val packed = key_pack(g->to.key, g->sent->nkey, &g->room);
-    enum step step = walk_find(g->member, &packed, 1);
-    r->old = r->new = step == STEP_ROW ? stmt_int(walk_row(g->member), 1) : AUDIENCE_NOBODY;
+    enum step step = key_cursor_find(g->member, &packed, 1);
+    r->old = r->new = step == STEP_ROW ? stmt_int(key_cursor_row(g->member), 1) : AUDIENCE_NOBODY;
     return step == STEP_ERROR ? -1 : 0;
 }
 
@@ -131,10 +132,11 @@ static int merge_streams(struct fanning *g)
             g->f->rows_moved += r.old != r.new;
         }
         /* A row that all hold and somebody asked for stands there as it is now: it may have come or gone. */
-        bool now_only = order == 0 && member_whole(g->w->object) && r.old == r.new && !view_redefined(g->w);
+        bool now_only =
+            order == 0 && membership_whole(g->w->object) && r.old == r.new && !object_delta_redefined(g->w);
         if (order < 0 || now_only)
             rc = held(g, &r);
-        rc = rc || sending_row(&g->to, &r) ? -1 : 0;
+        rc = rc || row_emit_object_row(&g->to, &r) ? -1 : 0;
         if (rc == 0 && order <= 0)
             net = journal_net_next(g->net, &c);
         if (rc == 0 && order >= 0)
@@ -158,11 +160,11 @@ static int fill_fresh(struct fanning *g)
     buf_puts(&sql, " FROM main.");
     buf_name(&sql, g->sent->name);
     buf_puts(&sql, " AS x");
-    if (!member_whole(g->w->object)) {
+    if (!membership_whole(g->w->object)) {
         struct buf key = {0};
-        member_key(&key, g->sent, "x");
+        membership_key(&key, g->sent, "x");
         buf_puts(&sql, " WHERE ");
-        view_audience(&sql, g->w, buf_text(&key));
+        object_delta_audience(&sql, g->w, buf_text(&key));
         buf_addf(&sql, " = %d", AUDIENCE_ALL);
         buf_free(&key);
     }
@@ -173,13 +175,13 @@ static int fill_fresh(struct fanning *g)
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
-        rc = sending_whole(&g->to, g->f->fresh, s);
+        rc = row_emit_object_whole(&g->to, g->f->fresh, s);
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
 /* Whether a node wrote anything in the range. 1, 0, -1. */
-static int written_elsewhere(struct fan *f)
+static int written_elsewhere(struct fanout *f)
 {
     int64_t n;
     if (f->origins == ORIGINS_UNKNOWN) {
@@ -196,11 +198,11 @@ static int written_elsewhere(struct fan *f)
 
 /* Whether any row of the object is held, or moved, or was written by a node: else nobody hears of what changed. 1, 0,
  * -1. */
-static int concerns(struct fan *f, const struct viewed *w)
+static int concerns(struct fanout *f, const struct object_delta *w)
 {
     struct buf moved = {0};
     int64_t n;
-    if (member_whole(w->object))
+    if (membership_whole(w->object))
         return 1;
     add_moved(&moved, f, w);
     int rc = db_get_int(f->sender->db, &n,
@@ -210,15 +212,16 @@ static int concerns(struct fan *f, const struct viewed *w)
     return rc ? -1 : n ? 1 : written_elsewhere(f);
 }
 
-int fan_object(struct fan *f, const struct viewed *w)
+int fanout_object(struct fanout *f, const struct object_delta *w)
 {
     struct fanning g = {.f = f, .w = w, .sent = w->object->sent};
     int concerned = concerns(f, w);
     if (concerned <= 0)
         return concerned;
-    pieces_begin(&f->sender->pieces, g.sent, (int64_t)w->place);
-    int rc =
-        open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || pieces_end(&f->sender->pieces) ? -1 : 0;
+    block_pool_begin(&f->sender->pieces, g.sent, (int64_t)w->place);
+    int rc = open_streams(&g) || merge_streams(&g) || fill_fresh(&g) || block_pool_end(&f->sender->pieces)
+                 ? -1
+                 : 0;
     close_streams(&g);
     return rc;
 }

@@ -4,10 +4,10 @@
 
 #include "route/row_emit.h"
 
-struct fan {
-    struct sender *sender;
-    const struct images *images; /* NULL: any table may have been touched */
-    int64_t after, upto;         /* of the journal */
+struct fanout {
+    struct row_emitter *sender;
+    const struct transition_tables *images; /* NULL: any table may have been touched */
+    int64_t after, upto;                    /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
     bool woken;    /* what moved stands in temp.dx_woken, not in the object's own table */
     int64_t rows_moved; /* so far, to another audience */
@@ -20,6 +20,6 @@ struct fan {
 
 /* Sends the rows of one object; the table of what moved must be filled for it, and temp.dx_forcing(obj, key, node) with
  * the requests for single rows. */
-int fan_object(struct fan *f, const struct viewed *w);
+int fanout_object(struct fanout *f, const struct object_delta *w);
 
 #endif

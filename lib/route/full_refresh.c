@@ -4,7 +4,7 @@
 #include "nodes/membership.h"
 #include "route/evaluate.h"
 
-static int run_sql(struct views *v, struct buf *sql)
+static int run_sql(struct object_deltas *v, struct buf *sql)
 {
     int rc = db_exec(v->db, buf_text(sql));
     buf_free(sql);
@@ -13,7 +13,7 @@ static int run_sql(struct views *v, struct buf *sql)
 
 /* ---- comparing with what was held ---- */
 
-static int compare_member(struct views *v, const struct viewed *w)
+static int compare_member(struct object_deltas *v, const struct object_delta *w)
 {
     long long id = (long long)w->object->id;
     return db_execf(v->db,
@@ -28,7 +28,7 @@ static int compare_member(struct views *v, const struct viewed *w)
 
 /* The object was held by everybody: the rows there were before the run are those of now, without those that came,
  * with those that went. */
-static int compare_whole(struct views *v, const struct viewed *w)
+static int compare_whole(struct object_deltas *v, const struct object_delta *w)
 {
     long long id = (long long)w->object->id;
     struct buf sql = {0};
@@ -37,15 +37,15 @@ static int compare_whole(struct views *v, const struct viewed *w)
              "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT key, %d, coalesce((SELECT "
              "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
              id, AUDIENCE_ALL);
-    member_key(&sql, w->object->sent, "x");
+    membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, " AS key FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x");
     if (r) {
         buf_puts(&sql, " EXCEPT SELECT ");
-        member_key(&sql, w->object->sent, "x");
+        membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, " FROM %s AS x UNION SELECT ", r->new_name);
-        member_key(&sql, w->object->sent, "x");
+        membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, " FROM %s AS x", r->old_name);
     }
     buf_puts(&sql, ") AS was;");
@@ -59,7 +59,7 @@ static int compare_whole(struct views *v, const struct viewed *w)
 
 /* Whether an object went with its table. Rows that everybody held are then known to nobody; what copies still have of
  * them goes with their next snapshot. 1, 0, -1. */
-static int table_went(struct views *v, const struct viewed *w)
+static int table_went(struct object_deltas *v, const struct object_delta *w)
 {
     int64_t n = 1;
     if (w->gone && db_get_int(v->db, &n,
@@ -70,9 +70,9 @@ static int table_went(struct views *v, const struct viewed *w)
     return n == 0;
 }
 
-static int move_whole(struct views *v, const struct viewed *w)
+static int move_whole(struct object_deltas *v, const struct object_delta *w)
 {
-    if (next_fill(v, w, NULL))
+    if (evaluate_fill(v, w, NULL))
         return -1;
     if (w->was != WAS_WHOLE)
         return compare_member(v, w);
@@ -83,7 +83,7 @@ static int move_whole(struct views *v, const struct viewed *w)
 /* ---- rows that everybody holds ---- */
 
 /* Came and went: only the children of the object ask. */
-static int move_all(struct views *v, const struct viewed *w)
+static int move_all(struct object_deltas *v, const struct object_delta *w)
 {
     struct relation *r = w->rule->relation;
     if (!r->wanted || !r->came)
@@ -91,7 +91,7 @@ static int move_all(struct views *v, const struct viewed *w)
     struct buf sql = {0};
     for (int went = 0; went < 2; went++) {
         buf_addf(&sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
-        member_key(&sql, w->object->sent, "x");
+        membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, ", %d, %d FROM %s AS x WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ",
                  went ? AUDIENCE_ALL : 0, went ? 0 : AUDIENCE_ALL, went ? r->old_name : r->new_name,
                  went ? r->new_name : r->old_name);
@@ -110,13 +110,13 @@ static int move_all(struct views *v, const struct viewed *w)
 /* ---- the whole ---- */
 
 /* More columns travel: every row that is held is named, moved or not. */
-static int name_all(struct views *v, const struct viewed *w)
+static int name_all(struct object_deltas *v, const struct object_delta *w)
 {
     struct buf sql = {0};
     buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT ",
              (long long)w->object->id);
-    if (member_whole(w->object)) {
-        member_key(&sql, w->object->sent, "x");
+    if (membership_whole(w->object)) {
+        membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, ", %d, %d FROM main.", AUDIENCE_ALL, AUDIENCE_ALL);
         buf_name(&sql, w->object->table);
         buf_puts(&sql, " AS x");
@@ -125,13 +125,14 @@ static int name_all(struct views *v, const struct viewed *w)
     return run_sql(v, &sql);
 }
 
-bool whole_needed(const struct viewed *w)
+bool full_refresh_needed(const struct object_delta *w)
 {
-    return w->gone || w->fresh || view_redefined(w) || w->rule->whole || member_whole(w->object);
+    return w->gone || w->fresh || object_delta_redefined(w) || w->rule->whole || membership_whole(w->object);
 }
 
-int whole_move(struct views *v, const struct viewed *w)
+int full_refresh_move(struct object_deltas *v, const struct object_delta *w)
 {
-    int rc = !w->gone && member_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
+    int rc =
+        !w->gone && membership_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
     return rc || (w->fresh && name_all(v, w)) ? -1 : 0;
 }

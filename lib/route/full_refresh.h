@@ -6,9 +6,9 @@
 
 /* Whether that is needed: its definition or the time is new, or its rule is not to be had from changes; or everybody
  * holds its rows, so that nothing is to be evaluated. */
-bool whole_needed(const struct viewed *w);
+bool full_refresh_needed(const struct object_delta *w);
 
 /* Fills temp.dx_moved_ID of the object. */
-int whole_move(struct views *v, const struct viewed *w);
+int full_refresh_move(struct object_deltas *v, const struct object_delta *w);
 
 #endif

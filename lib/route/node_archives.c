@@ -16,7 +16,7 @@ static int by_id(const void *a, const void *b)
     return x->node.id < y->node.id ? -1 : x->node.id > y->node.id;
 }
 
-int deliver_list(struct delivery *x, const char *but)
+int node_archives_list(struct node_archives *x, const char *but)
 {
     struct node *node;
     size_t n;
@@ -35,7 +35,7 @@ int deliver_list(struct delivery *x, const char *but)
     return 0;
 }
 
-static const struct sender *sorting;
+static const struct row_emitter *sorting;
 
 static int by_rank(const void *a, const void *b)
 {
@@ -45,13 +45,13 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* Whether nodes have rows of the object, or are to get some. */
-static bool travels(const struct viewed *w)
+static bool travels(const struct object_delta *w)
 {
     return w->was == WAS_WHOLE || w->was == WAS_MEMBER || (!w->gone && w->object->visible != VISIBLE_NONE);
 }
 
 /* The tables of the node's package, and those that it lost with this archive. */
-static void add_tables(struct dx_head *h, const struct plan *p)
+static void add_tables(struct dx_head *h, const struct package_run *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct table *t = p->viewed[i].object->sent;
@@ -67,7 +67,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* Keys that the node is to rename. */
-static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
+static int add_rekeys(struct node_archives *x, struct receiver *r, struct dx_head *h)
 {
     const int64_t id = r->node.id;
     if (x->nrekeyed == 0 || bsearch(&id, x->rekeyed, x->nrekeyed, sizeof id, compare_ids) == NULL)
@@ -76,7 +76,7 @@ static int add_rekeys(struct delivery *x, struct receiver *r, struct dx_head *h)
 }
 
 /* The head that the archives of a package share. */
-static int begin_heads(struct delivery *x, const struct plan *p)
+static int begin_heads(struct node_archives *x, const struct package_run *p)
 {
     if (x->told == p)
         return 0;
@@ -89,7 +89,7 @@ static int begin_heads(struct delivery *x, const struct plan *p)
     return dx_head_settle(&x->head);
 }
 
-static int fill_head(struct delivery *x, struct receiver *r, struct history_notes *notes)
+static int fill_head(struct node_archives *x, struct receiver *r, struct membership_log_notes *notes)
 {
     struct dx_head *h = &x->head;
     if (begin_heads(x, r->plan))
@@ -102,10 +102,11 @@ static int fill_head(struct delivery *x, struct receiver *r, struct history_note
     h->ack = r->node.merged;
     free(h->follows);
     h->follows = NULL;
-    return history_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ? -1 : 0;
+    return membership_log_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ? -1
+                                                                                                          : 0;
 }
 
-static int write_archive(struct delivery *x, struct receiver *r, struct history_notes *notes)
+static int write_archive(struct node_archives *x, struct receiver *r, struct membership_log_notes *notes)
 {
     const char *name;
     if (fill_head(x, r, notes))
@@ -136,7 +137,7 @@ static bool owed(const struct receiver *r)
     return r->node.told < r->node.merged;
 }
 
-void deliver_wake(struct delivery *x)
+void node_archives_wake(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
@@ -147,7 +148,7 @@ void deliver_wake(struct delivery *x)
     }
 }
 
-int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience)
+int node_archives_present(struct node_archives *x, const struct package_run *p, int64_t *audience)
 {
     int64_t *id = mem_zero(x->nreceiver, sizeof *id);
     size_t n = 0;
@@ -166,15 +167,15 @@ int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience)
 }
 
 /* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
-static bool falls_asleep(const struct delivery *x, const struct receiver *r)
+static bool falls_asleep(const struct node_archives *x, const struct receiver *r)
 {
     return x->fold > 0 && !x->redefined && r->state == RECEIVER_AWAKE && !owed(r) &&
            r->node.archive >= x->fold && outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
 }
 
-int deliver_write(struct delivery *x)
+int node_archives_write(struct node_archives *x)
 {
-    struct history_notes *notes = history_notes_open(x->db);
+    struct membership_log_notes *notes = membership_log_notes_open(x->db);
     int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ? -1 : 0;
     for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
         struct receiver *r = &x->receiver[i];
@@ -188,7 +189,7 @@ int deliver_write(struct delivery *x)
         } else
             rc = write_archive(x, r, notes);
     }
-    history_notes_close(notes);
+    membership_log_notes_close(notes);
     return rc ? -1 : outbox_sync(x->outbox);
 }
 
@@ -201,7 +202,7 @@ static void give(struct receiver *to, size_t piece)
 
 /* The first receiver, from number `at` on, whose node is not below that id: a few steps where it is near, and the
  * logarithm of the distance where it is far. */
-static size_t receiver_from(const struct delivery *x, size_t at, int64_t id)
+static size_t receiver_from(const struct node_archives *x, size_t at, int64_t id)
 {
     size_t low = at, high = at, step = 1;
     while (high < x->nreceiver && x->receiver[high].node.id < id) {
@@ -220,7 +221,7 @@ static size_t receiver_from(const struct delivery *x, size_t at, int64_t id)
     return low;
 }
 
-static int deal(struct delivery *x, const struct plan *p, size_t first, enum receiver_state state)
+static int deal(struct node_archives *x, const struct package_run *p, size_t first, enum receiver_state state)
 {
     for (size_t i = first; i < x->sender->pieces.n; i++) {
         const struct audience *set = audience_get(x->sender->audiences, x->sender->pieces.piece[i].audience);
@@ -239,7 +240,7 @@ static int deal(struct delivery *x, const struct plan *p, size_t first, enum rec
     return 0;
 }
 
-int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
+int node_archives_deal(struct node_archives *x, const struct package_run *p, size_t first)
 {
     for (size_t i = 0; i < x->nreceiver; i++)
         if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
@@ -247,12 +248,13 @@ int deliver_deal(struct delivery *x, const struct plan *p, size_t first)
     return deal(x, p, first, RECEIVER_AWAKE);
 }
 
-int deliver_deal_woken(struct delivery *x, const struct plan *p, size_t first)
+int node_archives_deal_woken(struct node_archives *x, const struct package_run *p, size_t first)
 {
     return deal(x, p, first, RECEIVER_WAKING);
 }
 
-int deliver_next_woken(struct delivery *x, const struct plan *p, const struct receiver **r, int64_t *audience)
+int node_archives_next_woken(struct node_archives *x, const struct package_run *p, const struct receiver **r,
+                             int64_t *audience)
 {
     int64_t *id = mem_zero(x->nreceiver, sizeof *id);
     size_t n = 0;
@@ -273,7 +275,7 @@ int deliver_next_woken(struct delivery *x, const struct plan *p, const struct re
 }
 
 /* Who sleeps, and how far back they hold the journal. */
-static int store_sleepers(struct delivery *x)
+static int store_sleepers(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
@@ -289,11 +291,11 @@ static int store_sleepers(struct delivery *x)
                    "'asleep', min(asleep) FROM dx_nodes WHERE active HAVING min(asleep) IS NOT NULL");
 }
 
-int deliver_store(struct delivery *x, const char *now)
+int node_archives_store(struct node_archives *x, const char *now)
 {
     struct stmt *s =
         db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
-    struct history_notes *notes = history_notes_open(x->db);
+    struct membership_log_notes *notes = membership_log_notes_open(x->db);
     int rc = s && notes ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
@@ -303,26 +305,26 @@ int deliver_store(struct delivery *x, const char *now)
         stmt_bind_int(s, 2, r->node.archive + 1);
         stmt_bind_int(s, 3, x->upto);
         stmt_bind_int(s, 4, r->node.merged);
-        struct history_archive a = {.node = r->node.id,
-                                    .number = r->node.archive + 1,
-                                    .position = x->upto,
-                                    .since = r->state == RECEIVER_WAKING ? r->node.slept : x->run,
-                                    .run = x->run + 1,
-                                    .changes = r->changes,
-                                    .bytes = r->bytes,
-                                    .made = now,
-                                    .digest = r->digest};
-        rc = stmt_run(s) || history_archive(notes, &a) ||
+        struct membership_log_archive a = {.node = r->node.id,
+                                           .number = r->node.archive + 1,
+                                           .position = x->upto,
+                                           .since = r->state == RECEIVER_WAKING ? r->node.slept : x->run,
+                                           .run = x->run + 1,
+                                           .changes = r->changes,
+                                           .bytes = r->bytes,
+                                           .made = now,
+                                           .digest = r->digest};
+        rc = stmt_run(s) || membership_log_archive(notes, &a) ||
                      rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
                  ? -1
                  : 0;
     }
     stmt_free(s);
-    history_notes_close(notes);
+    membership_log_notes_close(notes);
     return rc ? -1 : store_sleepers(x);
 }
 
-int deliver_empty(const struct node *n, int fd)
+int node_archives_empty(const struct node *n, int fd)
 {
     struct dx_head h;
     dx_head_init(&h, DX_CHANGES);
@@ -339,7 +341,7 @@ int deliver_empty(const struct node *n, int fd)
     return rc;
 }
 
-void deliver_free(struct delivery *x)
+void node_archives_free(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         node_free(&x->receiver[i].node);

@@ -17,7 +17,7 @@ struct receiver {
     } state;
     bool fell;  /* asleep in this run */
     bool woken; /* what it slept through is dealt with */
-    const struct plan *plan;
+    const struct package_run *plan;
     size_t npiece, *piece; /* numbers in sender->pieces */
     bool written;
     int64_t rekey;          /* newest of those that its archive carries */
@@ -25,9 +25,9 @@ struct receiver {
     char digest[SHA_HEX];
 };
 
-struct delivery {
+struct node_archives {
     struct db *db;
-    const struct sender *sender;
+    const struct row_emitter *sender;
     struct outbox *outbox;
     int64_t after, upto, archives;
     int64_t run;               /* the number of the run before */
@@ -35,41 +35,41 @@ struct delivery {
     bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
-    const struct plan *told; /* whose tables the head names */
+    const struct package_run *told; /* whose tables the head names */
     struct dx_head head;
     int64_t *rekeyed; /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
 };
 
 /* All active nodes but one (NULL: all). */
-int deliver_list(struct delivery *x, const char *but);
+int node_archives_list(struct node_archives *x, const char *but);
 
 /* Finds out who sleeps and who wakes. */
-void deliver_wake(struct delivery *x);
+void node_archives_wake(struct node_archives *x);
 
 /* The audience of the package's nodes that neither sleep nor wake, AUDIENCE_ALL when none of them does. */
-int deliver_present(struct delivery *x, const struct plan *p, int64_t *audience);
+int node_archives_present(struct node_archives *x, const struct package_run *p, int64_t *audience);
 
 /* The sender's pieces from number `first` on are of this package: notes who gets which. */
-int deliver_deal(struct delivery *x, const struct plan *p, size_t first);
+int node_archives_deal(struct node_archives *x, const struct package_run *p, size_t first);
 
 /* Of the receivers of this package that wake and are not dealt with: one, and the audience of it and of all that fell
  * asleep in the same run, which are dealt with now. *r is NULL when there are no more. -1 on failure. */
-int deliver_next_woken(struct delivery *x, const struct plan *p, const struct receiver **r,
-                       int64_t *audience);
+int node_archives_next_woken(struct node_archives *x, const struct package_run *p, const struct receiver **r,
+                             int64_t *audience);
 
-/* The same as deliver_deal, for pieces whose audiences are of nodes that wake. */
-int deliver_deal_woken(struct delivery *x, const struct plan *p, size_t first);
+/* The same as node_archives_deal, for pieces whose audiences are of nodes that wake. */
+int node_archives_deal_woken(struct node_archives *x, const struct package_run *p, size_t first);
 
 /* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
-int deliver_write(struct delivery *x);
+int node_archives_write(struct node_archives *x);
 
 /* In the run's transaction: notes what was written. */
-int deliver_store(struct delivery *x, const char *now);
+int node_archives_store(struct node_archives *x, const char *now);
 
 /* Writes an archive that says nothing, for a pipe that wants one. */
-int deliver_empty(const struct node *n, int fd);
+int node_archives_empty(const struct node *n, int fd);
 
-void deliver_free(struct delivery *x);
+void node_archives_free(struct node_archives *x);
 
 #endif

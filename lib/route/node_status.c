@@ -46,7 +46,7 @@ static void last_applied(const char *docking, struct node_status *s)
 static int read_node(struct db *db, const char *docking, bool conflicts, struct node_status *s)
 {
     last_applied(docking, s);
-    if (history_waiting(db, s->node.id, s->node.applied, &s->waiting) ||
+    if (membership_log_waiting(db, s->node.id, s->node.applied, &s->waiting) ||
         outbox_waiting(docking, s->node.name, &s->files, &s->bytes))
         return -1;
     last_session(docking, s);
@@ -60,14 +60,14 @@ static int read_node(struct db *db, const char *docking, bool conflicts, struct 
                      : 0;
 }
 
-int status_read(struct db *db, const char *docking, struct status *s)
+int node_status_read(struct db *db, const char *docking, struct node_statuses *s)
 {
     struct node *node;
     int64_t conflicts;
-    *s = (struct status){0};
+    *s = (struct node_statuses){0};
     if (docking && !file_exists(docking))
         return fail_errno("%s: cannot open", docking);
-    if (store_require(db) || store_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
+    if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
         db_get_int(db, &conflicts, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_conflict'") ||
         node_list(db, &node, &s->n))
         return -1;
@@ -83,7 +83,7 @@ int status_read(struct db *db, const char *docking, struct status *s)
     return rc;
 }
 
-void status_free(struct status *s)
+void node_status_free(struct node_statuses *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         node_free(&s->node[i].node);
@@ -91,5 +91,5 @@ void status_free(struct status *s)
     }
     free(s->node);
     free(s->docking);
-    *s = (struct status){0};
+    *s = (struct node_statuses){0};
 }

@@ -7,15 +7,15 @@
 
 struct node_status {
     struct node node;
-    struct history_waiting waiting; /* archives made and not known to be applied */
-    int64_t files, bytes;           /* of them, those not fetched yet */
-    int64_t age;                    /* seconds since the oldest waiting archive was made */
-    int64_t aside;                  /* entries of the journal for which its archives are set aside */
-    char session[40];               /* the end of its last session, UTC; "" when there was none */
-    int64_t conflicts;              /* not resolved */
+    struct membership_log_waiting waiting; /* archives made and not known to be applied */
+    int64_t files, bytes;                  /* of them, those not fetched yet */
+    int64_t age;                           /* seconds since the oldest waiting archive was made */
+    int64_t aside;                         /* entries of the journal for which its archives are set aside */
+    char session[40];                      /* the end of its last session, UTC; "" when there was none */
+    int64_t conflicts;                     /* not resolved */
 };
 
-struct status {
+struct node_statuses {
     int64_t routed, end; /* positions in the journal: all up to `routed` is in the archives */
     char *docking;
     size_t n;
@@ -23,7 +23,7 @@ struct status {
 };
 
 /* docking: the docking directory, or NULL for that of the last run. */
-int status_read(struct db *db, const char *docking, struct status *s);
-void status_free(struct status *s);
+int node_status_read(struct db *db, const char *docking, struct node_statuses *s);
+void node_status_free(struct node_statuses *s);
 
 #endif

@@ -18,12 +18,12 @@ static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_next (key PRIMARY KEY, audience INTEGER) WITHOUT ROWID;"
     "CREATE TEMP TABLE IF NOT EXISTS dx_class_next (key INTEGER PRIMARY KEY, audience INTEGER);";
 
-int view_init(struct db *db)
+int object_delta_init(struct db *db)
 {
     return db_exec(db, sql_make);
 }
 
-int view_object(struct db *db, const struct viewed *w)
+int object_delta_object(struct db *db, const struct object_delta *w)
 {
     long long id = (long long)w->object->id;
     return db_execf(db,
@@ -34,7 +34,7 @@ int view_object(struct db *db, const struct viewed *w)
 
 /* ---- SQL of one object ---- */
 
-void view_arm_key(struct buf *sql, const struct viewed *w)
+void object_delta_arm_key(struct buf *sql, const struct object_delta *w)
 {
     size_t n = w->object->sent->nkey;
     buf_puts(sql, n > 1 ? "dx_key(" : "");
@@ -44,7 +44,7 @@ void view_arm_key(struct buf *sql, const struct viewed *w)
 }
 
 /* The columns of `via`; the caller frees each, and the array. */
-static char **via_columns(const struct viewed *w, size_t *n)
+static char **via_columns(const struct object_delta *w, size_t *n)
 {
     const char *list = w->object->via_column;
     char **column = NULL;
@@ -64,15 +64,16 @@ static void free_columns(char **column, size_t n)
     free(column);
 }
 
-void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias)
+void object_delta_parent_key(struct buf *sql, const struct object_delta *w, const char *alias)
 {
     size_t n;
     char **column = via_columns(w, &n);
-    member_key_of(sql, column, n, alias);
+    membership_key_of(sql, column, n, alias);
     free_columns(column, n);
 }
 
-void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key)
+void object_delta_where_parent(struct buf *sql, const struct object_delta *w, const char *alias,
+                               const char *key)
 {
     size_t n;
     char **column = via_columns(w, &n);
@@ -87,14 +88,14 @@ void view_where_parent(struct buf *sql, const struct viewed *w, const char *alia
     free_columns(column, n);
 }
 
-void view_audience(struct buf *sql, const struct viewed *w, const char *key)
+void object_delta_audience(struct buf *sql, const struct object_delta *w, const char *key)
 {
     long long id = (long long)w->object->id;
-    if (member_whole(w->object)) {
+    if (membership_whole(w->object)) {
         buf_puts(sql, "CASE WHEN EXISTS (SELECT 1 FROM main.");
         buf_name(sql, w->object->table);
         buf_puts(sql, " AS dx_w WHERE ");
-        member_where(sql, w->object->sent, "dx_w", key);
+        membership_where(sql, w->object->sent, "dx_w", key);
         buf_addf(sql, ") THEN %d ELSE 0 END", AUDIENCE_ALL);
     } else
         buf_addf(sql,
@@ -103,7 +104,7 @@ void view_audience(struct buf *sql, const struct viewed *w, const char *key)
                  id, key, id, key);
 }
 
-int view_group(struct views *v, const char *into)
+int object_delta_group(struct object_deltas *v, const char *into)
 {
     struct stmt *s = db_prepare(v->db, "SELECT key, node FROM temp.dx_pair ORDER BY key, node");
     struct stmt *put =
@@ -144,12 +145,12 @@ int view_group(struct views *v, const char *into)
 
 /* ---- the whole ---- */
 
-bool view_redefined(const struct viewed *w)
+bool object_delta_redefined(const struct object_delta *w)
 {
     return w->was != WAS_SAME || (w->bound_now && (w->bound == NULL || strcmp(w->bound, w->bound_now) != 0));
 }
 
-bool view_parent_moved(struct views *v, const struct viewed *w)
+bool object_delta_parent_moved(struct object_deltas *v, const struct object_delta *w)
 {
     int64_t n = 1;
     if (w->parent)
@@ -158,29 +159,29 @@ bool view_parent_moved(struct views *v, const struct viewed *w)
 }
 
 /* The audience of each row that moved since then, before it did: the first move tells. */
-static int put_past(struct views *v, const struct viewed *w, int64_t run)
+static int put_past(struct object_deltas *v, const struct object_delta *w, int64_t run)
 {
-    struct history_past *past = history_past_open(v->db, w->object->id, run, false);
+    struct membership_log_past *past = membership_log_past_open(v->db, w->object->id, run, false);
     struct stmt *put = db_prepare(v->db, "INSERT OR IGNORE INTO temp.dx_woken (key, old) VALUES (?1, ?2)");
-    struct history_move m;
+    struct membership_log_move m;
     int rc = past && put ? 1 : -1;
-    while (rc > 0 && (rc = history_past_next(past, &m)) > 0) {
+    while (rc > 0 && (rc = membership_log_past_next(past, &m)) > 0) {
         stmt_bind(put, 1, &m.key);
         stmt_bind_int(put, 2, m.old);
         rc = stmt_run(put) ? -1 : 1;
     }
     stmt_free(put);
-    history_past_close(past);
+    membership_log_past_close(past);
     return rc;
 }
 
-int view_since(struct views *v, const struct viewed *w, int64_t run)
+int object_delta_since(struct object_deltas *v, const struct object_delta *w, int64_t run)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
     if (db_exec(v->db, "DELETE FROM temp.dx_woken"))
         return -1;
-    if (!w->gone && member_whole(w->object)) /* what came and went of these, the journal tells */
+    if (!w->gone && membership_whole(w->object)) /* what came and went of these, the journal tells */
         return db_execf(v->db, "INSERT INTO temp.dx_woken SELECT * FROM temp.dx_moved_%lld WHERE old = new",
                         id);
     if (put_past(v, w, run))
@@ -192,7 +193,7 @@ int view_since(struct views *v, const struct viewed *w, int64_t run)
     if (w->gone)
         buf_puts(&sql, "0");
     else
-        view_audience(&sql, w, "dx_woken.key");
+        object_delta_audience(&sql, w, "dx_woken.key");
     buf_addf(&sql,
              ";INSERT OR IGNORE INTO temp.dx_woken (key, old, new) SELECT f.key, m.new, m.new FROM "
              "temp.dx_forcing AS f JOIN temp.dx_moved_%lld AS m ON m.key = f.key WHERE f.obj = %lld",
@@ -203,7 +204,8 @@ int view_since(struct views *v, const struct viewed *w, int64_t run)
 }
 
 /* Saves the audiences that rows moved to, and notes the moves. *gone: whether any row is nobody's now. */
-static int note_moves(struct views *v, const struct viewed *w, struct history_moves *moves, bool *gone)
+static int note_moves(struct object_deltas *v, const struct object_delta *w, struct membership_moves *moves,
+                      bool *gone)
 {
     struct stmt *s =
         db_preparef(v->db, "SELECT key, old, new FROM temp.dx_moved_%lld", (long long)w->object->id);
@@ -219,20 +221,20 @@ static int note_moves(struct views *v, const struct viewed *w, struct history_mo
         last = new;
         if (rc == 0 && moves && old != new) {
             struct val key = stmt_val(s, 0);
-            rc = history_move(moves, &key, old, new);
+            rc = membership_log_move(moves, &key, old, new);
         }
     }
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
-int view_store(struct views *v, const struct viewed *w, struct history_moves *moves)
+int object_delta_store(struct object_deltas *v, const struct object_delta *w, struct membership_moves *moves)
 {
     long long id = (long long)w->object->id;
     bool gone;
     if (w->gone)
         return 0;
-    if (member_whole(w->object) || w->object->visible == VISIBLE_NONE)
+    if (membership_whole(w->object) || w->object->visible == VISIBLE_NONE)
         return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member_%lld", id);
     if (note_moves(v, w, moves, &gone) ||
         (gone && db_execf(v->db,
@@ -246,7 +248,7 @@ int view_store(struct views *v, const struct viewed *w, struct history_moves *mo
                     id, id);
 }
 
-int view_force(struct views *v, const struct viewed *w)
+int object_delta_force(struct object_deltas *v, const struct object_delta *w)
 {
     struct buf sql = {0};
     long long id = (long long)w->object->id;
@@ -259,7 +261,7 @@ int view_force(struct views *v, const struct viewed *w)
              ";INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, audience, audience "
              "FROM (SELECT key, ",
              id);
-    view_audience(&sql, w, "f.key");
+    object_delta_audience(&sql, w, "f.key");
     buf_addf(&sql, " AS audience FROM (SELECT DISTINCT key FROM temp.dx_forcing WHERE obj = %lld) AS f)", id);
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);

@@ -16,10 +16,10 @@ enum view_was {
 };
 
 /* An object in a run. */
-struct viewed {
+struct object_delta {
     const struct object *object;
-    struct rule *rule;     /* NULL when gone */
-    struct viewed *parent; /* of VISIBLE_VIA */
+    struct rule *rule;           /* NULL when gone */
+    struct object_delta *parent; /* of VISIBLE_VIA */
     enum view_was was;
     bool gone;   /* no longer in the package */
     bool fresh;  /* every held row is sent whole: more columns travel than before */
@@ -29,48 +29,49 @@ struct viewed {
 };
 
 /* What the views of one run share. */
-struct views {
+struct object_deltas {
     struct db *db;
     struct audiences *audiences;
-    struct classes *classes; /* route/row_class.h */
-    int64_t statements;      /* of rules that ran, for tests and -v */
+    struct row_classes *classes; /* route/row_class.h */
+    int64_t statements;          /* of rules that ran, for tests and -v */
 };
 
 /* Makes the temporary tables that a run shares. */
-int view_init(struct db *db);
+int object_delta_init(struct db *db);
 
 /* ... and the object's, empty: dx_moved_ID (key, old, new), the rows whose audience is another after the run than before
  * it. */
-int view_object(struct db *db, const struct viewed *w);
+int object_delta_object(struct db *db, const struct object_delta *w);
 
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
-bool view_redefined(const struct viewed *w);
+bool object_delta_redefined(const struct object_delta *w);
 
 /* Whether rows of its parent moved. */
-bool view_parent_moved(struct views *v, const struct viewed *w);
+bool object_delta_parent_moved(struct object_deltas *v, const struct object_delta *w);
 
 /* Puts what moved into what is held, new audiences into dx_audience, and the moves into the history (NULL: they are no
  * news). */
-int view_store(struct views *v, const struct viewed *w, struct history_moves *moves);
+int object_delta_store(struct object_deltas *v, const struct object_delta *w, struct membership_moves *moves);
 
 /* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
-int view_group(struct views *v, const char *into);
+int object_delta_group(struct object_deltas *v, const char *into);
 
 /* Appends the packed key that an arm yields; that of the parent which a row under the alias names; and a condition
  * that this parent is the one of a packed key. */
-void view_arm_key(struct buf *sql, const struct viewed *w);
-void view_parent_key(struct buf *sql, const struct viewed *w, const char *alias);
-void view_where_parent(struct buf *sql, const struct viewed *w, const char *alias, const char *key);
+void object_delta_arm_key(struct buf *sql, const struct object_delta *w);
+void object_delta_parent_key(struct buf *sql, const struct object_delta *w, const char *alias);
+void object_delta_where_parent(struct buf *sql, const struct object_delta *w, const char *alias,
+                               const char *key);
 
 /* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved_ID,
  * moved or not. */
-int view_force(struct views *v, const struct viewed *w);
+int object_delta_force(struct object_deltas *v, const struct object_delta *w);
 
 /* Fills temp.dx_woken (as temp.dx_moved_ID) with the object's rows that moved since a run (dx_meta `routes`), this run
  * among it, and those that any node asks for. */
-int view_since(struct views *v, const struct viewed *w, int64_t run);
+int object_delta_since(struct object_deltas *v, const struct object_delta *w, int64_t run);
 
 /* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
-void view_audience(struct buf *sql, const struct viewed *w, const char *key);
+void object_delta_audience(struct buf *sql, const struct object_delta *w, const char *key);
 
 #endif

@@ -58,7 +58,7 @@ char *outbox_directory(struct db *db, const char *docking)
         return mem_text(docking);
     char *path = absolute(db_path(db)), *home = directory_of(path), *noted = NULL, *found = NULL;
     struct stat st;
-    if (store_get_text(db, "docking", &noted) == 0 && noted) {
+    if (meta_get_text(db, "docking", &noted) == 0 && noted) {
         found = noted[0] == '/' ? mem_text(noted) : file_join(home, noted);
         if (stat(found, &st) || !S_ISDIR(st.st_mode)) {
             free(found);
@@ -111,7 +111,7 @@ static int mark(struct outbox *o)
 {
     char *path = marker_of(o);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    stop_point();
+    crashpoint();
     int rc = fd < 0 || fsync(fd) ? fail_errno("%s: cannot write", path) : file_sync_directory(o->docking);
     if (fd >= 0)
         close(fd);
@@ -124,7 +124,7 @@ static int unmark(struct outbox *o)
 {
     char *path = marker_of(o);
     int rc = unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove", path) : 0;
-    stop_point();
+    crashpoint();
     free(path);
     o->marked = false;
     return rc;
@@ -162,7 +162,7 @@ static int settle(void *ctx, const char *path, int64_t number)
     const int64_t *newest = ctx;
     char *name = mem_printf("%.*s", (int)strlen(path) - 4, path); /* without ".new" */
     int rc = number <= *newest ? rename(path, name) : unlink(path);
-    stop_point();
+    crashpoint();
     if (rc)
         rc = fail_errno("%s: cannot end what was left unfinished", path);
     free(name);
@@ -208,7 +208,7 @@ static int check_name(struct outbox *o, struct db *db)
 {
     char *noted = NULL;
     int64_t any = 0;
-    int rc = store_get_text(db, "docking", &noted);
+    int rc = meta_get_text(db, "docking", &noted);
     if (rc == 0 && noted)
         rc = db_get_int(db, &any, "SELECT EXISTS (SELECT 1 FROM dx_archive WHERE NOT snapshot)");
     if (rc == 0 && any)
@@ -308,7 +308,7 @@ int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const c
     if (l.fd < 0)
         fail_errno("%s: cannot create", l.temp);
     o->scattered |= l.fd >= 0 && (fstat(l.fd, &st) || st.st_dev != o->device);
-    stop_point();
+    crashpoint();
     o->letter = mem_grow(o->letter, o->n + 1, sizeof *o->letter);
     o->letter[o->n++] = l;
     *name = l.temp;
@@ -353,7 +353,7 @@ int outbox_commit(struct outbox *o)
     int rc = 0;
     for (size_t i = 0; i < o->n; i++) {
         struct letter *l = &o->letter[i];
-        stop_point();
+        crashpoint();
         if (rename(l->temp, l->path))
             rc = fail_errno("%s: cannot rename to %s; the next run does it", l->temp, l->path);
         else if (!once)
@@ -417,7 +417,7 @@ bool outbox_has(const struct outbox *o, const char *node, int64_t number)
 static int remove_upto(void *ctx, const char *path, int64_t number)
 {
     const int64_t *upto = ctx;
-    stop_point();
+    crashpoint();
     return number <= *upto && unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove", path) : 0;
 }
 

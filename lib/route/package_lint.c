@@ -89,7 +89,7 @@ static int pretend(struct db *db, const struct relation *r)
 /* What a statement is tried on: an empty copy of the schema, where indexes cost nothing. */
 struct trial {
     struct db *db; /* opened when it is first wanted */
-    const struct viewed *w;
+    const struct object_delta *w;
     const struct arm *a;
     const struct occurrence *image;
     const char *sql;
@@ -195,7 +195,7 @@ static void advise(struct db *db, struct trial *t, const char *why, void (*tell)
     free(index);
 }
 
-static int advise_arm(struct db *db, const struct viewed *w, const struct arm *a,
+static int advise_arm(struct db *db, const struct object_delta *w, const struct arm *a,
                       void (*tell)(const char *fmt, ...))
 {
     const char **use = mem_zero(a->noccurrence, sizeof *use);
@@ -219,14 +219,14 @@ static int advise_arm(struct db *db, const struct viewed *w, const struct arm *a
     return rc;
 }
 
-static int advise_via(struct db *db, const struct viewed *w, void (*tell)(const char *fmt, ...))
+static int advise_via(struct db *db, const struct object_delta *w, void (*tell)(const char *fmt, ...))
 {
     struct buf sql = {0};
     char *why = NULL;
     buf_puts(&sql, "SELECT 1 FROM temp.dx_next AS dx_m CROSS JOIN main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
-    view_where_parent(&sql, w, "x", "dx_m.key");
+    object_delta_where_parent(&sql, w, "x", "dx_m.key");
     int rc = explain(db, buf_text(&sql), w->object->table, NULL, &why) < 0 ? -1 : 0;
     if (why)
         tell("object %s: table %s wants an index on (%s), by which it stands below %s", w->object->name,
@@ -236,7 +236,7 @@ static int advise_via(struct db *db, const struct viewed *w, void (*tell)(const 
     return rc;
 }
 
-int advise_indexes(struct db *db, const struct viewed *w, void (*tell)(const char *fmt, ...))
+int package_lint_indexes(struct db *db, const struct object_delta *w, void (*tell)(const char *fmt, ...))
 {
     int rc = 0;
     for (size_t a = 0; rc == 0 && !w->rule->whole && a < w->rule->narm; a++)
@@ -266,13 +266,13 @@ static void advise_reference(const struct package *p, const struct object *o, co
                  strcasecmp(o->via_column, columns) == 0;
     if (to == NULL || to->visible == VISIBLE_NONE)
         tell("object %s: (%s) refers to table %s, of which nodes have nothing", o->name, columns, table);
-    else if (!below && !member_whole(to))
+    else if (!below && !membership_whole(to))
         tell("object %s: (%s) refers to table %s, and can point to a row that the node does not hold",
              o->name, columns, table);
 }
 
-int advise_references(struct db *db, const struct package *p, const struct object *o,
-                      void (*tell)(const char *fmt, ...))
+int package_lint_references(struct db *db, const struct package *p, const struct object *o,
+                            void (*tell)(const char *fmt, ...))
 {
     if (o->visible == VISIBLE_NONE)
         return 0;

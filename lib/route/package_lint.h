@@ -6,10 +6,10 @@
 
 /* Calls `tell` with a line for each statement of the object's rule that would read a table whole when another changes,
  * or would make an index of its own each time. The images are the rule's. */
-int advise_indexes(struct db *db, const struct viewed *w, void (*tell)(const char *fmt, ...));
+int package_lint_indexes(struct db *db, const struct object_delta *w, void (*tell)(const char *fmt, ...));
 
 /* ... and for each declared reference that can point to a row that the node does not hold. */
-int advise_references(struct db *db, const struct package *p, const struct object *o,
-                      void (*tell)(const char *fmt, ...));
+int package_lint_references(struct db *db, const struct package *p, const struct object *o,
+                            void (*tell)(const char *fmt, ...));
 
 #endif

@@ -28,14 +28,14 @@ static const char sql_nodes[] =
     "; DELETE FROM " IMAGE_NODE_NOW;
 
 /* Analyses one object's rule, and says what is to be said of it. */
-static int check_object(struct db *db, struct images *im, const struct package *p, const struct object *o,
-                        const char *now, void (*tell)(const char *fmt, ...))
+static int check_object(struct db *db, struct transition_tables *im, const struct package *p,
+                        const struct object *o, const char *now, void (*tell)(const char *fmt, ...))
 {
-    struct viewed w = {.object = o, .rule = rule_new(db, im, o, now)};
+    struct object_delta w = {.object = o, .rule = rule_compile(db, im, o, now)};
     if (w.rule == NULL)
         return -1;
     tell_rule(w.rule, tell);
-    int rc = advise_indexes(db, &w, tell) || advise_references(db, p, o, tell) ? -1 : 0;
+    int rc = package_lint_indexes(db, &w, tell) || package_lint_references(db, p, o, tell) ? -1 : 0;
     rule_free(w.rule);
     return rc;
 }
@@ -44,13 +44,15 @@ static int check_objects(struct db *db, const struct package *p, const char *dir
                          void (*tell)(const char *fmt, ...))
 {
     char now[MOMENT_ROOM];
-    struct images *im = images_open(db);
-    moment_now(now);
-    int rc = im && member_functions(db) == 0 && view_init(db) == 0 && db_exec(db, sql_nodes) == 0 ? 0 : -1;
+    struct transition_tables *im = transition_open(db);
+    fixed_now_now(now);
+    int rc = im && membership_functions(db) == 0 && object_delta_init(db) == 0 && db_exec(db, sql_nodes) == 0
+                 ? 0
+                 : -1;
     for (size_t i = 0; rc == 0 && i < p->nobject; i++)
         if (check_object(db, im, p, &p->object[i], now, tell))
             rc = fail_in("%s/package.conf", directory);
-    images_close(im);
+    transition_close(im);
     return rc;
 }
 
@@ -58,7 +60,7 @@ static int check_objects(struct db *db, const struct package *p, const char *dir
 static int make_held(struct db *db, const struct package *p)
 {
     for (size_t i = 0; i < p->nobject; i++)
-        if (member_make(db, &p->object[i]))
+        if (membership_make(db, &p->object[i]))
             return -1;
     return 0;
 }
@@ -66,7 +68,7 @@ static int make_held(struct db *db, const struct package *p)
 /* Nobody holds anything. */
 static int forget_held(struct db *db)
 {
-    return member_each(db, "iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id") ||
+    return membership_each(db, "iif(gone, 'DROP TABLE', 'DELETE FROM') || ' dx_member_' || id") ||
                    db_exec(db, "DELETE FROM dx_object WHERE gone")
                ? -1
                : 0;
@@ -78,15 +80,15 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
 {
     int64_t known, routed, end;
     if (db_get_int(db, &known, "SELECT count(*) FROM dx_meta WHERE name = 'routed'") ||
-        store_get_int(db, "routed", &routed) || journal_end(db, &end))
+        meta_get_int(db, "routed", &routed) || journal_end(db, &end))
         return -1;
-    if (known && claim_check_journal(db, routed, end) == 0)
+    if (known && continuity_check_journal(db, routed, end) == 0)
         return 0;
     if (known && err_code() != ERR_REFUSED)
         return -1;
     if (known)
         tell("%s; routing begins anew, and every node needs a new snapshot", err_message());
-    return store_set_int(db, "routed", end) || claim_note(db) || forget_held(db) ||
+    return meta_set_int(db, "routed", end) || continuity_note(db) || forget_held(db) ||
                    db_exec(
                        db,
                        "DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "

@@ -19,7 +19,7 @@ static enum view_was was_of(const char *text)
 }
 
 /* What dx_object notes of an object for the router. */
-static int read_state(struct db *db, struct viewed *w)
+static int read_state(struct db *db, struct object_delta *w)
 {
     struct stmt *s =
         db_preparef(db, "SELECT was, fresh, bound FROM dx_object WHERE id = %lld", (long long)w->object->id);
@@ -34,40 +34,41 @@ static int read_state(struct db *db, struct viewed *w)
 }
 
 /* A parent that everybody holds needs images of the rows that come and go, for its children. */
-static void link_parents(struct plan *p)
+static void link_parents(struct package_run *p)
 {
     for (size_t i = 0; i < p->package->nobject; i++) {
         const char *parent = p->viewed[i].object->via_object;
         for (size_t k = 0; parent && k < i; k++)
             if (strcmp(p->viewed[k].object->name, parent) == 0) {
                 p->viewed[i].parent = &p->viewed[k];
-                image_read(p->viewed[k].rule->relation, "");
-                if (member_whole(p->viewed[k].object))
-                    image_both(p->viewed[k].rule->relation);
+                transition_read(p->viewed[k].rule->relation, "");
+                if (membership_whole(p->viewed[k].object))
+                    transition_both(p->viewed[k].rule->relation);
             }
     }
 }
 
-static int open_objects(struct db *db, struct images *im, const char *now, struct plan *p)
+static int open_objects(struct db *db, struct transition_tables *im, const char *now, struct package_run *p)
 {
     p->viewed = mem_zero(p->package->nobject, sizeof *p->viewed);
     for (size_t i = 0; i < p->package->nobject; i++) {
-        struct viewed *w = &p->viewed[p->n++];
+        struct object_delta *w = &p->viewed[p->n++];
         w->object = &p->package->object[i];
         w->place = i;
-        if (read_state(db, w) || (w->rule = rule_new(db, im, w->object, now)) == NULL || view_object(db, w))
+        if (read_state(db, w) || (w->rule = rule_compile(db, im, w->object, now)) == NULL ||
+            object_delta_object(db, w))
             return -1;
-        if (w->rule->terms.n && (w->bound_now = moment_bound(db, buf_text(&w->rule->terms))) == NULL)
+        if (w->rule->terms.n && (w->bound_now = fixed_now_bound(db, buf_text(&w->rule->terms))) == NULL)
             return -1;
         /* Rows that everybody held are told by those of now, without what came since. */
         if (w->was == WAS_WHOLE)
-            image_both(w->rule->relation);
+            transition_both(w->rule->relation);
     }
     return 0;
 }
 
 /* The objects that the package no longer has, whose rows have to go. */
-static int open_gone(struct db *db, struct plan *p)
+static int open_gone(struct db *db, struct package_run *p)
 {
     struct package *gone = package_gone(db, p->package->name);
     if (gone == NULL)
@@ -79,15 +80,16 @@ static int open_gone(struct db *db, struct plan *p)
     package_free(gone);
     p->viewed = mem_grow(p->viewed, p->n + p->nold, sizeof *p->viewed);
     for (size_t i = 0; i < p->nold; i++) {
-        struct viewed *w = &p->viewed[p->n++];
-        *w = (struct viewed){.object = &p->old[i], .gone = true, .place = p->n + i};
-        if (read_state(db, w) || view_object(db, w))
+        struct object_delta *w = &p->viewed[p->n++];
+        *w = (struct object_delta){.object = &p->old[i], .gone = true, .place = p->n + i};
+        if (read_state(db, w) || object_delta_object(db, w))
             return -1;
     }
     return 0;
 }
 
-int plans_open(struct db *db, struct images *im, const char *now, struct plan **out, size_t *n)
+int package_runs_open(struct db *db, struct transition_tables *im, const char *now, struct package_run **out,
+                      size_t *n)
 {
     char **name;
     size_t count;
@@ -98,7 +100,7 @@ int plans_open(struct db *db, struct images *im, const char *now, struct plan **
     *out = mem_zero(count, sizeof **out);
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
-        struct plan *p = &(*out)[i];
+        struct package_run *p = &(*out)[i];
         if (rc == 0) {
             (*n)++;
             p->package = package_get(db, name[i]);
@@ -112,7 +114,7 @@ int plans_open(struct db *db, struct images *im, const char *now, struct plan **
     return rc;
 }
 
-void plans_close(struct plan *p, size_t n)
+void package_runs_close(struct package_run *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < p[i].n; k++) {
@@ -127,7 +129,7 @@ void plans_close(struct plan *p, size_t n)
     free(p);
 }
 
-bool plan_defined_anew(const struct plan *p)
+bool package_run_defined_anew(const struct package_run *p)
 {
     for (size_t i = 0; i < p->n; i++)
         if (p->viewed[i].gone || p->viewed[i].fresh || p->viewed[i].was != WAS_SAME)
@@ -135,16 +137,16 @@ bool plan_defined_anew(const struct plan *p)
     return false;
 }
 
-int plan_settle(struct db *db, const struct plan *p)
+int package_run_settle(struct db *db, const struct package_run *p)
 {
     for (size_t i = 0; i < p->n; i++) {
-        const struct viewed *w = &p->viewed[i];
+        const struct object_delta *w = &p->viewed[i];
         long long id = (long long)w->object->id;
         int rc = 0;
         if (w->gone)
             rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id) ||
-                 member_drop(db, w->object->id) || history_drop(db, w->object->id);
-        else if (w->fresh || view_redefined(w))
+                 membership_drop(db, w->object->id) || membership_log_drop(db, w->object->id);
+        else if (w->fresh || object_delta_redefined(w))
             rc = db_execf(db, "UPDATE main.dx_object SET was = NULL, fresh = 0, bound = %Q WHERE id = %lld",
                           w->bound_now, id);
         if (rc)

@@ -4,23 +4,24 @@
 
 #include "route/object_delta.h"
 
-struct plan {
+struct package_run {
     struct package *package;
     size_t n;
-    struct viewed *viewed; /* parents first; those that are gone last */
-    struct object *old;    /* the objects that are gone */
+    struct object_delta *viewed; /* parents first; those that are gone last */
+    struct object *old;          /* the objects that are gone */
     size_t nold;
     bool routed; /* by this run */
 };
 
 /* All loaded packages with their rules, at that time. NULL with *n 0 when there are none. */
-int plans_open(struct db *db, struct images *im, const char *now, struct plan **out, size_t *n);
-void plans_close(struct plan *p, size_t n);
+int package_runs_open(struct db *db, struct transition_tables *im, const char *now, struct package_run **out,
+                      size_t *n);
+void package_runs_close(struct package_run *p, size_t n);
 
 /* Whether a definition is another than in the run before. */
-bool plan_defined_anew(const struct plan *p);
+bool package_run_defined_anew(const struct package_run *p);
 
 /* After the run, inside its transaction: what is held is what the definitions say. */
-int plan_settle(struct db *db, const struct plan *p);
+int package_run_settle(struct db *db, const struct package_run *p);
 
 #endif

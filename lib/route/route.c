@@ -53,13 +53,13 @@ struct running {
     char now[MOMENT_ROOM];
     int64_t a, b, routes, last_force;
     struct outbox *outbox;
-    struct images *images;
-    struct views views;
-    struct plan *plan;
+    struct transition_tables *images;
+    struct object_deltas views;
+    struct package_run *plan;
     size_t nplan;
-    struct sender sender;
-    struct fan fan;
-    struct delivery delivery;
+    struct row_emitter sender;
+    struct fanout fan;
+    struct node_archives delivery;
     struct spill *spill;
     FILE *snapshot;
     struct extract_mark mark;
@@ -67,7 +67,7 @@ struct running {
 
 int route_init(struct db *db)
 {
-    return member_init(db) || history_init(db) || db_exec(db, sql_make) ? -1 : 0;
+    return membership_init(db) || membership_log_init(db) || db_exec(db, sql_make) ? -1 : 0;
 }
 
 /* ---- before ---- */
@@ -86,12 +86,12 @@ static int require_package(struct db *db)
 
 static int read_positions(struct running *x)
 {
-    if (store_get_int(x->db, "routed", &x->a) || store_get_int(x->db, "routes", &x->routes) ||
+    if (meta_get_int(x->db, "routed", &x->a) || meta_get_int(x->db, "routes", &x->routes) ||
         journal_end(x->db, &x->b) || db_get_int(x->db, &x->last_force, "SELECT max(id) FROM dx_force"))
         return -1;
     x->done->after = x->a;
     x->done->upto = x->b;
-    return claim_check_journal(x->db, x->a, x->b);
+    return continuity_check_journal(x->db, x->a, x->b);
 }
 
 /* Whether a node that sleeps has fetched what lay there for it, and so is to be woken. 1, 0, -1. */
@@ -126,7 +126,7 @@ static int anything(struct running *x)
 /* ---- one package ---- */
 
 /* The nodes of the package into temp.dx_node_now, and what changed of them into its images. */
-static int fill_nodes(struct running *x, const struct plan *p)
+static int fill_nodes(struct running *x, const struct package_run *p)
 {
     struct buf name = {0}, old = {0}, new = {0};
     buf_quote(&name, p->package->name);
@@ -144,7 +144,7 @@ static int fill_nodes(struct running *x, const struct plan *p)
                       "package, 'active' FROM main.dx_nodes WHERE active AND package = %s; ANALYZE "
                       "temp.dx_node_now",
                       buf_text(&name)) ||
-             images_nodes(x->images, buf_text(&old), buf_text(&new));
+             transition_nodes(x->images, buf_text(&old), buf_text(&new));
     buf_free(&name);
     buf_free(&old);
     buf_free(&new);
@@ -152,7 +152,7 @@ static int fill_nodes(struct running *x, const struct plan *p)
 }
 
 /* The nodes of the package: who was there before and still is, and who is new. */
-static int set_nodes(struct running *x, const struct plan *p)
+static int set_nodes(struct running *x, const struct package_run *p)
 {
     enum { NEW, BEFORE, KINDS };
     int64_t *id[KINDS] = {NULL};
@@ -177,56 +177,58 @@ static int set_nodes(struct running *x, const struct plan *p)
     }
     free(id[NEW]);
     free(id[BEFORE]);
-    return step != STEP_DONE || x->fan.fresh == AUDIENCE_ERROR ? -1 : sender_nodes(&x->sender);
+    return step != STEP_DONE || x->fan.fresh == AUDIENCE_ERROR ? -1 : row_emit_nodes(&x->sender);
 }
 
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
-static int move_object(struct views *v, const struct viewed *w)
+static int move_object(struct object_deltas *v, const struct object_delta *w)
 {
     if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
         return 0;
-    if (!w->gone && !w->fresh && !view_redefined(w) && !rule_touched(w->rule) && !view_parent_moved(v, w) &&
-        !member_whole(w->object))
+    if (!w->gone && !w->fresh && !object_delta_redefined(w) && !rule_touched(w->rule) &&
+        !object_delta_parent_moved(v, w) && !membership_whole(w->object))
         return 0;
-    if (whole_needed(w))
-        return whole_move(v, w);
+    if (full_refresh_needed(w))
+        return full_refresh_move(v, w);
     bool own = rule_touched_by(w->rule, w->rule->relation);
-    if (own && own_move(v, w))
+    if (own && delta_by_key_move(v, w))
         return -1;
-    return w->object->visible == VISIBLE_VIA      ? own_children(v, w, own)
-           : w->object->visible == VISIBLE_SELECT ? pairs_move(v, w, own)
+    return w->object->visible == VISIBLE_VIA      ? delta_by_key_children(v, w, own)
+           : w->object->visible == VISIBLE_SELECT ? delta_join_move(v, w, own)
                                                   : 0;
 }
 
 /* What came to be for nodes since their archives were set aside, in one and the same run: rows that moved in between,
  * told by the history, and in this run; what changed, from the journal since then. */
-static int wake(struct running *x, const struct plan *p, const struct receiver *r, int64_t audience)
+static int wake(struct running *x, const struct package_run *p, const struct receiver *r, int64_t audience)
 {
     size_t first = x->sender.pieces.n;
-    struct fan woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
+    struct fanout woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
     int64_t present = x->sender.only;
     int rc = 0;
     x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc =
-            view_since(&x->views, &p->viewed[i], r->node.slept) || fan_object(&woken, &p->viewed[i]) ? -1 : 0;
+        rc = object_delta_since(&x->views, &p->viewed[i], r->node.slept) ||
+                     fanout_object(&woken, &p->viewed[i])
+                 ? -1
+                 : 0;
     x->sender.only = present;
-    return rc || deliver_deal_woken(&x->delivery, p, first) ? -1 : 0;
+    return rc || node_archives_deal_woken(&x->delivery, p, first) ? -1 : 0;
 }
 
 /* Nodes that fell asleep together are woken together: a whole company comes back from its holidays. */
-static int wake_all(struct running *x, const struct plan *p)
+static int wake_all(struct running *x, const struct package_run *p)
 {
     const struct receiver *r;
     int64_t audience;
     int rc = 0;
-    while (rc == 0 && (rc = deliver_next_woken(&x->delivery, p, &r, &audience)) == 0 && r)
+    while (rc == 0 && (rc = node_archives_next_woken(&x->delivery, p, &r, &audience)) == 0 && r)
         rc = wake(x, p, r, audience);
     return rc;
 }
 
 /* Whether nobody holds anything of the package, and nobody is to: then its first node will find it as it is now. */
-static int idle(struct running *x, const struct plan *p)
+static int idle(struct running *x, const struct package_run *p)
 {
     int64_t n;
     for (size_t i = 0; i < p->n; i++)
@@ -235,29 +237,29 @@ static int idle(struct running *x, const struct plan *p)
     return db_get_int(x->db, &n, "SELECT count(*) FROM temp.dx_node_now") ? -1 : n == 0;
 }
 
-static int route_package(struct running *x, struct plan *p)
+static int route_package(struct running *x, struct package_run *p)
 {
     size_t first = x->sender.pieces.n;
     int nothing = set_nodes(x, p) ? -1 : idle(x, p);
     if (nothing)
         return nothing < 0 ? -1 : 0;
-    if (deliver_present(&x->delivery, p, &x->sender.only))
+    if (node_archives_present(&x->delivery, p, &x->sender.only))
         return -1;
     p->routed = true;
     for (size_t i = 0; i < p->n; i++)
         if (move_object(&x->views, &p->viewed[i]))
             return -1;
     for (size_t i = 0; i < p->n; i++)
-        if ((!p->viewed[i].gone && view_force(&x->views, &p->viewed[i])) ||
-            fan_object(&x->fan, &p->viewed[i]))
+        if ((!p->viewed[i].gone && object_delta_force(&x->views, &p->viewed[i])) ||
+            fanout_object(&x->fan, &p->viewed[i]))
             return -1;
-    return deliver_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
+    return node_archives_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
 }
 
 static int write_snapshot(struct running *x)
 {
     struct node n;
-    const struct plan *p = NULL;
+    const struct package_run *p = NULL;
     if (node_require(x->db, x->route->extract, &n))
         return -1;
     for (size_t i = 0; i < x->nplan; i++)
@@ -284,12 +286,13 @@ static int store_routed(struct running *x)
 }
 
 /* What a definition gives or takes when it is loaded is no news of a row. */
-static int store_object(struct running *x, const struct viewed *w)
+static int store_object(struct running *x, const struct object_delta *w)
 {
-    bool news = !w->gone && w->was == WAS_SAME && !member_whole(w->object);
-    struct history_moves *moves = news ? history_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
-    int rc = news && moves == NULL ? -1 : view_store(&x->views, w, moves);
-    return history_moves_close(moves) || rc ? -1 : 0;
+    bool news = !w->gone && w->was == WAS_SAME && !membership_whole(w->object);
+    struct membership_moves *moves =
+        news ? membership_log_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
+    int rc = news && moves == NULL ? -1 : object_delta_store(&x->views, w, moves);
+    return membership_log_moves_close(moves) || rc ? -1 : 0;
 }
 
 static int forget(struct running *x)
@@ -297,7 +300,7 @@ static int forget(struct running *x)
     int64_t asleep;
     return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
                       (long long)x->b) ||
-                   history_forget(x->db, x->a, x->b, asleep) || collect_audiences(x->db)
+                   membership_log_forget(x->db, x->a, x->b, asleep) || audience_gc(x->db)
                ? -1
                : 0;
 }
@@ -305,7 +308,7 @@ static int forget(struct running *x)
 static int store(struct running *x)
 {
     int64_t routes;
-    if (store_get_int(x->db, "routes", &routes))
+    if (meta_get_int(x->db, "routes", &routes))
         return -1;
     if (routes != x->routes)
         return fail(ERR_BUSY, "%s: another router was faster; run it again", db_path(x->db));
@@ -315,18 +318,18 @@ static int store(struct running *x)
         for (size_t i = 0; i < x->plan[p].n; i++)
             if (store_object(x, &x->plan[p].viewed[i]))
                 return -1;
-        if (plan_settle(x->db, &x->plan[p]))
+        if (package_run_settle(x->db, &x->plan[p]))
             return -1;
     }
-    if (deliver_store(&x->delivery, x->now) || store_routed(x) || forget(x) ||
+    if (node_archives_store(&x->delivery, x->now) || store_routed(x) || forget(x) ||
         db_execf(x->db,
                  "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
                  "WHERE active AND asleep IS NOT NULL)",
                  (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
         return -1;
-    return store_set_int(x->db, "routed", x->b) || store_set_int(x->db, "routes", x->routes + 1) ||
-                   claim_note(x->db) || store_set_text(x->db, "docking", outbox_note(x->outbox))
+    return meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
+                   continuity_note(x->db) || meta_set_text(x->db, "docking", outbox_note(x->outbox))
                ? -1
                : 0;
 }
@@ -349,24 +352,24 @@ static int prepare(struct running *x)
     x->spill = spill_open();
     if (x->spill == NULL)
         return -1;
-    x->delivery = (struct delivery){
+    x->delivery = (struct node_archives){
         .db = x->db, .sender = &x->sender, .outbox = x->outbox, .after = x->a, .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
-    x->views.classes = classes_open(x->db);
-    x->images = images_open(x->db);
-    sender_init(&x->sender, x->db, x->views.audiences, x->spill);
+    x->views.classes = row_classes_open(x->db);
+    x->images = transition_open(x->db);
+    row_emit_init(&x->sender, x->db, x->views.audiences, x->spill);
     if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
-        member_functions(x->db) || view_init(x->db) || pairs_init(&x->views) ||
-        plans_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
-        deliver_list(&x->delivery, x->route->extract))
+        membership_functions(x->db) || object_delta_init(x->db) || delta_join_init(&x->views) ||
+        package_runs_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+        node_archives_list(&x->delivery, x->route->extract))
         return -1;
-    x->fan = (struct fan){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
+    x->fan = (struct fanout){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
     x->delivery.fold = x->route->fold;
     x->delivery.run = x->routes;
     for (size_t i = 0; i < x->nplan; i++)
-        x->delivery.redefined |= plan_defined_anew(&x->plan[i]);
-    deliver_wake(&x->delivery);
+        x->delivery.redefined |= package_run_defined_anew(&x->plan[i]);
+    node_archives_wake(&x->delivery);
     return db_exec(x->db,
                    "CREATE TEMP TABLE dx_node_all (id INTEGER PRIMARY KEY, name TEXT, user TEXT, package "
                    "TEXT); INSERT INTO temp.dx_node_all SELECT id, name, user, package FROM main.dx_nodes "
@@ -376,7 +379,7 @@ static int prepare(struct running *x)
 /* Everything up to the commit, in one snapshot. */
 static int work(struct running *x)
 {
-    if (prepare(x) || images_fill(x->images, x->a, x->b))
+    if (prepare(x) || transition_fill(x->images, x->a, x->b))
         return -1;
     for (size_t i = 0; i < x->nplan; i++)
         if (route_package(x, &x->plan[i]))
@@ -384,7 +387,7 @@ static int work(struct running *x)
     x->done->changes = x->sender.pieces.changes;
     x->done->statements = x->views.statements;
     x->done->moved = x->fan.rows_moved;
-    if (deliver_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
+    if (node_archives_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
         return -1;
     x->done->archives = x->delivery.archives;
     return db_commit(x->db); /* ends the snapshot; the temporary tables stay */
@@ -392,12 +395,12 @@ static int work(struct running *x)
 
 static void release(struct running *x)
 {
-    plans_close(x->plan, x->nplan);
-    images_close(x->images);
-    sender_free(&x->sender);
-    classes_close(x->views.classes);
+    package_runs_close(x->plan, x->nplan);
+    transition_close(x->images);
+    row_emit_free(&x->sender);
+    row_classes_close(x->views.classes);
     audiences_close(x->views.audiences);
-    deliver_free(&x->delivery);
+    node_archives_free(&x->delivery);
     spill_close(x->spill);
     if (x->snapshot)
         fclose(x->snapshot);
@@ -447,7 +450,7 @@ static int hand_out(struct running *x)
         return -1;
     int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, &count);
     if (rc == 0 && count == 0 && n.archive)
-        rc = deliver_empty(&n, x->route->out);
+        rc = node_archives_empty(&n, x->route->out);
     node_free(&n);
     return rc;
 }
@@ -459,13 +462,13 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     if (r->now)
         snprintf(x.now, sizeof x.now, "%s", r->now);
     else
-        moment_now(x.now);
-    if (r->now && !moment_valid(db, r->now))
+        fixed_now_now(x.now);
+    if (r->now && !fixed_now_valid(db, r->now))
         return fail(ERR_USAGE, "--now %s: a time is meant, as in 2025-12-31 or '2025-12-31 18:30:00'",
                     r->now);
     struct node n;
     const char *name = r->node ? r->node : r->extract;
-    if (store_require(db) || require_package(db) || (r->log >= 0 && claim_check_log(db, r->log)) ||
+    if (meta_require(db) || require_package(db) || (r->log >= 0 && continuity_check_log(db, r->log)) ||
         db_exec(db, "PRAGMA cache_size = -32000"))
         return -1;
     if (name && node_require(db, name, &n))

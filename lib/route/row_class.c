@@ -9,17 +9,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct classes {
-    struct tuples tuples;
-    bool full;                 /* not all could be numbered */
-    const struct viewed *many; /* the object that was so: it is not tried again */
+struct row_classes {
+    struct row_intern tuples;
+    bool full;                       /* not all could be numbered */
+    const struct object_delta *many; /* the object that was so: it is not tried again */
 };
 
 /* dx_class(columns that make a class): its number, a new one for a new class; 0 when there are too many. */
 static struct val sql_class(void *ctx, const struct val *args, size_t n)
 {
-    struct classes *c = ctx;
-    size_t number = n == c->tuples.width ? tuples_number(&c->tuples, args) : 0;
+    struct row_classes *c = ctx;
+    size_t number = n == c->tuples.width ? row_intern_number(&c->tuples, args) : 0;
     c->full |= number == 0;
     return val_int((int64_t)number);
 }
@@ -27,30 +27,30 @@ static struct val sql_class(void *ctx, const struct val *args, size_t n)
 /* dx_class_new(the same): whether it has become a class by that. */
 static struct val sql_class_new(void *ctx, const struct val *args, size_t n)
 {
-    const struct classes *c = ctx;
+    const struct row_classes *c = ctx;
     size_t before = c->tuples.n;
     return val_int(sql_class(ctx, args, n).i > (int64_t)before);
 }
 
-struct classes *classes_open(struct db *db)
+struct row_classes *row_classes_open(struct db *db)
 {
-    struct classes *c = mem_zero(1, sizeof *c);
+    struct row_classes *c = mem_zero(1, sizeof *c);
     if (db_function(db, "dx_class", -1, sql_class, c) == 0 &&
         db_function(db, "dx_class_new", -1, sql_class_new, c) == 0)
         return c;
-    classes_close(c);
+    row_classes_close(c);
     return NULL;
 }
 
-void classes_close(struct classes *c)
+void row_classes_close(struct row_classes *c)
 {
     if (c)
-        tuples_free(&c->tuples);
+        row_intern_free(&c->tuples);
     free(c);
 }
 
 /* The columns that make a class: all that some arm reads of the row. */
-static size_t class_columns(const struct viewed *w, bool **column)
+static size_t class_columns(const struct object_delta *w, bool **column)
 {
     const struct relation *r = w->rule->relation;
     size_t n = 0;
@@ -64,7 +64,7 @@ static size_t class_columns(const struct viewed *w, bool **column)
 }
 
 /* Whether the object's rule allows it. */
-static bool able(const struct viewed *w)
+static bool able(const struct object_delta *w)
 {
     for (size_t a = 0; a < w->rule->narm; a++)
         if (w->rule->arm[a].class_column == NULL)
@@ -74,7 +74,7 @@ static bool able(const struct viewed *w)
 
 /* The class table has the object's columns, declared alike, so that the rule compares there as it does in the table;
  * the class's number stands in the place of the key. */
-static void add_table(struct buf *sql, const struct viewed *w, const bool *column)
+static void add_table(struct buf *sql, const struct object_delta *w, const bool *column)
 {
     const struct relation *r = w->rule->relation;
     const struct table *t = r->layout->table;
@@ -104,7 +104,7 @@ static void add_columns(struct buf *sql, const struct relation *r, const bool *c
 
 /* A class goes in without its number, which is that of its row by then: so SQLite adds the row at the end, and need not
  * look for its place. */
-static void add_fill(struct buf *sql, const struct viewed *w, const bool *column, const char *source)
+static void add_fill(struct buf *sql, const struct object_delta *w, const bool *column, const char *source)
 {
     const struct relation *r = w->rule->relation;
     const char *keep = w->rule->keep;
@@ -121,7 +121,7 @@ static void add_fill(struct buf *sql, const struct viewed *w, const bool *column
 }
 
 /* No column makes a class: all rows are of one, if there are any. */
-static void add_only(struct buf *sql, const struct viewed *w, const char *source)
+static void add_only(struct buf *sql, const struct object_delta *w, const char *source)
 {
     const struct table *t = w->rule->relation->layout->table;
     buf_puts(sql, "INSERT INTO temp.dx_class (");
@@ -134,7 +134,7 @@ static void add_only(struct buf *sql, const struct viewed *w, const char *source
 
 /* The arm with the class table in the place of the rows. That has no index, nor is SQLite to make one: a look for each
  * class at what stands in the tables of the rule takes less than putting the classes in order. */
-static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a)
+static void add_arm(struct buf *sql, const struct object_delta *w, const struct arm *a)
 {
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     for (size_t i = 0; i < a->noccurrence; i++)
@@ -148,7 +148,7 @@ static void add_arm(struct buf *sql, const struct viewed *w, const struct arm *a
     free(use);
 }
 
-static int run_sql(struct views *v, struct buf *sql)
+static int run_sql(struct object_deltas *v, struct buf *sql)
 {
     int rc = db_exec(v->db, buf_text(sql));
     buf_free(sql);
@@ -156,13 +156,13 @@ static int run_sql(struct views *v, struct buf *sql)
 }
 
 /* Fills temp.dx_class. 1, 0 when there are too many, -1. */
-static int number_classes(struct views *v, const struct viewed *w, const char *source)
+static int number_classes(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
-    struct classes *c = v->classes;
+    struct row_classes *c = v->classes;
     struct buf sql = {0};
     bool *column;
     size_t n = class_columns(w, &column);
-    tuples_clear(&c->tuples, n);
+    row_intern_clear(&c->tuples, n);
     c->full = false;
     add_table(&sql, w, column);
     if (n)
@@ -178,7 +178,7 @@ static int number_classes(struct views *v, const struct viewed *w, const char *s
     return !c->full;
 }
 
-void class_join(struct buf *sql, const struct viewed *w, const char *alias, bool outer)
+void row_class_join(struct buf *sql, const struct object_delta *w, const char *alias, bool outer)
 {
     bool *column;
     char *before = mem_printf("%s.", alias);
@@ -190,7 +190,7 @@ void class_join(struct buf *sql, const struct viewed *w, const char *alias, bool
     free(before);
 }
 
-int class_find(struct views *v, const struct viewed *w, const char *source)
+int row_class_find(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     int found = able(w) && w != v->classes->many ? number_classes(v, w, source) : 0;
     if (found <= 0)
@@ -200,23 +200,23 @@ int class_find(struct views *v, const struct viewed *w, const char *source)
     for (size_t a = 0; a < w->rule->narm; a++)
         add_arm(&sql, w, &w->rule->arm[a]);
     v->statements += (int64_t)w->rule->narm;
-    return run_sql(v, &sql) || view_group(v, "dx_class_next") ? -1 : 1;
+    return run_sql(v, &sql) || object_delta_group(v, "dx_class_next") ? -1 : 1;
 }
 
 /* From classes to rows. */
-int class_next(struct views *v, const struct viewed *w, const char *source)
+int row_class_next(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
-    int found = class_find(v, w, source);
+    int found = row_class_find(v, w, source);
     if (found <= 0)
         return found;
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
-    member_key(&sql, w->object->sent, "x");
+    membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, ", dx_n.audience FROM ");
     if (w->rule->keep)
         buf_addf(&sql, "(SELECT * FROM %s WHERE (%s\n)) AS x", source, w->rule->keep);
     else
         buf_addf(&sql, "%s AS x", source);
-    class_join(&sql, w, "x", false);
+    row_class_join(&sql, w, "x", false);
     return run_sql(v, &sql) ? -1 : 1;
 }

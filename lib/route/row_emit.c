@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sender_init(struct sender *s, struct db *db, struct audiences *a, struct spill *spill)
+void row_emit_init(struct row_emitter *s, struct db *db, struct audiences *a, struct spill *spill)
 {
-    *s = (struct sender){.db = db,
-                         .audiences = a,
-                         .only = AUDIENCE_ALL,
-                         .pieces = {.audiences = a, .level = 1, .spill = spill},
-                         .shares = shares_open(a)};
+    *s = (struct row_emitter){.db = db,
+                              .audiences = a,
+                              .only = AUDIENCE_ALL,
+                              .pieces = {.audiences = a, .level = 1, .spill = spill},
+                              .shares = audience_diffs_open(a)};
 }
 
-static void forget_nodes(struct sender *s)
+static void forget_nodes(struct row_emitter *s)
 {
     while (s->nname)
         free(s->name[--s->nname]);
@@ -27,18 +27,18 @@ static void forget_nodes(struct sender *s)
     s->id = NULL;
 }
 
-void sender_free(struct sender *s)
+void row_emit_free(struct row_emitter *s)
 {
-    pieces_free(&s->pieces);
-    shares_close(s->shares);
+    block_pool_free(&s->pieces);
+    audience_diffs_close(s->shares);
     forget_nodes(s);
-    *s = (struct sender){0};
+    *s = (struct row_emitter){0};
 }
 
-int sender_nodes(struct sender *s)
+int row_emit_nodes(struct row_emitter *s)
 {
     forget_nodes(s);
-    shares_forget(s->shares);
+    audience_diffs_forget(s->shares);
     struct stmt *nodes = db_prepare(s->db, "SELECT name, dx_id FROM temp.dx_node_now ORDER BY name");
     enum step step = STEP_ERROR;
     while (nodes && (step = stmt_step(nodes)) == STEP_ROW) {
@@ -52,7 +52,7 @@ int sender_nodes(struct sender *s)
 }
 
 /* The node of that name, or 0. */
-static int64_t node_named(const struct sender *s, const char *name)
+static int64_t node_named(const struct row_emitter *s, const char *name)
 {
     size_t low = 0, high = s->nname;
     while (low < high) {
@@ -71,13 +71,13 @@ static int64_t node_named(const struct sender *s, const char *name)
 /* ---- an object ---- */
 
 /* Whether the table's rows stand in the order of a key of one column. */
-static bool in_order(const struct sending *g)
+static bool in_order(const struct row_emit_object *g)
 {
     const struct layout *l = g->w->rule ? g->w->rule->relation->layout : NULL;
     return l && g->table->nkey == 1 && (l->rowid_key || l->without_rowid);
 }
 
-static struct walk *open_rows(struct sending *g)
+static struct key_cursor *open_rows(struct row_emit_object *g)
 {
     struct buf sql = {0};
     bool steps = in_order(g);
@@ -92,13 +92,13 @@ static struct walk *open_rows(struct sending *g)
         layout_keys(&sql, g->table, "");
     } else
         layout_where_key(&sql, g->table, 1);
-    struct walk *w = steps ? walk_steps(g->sender->db, buf_text(&sql), (int)g->table->key[0])
-                           : walk_seeks(g->sender->db, buf_text(&sql));
+    struct key_cursor *w = steps ? key_cursor_steps(g->sender->db, buf_text(&sql), (int)g->table->key[0])
+                                 : key_cursor_seeks(g->sender->db, buf_text(&sql));
     buf_free(&sql);
     return w;
 }
 
-static int any_forced(struct sending *g)
+static int any_forced(struct row_emit_object *g)
 {
     int64_t n;
     if (db_get_int(g->sender->db, &n, "SELECT EXISTS (SELECT 1 FROM temp.dx_forcing WHERE obj = %lld)",
@@ -108,10 +108,10 @@ static int any_forced(struct sending *g)
     return 0;
 }
 
-int sending_open(struct sending *g, struct sender *s, const struct viewed *w)
+int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const struct object_delta *w)
 {
     const struct table *t = w->object->sent;
-    *g = (struct sending){.sender = s, .w = w, .table = t};
+    *g = (struct row_emit_object){.sender = s, .w = w, .table = t};
     g->key = mem_zero(t->nkey, sizeof *g->key);
     g->old = mem_zero(t->ncol, sizeof *g->old);
     g->new = mem_zero(t->ncol, sizeof *g->new);
@@ -120,9 +120,9 @@ int sending_open(struct sending *g, struct sender *s, const struct viewed *w)
     return (g->row || w->gone) && g->forcing ? any_forced(g) : -1;
 }
 
-void sending_close(struct sending *g)
+void row_emit_object_close(struct row_emit_object *g)
 {
-    walk_close(g->row);
+    key_cursor_close(g->row);
     stmt_free(g->forcing);
     free(g->map);
     free(g->key);
@@ -133,52 +133,52 @@ void sending_close(struct sending *g)
 
 /* ---- what a row comes to ---- */
 
-static void clear_row(const struct sending *g, struct val *row)
+static void clear_row(const struct row_emit_object *g, struct val *row)
 {
     memset(row, 0, g->table->ncol * sizeof *row);
 }
 
 /* The key alone. */
-static void set_key(const struct sending *g, struct val *row)
+static void set_key(const struct row_emit_object *g, struct val *row)
 {
     clear_row(g, row);
     for (size_t k = 0; k < g->table->nkey; k++)
         row[g->table->key[k]] = g->key[k];
 }
 
-static int send_delete(struct sending *g, int64_t audience)
+static int send_delete(struct row_emit_object *g, int64_t audience)
 {
     struct change c = {.table = g->table, .op = CHANGE_DELETE, .origin = "", .old = g->old, .new = g->new};
     if (audience == AUDIENCE_NOBODY)
         return 0;
     clear_row(g, g->new);
     set_key(g, g->old);
-    return pieces_add(&g->sender->pieces, audience, &c);
+    return block_pool_add(&g->sender->pieces, audience, &c);
 }
 
-int sending_whole(struct sending *g, int64_t audience, struct stmt *row)
+int row_emit_object_whole(struct row_emit_object *g, int64_t audience, struct stmt *row)
 {
     struct change c = {.table = g->table, .op = CHANGE_INSERT, .origin = "", .old = g->old, .new = g->new};
     clear_row(g, g->old);
     for (size_t i = 0; i < g->table->ncol; i++)
         g->new[i] = stmt_val(row, (int)i);
-    return pieces_add(&g->sender->pieces, audience, &c);
+    return block_pool_add(&g->sender->pieces, audience, &c);
 }
 
 /* The row as it is now, whole. A row that is not there goes, and so do all of an object that is none any more: its table
  * may not be there either. */
-static int send_whole(struct sending *g, int64_t audience)
+static int send_whole(struct row_emit_object *g, int64_t audience)
 {
     if (audience == AUDIENCE_NOBODY)
         return 0;
-    enum step step = g->row ? walk_find(g->row, g->key, g->table->nkey) : STEP_DONE;
+    enum step step = g->row ? key_cursor_find(g->row, g->key, g->table->nkey) : STEP_DONE;
     if (step == STEP_ROW)
-        return sending_whole(g, audience, walk_row(g->row));
+        return row_emit_object_whole(g, audience, key_cursor_row(g->row));
     return step == STEP_DONE ? send_delete(g, audience) : -1;
 }
 
 /* The columns of the net change that travel. */
-static int send_update(struct sending *g, int64_t audience, const struct change *net)
+static int send_update(struct row_emit_object *g, int64_t audience, const struct change *net)
 {
     struct change c = {.table = g->table, .op = CHANGE_UPDATE, .origin = "", .old = g->old, .new = g->new};
     bool any = false;
@@ -196,7 +196,7 @@ static int send_update(struct sending *g, int64_t audience, const struct change 
             g->new[i] = net->new[g->map[i]];
             any |= g->new[i].type != VAL_NONE;
         }
-    return any ? pieces_add(&g->sender->pieces, audience, &c) : 0;
+    return any ? block_pool_add(&g->sender->pieces, audience, &c) : 0;
 }
 
 /* A node to which the row is sent by a rule of its own. */
@@ -218,7 +218,7 @@ static size_t add_special(struct special **s, size_t n, int64_t node, bool force
 }
 
 /* The nodes that touched the row, and those that asked for it. -1 on failure. */
-static int specials(struct sending *g, const struct known_row *r, struct special **out, size_t *n)
+static int specials(struct row_emit_object *g, const struct known_row *r, struct special **out, size_t *n)
 {
     *out = NULL;
     *n = 0;
@@ -240,7 +240,7 @@ static int specials(struct sending *g, const struct known_row *r, struct special
 
 /* A node's own change is not echoed; what others made of the row in the meantime, it gets whole, and so it does when
  * it asked. What it put there and may not see, it is told to remove. */
-static int send_special(struct sending *g, const struct known_row *r, const struct special *s)
+static int send_special(struct row_emit_object *g, const struct known_row *r, const struct special *s)
 {
     struct audiences *a = g->sender->audiences;
     int before = audience_has(a, r->old, s->node), after = audience_has(a, r->new, s->node);
@@ -264,7 +264,7 @@ static int by_id(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int send_specials(struct sending *g, const struct known_row *r, int64_t *special)
+static int send_specials(struct row_emit_object *g, const struct known_row *r, int64_t *special)
 {
     struct special *s;
     size_t n;
@@ -282,7 +282,7 @@ static int send_specials(struct sending *g, const struct known_row *r, int64_t *
     return rc || *special == AUDIENCE_ERROR ? -1 : 0;
 }
 
-int sending_row(struct sending *g, const struct known_row *r)
+int row_emit_object_row(struct row_emit_object *g, const struct known_row *r)
 {
     int64_t special = AUDIENCE_NOBODY;
     bool origins = r->touch.norigin > 1 || (r->touch.norigin == 1 && r->touch.origin[0][0]);
@@ -290,7 +290,8 @@ int sending_row(struct sending *g, const struct known_row *r)
         return -1;
     if (r->old == AUDIENCE_NOBODY && r->new == AUDIENCE_NOBODY)
         return 0;
-    const struct share *share = shares_of(g->sender->shares, r->old, r->new, special, g->sender->only);
+    const struct audience_diff *share =
+        audience_diffs_of(g->sender->shares, r->old, r->new, special, g->sender->only);
     if (share == NULL || send_whole(g, share->enter) || send_delete(g, share->leave))
         return -1;
     if (g->w->fresh || (r->net && r->net->op == CHANGE_INSERT))

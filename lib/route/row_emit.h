@@ -9,32 +9,32 @@
 #include "route/object_delta.h"
 #include "sql/key_cursor.h"
 
-struct sender {
+struct row_emitter {
     struct db *db;
     struct audiences *audiences;
     int64_t only; /* audience of the nodes that are dealt with; AUDIENCE_ALL: new ones, too */
-    struct pieces pieces;
-    struct shares *shares;
+    struct block_pool pieces;
+    struct audience_diffs *shares;
     size_t nname; /* the package's nodes by name, for echoes: ascending */
     char **name;
     int64_t *id;
 };
 
 /* What it puts aside goes to the spill. */
-void sender_init(struct sender *s, struct db *db, struct audiences *a, struct spill *spill);
-void sender_free(struct sender *s);
+void row_emit_init(struct row_emitter *s, struct db *db, struct audiences *a, struct spill *spill);
+void row_emit_free(struct row_emitter *s);
 
 /* Reads the package's nodes from temp.dx_node_now. */
-int sender_nodes(struct sender *s);
+int row_emit_nodes(struct row_emitter *s);
 
 /* An object whose rows are sent one by one, in the order of their keys. */
-struct sending {
-    struct sender *sender;
-    const struct viewed *w;
+struct row_emit_object {
+    struct row_emitter *sender;
+    const struct object_delta *w;
     const struct table *table; /* as it travels */
     struct val *key;           /* of the row at hand: set by the caller, in the table's key order */
     struct val *old, *new;     /* room for a change */
-    struct walk *row;          /* the table as it is now */
+    struct key_cursor *row;    /* the table as it is now */
     struct stmt *forcing;
     bool forced; /* there are requests for rows of the object */
     int *map;    /* column of the table -> column of `mapped`, or -1 */
@@ -43,8 +43,8 @@ struct sending {
 };
 
 /* temp.dx_forcing must hold the object's requests. What was opened is to be closed on failure, too. */
-int sending_open(struct sending *g, struct sender *s, const struct viewed *w);
-void sending_close(struct sending *g);
+int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const struct object_delta *w);
+void row_emit_object_close(struct row_emit_object *g);
 
 /* What is known of a row: its net change (NULL: none), who touched it, its audiences. */
 struct known_row {
@@ -55,9 +55,9 @@ struct known_row {
 };
 
 /* Sends the row under g->key to everybody whom it concerns. */
-int sending_row(struct sending *g, const struct known_row *r);
+int row_emit_object_row(struct row_emit_object *g, const struct known_row *r);
 
 /* Sends the row at which a statement over the table's columns stands, whole. */
-int sending_whole(struct sending *g, int64_t audience, struct stmt *row);
+int row_emit_object_whole(struct row_emit_object *g, int64_t audience, struct stmt *row);
 
 #endif

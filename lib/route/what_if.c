@@ -15,10 +15,10 @@
 
 struct trying {
     struct db *db;
-    struct views views;
-    const struct plan *plan;
-    struct try_line *line; /* one for each node and object */
-    int64_t *node;         /* ids, ascending; a row of lines each */
+    struct object_deltas views;
+    const struct package_run *plan;
+    struct what_if_line *line; /* one for each node and object */
+    int64_t *node;             /* ids, ascending; a row of lines each */
     size_t nnode;
 };
 
@@ -27,7 +27,7 @@ static void tell_nothing(const char *fmt, ...)
     (void)fmt;
 }
 
-static struct try_line *line_of(struct trying *t, int64_t node, size_t object)
+static struct what_if_line *line_of(struct trying *t, int64_t node, size_t object)
 {
     for (size_t i = 0; i < t->nnode; i++)
         if (t->node[i] == node)
@@ -43,7 +43,7 @@ static int list_nodes(struct trying *t)
         t->node = mem_grow(t->node, t->nnode + 1, sizeof *t->node);
         t->line = mem_grow(t->line, (t->nnode + 1) * t->plan->n, sizeof *t->line);
         for (size_t i = 0; i < t->plan->n; i++)
-            t->line[t->nnode * t->plan->n + i] = (struct try_line){
+            t->line[t->nnode * t->plan->n + i] = (struct what_if_line){
                 .node = mem_text(stmt_text(s, 1)), .object = mem_text(t->plan->viewed[i].object->name)};
         t->node[t->nnode++] = stmt_int(s, 0);
     }
@@ -54,7 +54,7 @@ static int list_nodes(struct trying *t)
 }
 
 /* Adds up rows and bytes of what moved of one object, by its audiences before and after. */
-static struct stmt *prepare_sums(struct trying *t, const struct viewed *w)
+static struct stmt *prepare_sums(struct trying *t, const struct object_delta *w)
 {
     struct buf sql = {0};
     const struct table *sent = w->object->sent;
@@ -67,7 +67,7 @@ static struct stmt *prepare_sums(struct trying *t, const struct viewed *w)
     buf_addf(&sql, ") FROM temp.dx_moved_%lld AS m LEFT JOIN main.", (long long)w->object->id);
     buf_name(&sql, sent->name);
     buf_puts(&sql, " AS x ON ");
-    member_where(&sql, sent, "x", "m.key");
+    membership_where(&sql, sent, "x", "m.key");
     buf_puts(&sql, " WHERE m.old <> m.new GROUP BY m.old, m.new");
     struct stmt *s = db_prepare(t->db, buf_text(&sql));
     buf_free(&sql);
@@ -83,7 +83,7 @@ static int add_sums(struct trying *t, size_t object, struct stmt *s)
         if (set == NULL)
             return -1;
         for (size_t i = 0; i < set->n; i++) {
-            struct try_line *l = line_of(t, set->node[i], object);
+            struct what_if_line *l = line_of(t, set->node[i], object);
             if (l) {
                 *(lost ? &l->lost : &l->gained) += stmt_int(s, 2);
                 *(lost ? &l->lost_bytes : &l->gained_bytes) += stmt_int(s, 3);
@@ -96,10 +96,10 @@ static int add_sums(struct trying *t, size_t object, struct stmt *s)
 static int evaluate(struct trying *t)
 {
     for (size_t i = 0; i < t->plan->n; i++) {
-        const struct viewed *w = &t->plan->viewed[i];
+        const struct object_delta *w = &t->plan->viewed[i];
         enum step step = STEP_ERROR;
-        bool all = !w->gone && member_whole(w->object) && w->was == WAS_SAME;
-        if (!all && (whole_needed(w) || w->parent) && whole_move(&t->views, w))
+        bool all = !w->gone && membership_whole(w->object) && w->was == WAS_SAME;
+        if (!all && (full_refresh_needed(w) || w->parent) && full_refresh_move(&t->views, w))
             return -1;
         struct stmt *s = prepare_sums(t, w);
         int rc = s ? 0 : -1;
@@ -113,7 +113,7 @@ static int evaluate(struct trying *t)
 }
 
 /* The lines that say something, in the order of nodes and objects. */
-static void keep_lines(struct trying *t, struct try_line **out, size_t *n)
+static void keep_lines(struct trying *t, struct what_if_line **out, size_t *n)
 {
     *out = t->line;
     *n = 0;
@@ -127,8 +127,8 @@ static void keep_lines(struct trying *t, struct try_line **out, size_t *n)
     }
 }
 
-static int try_plan(struct trying *t, const char *package, const struct plan *plan, size_t n,
-                    struct try_line **line, size_t *nline)
+static int try_plan(struct trying *t, const char *package, const struct package_run *plan, size_t n,
+                    struct what_if_line **line, size_t *nline)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(plan[i].package->name, package) == 0)
@@ -145,37 +145,37 @@ static int try_plan(struct trying *t, const char *package, const struct plan *pl
     return 0;
 }
 
-int try_package(struct db *db, const char *directory, struct try_line **line, size_t *n)
+int what_if_package(struct db *db, const char *directory, struct what_if_line **line, size_t *n)
 {
     struct trying t = {.db = db};
     char now[MOMENT_ROOM];
-    struct plan *plan = NULL;
+    struct package_run *plan = NULL;
     size_t nplan = 0;
-    moment_now(now);
+    fixed_now_now(now);
     *line = NULL;
     *n = 0;
     if (db_begin_write(db))
         return -1;
-    struct images *im = NULL;
+    struct transition_tables *im = NULL;
     struct package *p = route_init(db) ? NULL : package_read(db, directory);
     int rc = p ? route_load(db, directory, tell_nothing) : -1;
     t.views.db = db;
-    if (rc == 0 && ((im = images_open(db)) == NULL || (t.views.audiences = audiences_open(db)) == NULL ||
-                    (t.views.classes = classes_open(db)) == NULL || member_functions(db) || view_init(db) ||
-                    plans_open(db, im, now, &plan, &nplan)))
+    if (rc == 0 && ((im = transition_open(db)) == NULL || (t.views.audiences = audiences_open(db)) == NULL ||
+                    (t.views.classes = row_classes_open(db)) == NULL || membership_functions(db) ||
+                    object_delta_init(db) || package_runs_open(db, im, now, &plan, &nplan)))
         rc = -1;
     rc = rc || try_plan(&t, p->name, plan, nplan, line, n) ? -1 : 0;
     db_rollback(db);
     free(t.node);
-    plans_close(plan, nplan);
-    images_close(im);
-    classes_close(t.views.classes);
+    package_runs_close(plan, nplan);
+    transition_close(im);
+    row_classes_close(t.views.classes);
     audiences_close(t.views.audiences);
     package_free(p);
     return rc;
 }
 
-void try_free(struct try_line *line, size_t n)
+void what_if_free(struct what_if_line *line, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(line[i].node);

@@ -5,15 +5,15 @@
 #include "sql/db.h"
 
 /* Of one node and one object. */
-struct try_line {
+struct what_if_line {
     char *node, *object;
     int64_t gained, lost;             /* rows */
     int64_t gained_bytes, lost_bytes; /* of the values that travel */
 };
 
 /* Evaluates the package in the directory; nothing is written. *line: by node and object, those where something
- * changes; the caller frees with try_free. */
-int try_package(struct db *db, const char *directory, struct try_line **line, size_t *n);
-void try_free(struct try_line *line, size_t n);
+ * changes; the caller frees with what_if_free. */
+int what_if_package(struct db *db, const char *directory, struct what_if_line **line, size_t *n);
+void what_if_free(struct what_if_line *line, size_t n);
 
 #endif

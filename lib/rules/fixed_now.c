@@ -13,7 +13,7 @@ static const char *const functions[] = {"date",      "time",     "datetime", "ju
                                         "unixepoch", "strftime", NULL};
 static const char *const words[] = {"current_date", "current_time", "current_timestamp", NULL};
 
-void moment_now(char *text)
+void fixed_now_now(char *text)
 {
     time_t now = time(NULL);
     struct tm tm;
@@ -21,7 +21,7 @@ void moment_now(char *text)
     strftime(text, MOMENT_ROOM, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
-bool moment_valid(struct db *db, const char *text)
+bool fixed_now_valid(struct db *db, const char *text)
 {
     int64_t sound;
     return text[strspn(text, "0123456789-: TZ.")] == 0 &&
@@ -103,7 +103,7 @@ static size_t fix(struct fixing *f, size_t i)
     return i + 1;
 }
 
-char *moment_fix(const char *sql, const char *now, struct buf *terms)
+char *fixed_now_set(const char *sql, const char *now, struct buf *terms)
 {
     struct fixing f = {.sql = sql, .now = now, .terms = terms};
     size_t end = 0;
@@ -118,7 +118,7 @@ char *moment_fix(const char *sql, const char *now, struct buf *terms)
     return buf_take(&f.out);
 }
 
-char *moment_bound(struct db *db, const char *terms)
+char *fixed_now_bound(struct db *db, const char *terms)
 {
     struct buf b = {0};
     while (*terms) {

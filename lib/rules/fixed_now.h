@@ -6,17 +6,17 @@
 
 /* The time as SQLite writes it, "YYYY-MM-DD HH:MM:SS" in UTC, in text[MOMENT_ROOM]. */
 enum { MOMENT_ROOM = 40 };
-void moment_now(char *text);
+void fixed_now_now(char *text);
 
 /* Whether the text is such a time, or a date: SQLite can read it. */
-bool moment_valid(struct db *db, const char *text);
+bool fixed_now_valid(struct db *db, const char *text);
 
 /* The SQL with date('now', ...), date(), CURRENT_TIMESTAMP and the like at `now`; to free. Appends to `terms` one
  * "SELECT ..." a line that gives the value of each such term; `now` itself where a term depends on the row. Nothing is
  * appended when the SQL knows no time. */
-char *moment_fix(const char *sql, const char *now, struct buf *terms);
+char *fixed_now_set(const char *sql, const char *now, struct buf *terms);
 
 /* The values of the terms, as one text to free; NULL on failure. Equal texts: time has not moved any term. */
-char *moment_bound(struct db *db, const char *terms);
+char *fixed_now_bound(struct db *db, const char *terms);
 
 #endif

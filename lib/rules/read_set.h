@@ -4,22 +4,22 @@
 
 #include "sql/db.h"
 
-struct touched {
+struct read_set_table {
     char *table, *column; /* column "": no column, but the rows */
     char *through;        /* the view in which it stands, or NULL */
 };
 
-/* A zeroed struct touches is empty. */
-struct touches {
-    struct touched *t;
+/* A zeroed struct read_set is empty. */
+struct read_set {
+    struct read_set_table *t;
     size_t n;
 };
 
 /* Appends what the SQL reads. -1 when it does not prepare. */
-int touches_of(struct db *db, const char *sql, struct touches *out);
-void touches_free(struct touches *s);
+int read_set_of(struct db *db, const char *sql, struct read_set *out);
+void read_set_free(struct read_set *s);
 
 /* Whether the table is among them. */
-bool touches_table(const struct touches *s, const char *table);
+bool read_set_table(const struct read_set *s, const char *table);
 
 #endif

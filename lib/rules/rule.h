@@ -68,7 +68,7 @@ struct cut {
 void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, size_t from, size_t to,
                   const struct cut *cut, size_t ncut);
 
-/* Whether something that the rule reads has changed, by what images_fill found: at all, or in one table. */
+/* Whether something that the rule reads has changed, by what transition_fill found: at all, or in one table. */
 bool rule_touched(const struct rule *r);
 bool rule_touched_by(const struct rule *r, const struct relation *relation);
 

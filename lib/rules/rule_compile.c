@@ -16,7 +16,7 @@
 
 struct analysis {
     struct db *db;
-    struct images *im;
+    struct transition_tables *im;
     struct rule *rule;
     const char *now;
 };
@@ -62,7 +62,8 @@ static void frame_tail(struct buf *b, const struct analysis *an, struct arm *a)
         buf_addf(b, " = dx_r.dx_k%zu", k);
     }
     buf_puts(b, " JOIN ");
-    struct occurrence y = {.relation = images_relation(an->im, IMAGE_NODE, &known), .at = b->n, .dual = -1};
+    struct occurrence y = {
+        .relation = transition_relation(an->im, IMAGE_NODE, &known), .at = b->n, .dual = -1};
     buf_puts(b, IMAGE_NODE_NOW);
     y.end = b->n;
     buf_puts(b, " AS dx_y ON dx_y.name = dx_r.dx_n");
@@ -87,7 +88,7 @@ static struct reading *reading_of(struct rule *r, struct relation *relation)
 static void read_column(struct rule *r, struct relation *relation, const char *column)
 {
     struct reading *x = reading_of(r, relation);
-    image_read(relation, column);
+    transition_read(relation, column);
     for (size_t i = 0; i < relation->ncol; i++)
         if (strcasecmp(relation->col[i], column) == 0)
             x->column[i] = true;
@@ -101,7 +102,7 @@ static int not_captured(const struct relation *r)
 
 /* Of what a table's name in SQLite's report is: a relation, or NULL for something that never changes (a view, whose
  * tables are reported too; a table-valued function). -1 in *bad with a message for what no rule may read. */
-static struct relation *relation_read(const struct analysis *an, const struct touched *t, int *bad)
+static struct relation *relation_read(const struct analysis *an, const struct read_set_table *t, int *bad)
 {
     bool known = false;
     *bad = 0;
@@ -109,7 +110,7 @@ static struct relation *relation_read(const struct analysis *an, const struct to
         strcasecmp(t->table, IMAGE_NODE) == 0) {
         if (strcasecmp(t->table, "dx_nodes") == 0 && t->through == NULL)
             *bad = fail(ERR_REFUSED, "dx_nodes in a rule: use the view dx_node");
-        return images_relation(an->im, IMAGE_NODE, &known);
+        return transition_relation(an->im, IMAGE_NODE, &known);
     }
     int64_t hidden;
     if (strncasecmp(t->table, "dx_", 3) == 0 || strncasecmp(t->table, "sqlite_", 7) == 0) {
@@ -121,7 +122,7 @@ static struct relation *relation_read(const struct analysis *an, const struct to
                      "%s in a rule: of the tables dx_* only dx_node may be read, of sqlite_* none", t->table);
         return NULL;
     }
-    struct relation *r = images_relation(an->im, t->table, &known);
+    struct relation *r = transition_relation(an->im, t->table, &known);
     if (r == NULL && known)
         *bad = -1;
     if (r == NULL && !known) {
@@ -166,7 +167,7 @@ static int note_named(const struct analysis *an, const char *sql)
     for (size_t i = 1; rc == 0 && i < n; i++) {
         bool known = false;
         char *name = token_in(sql, &t[i - 1], before_table) ? token_name(sql, &t[i]) : NULL;
-        struct relation *r = name ? images_relation(an->im, name, &known) : NULL;
+        struct relation *r = name ? transition_relation(an->im, name, &known) : NULL;
         if (r)
             rc = note_relation(an, r);
         else if (known)
@@ -194,7 +195,7 @@ static int note_view(const struct analysis *an, const char *name)
 }
 
 /* Whether views of the application's are among what is read, whose texts are noted: 1, 0, -1. */
-static int reads_view(const struct analysis *an, const struct touches *seen)
+static int reads_view(const struct analysis *an, const struct read_set *seen)
 {
     int64_t views = 0;
     int found = 0;
@@ -215,8 +216,8 @@ static int reads_view(const struct analysis *an, const struct touches *seen)
  * what stands in a view. */
 static int note_reads(const struct analysis *an, const char *sql, bool by_name)
 {
-    struct touches seen = {0};
-    int bad = touches_of(an->db, sql, &seen), view = bad ? 0 : reads_view(an, &seen);
+    struct read_set seen = {0};
+    int bad = read_set_of(an->db, sql, &seen), view = bad ? 0 : reads_view(an, &seen);
     if (view < 0)
         bad = -1;
     for (size_t i = 0; bad == 0 && i < seen.n; i++) {
@@ -226,7 +227,7 @@ static int note_reads(const struct analysis *an, const char *sql, bool by_name)
         if (r && bad == 0 && (by_name || view))
             read_columns(an->rule, r);
     }
-    touches_free(&seen);
+    read_set_free(&seen);
     return bad ? -1 : 0;
 }
 
@@ -236,12 +237,12 @@ static int escapes(const struct analysis *an, const struct arm *a)
 {
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     struct buf sql = {0};
-    struct touches seen = {0};
+    struct read_set seen = {0};
     int64_t real = 0;
     for (size_t i = 0; i < a->noccurrence; i++)
         use[i] = a->occurrence[i].relation->old_name;
     rule_sql(&sql, a, use);
-    int rc = touches_of(an->db, buf_text(&sql), &seen) ? 1 : 0;
+    int rc = read_set_of(an->db, buf_text(&sql), &seen) ? 1 : 0;
     for (size_t i = 0; rc == 0 && i < seen.n; i++) {
         if (strncasecmp(seen.t[i].table, "dx_o_", 5) == 0)
             continue;
@@ -251,7 +252,7 @@ static int escapes(const struct analysis *an, const struct arm *a)
                         seen.t[i].table);
         rc = rc ? -1 : real > 0;
     }
-    touches_free(&seen);
+    read_set_free(&seen);
     buf_free(&sql);
     free(use);
     return rc;
@@ -317,18 +318,19 @@ static int add_arm(const struct analysis *an, const char *text)
     frame_tail(&b, an, a);
     a->sql = buf_take(&b);
     struct placing placing = {an->db, an->im, r->relation, r->object->sent};
-    if (place_tables(&placing, a, from, to))
+    if (table_refs_tables(&placing, a, from, to))
         return -1;
     for (size_t i = 0; i < a->noccurrence; i++)
         if (!a->occurrence[i].frame && !a->occurrence[i].anchor)
-            image_both(a->occurrence[i].relation);
+            transition_both(a->occurrence[i].relation);
     struct buf now = {0};
     const char **none = mem_zero(a->noccurrence, sizeof *none);
     rule_sql(&now, a, none);
     free(none);
     bool by_name = rule_joins_by_name(text);
     int rc = by_name ? note_occurrences(an, a) : 0;
-    rc = rc || note_reads(an, buf_text(&now), by_name) || (!by_name && place_class(&placing, a)) ? -1 : 0;
+    rc =
+        rc || note_reads(an, buf_text(&now), by_name) || (!by_name && table_refs_class(&placing, a)) ? -1 : 0;
     char *why = rule_whole(text);
     int escape = rc ? 0 : escapes(an, a), aggregate = rc ? 0 : aggregates(an, buf_text(&now));
     buf_free(&now);
@@ -349,7 +351,7 @@ static int analyse_select(struct analysis *an)
     size_t n;
     if (rule_allowed(r->object->rule))
         return -1;
-    char *fixed = moment_fix(r->object->rule, an->now, &r->terms);
+    char *fixed = fixed_now_set(r->object->rule, an->now, &r->terms);
     char **arm = rule_arms(fixed, &n);
     int rc = 0;
     r->arm = mem_zero(n, sizeof *r->arm);
@@ -371,18 +373,18 @@ static int analyse_keep(struct analysis *an)
     if (rule_keep_allowed(o->keep))
         return -1;
     struct buf sql = {0};
-    r->keep = moment_fix(o->keep, an->now, &r->terms);
+    r->keep = fixed_now_set(o->keep, an->now, &r->terms);
     buf_puts(&sql, "SELECT 1 FROM ");
     buf_name(&sql, o->table);
     buf_addf(&sql, " WHERE (%s\n)", r->keep);
-    struct touches seen = {0};
-    int rc = touches_of(an->db, buf_text(&sql), &seen);
+    struct read_set seen = {0};
+    int rc = read_set_of(an->db, buf_text(&sql), &seen);
     for (size_t i = 0; rc == 0 && i < seen.n; i++)
         if (strcasecmp(seen.t[i].table, o->table) != 0)
             rc = fail(ERR_REFUSED,
                       "keep reads table %s; a time filter is a condition on the row's own columns",
                       seen.t[i].table);
-    touches_free(&seen);
+    read_set_free(&seen);
     rc = rc || note_reads(an, buf_text(&sql), false) ? -1 : 0;
     buf_free(&sql);
     return rc;
@@ -406,7 +408,7 @@ static int analyse(struct analysis *an)
     struct rule *r = an->rule;
     const struct object *o = r->object;
     bool known = false;
-    r->relation = images_relation(an->im, o->table, &known);
+    r->relation = transition_relation(an->im, o->table, &known);
     if (r->relation == NULL)
         return known ? -1 : fail(ERR_REFUSED, "there is no table %s any more", o->table);
     if (!r->relation->captured)
@@ -418,14 +420,15 @@ static int analyse(struct analysis *an)
                     o->table, o->sent->nkey, MEMBER_KEY_MAX);
     if (analyse_keep(an))
         return -1;
-    if (!member_whole(o))
+    if (!membership_whole(o))
         read_column(r, r->relation, "");
     if (o->visible == VISIBLE_VIA)
         analyse_via(an);
     return o->visible == VISIBLE_SELECT ? analyse_select(an) : 0;
 }
 
-struct rule *rule_new(struct db *db, struct images *im, const struct object *o, const char *now)
+struct rule *rule_compile(struct db *db, struct transition_tables *im, const struct object *o,
+                          const char *now)
 {
     struct rule *r = mem_zero(1, sizeof *r);
     struct analysis an = {db, im, r, now};

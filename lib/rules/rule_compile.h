@@ -6,6 +6,7 @@
 
 /* Analyses the object's rule and time filter, and notes in the images what they read. `now` is the time of the run.
  * NULL (ERR_REFUSED) with the reason and the remedy when it cannot be evaluated at all. */
-struct rule *rule_new(struct db *db, struct images *im, const struct object *o, const char *now);
+struct rule *rule_compile(struct db *db, struct transition_tables *im, const struct object *o,
+                          const char *now);
 
 #endif

@@ -16,13 +16,13 @@ static bool try_name(const struct placing *an, const char *sql, const struct occ
     const char *image = strchr(o->relation->old_name, '"') + 1; /* temp."dx_o_NAME" */
     char *bare = mem_printf("%.*s", (int)strlen(image) - 1, image);
     struct buf trial = {0};
-    struct touches seen = {0};
+    struct read_set seen = {0};
     buf_add(&trial, sql, o->at);
     rule_put_name(&trial, o, name);
     buf_puts(&trial, sql + o->end);
-    bool sound = touches_of(an->db, buf_text(&trial), &seen) == 0;
-    *reads = sound && touches_table(&seen, bare);
-    touches_free(&seen);
+    bool sound = read_set_of(an->db, buf_text(&trial), &seen) == 0;
+    *reads = sound && read_set_table(&seen, bare);
+    read_set_free(&seen);
     buf_free(&trial);
     free(bare);
     return sound;
@@ -62,7 +62,7 @@ static int find_occurrences(const struct placing *an, struct arm *a, size_t from
             continue;
         char *name = token_name(a->sql, &t[i]);
         struct occurrence o = {.at = t[i].at, .end = t[i].end, .dual = -1};
-        o.relation = name ? images_relation(an->images, name, &known) : NULL;
+        o.relation = name ? transition_relation(an->images, name, &known) : NULL;
         free(name);
         if (o.relation == NULL) {
             rc = known ? -1 : 0;
@@ -182,7 +182,7 @@ static void find_anchor(const struct placing *an, struct arm *a, size_t from)
     free(t);
 }
 
-int place_tables(const struct placing *an, struct arm *a, size_t from, size_t to)
+int table_refs_tables(const struct placing *an, struct arm *a, size_t from, size_t to)
 {
     a->list = from + strlen("SELECT");
     a->end = to;
@@ -195,13 +195,13 @@ int place_tables(const struct placing *an, struct arm *a, size_t from, size_t to
 
 /* Whether the arm uses the anchor's key only to name the row: with the key taken out of its result, it reads no key
  * column of the anchor. What it does read there makes the classes of rows (route/row_class.h). */
-int place_class(const struct placing *an, struct arm *a)
+int table_refs_class(const struct placing *an, struct arm *a)
 {
     const struct relation *r = an->relation;
     const char *image = strchr(r->new_name, '"') + 1; /* temp."dx_n_NAME" */
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     struct buf sql = {0}, none = {0};
-    struct touches seen = {0};
+    struct read_set seen = {0};
     bool anchored = false;
     for (size_t i = 0; i < a->noccurrence; i++) {
         use[i] = a->occurrence[i].anchor ? r->new_name : NULL;
@@ -212,7 +212,7 @@ int place_class(const struct placing *an, struct arm *a)
     buf_puts(&sql, "SELECT ");
     struct cut cut = {a->keys, a->list_end, buf_text(&none)};
     rule_cut_sql(&sql, a, use, a->list, a->end, &cut, 1);
-    int rc = anchored ? touches_of(an->db, buf_text(&sql), &seen) : 0;
+    int rc = anchored ? read_set_of(an->db, buf_text(&sql), &seen) : 0;
     bool *column = mem_zero(r->ncol, sizeof *column);
     for (size_t i = 0; i < seen.n; i++)
         for (size_t c = 0; c < r->ncol; c++)
@@ -226,7 +226,7 @@ int place_class(const struct placing *an, struct arm *a)
         a->class_column = column;
     else
         free(column);
-    touches_free(&seen);
+    read_set_free(&seen);
     buf_free(&sql);
     buf_free(&none);
     free(use);

@@ -6,16 +6,16 @@
 
 struct placing {
     struct db *db;
-    struct images *images;
+    struct transition_tables *images;
     struct relation *relation; /* of the object's table */
     const struct table *sent;
 };
 
 /* Finds, by trial, the occurrences in the arm's own text, bytes [from, to) of its SQL, adds them to those of its frame,
  * and finds the NOT EXISTS terms, the aliases, and the anchor. */
-int place_tables(const struct placing *an, struct arm *a, size_t from, size_t to);
+int table_refs_tables(const struct placing *an, struct arm *a, size_t from, size_t to);
 
 /* Finds the columns that make classes of rows (route/row_class.h), if the arm allows it. */
-int place_class(const struct placing *an, struct arm *a);
+int table_refs_class(const struct placing *an, struct arm *a);
 
 #endif

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
-struct images {
+struct transition_tables {
     struct db *db;
     struct relation **relation;
     size_t n;
-    struct survey survey;
+    struct range_scan survey;
 };
 
 /* The nodes of the package being routed, and what changed in that table. */
@@ -27,13 +27,13 @@ static const char sql_nodes[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_n_dx_node (dx_id INTEGER, name TEXT, user TEXT, package TEXT, status "
     "TEXT);";
 
-struct images *images_open(struct db *db)
+struct transition_tables *transition_open(struct db *db)
 {
-    struct images *im = mem_zero(1, sizeof *im);
+    struct transition_tables *im = mem_zero(1, sizeof *im);
     im->db = db;
-    if (db_exec(db, sql_nodes) == 0 && survey_open(&im->survey, db) == 0)
+    if (db_exec(db, sql_nodes) == 0 && range_scan_open(&im->survey, db) == 0)
         return im;
-    images_close(im);
+    transition_close(im);
     return NULL;
 }
 
@@ -51,14 +51,14 @@ static void free_relation(struct relation *r)
     free(r);
 }
 
-void images_close(struct images *im)
+void transition_close(struct transition_tables *im)
 {
     if (im == NULL)
         return;
     for (size_t i = 0; i < im->n; i++)
         free_relation(im->relation[i]);
     free(im->relation);
-    survey_close(&im->survey);
+    range_scan_close(&im->survey);
     free(im);
 }
 
@@ -77,7 +77,7 @@ static void add_column(struct buf *sql, const struct relation *r, size_t i)
 }
 
 /* They are kept by their key: in each a row stands once at most. */
-static int make_tables(struct images *im, const struct relation *r)
+static int make_tables(struct transition_tables *im, const struct relation *r)
 {
     struct buf sql = {0};
     for (int after = 0; after < 2; after++) {
@@ -123,7 +123,7 @@ static void set_columns(struct relation *r, size_t n, const char *const *col)
     r->moved = mem_zero(n, sizeof *r->moved);
 }
 
-static bool is_table(struct images *im, const char *name, bool *failed)
+static bool is_table(struct transition_tables *im, const char *name, bool *failed)
 {
     int64_t n;
     *failed = db_get_int(im->db, &n,
@@ -133,14 +133,14 @@ static bool is_table(struct images *im, const char *name, bool *failed)
     return n > 0;
 }
 
-static struct relation *add(struct images *im, struct relation *r)
+static struct relation *add(struct transition_tables *im, struct relation *r)
 {
     im->relation = mem_grow(im->relation, im->n + 1, sizeof *im->relation);
     im->relation[im->n++] = r;
     return r;
 }
 
-static struct relation *new_relation(struct images *im, const char *name)
+static struct relation *new_relation(struct transition_tables *im, const char *name)
 {
     struct relation *r = mem_zero(1, sizeof *r);
     if (strcasecmp(name, IMAGE_NODE) == 0) {
@@ -167,7 +167,7 @@ static struct relation *new_relation(struct images *im, const char *name)
     return add(im, r);
 }
 
-struct relation *images_relation(struct images *im, const char *name, bool *known)
+struct relation *transition_relation(struct transition_tables *im, const char *name, bool *known)
 {
     bool failed = false;
     *known = true;
@@ -182,7 +182,7 @@ struct relation *images_relation(struct images *im, const char *name, bool *know
     return new_relation(im, name);
 }
 
-void image_read(struct relation *r, const char *column)
+void transition_read(struct relation *r, const char *column)
 {
     r->wanted = true;
     for (size_t i = 0; i < r->ncol; i++)
@@ -190,31 +190,31 @@ void image_read(struct relation *r, const char *column)
             r->read[i] = true;
 }
 
-void image_both(struct relation *r)
+void transition_both(struct relation *r)
 {
     r->wanted = r->both = true;
 }
 
 /* ---- filling ---- */
 
-bool images_touched(const struct images *im, const char *table)
+bool transition_touched(const struct transition_tables *im, const char *table)
 {
-    return survey_touched(&im->survey, table);
+    return range_scan_touched(&im->survey, table);
 }
 
-int64_t images_ordered(const struct images *im, const char *table)
+int64_t transition_ordered(const struct transition_tables *im, const char *table)
 {
-    return survey_ordered(&im->survey, table);
+    return range_scan_ordered(&im->survey, table);
 }
 
 /* One relation on its way. */
 struct filling {
-    struct images *im;
+    struct transition_tables *im;
     struct relation *r;
     size_t ncol, *col;         /* the columns filled: the key and those that are read */
     const struct table *table; /* of the changes */
     size_t *from;              /* where they are in a change */
-    struct bulk *old, *new;
+    struct bulk_insert *old, *new;
     struct stmt *now;
     struct val *row;
 };
@@ -227,13 +227,13 @@ static void add_columns(struct buf *sql, const struct filling *f)
     }
 }
 
-static struct bulk *open_put(const struct filling *f, const char *into)
+static struct bulk_insert *open_put(const struct filling *f, const char *into)
 {
     struct buf b = {0};
     buf_addf(&b, "%s (", into);
     add_columns(&b, f);
     buf_puts(&b, ")");
-    struct bulk *put = bulk_open(f->im->db, buf_text(&b), f->ncol);
+    struct bulk_insert *put = bulk_insert_open(f->im->db, buf_text(&b), f->ncol);
     buf_free(&b);
     return put;
 }
@@ -272,8 +272,8 @@ static void end_filling(struct filling *f)
     free(f->col);
     free(f->from);
     free(f->row);
-    bulk_close(f->old);
-    bulk_close(f->new);
+    bulk_insert_close(f->old);
+    bulk_insert_close(f->new);
     stmt_free(f->now);
 }
 
@@ -318,12 +318,12 @@ static int put_update(struct filling *f, const struct change *c)
     }
     if (!all && take_now(f, c))
         return -1;
-    int rc = bulk_put(f->new, f->row);
+    int rc = bulk_insert_put(f->new, f->row);
     for (size_t i = 0; i < f->ncol && f->r->both; i++)
         if (c->new[f->from[i]].type != VAL_NONE)
             f->row[i] = c->old[f->from[i]];
     if (rc == 0 && f->r->both)
-        rc = bulk_put(f->old, f->row);
+        rc = bulk_insert_put(f->old, f->row);
     if (!all)
         stmt_reset(f->now);
     f->r->has_old |= f->r->both;
@@ -343,11 +343,11 @@ static int put_change(struct filling *f, const struct change *c)
     f->r->came = true;
     f->r->went |= !insert;
     *(insert ? &f->r->has_new : &f->r->has_old) = true;
-    return bulk_put(insert ? f->new : f->old, f->row);
+    return bulk_insert_put(insert ? f->new : f->old, f->row);
 }
 
 /* Which columns of the journal's layout some rule reads; to free. */
-static bool *wanted(const struct images *im, const struct relation *r)
+static bool *wanted(const struct transition_tables *im, const struct relation *r)
 {
     bool *want = NULL;
     for (size_t l = 0; l < im->survey.n; l++) {
@@ -363,49 +363,49 @@ static bool *wanted(const struct images *im, const struct relation *r)
 }
 
 /* Statistics: without them SQLite takes an image of one row for a million rows. Of an empty table there are none. */
-static int analyze(struct images *im, const struct relation *r)
+static int analyze(struct transition_tables *im, const struct relation *r)
 {
     if (r->has_old && db_execf(im->db, "ANALYZE %s", r->old_name))
         return -1;
     return r->has_new ? db_execf(im->db, "ANALYZE %s", r->new_name) : 0;
 }
 
-static int fill(struct images *im, struct relation *r, int64_t after, int64_t upto)
+static int fill(struct transition_tables *im, struct relation *r, int64_t after, int64_t upto)
 {
     struct filling f = {.im = im, .r = r};
     struct change c = {0};
     bool *want = wanted(im, r);
-    struct journal_net *net =
-        want && begin_filling(&f) == 0
-            ? journal_net_some(im->db, r->name, after, upto, JOURNAL_ALL, want, images_ordered(im, r->name))
-            : NULL;
+    struct journal_net *net = want && begin_filling(&f) == 0
+                                  ? journal_net_some(im->db, r->name, after, upto, JOURNAL_ALL, want,
+                                                     transition_ordered(im, r->name))
+                                  : NULL;
     int got = net ? 1 : -1;
     while (got > 0 && (got = journal_net_next(net, &c)) > 0)
         if (put_change(&f, &c))
             got = -1;
-    int rc = got || bulk_end(f.old) || bulk_end(f.new) ? -1 : 0;
+    int rc = got || bulk_insert_end(f.old) || bulk_insert_end(f.new) ? -1 : 0;
     journal_net_close(net);
     end_filling(&f);
     free(want);
     return rc ? -1 : analyze(im, r);
 }
 
-int images_fill(struct images *im, int64_t after, int64_t upto)
+int transition_fill(struct transition_tables *im, int64_t after, int64_t upto)
 {
-    if (survey_take(&im->survey, im->db, after, upto))
+    if (range_scan_take(&im->survey, im->db, after, upto))
         return -1;
     for (size_t i = 0; i < im->n; i++) {
         struct relation *r = im->relation[i];
-        if (r->wanted && r->layout && images_touched(im, r->name) && fill(im, r, after, upto))
+        if (r->wanted && r->layout && transition_touched(im, r->name) && fill(im, r, after, upto))
             return -1;
     }
     return 0;
 }
 
-int images_nodes(struct images *im, const char *old, const char *new)
+int transition_nodes(struct transition_tables *im, const char *old, const char *new)
 {
     bool known;
-    struct relation *r = images_relation(im, IMAGE_NODE, &known);
+    struct relation *r = transition_relation(im, IMAGE_NODE, &known);
     int64_t n;
     if (r == NULL || db_exec(im->db, "DELETE FROM temp.dx_o_dx_node; DELETE FROM temp.dx_n_dx_node") ||
         db_execf(im->db, "INSERT INTO temp.dx_o_dx_node %s; INSERT INTO temp.dx_n_dx_node %s", old, new) ||

@@ -13,9 +13,9 @@ struct relation {
     size_t ncol;
     char **col;
     bool *read;                /* per column: some rule reads it */
-    bool wanted;               /* images are needed at all: somebody called image_read */
+    bool wanted;               /* images are needed at all: somebody called transition_read */
     bool captured;             /* in the journal */
-    bool has_old, has_new;     /* after images_fill: there are rows */
+    bool has_old, has_new;     /* after transition_fill: there are rows */
     bool *moved;               /* per column: it changed in some row that stayed */
     bool came, went;           /* rows came or went; rows went */
     bool both;                 /* of rows that stayed the old image is needed, too */
@@ -27,30 +27,30 @@ struct relation {
 #define IMAGE_NODE     "dx_node"
 #define IMAGE_NODE_NOW "temp.dx_node_now"
 
-struct images *images_open(struct db *db);
-void images_close(struct images *im);
+struct transition_tables *transition_open(struct db *db);
+void transition_close(struct transition_tables *im);
 
 /* The relation of that name (as SQLite compares names), or NULL with *known false when there is no such table;
  * NULL with *known true on failure. Its image tables are there, empty. */
-struct relation *images_relation(struct images *im, const char *name, bool *known);
+struct relation *transition_relation(struct transition_tables *im, const char *name, bool *known);
 
 /* Some rule reads this column ("": none, but the rows). */
-void image_read(struct relation *r, const char *column);
+void transition_read(struct relation *r, const char *column);
 
 /* Of rows that changed and stayed, the old image is asked for, beside the new one. */
-void image_both(struct relation *r);
+void transition_both(struct relation *r);
 
 /* Fills the images of the range (after, upto] of the journal; dx_node's from temp.dx_o_dx_node, which the caller
  * fills. */
-int images_fill(struct images *im, int64_t after, int64_t upto);
+int transition_fill(struct transition_tables *im, int64_t after, int64_t upto);
 
-/* After images_fill: whether anything of the table is in the range. */
-bool images_touched(const struct images *im, const char *table);
+/* After transition_fill: whether anything of the table is in the range. */
+bool transition_touched(const struct transition_tables *im, const char *table);
 
 /* ... and the layout of its entries, where they are of one and stand in key order; else 0. */
-int64_t images_ordered(const struct images *im, const char *table);
+int64_t transition_ordered(const struct transition_tables *im, const char *table);
 
 /* Empties and fills the images of dx_node, by two SELECTs of (id, name, user, package, status). */
-int images_nodes(struct images *im, const char *old, const char *new);
+int transition_nodes(struct transition_tables *im, const char *old, const char *new);
 
 #endif

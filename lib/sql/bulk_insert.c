@@ -11,7 +11,7 @@ enum {
     TEXT_BYTES = 1 << 20 /* that wait, about */
 };
 
-struct bulk {
+struct bulk_insert {
     struct db *db;
     char *into;
     size_t width, room; /* values of a row; rows in a statement */
@@ -22,9 +22,9 @@ struct bulk {
     struct arena text;
 };
 
-struct bulk *bulk_open(struct db *db, const char *into, size_t n)
+struct bulk_insert *bulk_insert_open(struct db *db, const char *into, size_t n)
 {
-    struct bulk *b = mem_zero(1, sizeof *b);
+    struct bulk_insert *b = mem_zero(1, sizeof *b);
     b->db = db;
     b->into = mem_text(into);
     b->width = n;
@@ -33,7 +33,7 @@ struct bulk *bulk_open(struct db *db, const char *into, size_t n)
     return b;
 }
 
-void bulk_close(struct bulk *b)
+void bulk_insert_close(struct bulk_insert *b)
 {
     if (b == NULL)
         return;
@@ -44,7 +44,7 @@ void bulk_close(struct bulk *b)
     free(b);
 }
 
-static struct stmt *prepare(const struct bulk *b)
+static struct stmt *prepare(const struct bulk_insert *b)
 {
     struct buf sql = {0};
     buf_addf(&sql, "INSERT INTO %s VALUES ", b->into);
@@ -59,7 +59,7 @@ static struct stmt *prepare(const struct bulk *b)
     return s;
 }
 
-int bulk_end(struct bulk *b)
+int bulk_insert_end(struct bulk_insert *b)
 {
     if (b->n == 0)
         return 0;
@@ -78,7 +78,7 @@ int bulk_end(struct bulk *b)
     return rc;
 }
 
-int bulk_put(struct bulk *b, const struct val *row)
+int bulk_insert_put(struct bulk_insert *b, const struct val *row)
 {
     struct val *to = b->value + b->n++ * b->width;
     for (size_t i = 0; i < b->width; i++) {
@@ -86,5 +86,5 @@ int bulk_put(struct bulk *b, const struct val *row)
         if (row[i].type == VAL_TEXT || row[i].type == VAL_BLOB)
             b->bytes += row[i].n;
     }
-    return b->n == b->room || b->bytes >= TEXT_BYTES ? bulk_end(b) : 0;
+    return b->n == b->room || b->bytes >= TEXT_BYTES ? bulk_insert_end(b) : 0;
 }

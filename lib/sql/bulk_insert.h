@@ -4,15 +4,15 @@
 
 #include "sql/db.h"
 
-struct bulk;
+struct bulk_insert;
 
 /* Rows of n values for "TABLE (COLUMN, ...)", as SQL names them. */
-struct bulk *bulk_open(struct db *db, const char *into, size_t n);
+struct bulk_insert *bulk_insert_open(struct db *db, const char *into, size_t n);
 
-/* Puts a row, which is copied; it is in the table once bulk_end was called. 0 or -1. */
-int bulk_put(struct bulk *b, const struct val *row);
-int bulk_end(struct bulk *b);
+/* Puts a row, which is copied; it is in the table once bulk_insert_end was called. 0 or -1. */
+int bulk_insert_put(struct bulk_insert *b, const struct val *row);
+int bulk_insert_end(struct bulk_insert *b);
 
-void bulk_close(struct bulk *b); /* NULL is fine */
+void bulk_insert_close(struct bulk_insert *b); /* NULL is fine */
 
 #endif

@@ -153,13 +153,13 @@ int db_begin_write(struct db *db)
 
 int db_commit(struct db *db)
 {
-    stop_point();
+    crashpoint();
     if (db_exec(db, "COMMIT")) {
         db_rollback(db);
         return -1;
     }
     db->writing = false;
-    stop_point();
+    crashpoint();
     return 0;
 }
 

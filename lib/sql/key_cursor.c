@@ -8,7 +8,7 @@
 /* A seek costs as much as this many steps; after one that was in vain fewer are tried. */
 enum { PATIENCE = 8 };
 
-struct walk {
+struct key_cursor {
     struct stmt *s;
     int at; /* of the key; -1: every row is sought */
     int patience;
@@ -17,29 +17,29 @@ struct walk {
     bool begun;
 };
 
-static struct walk *open_walk(struct db *db, const char *sql, int at)
+static struct key_cursor *open_walk(struct db *db, const char *sql, int at)
 {
-    struct walk *w = mem_zero(1, sizeof *w);
+    struct key_cursor *w = mem_zero(1, sizeof *w);
     w->s = db_prepare(db, sql);
     w->at = at;
     w->patience = PATIENCE;
     if (w->s)
         return w;
-    walk_close(w);
+    key_cursor_close(w);
     return NULL;
 }
 
-struct walk *walk_steps(struct db *db, const char *sql, int at)
+struct key_cursor *key_cursor_steps(struct db *db, const char *sql, int at)
 {
     return open_walk(db, sql, at);
 }
 
-struct walk *walk_seeks(struct db *db, const char *sql)
+struct key_cursor *key_cursor_seeks(struct db *db, const char *sql)
 {
     return open_walk(db, sql, -1);
 }
 
-void walk_close(struct walk *w)
+void key_cursor_close(struct key_cursor *w)
 {
     if (w == NULL)
         return;
@@ -47,12 +47,12 @@ void walk_close(struct walk *w)
     free(w);
 }
 
-struct stmt *walk_row(struct walk *w)
+struct stmt *key_cursor_row(struct key_cursor *w)
 {
     return w->s;
 }
 
-static enum step seek(struct walk *w, const struct val *key, size_t n)
+static enum step seek(struct key_cursor *w, const struct val *key, size_t n)
 {
     stmt_reset(w->s);
     for (size_t i = 0; i < n; i++)
@@ -61,14 +61,14 @@ static enum step seek(struct walk *w, const struct val *key, size_t n)
 }
 
 /* How the row under the cursor stands to the key: negative when it comes before. */
-static int compare(struct walk *w, const struct val *key)
+static int compare(struct key_cursor *w, const struct val *key)
 {
     struct val here = stmt_val(w->s, w->at);
     return val_compare(&here, key);
 }
 
 /* Steps on until the key is reached; whether it was. */
-static bool reach(struct walk *w, const struct val *key, int *order)
+static bool reach(struct key_cursor *w, const struct val *key, int *order)
 {
     *order = compare(w, key);
     for (int i = 0; *order < 0 && i < w->patience; i++) {
@@ -80,7 +80,7 @@ static bool reach(struct walk *w, const struct val *key, int *order)
     return *order >= 0;
 }
 
-enum step walk_find(struct walk *w, const struct val *key, size_t n)
+enum step key_cursor_find(struct key_cursor *w, const struct val *key, size_t n)
 {
     int order = -1;
     if (w->at < 0)

@@ -3,11 +3,11 @@
  * not an archive but what stands in one: dx.json up to the first NUL, and a member of changes behind it. It is
  * packed first, because no mutation gets past checksums of zstd, tar, end.json and the seal.
  */
-#include "target.h"
 #include "archive/dx.h"
 #include "base/mem.h"
 #include "base/tar.h"
 #include "base/zst.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

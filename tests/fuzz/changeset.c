@@ -3,8 +3,8 @@
  * encoded again, and that must decode to the same change: decoder and encoder agree on every change there is.
  */
 #include "data/changeset.h"
-#include "target.h"
 #include "base/mem.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

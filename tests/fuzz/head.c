@@ -2,10 +2,10 @@
  * head: dx.json, and behind a NUL end.json, as they come. A head that is taken gives the same bytes when it is
  * written, read and written again.
  */
-#include "target.h"
 #include "archive/head_read.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +24,9 @@ static void round_trip(const struct dx_head *h)
     struct buf once = {0}, twice = {0};
     struct dx_head again;
 
-    if (dxhead_put(&once, "once", h, NULL) == 0) {
-        require(dxhead_get(&once, "again", &again) == 0, "what was written is refused");
-        require(dxhead_put(&twice, "twice", &again, NULL) == 0, "what was read cannot be written");
+    if (head_put(&once, "once", h, NULL) == 0) {
+        require(head_get(&once, "again", &again) == 0, "what was written is refused");
+        require(head_put(&twice, "twice", &again, NULL) == 0, "what was read cannot be written");
         require(once.n == twice.n && memcmp(once.p, twice.p, once.n) == 0, "other bytes after a round trip");
         dx_head_free(&again);
     }
@@ -44,12 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_add(&head, data, n);
     if (nul)
         buf_add(&end, nul + 1, size - n - 1);
-    if (dxhead_get(&head, "dx.json", &h) == 0) {
+    if (head_get(&head, "dx.json", &h) == 0) {
         struct dx_end e = {0};
         struct dx_count *count = mem_zero(h.ntable, sizeof *count);
 
         round_trip(&h);
-        dxhead_get_end(&end, "end.json", &h, &e, count);
+        head_get_end(&end, "end.json", &h, &e, count);
         free(count);
         dx_head_free(&h);
     }

@@ -2,9 +2,9 @@
  * jsonl: JSON Lines as they come, made into an archive. What is taken must give an archive that is sound, prints as
  * lines, and those lines make an archive that prints the same.
  */
-#include "target.h"
 #include "archive/archive_jsonl.h"
 #include "base/err.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

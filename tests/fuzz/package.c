@@ -3,8 +3,8 @@
  * which SQLite prepares but nobody runs.
  */
 #include "nodes/package.h"
-#include "target.h"
 #include "sql/db.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
