@@ -1,7 +1,7 @@
 # dx: build, test, lint, install.  GNU make.
 #
 #   make                everything, into build/bin        make O=/tmp/x V=1     elsewhere, showing commands
-#   make check          the test suite                    make check T=tests/dxpack.bats
+#   make check          the test suite                    make check T=tests/archive/dxpack.bats
 #   make asan           the suite under ASan and UBSan    make fuzz FUZZ_SECONDS=60
 #   make lint format    what a change must pass           make bench
 #   make install        DESTDIR, PREFIX

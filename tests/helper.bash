@@ -1,4 +1,4 @@
-# The shared opening of the BATS files: put `load helper` at the head of each.
+# The shared opening of the BATS files: put `load ../helper` at the head of each.
 # Every test starts in its own empty directory, with the commands just built first in PATH. A file with a
 # setup of its own begins it with `cd "$BATS_TEST_TMPDIR"`.
 

@@ -1,4 +1,4 @@
-# A server with accounts, its rules, and copies that follow them; for the tests of routing: load helper, then load routing.
+# A server with accounts, its rules, and copies that follow them; for the tests of routing: load ../helper, then load ../routing.
 # shellcheck disable=SC2034,SC2119,SC2120 # names for the tests that load this
 
 # A territory with accounts, whom positions give to users; contacts below accounts, notes below contacts; shares of

@@ -1,4 +1,4 @@
-# A server directory and what is asked of it; for the tests of sessions: load helper, then load site.
+# A server directory and what is asked of it; for the tests of sessions: load ../helper, then load ../site.
 
 # make_site [ACCOUNTS]: site/ with the sales database, its package, and the nodes alice and bob.
 make_site() {

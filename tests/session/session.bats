@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # Sessions over a directory: initsync, remotesync, dxserve, dxcron.
 
-load helper
-load site
+load ../helper
+load ../site
 
 # The prepared site is made once and copied for each test.
 setup_file() {

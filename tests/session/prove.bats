@@ -2,8 +2,8 @@
 # Proofs: whether a copy holds what its server says that it should, by a session (remotesync --prove) or offline
 # (txnlog digest --rows, txnlog prove).
 
-load helper
-load site
+load ../helper
+load ../site
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # dxapply on a server: uploads merged field by field, conflicts, permission; and logs that belong to no node.
 
-load helper
+load ../helper
 
 # server [CONFLICT]: hq.db with a package and node alice, and alice.db, her copy.
 server() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Integer keys that several offline nodes handed out for different rows: nobody's row is lost, and references follow.
 
-load helper
+load ../helper
 
 # office [KEYS]: hq.db and three copies of it, of customers, orders and their lines.
 office() {

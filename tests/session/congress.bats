@@ -3,9 +3,9 @@
 # their copies of it, synchronize at different rhythms, and some write. After every sync each copy is what the server
 # says it should be. DX_LONG=1 goes through the whole history in smaller steps.
 
-load helper
-load site
-load sshd
+load ../helper
+load ../site
+load ../sshd
 
 history=$DX_ROOT/tests/data/congress
 

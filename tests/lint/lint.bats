@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The checks of `make lint` that are our own refuse what they are there to refuse.
 
-load helper
+load ../helper
 
 # A small house in which all is well.
 house() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # How far long work has come is shown on a terminal, and nowhere else.
 
-load helper
+load ../helper
 
 # slowly FILE: a fifo, into which the archive comes in two parts, more than a second apart.
 slowly() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # Forms of rules: what load says of each, and that copies are right under it. The commonest ones are in txnroute.bats.
 
-load helper
-load routing
+load ../helper
+load ../routing
 
 @test "evaluated whole, and load names the word: INTERSECT, WITH, a value from a subquery, HAVING, EXISTS in CASE or under NOT, NOT IN a table, NATURAL, LEFT JOIN USING, views" {
     schema

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Changes that are on their way: made again, lost, repeated, taken back on either side while the other has not heard.
 
-load helper
+load ../helper
 
 # hq.db, and the copies alice.db and bob.db of all its rows.
 setup() {

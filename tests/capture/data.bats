@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The generators of test data: what they promise to the tests that build on them.
 
-load helper
+load ../helper
 
 data=$DX_ROOT/tests/data
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # dxpack: archives made, listed, printed, verified, taken apart, joined and turned round.
 
-load helper
+load ../helper
 
 # Lines of every kind: two tables, composite keys in another order than the columns, every type of value.
 lines() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # Whatever is killed, lost, repeated or cut off, and whenever: run again, everything ends as if nothing had happened.
 
-load helper
-load site
+load ../helper
+load ../site
 
 # The scene, made once: two copies and their server, all three changed since, with a conflict and a handover.
 setup_file() {

@@ -2,7 +2,7 @@
 # desktopsync: two databases without a journal brought together; scenarios run straight, again, interrupted at every
 # step and resumed, and with the sides swapped.
 
-load helper
+load ../helper
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The helper programs of the tests, so that an oracle that is wrong is found before what it judges.
 
-load helper
+load ../helper
 
 @test "changeset: what diff writes, apply carries over, and its inverse takes back" {
     "$DX_ROOT/tests/data/sales" a.db 1 30

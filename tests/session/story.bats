@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The stories we tell are true: the commands in dx(7) run as printed, in order, in one shell, and scripts/demo ends well.
 
-load helper
+load ../helper
 
 # The blocks that the page marks with `.\" run`, as a reader sees them.
 story() {

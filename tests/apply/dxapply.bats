@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # dxapply on a client: snapshots and downloads, what they refuse, what they keep; and the engine beneath.
 
-load helper
+load ../helper
 
 # client [NODE]: hq.db, the server's rows, and NODE.db, a copy of them as made by snapshot 3 of epoch e1.
 client() {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # The router over time: two at once, many rows at once, nodes that stay away.
 
-load helper
-load routing
+load ../helper
+load ../routing
 
 # ---- one at a time ----
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # txnroute why, try, status, extract: what an administrator asks of the router, and whether the answers are true.
 
-load helper
-load routing
+load ../helper
+load ../routing
 
 @test "why: has it or not, by which rule, through which rows, since which archive" {
     start "$by_position"

@@ -2,7 +2,7 @@
 # The policies that a package sets per object, and rows that hang on one another, from end to end: a server, two copies,
 # and every copy equal to the server's view when all is exchanged.
 
-load helper
+load ../helper
 
 # scene [SETTING...]: hq.db, and the copies alice.db and bob.db of all its rows; the settings are those of company.
 scene() {

@@ -2,8 +2,8 @@
 # txnroute: what each node gets, and why. Copies are made and followed with the real commands, and compared with a
 # query on the server that says what the node should hold.
 
-load helper
-load routing
+load ../helper
+load ../routing
 
 # ---- every cause ----
 

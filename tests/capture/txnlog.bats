@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # txnlog: every hazard of capture by triggers, then reading, acknowledging, trimming, uploads, digests.
 
-load helper
+load ../helper
 
 # journal DB [AFTER]: the entries after a number, one a line: operation (insert, update, delete, key), then the values
 # of c0, d0, c1, d1, ...; NULL is "-".

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # Sessions over ssh: a real sshd on loopback, with a key bound to its node by a forced command.
 
-load helper
-load site
-load sshd
+load ../helper
+load ../site
+load ../sshd
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # syncdiff and desktopsync: comparison by key and change key.
 
-load helper
+load ../helper
 
 # make_pair: a.db and b.db alike, three rows each, and what they agree on in base.
 make_pair() {

@@ -2,7 +2,7 @@
 # Refusals: whatever is wrong with an archive or a database, every command that reads it says so with exit 3, and
 # nothing has changed.
 
-load helper
+load ../helper
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1

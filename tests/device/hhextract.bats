@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # hhextract and what it is for: three levels, server, companion, device.
 
-load helper
-load site
+load ../helper
+load ../site
 
 # The server, alice's copy, and her device palm.
 make_levels() {

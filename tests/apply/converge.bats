@@ -2,7 +2,7 @@
 # Copies converge, whatever happens on the way: random histories, and each stage killed at each of its durable steps.
 # The long form is DX_HISTORIES=2000; a history that fails is told by its seed, shrunk to what it needs.
 
-load helper
+load ../helper
 
 # The scene, made once: a server and two copies, all changed since, with conflicts, refusals, and rows that move.
 setup_file() {
