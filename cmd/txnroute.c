@@ -4,6 +4,7 @@
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "nodes/site_conf.h"
 #include "route/explain.h"
 #include "route/node_status.h"
 #include "route/route.h"
@@ -290,6 +291,30 @@ static int status(int argc, char **argv)
     return rc;
 }
 
+static void print_lines(const char *text)
+{
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+        cli_warn("%.*s", (int)(end - text), text);
+}
+
+/* What is wrong with a site: 3 where its configuration is, 1 where something at it is not as that wants it. */
+static int check(int argc, char **argv)
+{
+    (void)argc;
+    struct site_conf c;
+    struct buf seen = {0}, all = {0};
+    int rc = site_conf_read(argv[0], &c) || site_conf_look(argv[0], &c, &seen) ? -1 : seen.n ? ERR_LOOK : 0;
+    if (rc >= 0) {
+        site_conf_print(&c, &all);
+        fputs(buf_text(&all), stdout);
+        print_lines(buf_text(&seen));
+    }
+    buf_free(&seen);
+    buf_free(&all);
+    site_conf_free(&c);
+    return rc;
+}
+
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
@@ -358,6 +383,12 @@ static const struct cli_verb verbs[] = {
      .help = "how each node stands: backlog, files not fetched, last session, conflicts",
      .options = json_options,
      .run = status},
+    {.name = "check",
+     .operands = "SITE",
+     .min = 1,
+     .max = 1,
+     .help = "check SITE/site.conf, print what holds, name what is not as it wants it (exit 1)",
+     .run = check},
 };
 
 int main(int argc, char **argv)
