@@ -13,6 +13,7 @@
 
 static bool as_local, dry, resend, strict;
 static const char *approve, *guard_percent, *guard_rows, *undo;
+static struct signers signers;
 
 static const struct cli_option apply_options[] = {
     {"-n", NULL, "say what would happen, change nothing", &dry, NULL},
@@ -26,6 +27,9 @@ static const struct cli_option apply_options[] = {
      &guard_rows},
     {"--guard-percent", "P", "the same for more than P percent of a table's rows", NULL, &guard_percent},
     {"--approve", "DIGEST", "let the archive with this digest pass the guards", NULL, &approve},
+    {"--signers", "FILE", "refuse what its sender has not signed with a key in FILE (see dxpack verify)",
+     NULL, &signers.file},
+    {"--revoked", "FILE", "nor take a signature by a key in FILE", NULL, &signers.revoked},
     {0}};
 
 static int read_options(struct apply_options *o)
@@ -36,6 +40,7 @@ static int read_options(struct apply_options *o)
                                 .resend = resend,
                                 .approve = approve,
                                 .undo = undo,
+                                .signers = signers,
                                 .guard_rows = -1,
                                 .guard_percent = -1};
     if (guard_rows && cli_number(guard_rows, "--guard-rows", &o->guard_rows))

@@ -1,11 +1,13 @@
-/* dxpack: makes, lists, prints, verifies, joins and inverts archives. */
+/* dxpack: makes, lists, prints, verifies, signs, joins, inverts and encrypts archives. */
 #include "archive/archive_jsonl.h"
 #include "archive/dx.h"
 #include "archive/head_read.h"
 #include "archive/repack.h"
+#include "archive/signature.h"
 #include "archive/unpack.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "cli/cli.h"
 
 #include <fcntl.h>
@@ -67,10 +69,26 @@ static void print_json(json_t *object)
     json_decref(object);
 }
 
+static struct signers signers;
+static const char *principal;
+
+static const struct cli_option verify_options[] = {
+    {.name = "--json", .help = "a JSON object a line for each archive", .flag = &json},
+    {.name = "--signers",
+     .value = "FILE",
+     .help = "each is signed by its sender with a key in FILE (form: ALLOWED SIGNERS of ssh-keygen)",
+     .text = &signers.file},
+    {.name = "--revoked", .value = "FILE", .help = "but not with a key in FILE", .text = &signers.revoked},
+    {.name = "--by",
+     .value = "NAME",
+     .help = "by this principal, not by the sender named inside",
+     .text = &principal},
+    {0}};
+
 static int verify_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
 {
     (void)ctx;
-    if (dx_skip(r))
+    if (dx_skip(r) || (signers.file && signature_check(r, h, &signers, principal, dx_reader_name(r))))
         return -1;
     const struct dx_end *e = dx_end(r);
     if (json)
@@ -82,6 +100,8 @@ static int verify_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
 
 static int verify(int argc, char **argv)
 {
+    if (signers.file == NULL && (signers.revoked || principal))
+        return fail(ERR_USAGE, "--revoked and --by need --signers FILE");
     return each_archive(argc, argv, &(struct dx_watch){0}, verify_one, NULL);
 }
 
@@ -224,6 +244,22 @@ static int extract(int argc, char **argv)
     return rc;
 }
 
+/* ---- sign, seal, unseal ---- */
+
+static const char *key, *recipients;
+
+static const struct cli_option sign_options[] = {
+    {.name = "--key", .value = "FILE", .help = "the private key, as for ssh", .text = &key},
+    {.name = "--level", .value = "N", .help = "zstd level, 1 to 19 (default 3)", .text = &level_text},
+    {0}};
+
+static const struct cli_option seal_options[] = {
+    {.name = "--to", .value = "FILE", .help = "the receivers' public keys, a line each", .text = &recipients},
+    {0}};
+
+static const struct cli_option unseal_options[] = {
+    {.name = "--key", .value = "FILE", .help = "the private key", .text = &key}, {0}};
+
 /* ---- verbs that write archives: make, join, invert ---- */
 
 static int get_level(int *level)
@@ -235,6 +271,48 @@ static int get_level(int *level)
         return fail(ERR_USAGE, "--level: from 1 to 19");
     *level = (int)n;
     return cli_archive_to_stdout();
+}
+
+static int sign(int argc, char **argv)
+{
+    const char *name;
+    int level;
+    if (key == NULL)
+        return fail(ERR_USAGE, "--key FILE is missing: the private key to sign with");
+    if (get_level(&level))
+        return -1;
+    int fd = dx_open_input(argc ? argv[0] : NULL, &name);
+    return fd < 0 ? -1 : signature_add(fd, name, key, STDOUT_FILENO, level);
+}
+
+/* age(1) encrypts and decrypts as a filter. */
+static int run_age(const char *direction, const char *option, const char *file, int argc, char **argv)
+{
+    const char *args[] = {"age", direction, option, file, argc ? argv[0] : "-", NULL};
+    struct buf err = {0};
+    if (cli_archive_to_stdout())
+        return -1;
+    if (access(file, R_OK))
+        return fail_errno("%s: cannot read", file);
+    int status = process_filter(args, &err);
+    if (status > 0)
+        status = fail(ERR_REFUSED, "%s", process_first_line(&err));
+    buf_free(&err);
+    return status;
+}
+
+static int seal(int argc, char **argv)
+{
+    if (recipients == NULL)
+        return fail(ERR_USAGE, "--to FILE is missing: the public keys of those who may read it");
+    return run_age("-e", "-R", recipients, argc, argv);
+}
+
+static int unseal(int argc, char **argv)
+{
+    if (key == NULL)
+        return fail(ERR_USAGE, "--key FILE is missing: the private key of one of the receivers");
+    return run_age("-d", "-i", key, argc, argv);
 }
 
 /* Options of make that set the head. */
@@ -367,23 +445,27 @@ static int invert(int argc, char **argv)
 
 static const struct cli_verb verbs[] = {
     {"list", "[FILE...]", 0, -1, "members, head, and counts per table", json_options, list},
-    {"verify", "[FILE...]", 0, -1, "check every byte; silent when all is well", json_options, verify},
+    {"verify", "[FILE...]", 0, -1, "check every byte, and signatures; silent when all is well",
+     verify_options, verify},
     {"cat", "[FILE...]", 0, -1, "print the changes as JSON Lines", no_options, cat},
     {"make", "[FILE]", 0, 1, "JSON Lines into an archive", make_options, make},
     {"extract", "[FILE]", 0, 1, "the members of an archive as files", extract_options, extract},
+    {"sign", "[FILE]", 0, 1, "the archive with a signature as its last member", sign_options, sign},
+    {"seal", "[FILE]", 0, 1, "encrypt for the way, with age", seal_options, seal},
+    {"unseal", "[FILE]", 0, 1, "decrypt what was sealed", unseal_options, unseal},
     {"join", "FILE...", 1, -1, "logs that follow on into one", level_options, join},
     {"invert", "[FILE]", 0, 1, "the archive that takes this one back", level_options, invert},
 };
 
 int main(int argc, char **argv)
 {
-    static const struct cli_command command = {.name = "dxpack",
-                                               .help = "make, list, print, verify, join and invert archives",
-                                               .verb = verbs,
-                                               .nverb = sizeof verbs / sizeof *verbs,
-                                               .notes =
-                                                   "Archives are read from FILE, or stdin for - or none, "
-                                                   "several in a row as well; what is made goes to "
-                                                   "stdout.\n"};
+    static const struct cli_command command = {
+        .name = "dxpack",
+        .help = "make, list, print, verify, sign, join and invert archives",
+        .verb = verbs,
+        .nverb = sizeof verbs / sizeof *verbs,
+        .notes = "Archives are read from FILE, or stdin for - or none, "
+                 "several in a row as well; what is made goes to "
+                 "stdout.\n"};
     return cli_main(&command, argc, argv);
 }

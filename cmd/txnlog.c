@@ -241,12 +241,17 @@ static int trim(int argc, char **argv)
 
 /* ---- upload ---- */
 
+static const char *sign_key;
+
+static const struct cli_option upload_options[] = {
+    {"--sign", "KEY", "sign each with this private key, as for ssh", NULL, &sign_key}, {0}};
+
 static int upload(int argc, char **argv)
 {
     (void)argc;
     int64_t newest;
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db ? upload_make(db, argv[1], &newest) : -1;
+    int rc = db ? upload_make(db, argv[1], sign_key, &newest) : -1;
     if (rc == 0)
         cli_say("%s: newest upload is %lld", argv[0], (long long)newest);
     return done(db, rc, 0);
@@ -386,7 +391,8 @@ static const struct cli_verb verbs[] = {
     {"read", "DB", 1, 1, "write an archive of all changes after the reader's mark", read_options, read_log},
     {"ack", "DB [FILE]", 1, 2, "move the reader's mark to the end of the archive", ack_options, ack},
     {"trim", "DB", 1, 1, "remove what every reader has acknowledged", after_options, trim},
-    {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", NULL, upload},
+    {"upload", "DB DIR", 2, 2, "write what was changed here as numbered files for the server", upload_options,
+     upload},
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
     {"digest", "DB [TABLE...]", 1, -1, "print the SHA-256 of the rows, per table and over all",
      digest_options, digest},

@@ -20,7 +20,7 @@
 enum { FOLD = 64 }; /* archives that may wait for a node */
 
 static bool json;
-static const char *package, *user, *to_node, *now, *fold;
+static const char *package, *user, *to_node, *now, *fold, *sign_key;
 
 /* Opens the database to change it, in one write transaction, with the router's tables there. */
 static struct db *open_for_change(const char *path)
@@ -79,8 +79,11 @@ static bool without_log(void)
 static int run(int argc, char **argv)
 {
     const char *name;
-    struct route r = {
-        .docking = argc > 1 ? argv[1] : NULL, .now = now, .node = to_node, .out = STDOUT_FILENO};
+    struct route r = {.docking = argc > 1 ? argv[1] : NULL,
+                      .now = now,
+                      .node = to_node,
+                      .out = STDOUT_FILENO,
+                      .sign = sign_key};
     if (argc < 2 && to_node == NULL)
         return fail(ERR_USAGE, "run: where to? a docking directory, or --node NODE for stdout");
     if (to_node && cli_archive_to_stdout())
@@ -99,6 +102,7 @@ static int extract(int argc, char **argv)
                       .log = -1,
                       .fold = FOLD,
                       .extract = argv[1],
+                      .sign = sign_key,
                       .out = STDOUT_FILENO};
     return cli_archive_to_stdout() ? -1 : route(argv[0], &r);
 }
@@ -328,9 +332,17 @@ static const struct cli_option run_options[] = {
      .text = &fold},
     {.name = "--node", .value = "NODE", .help = "its archives to stdout", .text = &to_node},
     {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
+    {.name = "--sign",
+     .value = "KEY",
+     .help = "sign archives with this private key, as for ssh",
+     .text = &sign_key},
     {0}};
 static const struct cli_option extract_options[] = {
     {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
+    {.name = "--sign",
+     .value = "KEY",
+     .help = "sign archives with this private key, as for ssh",
+     .text = &sign_key},
     {0}};
 
 static const struct cli_option json_options[] = {{.name = "--json", .help = "as JSON", .flag = &json}, {0}};

@@ -181,6 +181,8 @@ static int finish(struct apply_context *w)
 {
     const struct apply_options *o = w->options;
     sum_up(w);
+    if (o->signers.file && signature_check(w->reader, w->head, &o->signers, NULL, w->name))
+        return -1;
     if (guard(w))
         return -1;
     if (o->dry) {

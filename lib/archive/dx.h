@@ -6,6 +6,7 @@
  *   changes/000001 ...       rows in SQLite's changeset or patchset format, numbered from 1 without gaps;
  *   changes/000002@NODE      those that came from another node carry its name
  *   end.json                 counts, and the SHA-256 over the lines that sha256sum(1) prints for the members before
+ *   end.json.sig             optional: a signature of end.json, by ssh-keygen(1)
  *
  * and behind the last frame the seal, a skippable frame with the SHA-256 of the frames' own.
  *
@@ -47,8 +48,11 @@ enum {
     DX_CHANGE_MAX = 128 << 20, /* bytes of a change as encoded */
     DX_BLOCK = 1 << 20,        /* a member of changes that has reached this is ended */
     DX_MEMBER_MAX = DX_BLOCK + DX_CHANGE_MAX + DX_JSON_MAX, /* bytes of a member of changes */
-    DX_TABLES_MAX = 10000
+    DX_TABLES_MAX = 10000,
+    DX_SIGNATURE_MAX = 16 << 10 /* bytes of end.json.sig */
 };
+
+#define DX_SIGNATURE "end.json.sig"
 
 /* A row whose integer key another row has got, under its new key. What referred to the old key is renamed with it. */
 struct dx_rekey {
@@ -102,6 +106,10 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name);
 
 /* Writes to fd; `name` is for messages. The head must outlive the writer. NULL on failure. */
 struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level);
+
+/* The archive's last member will be a signature by the private key in that file (archive/signature.h); NULL: none, the
+ * default. The text is the caller's, until the writer is closed. */
+void dx_writer_sign(struct dx_writer *w, const char *key);
 
 /* Adds a change of one of the head's tables (c->table may be another layout object, of the same name and columns).
  * Values are copied. */
@@ -164,10 +172,15 @@ struct dx_end {
     char sha256[SHA_HEX];         /* the archive's digest */
 };
 const struct dx_end *dx_end(const struct dx_reader *r);
-const char *dx_member(const struct dx_reader *r); /* the member being read, for messages */
+
+/* The signature of the archive that was read to its end, empty when there is none, and in *text what it is of: the bytes
+ * of end.json. Both are the reader's, until the next dx_next. */
+const struct buf *dx_signature(const struct dx_reader *r, const struct buf **text);
+const char *dx_reader_name(const struct dx_reader *r); /* as given to dx_reader_open */
+const char *dx_member(const struct dx_reader *r);      /* the member being read, for messages */
 
 /* Tells of the members and their bytes as they are read, before dx_next and dx_read make sense of them; their names
- * have been checked: they are dx.json, end.json, and those in changes/, in order. */
+ * have been checked: they are dx.json, those in changes/, end.json and end.json.sig, in order. */
 struct dx_watch {
     int (*member)(void *ctx, const char *name, uint64_t size); /* 0, or -1 after fail() to stop */
     int (*bytes)(void *ctx, const void *p, size_t n);          /* may be NULL */

@@ -41,7 +41,8 @@ struct dx_reader {
     struct val *old, *new;
     size_t room; /* of those */
     struct dx_watch watch;
-    size_t padding; /* read behind end.json */
+    size_t padding;             /* read behind the last member */
+    struct buf text, signature; /* of end.json, and its signature */
 };
 
 static long from_zst(void *ctx, const void **p)
@@ -49,7 +50,7 @@ static long from_zst(void *ctx, const void **p)
     struct dx_reader *r = ctx;
     long n = zst_read(r->zst, p);
     if (n > 0 && r->where == AT_END && (r->padding += (size_t)n) > PADDING_MAX)
-        return fail(ERR_REFUSED, "%s: the archive goes on behind end.json", r->name);
+        return fail(ERR_REFUSED, "%s: the archive goes on behind its last member", r->name);
     return n;
 }
 
@@ -75,6 +76,8 @@ void dx_reader_close(struct dx_reader *r)
     sha_free(r->list);
     dx_head_free(&r->head);
     buf_free(&r->in);
+    buf_free(&r->text);
+    buf_free(&r->signature);
     free(r->count);
     free(r->by_name);
     free(r->old);
@@ -125,9 +128,10 @@ static int next_member(struct dx_reader *r)
     return got;
 }
 
-static int load_json(struct dx_reader *r)
+/* Takes the whole member, of at most `most` bytes. */
+static int load_member(struct dx_reader *r, uint64_t most)
 {
-    if (r->left > DX_JSON_MAX)
+    if (r->left > most)
         return refuse(r, "too large");
     while (r->left)
         if (more(r, (size_t)r->left))
@@ -158,6 +162,8 @@ static void begin_archive(struct dx_reader *r)
     r->end = (struct dx_end){0};
     r->members = 0;
     r->padding = 0;
+    buf_clear(&r->text);
+    buf_clear(&r->signature);
     r->table = NULL;
     r->where = BROKEN; /* until its head is read */
     dx_head_set(&r->member, "");
@@ -197,7 +203,7 @@ static int read_head(struct dx_reader *r)
     if (got == 0 || strcmp(r->member, "dx.json") != 0)
         return refuse(r, "not a dx archive: its first member is not dx.json");
     uint64_t size = r->left;
-    if (watch_member(r) || load_json(r) || head_get(&r->in, r->name, &r->head))
+    if (watch_member(r) || load_member(r, DX_JSON_MAX) || head_get(&r->in, r->name, &r->head))
         return -1;
     account(r, size);
     r->count = mem_zero(r->head.ntable, sizeof *r->count);
@@ -250,12 +256,21 @@ static bool same_end(const struct dx_reader *r, const struct dx_end *said, const
            memcmp(count, r->count, r->head.ntable * sizeof *count) == 0;
 }
 
-/* Behind end.json come the tar's padding and the seal, nothing else. */
+/* Behind end.json comes its signature or nothing, then the tar's padding and the seal. */
 static int at_seal(struct dx_reader *r)
 {
-    r->where = AT_END;
     int got = next_member(r);
-    return got > 0 ? refuse(r, "a member behind end.json") : got;
+    if (got > 0 && strcmp(r->member, DX_SIGNATURE) == 0) {
+        if (r->left == 0)
+            return refuse(r, "empty");
+        if (watch_member(r) || load_member(r, DX_SIGNATURE_MAX))
+            return -1;
+        buf_add(&r->signature, r->in.p, r->in.n);
+        r->where = AT_END;
+        got = next_member(r);
+    }
+    r->where = AT_END;
+    return got > 0 ? refuse(r, "a member behind the end") : got;
 }
 
 static int end_archive(struct dx_reader *r)
@@ -263,10 +278,12 @@ static int end_archive(struct dx_reader *r)
     struct dx_end said = {0};
     struct dx_count *count = mem_zero(r->head.ntable, sizeof *count);
     sha_end(r->list, r->end.sha256);
-    int rc = watch_member(r) || load_json(r) || head_get_end(&r->in, r->name, &r->head, &said, count);
+    int rc = watch_member(r) || load_member(r, DX_JSON_MAX) ||
+             head_get_end(&r->in, r->name, &r->head, &said, count);
     if (rc == 0 && !same_end(r, &said, count))
         rc = refuse(r, "does not agree with what came before: damaged");
     free(count);
+    buf_add(&r->text, r->in.p, r->in.n);
     return rc ? -1 : at_seal(r);
 }
 
@@ -404,6 +421,17 @@ int dx_skip(struct dx_reader *r)
 const struct dx_end *dx_end(const struct dx_reader *r)
 {
     return &r->end;
+}
+
+const struct buf *dx_signature(const struct dx_reader *r, const struct buf **text)
+{
+    *text = &r->text;
+    return &r->signature;
+}
+
+const char *dx_reader_name(const struct dx_reader *r)
+{
+    return r->name;
 }
 
 const char *dx_member(const struct dx_reader *r)

@@ -3,6 +3,7 @@
 
 #include "archive/dxblock.h"
 #include "archive/head_read.h"
+#include "archive/signature.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -23,6 +24,7 @@ struct dx_writer {
     struct tar_writer *tar;
     struct buf list; /* lines about the members so far, which the digest sums up */
     const struct dx_head *head;
+    const char *key; /* to sign with, or NULL */
     struct dx_end end;
     struct dx_count *count;
     struct buf block;       /* changes of the member being made */
@@ -143,6 +145,11 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     }
     buf_clear(&w->block);
     return w;
+}
+
+void dx_writer_sign(struct dx_writer *w, const char *key)
+{
+    w->key = key;
 }
 
 /* The name of the next member of changes, in w's turn; the caller frees. */
@@ -269,9 +276,22 @@ static void forget(struct dx_writer *w)
     w->origin = w->name = NULL;
     w->end = (struct dx_end){0};
     w->at = NULL;
+    w->key = NULL;
     w->members = 0;
     buf_clear(&w->block);
     buf_clear(&w->list);
+}
+
+/* The signature of end.json, which is the block at hand. */
+static int put_signature(struct dx_writer *w)
+{
+    struct buf b = {0};
+    if (w->key == NULL)
+        return 0;
+    int rc = signature_make(w->key, w->block.p, w->block.n, &b) || tar_begin(w->tar, DX_SIGNATURE, b.n) ||
+             tar_data(w->tar, b.p, b.n) || tar_end(w->tar);
+    buf_free(&b);
+    return rc ? -1 : 0;
 }
 
 int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
@@ -280,7 +300,8 @@ int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
     sha_hex(w->list.p, w->list.n, w->end.sha256);
     memcpy(digest, w->end.sha256, SHA_HEX);
     head_put_end(&w->block, w->head, &w->end);
-    rc = rc || put_json(w, "end.json", 0) || tar_finish(w->tar) || zst_seal(w->zst) || flush_out(w);
+    rc = rc || put_json(w, "end.json", 0) || put_signature(w) || tar_finish(w->tar) || zst_seal(w->zst) ||
+         flush_out(w);
     if (rc) {
         dx_writer_abort(w);
         return -1;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const parts[] = {"dx.json", "changes", "end.json"};
+static const char *const parts[] = {"dx.json", "changes", "end.json", DX_SIGNATURE};
 
 enum { PARTS = sizeof parts / sizeof *parts };
 

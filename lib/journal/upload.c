@@ -127,12 +127,14 @@ static int fill_head(struct db *db, struct dx_head *h, const struct upload *u)
     return rc;
 }
 
-static int write_archive(struct db *db, const struct upload *u, int fd, const char *path)
+static int write_archive(struct db *db, const struct upload *u, int fd, const char *path, const char *key)
 {
     struct dx_head h;
     dx_head_init(&h, DX_UPLOAD);
     struct dx_writer *w = fill_head(db, &h, u) ? NULL : dx_writer_open(fd, path, &h, LEVEL);
     int rc = w ? 0 : -1;
+    if (w)
+        dx_writer_sign(w, key);
     for (size_t i = 0; rc == 0 && i < h.ntable; i++)
         rc = write_table(db, w, h.table[i], u);
     if (rc)
@@ -148,13 +150,13 @@ static char *file_of(const char *directory, int64_t number)
     return mem_printf("%s/%08lld.dx", directory, (long long)number);
 }
 
-static int write_file(struct db *db, const char *directory, const struct upload *u)
+static int write_file(struct db *db, const char *directory, const char *key, const struct upload *u)
 {
     char *path = file_of(directory, u->number);
     int rc = 0;
     if (!file_exists(path)) {
         struct file_new *f = file_new_open(path);
-        rc = f ? write_archive(db, u, file_new_fd(f), path) : -1;
+        rc = f ? write_archive(db, u, file_new_fd(f), path, key) : -1;
         if (rc == 0)
             rc = file_new_commit(f);
         else
@@ -165,14 +167,14 @@ static int write_file(struct db *db, const char *directory, const struct upload 
 }
 
 /* Writes what is recorded and has no file. */
-static int write_files(struct db *db, const char *directory)
+static int write_files(struct db *db, const char *directory, const char *key)
 {
     struct stmt *s = db_begin_read(db) ? NULL : db_prepare(db, sql_waiting);
     enum step step = STEP_ERROR;
     int rc = 0;
     while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW) {
         struct upload u = {stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2), stmt_int(s, 3)};
-        rc = write_file(db, directory, &u);
+        rc = write_file(db, directory, key, &u);
     }
     stmt_free(s);
     if (rc || step != STEP_DONE) {
@@ -251,7 +253,7 @@ static int remove_acknowledged(const char *directory, int64_t acked)
     return rc;
 }
 
-int upload_make(struct db *db, const char *directory, int64_t *newest)
+int upload_make(struct db *db, const char *directory, const char *key, int64_t *newest)
 {
     int64_t acked;
     if (db_begin_write(db))
@@ -260,7 +262,7 @@ int upload_make(struct db *db, const char *directory, int64_t *newest)
         db_rollback(db);
         return -1;
     }
-    if (db_commit(db) || file_make_directory(directory) || write_files(db, directory))
+    if (db_commit(db) || file_make_directory(directory) || write_files(db, directory, key))
         return -1;
     return remove_acknowledged(directory, acked);
 }

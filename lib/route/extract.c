@@ -190,7 +190,7 @@ static int fill_head(struct db *db, struct dx_head *h, const struct package_run 
 }
 
 int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, int fd, struct extract_mark *mark)
+                  struct audiences *all, const char *sign, int fd, struct extract_mark *mark)
 {
     static struct holder holder;
     struct dx_head h;
@@ -208,6 +208,8 @@ int extract_write(struct db *db, const struct package_run *p, const struct node 
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
              fill_head(db, &h, p, n, mark);
     struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, 3);
+    if (w)
+        dx_writer_sign(w, sign);
     rc = w ? write_objects(db, w, p, buf_text(&audiences)) : -1;
     mark->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)

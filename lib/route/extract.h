@@ -12,9 +12,10 @@ struct extract_mark {
     int64_t changes, bytes; /* written */
 };
 
-/* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd. */
+/* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd,
+ * signed with the private key in the file `sign`, or not (NULL). */
 int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, int fd, struct extract_mark *mark);
+                  struct audiences *all, const char *sign, int fd, struct extract_mark *mark);
 
 /* Records it, in the transaction of that run, at that time. */
 int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,

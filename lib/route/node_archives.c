@@ -114,6 +114,8 @@ static int write_archive(struct node_archives *x, struct receiver *r, struct mem
     int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
     struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
     int rc = w ? 0 : -1;
+    if (w)
+        dx_writer_sign(w, x->sign);
     sorting = x->sender;
     if (r->npiece)
         qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
@@ -324,7 +326,7 @@ int node_archives_store(struct node_archives *x, const char *now)
     return rc ? -1 : store_sleepers(x);
 }
 
-int node_archives_empty(const struct node *n, int fd)
+int node_archives_empty(const struct node *n, const char *sign, int fd)
 {
     struct dx_head h;
     dx_head_init(&h, DX_CHANGES);
@@ -336,6 +338,8 @@ int node_archives_empty(const struct node *n, int fd)
     h.ack = n->merged;
     h.form = CHANGESET_PATCH;
     struct dx_writer *w = dx_writer_open(fd, "stdout", &h, 1);
+    if (w)
+        dx_writer_sign(w, sign);
     int rc = w ? dx_writer_close(w) : -1;
     dx_head_free(&h);
     return rc;

@@ -29,6 +29,7 @@ struct node_archives {
     struct db *db;
     const struct row_emitter *sender;
     struct outbox *outbox;
+    const char *sign; /* as route.sign */
     int64_t after, upto, archives;
     int64_t run;               /* the number of the run before */
     int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
@@ -68,7 +69,7 @@ int node_archives_write(struct node_archives *x);
 int node_archives_store(struct node_archives *x, const char *now);
 
 /* Writes an archive that says nothing, for a pipe that wants one. */
-int node_archives_empty(const struct node *n, int fd);
+int node_archives_empty(const struct node *n, const char *sign, int fd);
 
 void node_archives_free(struct node_archives *x);
 

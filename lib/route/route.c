@@ -266,8 +266,8 @@ static int write_snapshot(struct running *x)
         if (strcmp(x->plan[i].package->name, n.package) == 0)
             p = &x->plan[i];
     x->snapshot = spool_stream();
-    int rc = x->snapshot == NULL ||
-                     extract_write(x->db, p, &n, x->b, x->views.audiences, fileno(x->snapshot), &x->mark)
+    int rc = x->snapshot == NULL || extract_write(x->db, p, &n, x->b, x->views.audiences, x->route->sign,
+                                                  fileno(x->snapshot), &x->mark)
                  ? -1
                  : 0;
     node_free(&n);
@@ -352,8 +352,12 @@ static int prepare(struct running *x)
     x->spill = spill_open();
     if (x->spill == NULL)
         return -1;
-    x->delivery = (struct node_archives){
-        .db = x->db, .sender = &x->sender, .outbox = x->outbox, .after = x->a, .upto = x->b};
+    x->delivery = (struct node_archives){.db = x->db,
+                                         .sender = &x->sender,
+                                         .outbox = x->outbox,
+                                         .sign = x->route->sign,
+                                         .after = x->a,
+                                         .upto = x->b};
     x->views.db = x->db;
     x->views.audiences = audiences_open(x->db);
     x->views.classes = row_classes_open(x->db);
@@ -450,7 +454,7 @@ static int hand_out(struct running *x)
         return -1;
     int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, &count);
     if (rc == 0 && count == 0 && n.archive)
-        rc = node_archives_empty(&n, x->route->out);
+        rc = node_archives_empty(&n, x->route->sign, x->route->out);
     node_free(&n);
     return rc;
 }

@@ -16,6 +16,7 @@ struct route {
     const char *node; /* when set: the node's archives that it has not applied go to `out` */
     const char *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering anew */
     int out;
+    const char *sign; /* the private key, in a file, with which archives are signed, or NULL */
 };
 
 struct route_done {
