@@ -7,6 +7,7 @@
 #include "journal/journal.h"
 #include "journal/meta.h"
 #include "journal/trigger.h"
+#include "journal/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -422,12 +423,26 @@ static int attach_all(struct attach *a, const char *const *table, size_t ntable)
     return rc || new_epoch_after_gap(a) ? -1 : 0;
 }
 
+/* The toolkit's own tables, made or upgraded. */
+static int own_tables(struct db *db, struct buf *report)
+{
+    int64_t from;
+    if (upgrade_tables(db, &from))
+        return -1;
+    if (from && from < UPGRADE_FORMAT)
+        buf_addf(report, "its dx_ tables were of format %lld and are of format %d now\n", (long long)from,
+                 UPGRADE_FORMAT);
+    return meta_init(db);
+}
+
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report)
 {
     struct capture_report own = {0};
     struct attach a = {.db = db, .report = report ? report : &own};
     *a.report = own;
-    int rc = meta_init(db) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
+    int rc = own_tables(db, &a.report->text) || journal_tables(db, &a.was, &a.nwas)
+                 ? -1
+                 : attach_all(&a, table, ntable);
     journal_tables_free(a.was, a.nwas);
     buf_free(&own.text);
     return rc;

@@ -12,7 +12,7 @@ struct capture_report {
 };
 
 /* Captures the tables named, or with ntable 0 all that have a primary key. Inside the caller's write transaction; makes
- * the toolkit's tables (meta_init) if they are not there. What is captured rightly already stays untouched; layouts that
+ * the toolkit's tables (meta_init) if they are not there, and upgrades those of an older format (upgrade_tables). What is captured rightly already stays untouched; layouts that
  * changed are recorded anew, and rows with something in an added column are journalled as updates of it. Refuses
  * (ERR_REFUSED) what cannot be captured. The report, if it is not NULL, is filled; its text is the caller's to free. */
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report);

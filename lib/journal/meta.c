@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/sha.h"
+#include "journal/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,31 +37,13 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_upload ("
     " number INTEGER PRIMARY KEY, after INTEGER NOT NULL, upto INTEGER NOT NULL, applied INTEGER NOT NULL);";
 
-/* Of these and of all modules' tables together: raised with any change to them that older or newer programs would
- * misread. */
-enum { FORMAT = 2 };
-
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_meta'";
-
-static int check_format(struct db *db)
-{
-    int64_t format;
-    if (meta_get_int(db, "format", &format))
-        return -1;
-    if (format == FORMAT)
-        return 0;
-    return fail(
-        ERR_REFUSED,
-        "%s: its dx_ tables are of format %lld, these programs know format %d; use the programs that made "
-        "it, or drop its dx_ tables and triggers and begin anew with `txnlog attach` or `initsync`",
-        db_path(db), (long long)format, FORMAT);
-}
 
 int meta_present(struct db *db)
 {
     int64_t n;
-    if (db_get_int(db, &n, "%s", sql_present) || (n && check_format(db)))
+    if (db_get_int(db, &n, "%s", sql_present) || (n && upgrade_require(db)))
         return -1;
     return n > 0;
 }
@@ -84,10 +67,10 @@ int meta_init(struct db *db)
         return -1;
     if (known) {
         free(known);
-        return check_format(db);
+        return upgrade_require(db);
     }
     sha_random_hex(8, epoch);
-    return meta_set_int(db, "format", FORMAT) || meta_set_text(db, "epoch", epoch) ? -1 : 0;
+    return meta_set_int(db, "format", UPGRADE_FORMAT) || meta_set_text(db, "epoch", epoch) ? -1 : 0;
 }
 
 int meta_get_text(struct db *db, const char *name, char **out)

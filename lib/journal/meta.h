@@ -7,13 +7,13 @@
 /* The origin that a companion notes for what it downloaded from its server. No node has this name. */
 #define STORE_UPSTREAM "^"
 
-/* Makes the tables if they are not there, and the epoch; refuses those of another version. Inside the caller's write transaction. */
+/* Makes the tables if they are not there, and the epoch; refuses those of another format (journal/upgrade.h). Inside the caller's write transaction. */
 int meta_init(struct db *db);
 
 /* Refuses (ERR_REFUSED, naming the remedy `txnlog attach` or initsync) a database without them. */
 int meta_require(struct db *db);
 
-/* Whether the database has them: 1, 0, or -1; also where they are those of another version of the toolkit. */
+/* Whether the database has them: 1, 0, or -1; also where they are of another format. */
 int meta_present(struct db *db);
 
 /* Facts by name in dx_meta. Text to free, NULL when absent; integers 0 when absent. -1 on failure.
