@@ -11,14 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool as_local, dry, resend, strict;
-static const char *approve, *guard_percent, *guard_rows, *undo;
+static bool as_local, dry, log_wanted, resend, strict;
+static const char *approve, *guard_percent, *guard_rows, *undo, *upload_from;
 static struct signers signers;
 
 static const struct cli_option apply_options[] = {
     {"-n", NULL, "say what would happen, change nothing", &dry, NULL},
     {"--strict", NULL, "refuse the archive when a row cannot be applied, instead of quarantining it", &strict,
      NULL},
+    {"--upload-from", "NODE", "take exactly one archive: the next upload of that node", NULL, &upload_from},
+    {"--log", NULL, "take logs: they may change everything", &log_wanted, NULL},
     {"--as-local", NULL, "what an upload changes counts as changed here (on a companion)", &as_local, NULL},
     {"--resend", NULL, "over a copy, a snapshot settles none of the uploads made there: they go up again",
      &resend, NULL},
@@ -37,12 +39,16 @@ static int read_options(struct apply_options *o)
     *o = (struct apply_options){.dry = dry,
                                 .strict = strict,
                                 .as_local = as_local,
+                                .log = log_wanted,
+                                .upload_from = upload_from,
                                 .resend = resend,
                                 .approve = approve,
                                 .undo = undo,
                                 .signers = signers,
                                 .guard_rows = -1,
                                 .guard_percent = -1};
+    if (log_wanted && upload_from)
+        return fail(ERR_USAGE, "--log and --upload-from: a node's upload is no log");
     if (guard_rows && cli_number(guard_rows, "--guard-rows", &o->guard_rows))
         return -1;
     return guard_percent ? cli_number(guard_percent, "--guard-percent", &o->guard_percent) : 0;

@@ -39,8 +39,27 @@ static const struct kind upload = {upload_apply_begin,   upload_apply_one, uploa
 static const struct kind replay = {log_apply_begin, merge_one, log_apply_end, NULL, false, NULL};
 static const struct kind rows = {plan_apply_begin, plan_apply_one, plan_apply_end, NULL, false, NULL};
 
-static const struct kind *choose(const struct dx_head *h, const char *name)
+/* What the archive may do comes from the caller, not from its head: 0, or -1 when it is not what the caller says. */
+static int check_authority(const struct dx_head *h, const struct apply_options *o, const char *name)
 {
+    bool log = h->kind == DX_CHANGES && *h->to == 0;
+    if (o->upload_from && (h->kind != DX_UPLOAD || strcmp(h->from, o->upload_from) != 0))
+        return fail(ERR_REFUSED, "%s: not an upload of node %s, but of kind %s from '%.100s'", name,
+                    o->upload_from, dx_kind_name(h->kind), h->from);
+    if (o->log && !log)
+        return fail(ERR_REFUSED, "%s: not a log, but an archive of kind %s%s; apply it without --log", name,
+                    dx_kind_name(h->kind), *h->to ? " with a receiver" : "");
+    if (log && !o->log)
+        return fail(ERR_REFUSED,
+                    "%s: a log may change everything; if you trust where it comes from, apply it with --log",
+                    name);
+    return 0;
+}
+
+static const struct kind *choose(const struct dx_head *h, const struct apply_options *o, const char *name)
+{
+    if (check_authority(h, o, name))
+        return NULL;
     switch (h->kind) {
     case DX_SNAPSHOT:
         return &snapshot;
@@ -81,6 +100,12 @@ static int apply_changes(struct apply_context *w, const struct kind *k)
     return got;
 }
 
+/* From a node comes one archive: what is behind it would be read by no rule of this one. */
+static int check_last(struct apply_context *w)
+{
+    return w->options->upload_from ? dx_require_last(w->reader) : 0;
+}
+
 static int forget(struct apply_context *w)
 {
     return meta_present(w->db) > 0 ? capture_forget(w->db) : 0;
@@ -100,7 +125,7 @@ static int again(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     w->count->repeat = true;
-    if (dx_skip(w->reader))
+    if (dx_skip(w->reader) || check_last(w))
         return -1;
     int same = h->number && dx_end(w->reader)->changes
                    ? applied_digests_same(w->db, dx_kind_name(h->kind), h->epoch, h->number,
@@ -120,7 +145,7 @@ static int apply_all(struct apply_context *w, const struct kind *k, struct app_t
     if (app_triggers_begin(f, w->db, w->head->table, w->head->ntable) || deferred_begin(w) ||
         quarantine_recheck(w))
         return -1;
-    if (apply_changes(w, k))
+    if (apply_changes(w, k) || check_last(w))
         return -1;
     if (k->end(w) || fk_optimistic_settle(w) || note_seen(w))
         return -1;
@@ -230,7 +255,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     struct apply_context w = {
         .db = db, .name = db_path(db), .reader = r, .head = h, .options = o, .count = count};
     struct app_triggers fires = {0};
-    const struct kind *k = choose(h, w.name);
+    const struct kind *k = choose(h, o, w.name);
     *count = (struct apply_count){0};
     if (k == NULL || prepare_new(db, h) || db_begin_write(db))
         return -1;

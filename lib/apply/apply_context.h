@@ -9,11 +9,13 @@
 
 /* What the caller asked for. */
 struct apply_options {
-    bool dry;               /* do everything, then take it back */
-    bool strict;            /* refuse the archive when a row cannot be applied, instead of quarantining it */
-    bool as_local;          /* journal what is merged as made here */
-    bool resend;            /* snapshots: what they acknowledge is another copy's; settle nothing by it */
-    const char *approve;    /* the digest of an archive that guards let through, or NULL */
+    bool dry;                /* do everything, then take it back */
+    bool strict;             /* refuse the archive when a row cannot be applied, instead of quarantining it */
+    bool as_local;           /* journal what is merged as made here */
+    bool log;                /* the archive is a log, and may do everything */
+    const char *upload_from; /* the archive is exactly one upload of that node; or NULL */
+    bool resend;             /* snapshots: what they acknowledge is another copy's; settle nothing by it */
+    const char *approve;     /* the digest of an archive that guards let through, or NULL */
     struct signers signers; /* file NULL: none; else the archive is refused unless its sender has signed it */
     const char *undo;       /* where to write the archive that takes this apply back, or NULL */
     int64_t guard_rows;     /* at most so many rows of a table deleted or overwritten; -1: no guard */

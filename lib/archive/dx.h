@@ -162,6 +162,9 @@ int dx_read(struct dx_reader *r, struct change *c);
 /* Reads what is left of the archive and checks it. */
 int dx_skip(struct dx_reader *r);
 
+/* After dx_read gave 0: 0 when nothing follows the archive, else -1 (ERR_REFUSED). */
+int dx_require_last(struct dx_reader *r);
+
 /* What end.json says, after dx_read gave 0. */
 struct dx_count {
     int64_t inserts, updates, deletes;

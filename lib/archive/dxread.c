@@ -418,6 +418,14 @@ int dx_skip(struct dx_reader *r)
     return got;
 }
 
+int dx_require_last(struct dx_reader *r)
+{
+    int more = r->where == AT_END ? zst_more(r->zst) : -1;
+    if (more > 0)
+        return fail(ERR_REFUSED, "%s: another archive follows, where exactly one is taken", r->name);
+    return more;
+}
+
 const struct dx_end *dx_end(const struct dx_reader *r)
 {
     return &r->end;

@@ -367,9 +367,9 @@ c|3|grey|" ]
             "INSERT INTO \"$long\" SELECT t || '+', b, v FROM \"$long\" WHERE v % 7 = 0"
         changeset diff old.db new.db | wrap new.db changes >log.dx
         cp old.db copy.db
-        dxapply copy.db --undo undo.dx <log.dx
+        dxapply copy.db --log --undo undo.dx <log.dx
         same_tables new.db copy.db
-        dxapply copy.db <undo.dx
+        dxapply copy.db --log <undo.dx
         same_tables old.db copy.db
     done
 }

@@ -249,12 +249,12 @@ b|6|s2" ]
     txnlog ack hq.db <2.dx
     sql hq.db "UPDATE price SET n = 3"
     txnlog read hq.db >3.dx
-    dxapply copy.db <1.dx
-    run -3 dxapply copy.db <3.dx
+    dxapply copy.db --log <1.dx
+    run -3 dxapply copy.db --log <3.dx
     [[ $output == *"is missing"* ]]
-    cat 1.dx 2.dx 2.dx 3.dx 1.dx | dxapply copy.db
+    cat 1.dx 2.dx 2.dx 3.dx 1.dx | dxapply copy.db --log
     same_table hq.db copy.db item part price payroll
-    run -3 dxapply hq.db <1.dx
+    run -3 dxapply hq.db --log <1.dx
     [[ $output == *"very database"* ]]
 }
 
@@ -264,7 +264,7 @@ b|6|s2" ]
     cp other.db changed.db
     sql changed.db "UPDATE price SET n = 8" "INSERT INTO price VALUES ('q', 1)"
     changeset diff other.db changed.db | wrap hq.db changes >log.dx
-    dxapply hq.db <log.dx
+    dxapply hq.db --log <log.dx
     [ "$(sql hq.db "SELECT count(*), count(origin) FROM dx_journal")" = "2|0" ]
 }
 
@@ -275,12 +275,12 @@ b|6|s2" ]
         "DELETE FROM part WHERE item = 'b'" "UPDATE item SET name = CASE id WHEN 'c' THEN 'bolt' WHEN 'b' THEN 'cog' ELSE name END" >1.dx
     dxapply hq.db --undo undo.dx <1.dx
     cp hq.db after.db
-    dxapply hq.db <undo.dx
+    dxapply hq.db --log <undo.dx
     same_table before.db hq.db item part price payroll
     # later changes of other columns stay; of the same ones, they are a conflict
     cp after.db hq.db
     sql hq.db "UPDATE item SET secret = 'later' WHERE id = 'a'" "UPDATE item SET at = '7' WHERE id = 'a'"
-    run -1 dxapply hq.db <undo.dx
+    run -1 dxapply hq.db --log <undo.dx
     [ "$(sql hq.db "SELECT n, secret, at FROM item WHERE id = 'a'")" = "1|later|7" ]
 }
 
@@ -308,7 +308,7 @@ b|6|s2" ]
     cp y.db z.db
     txnlog attach x.db
     sql x.db "UPDATE t SET v = v" "CREATE TABLE u AS SELECT * FROM t" "DELETE FROM t" "INSERT INTO t SELECT * FROM u"
-    changeset diff y.db x.db | wrap x.db changes | dxapply z.db
+    changeset diff y.db x.db | wrap x.db changes | dxapply z.db --log
     same_table x.db z.db t
     txnlog attach z.db
     [ "$(txnlog digest x.db | grep ' t$')" = "$(txnlog digest z.db | grep ' t$')" ]
@@ -445,7 +445,7 @@ d|dagger|5|x|3" ]
         cp a.db was.db
         sql a.db "DELETE FROM t"
         changeset diff was.db a.db | wrap a.db changes >gone.dx
-        run -1 dxapply b.db <gone.dx
+        run -1 dxapply b.db --log <gone.dx
         # 2.0 is 2, and 0.1 + 1e-18 is 0.1: no conflict.  The others lose what was changed, and it is recorded.
         [ "$(sql b.db 'SELECT count(*) FROM t')" = 0 ]
         [ "$(sql b.db "SELECT group_concat(key) FROM (SELECT key FROM dx_conflict ORDER BY key)")" = 2,4,5,6,7,8 ]
@@ -461,7 +461,7 @@ d|dagger|5|x|3" ]
     sql b.db "UPDATE wide SET c150 = 2 WHERE id = 2"
     sql a.db "DELETE FROM wide"
     changeset diff was.db a.db | wrap a.db changes >gone.dx
-    run -1 dxapply b.db <gone.dx
+    run -1 dxapply b.db --log <gone.dx
     [ "$(sql b.db 'SELECT count(*) FROM wide')" = 0 ]
     [ "$(sql b.db 'SELECT group_concat(key) FROM dx_conflict')" = 2 ]
 }

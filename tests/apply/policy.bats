@@ -372,7 +372,7 @@ n2|5
 n3|3" ]
     [ "$(conflicts)" = "deleted|note|late2|theirs" ]
     cp hq.db undone.db
-    dxapply undone.db <undo.dx || [ $? -eq 1 ]
+    dxapply undone.db --log <undo.dx || [ $? -eq 1 ]
     same_tables before.db undone.db
     exchange alice bob
     sql bob.db "UPDATE company SET name = 'Free' WHERE id = 9"

@@ -309,7 +309,7 @@ wrap() {
     # and dxapply makes of them what sqlite3changeset_apply makes
     cp a.db c.db
     txnlog attach c.db
-    dxapply c.db <theirs.dx
+    dxapply --log c.db <theirs.dx
     same_tables b.db c.db
     changeset patch a.db b.db >theirs
     wrap theirs patchset >theirs.dx

@@ -32,8 +32,8 @@ dxpack join -
 dxpack invert
 dxpack extract -C out
 txnlog ack a.db
-dxapply a.db
-dxapply -n a.db
+dxapply --log a.db
+dxapply --log -n a.db
 txnroute run a.db docking
 txnroute run a.db --node alice
 syncdiff rows a.db
@@ -62,7 +62,7 @@ refuses() {
     run -3 dxpack verify "$1"
     [[ $output == "dxpack: $1: "*"${2:-}"* ]] || { echo "said: $output"; return 1; }
     run -3 txnlog ack a.db <"$1"
-    run -3 dxapply a.db <"$1"
+    run -3 dxapply --log a.db <"$1"
 }
 
 # The good archive's members, in d.
@@ -101,7 +101,7 @@ edit() {
     txnlog ack a.db <same.dx
     sql b.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
     txnlog attach b.db
-    dxapply b.db <same.dx
+    dxapply --log b.db <same.dx
     [ "$(sqlite3 b.db "SELECT group_concat(name) FROM t")" = one,two,three ]
 }
 
@@ -394,8 +394,8 @@ txnroute node list DB
 txnroute run DB docking
 txnroute extract DB alice
 txnroute node add DB alice --package p
-dxapply DB
-dxapply -n DB
+dxapply --log DB
+dxapply --log -n DB
 syncdiff keys DB
 syncdiff rows DB
 syncdiff screen DB
@@ -438,7 +438,7 @@ COMMANDS
         sql b.db "CREATE TABLE $table"
         txnlog attach b.db
         before=$(sqlite3 b.db .dump)
-        run -3 dxapply b.db <good.dx
+        run -3 dxapply --log b.db <good.dx
         [[ $output == *"b.db: "*"t"* ]]
         [ "$(sqlite3 b.db .dump)" = "$before" ]
     done
@@ -462,7 +462,7 @@ txnlog digest k$1.db
 syncdiff keys k$1.db
 syncdiff keys --conf package.conf k$1.db
 syncdiff compare k$1.db k$1.db
-dxapply k$1.db
+dxapply --log k$1.db
 dxpack make lines$1
 COMMANDS
     }
@@ -500,7 +500,7 @@ limited() {
     for mode in delete wal; do
         sql c.db "PRAGMA journal_mode = $mode"
         before=$(sqlite3 c.db .dump)
-        run -4 limited 200 dxapply c.db <large.dx
+        run -4 limited 200 dxapply --log c.db <large.dx
         [[ $output == *"c.db: "* ]]
         [ "$(sqlite3 c.db .dump)" = "$before" ]
         [ "$(sqlite3 c.db "PRAGMA integrity_check")" = ok ]
@@ -516,7 +516,7 @@ limited() {
     done
     run -4 limited 100 dxpack extract -C out large.dx
     [ -z "$(ls -A out)" ]
-    dxapply c.db <large.dx
+    dxapply --log c.db <large.dx
     same_table b.db c.db t
 }
 
