@@ -52,9 +52,11 @@ static int load(int argc, char **argv)
 
 static void tell_run(const struct route_done *d)
 {
-    cli_say("journal %lld to %lld: %lld rows moved, %lld changes in %lld archives, %lld rule statements",
-            (long long)d->after, (long long)d->upto, (long long)d->moved, (long long)d->changes,
-            (long long)d->archives, (long long)d->statements);
+    cli_say(
+        "journal %lld to %lld: %lld rows moved, %lld changes in %lld archives, %lld rule statements, %lld "
+        "thousand steps of SQL",
+        (long long)d->after, (long long)d->upto, (long long)d->moved, (long long)d->changes,
+        (long long)d->archives, (long long)d->statements, (long long)d->steps);
 }
 
 static int route(const char *path, const struct route *r)

@@ -96,34 +96,41 @@ int delta_by_key_move(struct object_deltas *v, const struct object_delta *w)
 
 /* ---- children ---- */
 
+/* The time filter asks for columns of the row alone, which are found in a SELECT of its own. */
+static void add_kept(struct buf *sql, const struct object_delta *w)
+{
+    const struct table *t = w->object->sent;
+    buf_addf(sql, " AND (SELECT (%s\n) FROM main.", w->rule->keep);
+    buf_name(sql, t->name);
+    buf_puts(sql, " WHERE ");
+    for (size_t k = 0; k < t->nkey; k++) {
+        const char *column = t->col[t->key[k]];
+        buf_puts(sql, k ? " AND " : "");
+        buf_name(sql, t->name);
+        buf_puts(sql, ".");
+        buf_name(sql, column);
+        buf_puts(sql, " = dx_x.");
+        buf_name(sql, column);
+    }
+    buf_puts(sql, ")");
+}
+
 /* Rows that did not change themselves go where their parent went. */
 int delta_by_key_children(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     struct buf sql = {0}, key = {0};
-    membership_key(&key, w->object->sent, "x");
+    membership_key(&key, w->object->sent, "dx_x");
     buf_addf(&sql,
              "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT %s, m.old, m.new FROM "
              "temp.dx_moved_%lld AS m CROSS JOIN main.",
              (long long)w->object->id, buf_text(&key), (long long)w->parent->object->id);
     buf_name(&sql, w->object->table);
-    buf_puts(&sql, " AS x WHERE m.old <> m.new AND ");
-    object_delta_where_parent(&sql, w, "x", "m.key");
+    buf_puts(&sql, " AS dx_x WHERE m.old <> m.new AND ");
+    object_delta_where_parent(&sql, w, "dx_x", "m.key");
     if (own)
         delta_by_key_exclude(&sql, w, buf_text(&key));
-    if (w->rule->keep) {
-        buf_puts(&sql, " AND (SELECT (");
-        buf_puts(&sql, w->rule->keep);
-        buf_puts(&sql, "\n) FROM main.");
-        buf_name(&sql, w->object->table);
-        buf_puts(&sql, " AS dx_w WHERE ");
-        for (size_t k = 0; k < w->object->sent->nkey; k++) {
-            buf_puts(&sql, k ? " AND dx_w." : "dx_w.");
-            buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
-            buf_puts(&sql, " = x.");
-            buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
-        }
-        buf_puts(&sql, ")");
-    }
+    if (w->rule->keep)
+        add_kept(&sql, w);
     int rc = db_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     buf_free(&key);

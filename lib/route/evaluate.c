@@ -56,20 +56,15 @@ static int by_rule(struct object_deltas *v, const struct object_delta *w, const 
     return rc ? fail_in("object %s", w->object->name) : object_delta_group(v, "dx_next");
 }
 
-static void add_keep(struct buf *sql, const struct object_delta *w)
-{
-    if (w->rule->keep)
-        buf_addf(sql, " WHERE (%s\n)", w->rule->keep);
-}
-
 /* Everybody has every row that the time filter keeps. */
 static int by_all(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
     membership_key(&sql, w->object->sent, "x");
-    buf_addf(&sql, ", %d FROM %s AS x", AUDIENCE_ALL, source);
-    add_keep(&sql, w);
+    buf_addf(&sql, ", %d FROM ", AUDIENCE_ALL);
+    object_delta_kept(&sql, w, source);
+    buf_puts(&sql, " AS x");
     return run_sql(v, &sql);
 }
 
@@ -83,9 +78,9 @@ static int by_parent(struct object_deltas *v, const struct object_delta *w, cons
     membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, " AS dx_key, ");
     object_delta_parent_key(&sql, w, "x");
-    buf_addf(&sql, " AS dx_parent FROM %s AS x", source);
-    add_keep(&sql, w);
-    buf_puts(&sql, ") AS dx_c) WHERE dx_audience <> 0");
+    buf_puts(&sql, " AS dx_parent FROM ");
+    object_delta_kept(&sql, w, source);
+    buf_puts(&sql, " AS x) AS dx_c) WHERE dx_audience <> 0");
     return run_sql(v, &sql);
 }
 

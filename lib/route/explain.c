@@ -106,14 +106,16 @@ static struct stmt *ask(struct asking *a, struct buf *sql, const struct val *key
 /* Whether the row is there (and passes the time filter): 1, 0, -1. */
 static int row_there(struct asking *a, const struct object_delta *w, const struct val *key, bool kept)
 {
-    struct buf sql = {0};
+    struct buf sql = {0}, name = {0};
     int rc;
+    buf_name(&name, w->object->table);
     buf_puts(&sql, "SELECT 1 FROM main.");
     buf_name(&sql, w->object->table);
-    buf_puts(&sql, " AS x WHERE ");
-    membership_where(&sql, w->object->sent, "x", "?1");
+    buf_puts(&sql, " WHERE ");
+    membership_where(&sql, w->object->sent, buf_text(&name), "?1");
     if (kept && w->rule->keep)
         buf_addf(&sql, " AND (%s\n)", w->rule->keep);
+    buf_free(&name);
     struct stmt *s = ask(a, &sql, key, &rc);
     bool found = s != NULL;
     stmt_free(s);
@@ -153,20 +155,20 @@ static int ask_arm(struct asking *a, const struct object_delta *w, size_t i, con
     if (shown)
         add_through(&list, arm);
     struct cut cut = {arm->list_end, arm->list_end, buf_text(&list)};
-    buf_puts(&sql, "WITH q(n");
+    buf_puts(&sql, "WITH dx_q(dx_n");
     for (size_t k = 0; k < w->object->sent->nkey; k++)
-        buf_addf(&sql, ", k%zu", k);
-    buf_puts(&sql, shown ? ", through) AS (SELECT " : ") AS (SELECT ");
+        buf_addf(&sql, ", dx_k%zu", k);
+    buf_puts(&sql, shown ? ", dx_through) AS (SELECT " : ") AS (SELECT ");
     rule_cut_sql(&sql, arm, now, arm->list, arm->end, &cut, shown);
-    buf_addf(&sql, "\n) SELECT %s FROM q JOIN main.", shown ? "through" : "''");
+    buf_addf(&sql, "\n) SELECT %s FROM dx_q JOIN main.", shown ? "dx_through" : "''");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x ON ");
     for (size_t k = 0; k < w->object->sent->nkey; k++) {
         buf_puts(&sql, k ? " AND x." : "x.");
         buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
-        buf_addf(&sql, " = q.k%zu", k);
+        buf_addf(&sql, " = dx_q.dx_k%zu", k);
     }
-    buf_puts(&sql, " JOIN " IMAGE_NODE_NOW " AS y ON y.name = q.n WHERE y.name = ");
+    buf_puts(&sql, " JOIN " IMAGE_NODE_NOW " AS y ON y.name = dx_q.dx_n WHERE y.name = ");
     buf_quote(&sql, a->node.name);
     buf_puts(&sql, " AND ");
     membership_where(&sql, w->object->sent, "x", "?1");

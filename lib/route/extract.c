@@ -96,7 +96,7 @@ static int hold_keys(struct db *db, const struct object_delta *w, const char *au
         db,
         "DELETE FROM temp.dx_held;"
         "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member_%lld AS m WHERE m.audience IN (%s) "
-        "AND NOT EXISTS (SELECT 1 FROM temp.dx_moved_%lld AS v WHERE v.key = m.key);"
+        "AND NOT EXISTS (SELECT 1 FROM temp.dx_moved_%lld AS v WHERE v.key = +m.key);"
         "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved_%lld WHERE new <> 0 AND (new "
         "= %d OR dx_held_by(new))",
         id, audiences, id, id, AUDIENCE_ALL);

@@ -22,7 +22,7 @@ static int compare_member(struct object_deltas *v, const struct object_delta *w)
                     "LEFT JOIN main.dx_member_%lld AS m ON m.key = n.key WHERE m.audience IS NOT n.audience;"
                     "INSERT INTO temp.dx_moved_%lld (key, old, new) "
                     "SELECT m.key, m.audience, 0 FROM main.dx_member_%lld AS m WHERE NOT EXISTS (SELECT 1 "
-                    "FROM temp.dx_next AS n WHERE n.key = m.key)",
+                    "FROM temp.dx_next AS n WHERE n.key = +m.key)",
                     id, id, id, id);
 }
 

@@ -34,6 +34,17 @@ int object_delta_object(struct db *db, const struct object_delta *w)
 
 /* ---- SQL of one object ---- */
 
+void object_delta_kept(struct buf *sql, const struct object_delta *w, const char *source)
+{
+    if (w->rule->keep == NULL) {
+        buf_puts(sql, source);
+        return;
+    }
+    buf_addf(sql, "(SELECT * FROM %s AS ", source);
+    buf_name(sql, w->object->table);
+    buf_addf(sql, " WHERE (%s\n))", w->rule->keep);
+}
+
 void object_delta_arm_key(struct buf *sql, const struct object_delta *w)
 {
     size_t n = w->object->sent->nkey;

@@ -56,6 +56,10 @@ int object_delta_store(struct object_deltas *v, const struct object_delta *w, st
 /* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
 int object_delta_group(struct object_deltas *v, const char *into);
 
+/* Appends the rows of a source (the object's table, or what takes its place) that the time filter keeps, as they stand in
+ * a FROM. The filter may name the table: there it goes by the table's own name. */
+void object_delta_kept(struct buf *sql, const struct object_delta *w, const char *source);
+
 /* Appends the packed key that an arm yields; that of the parent which a row under the alias names; and a condition
  * that this parent is the one of a packed key. */
 void object_delta_arm_key(struct buf *sql, const struct object_delta *w);

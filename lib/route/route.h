@@ -23,6 +23,7 @@ struct route_done {
     int64_t after, upto;          /* of the journal */
     int64_t moved, changes;       /* rows whose audience changed; changes encoded, each once */
     int64_t archives, statements; /* written; statements of rules that ran */
+    int64_t steps;                /* db_steps of the run */
 };
 
 /* Runs the router. Nothing has changed when it fails (ERR_REFUSED, ERR_BUSY with the holder, ...). */

@@ -112,7 +112,9 @@ static void add_fill(struct buf *sql, const struct object_delta *w, const bool *
     add_columns(sql, r, column, "");
     buf_puts(sql, ") SELECT ");
     add_columns(sql, r, column, "");
-    buf_addf(sql, " FROM %s WHERE ", source);
+    buf_addf(sql, " FROM %s AS ", source);
+    buf_name(sql, w->object->table);
+    buf_puts(sql, " WHERE ");
     if (keep) /* before anything becomes a class */
         buf_addf(sql, "CASE WHEN (%s\n) THEN ", keep);
     buf_puts(sql, "dx_class_new(");
@@ -126,9 +128,8 @@ static void add_only(struct buf *sql, const struct object_delta *w, const char *
     const struct table *t = w->rule->relation->layout->table;
     buf_puts(sql, "INSERT INTO temp.dx_class (");
     buf_name(sql, t->col[t->key[0]]);
-    buf_addf(sql, ") SELECT 1 FROM %s", source);
-    if (w->rule->keep)
-        buf_addf(sql, " WHERE (%s\n)", w->rule->keep);
+    buf_puts(sql, ") SELECT 1 FROM ");
+    object_delta_kept(sql, w, source);
     buf_puts(sql, " LIMIT 1;");
 }
 
@@ -139,12 +140,13 @@ static void add_arm(struct buf *sql, const struct object_delta *w, const struct 
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     for (size_t i = 0; i < a->noccurrence; i++)
         use[i] = a->occurrence[i].anchor ? "(SELECT * FROM temp.dx_class NOT INDEXED)" : NULL;
-    buf_puts(sql, "INSERT INTO temp.dx_pair (key, node) WITH r(n");
+    buf_puts(sql, "INSERT INTO temp.dx_pair (key, node) WITH dx_r(dx_n");
     for (size_t k = 0; k < w->object->sent->nkey; k++)
-        buf_addf(sql, ", k%zu", k);
+        buf_addf(sql, ", dx_k%zu", k);
     buf_puts(sql, ") AS (SELECT ");
     rule_cut_sql(sql, a, use, a->list, a->end, NULL, 0);
-    buf_puts(sql, "\n) SELECT r.k0, y.dx_id FROM r JOIN " IMAGE_NODE_NOW " AS y ON y.name = r.n;");
+    buf_puts(sql, "\n) SELECT dx_r.dx_k0, dx_y.dx_id FROM dx_r JOIN " IMAGE_NODE_NOW
+                  " AS dx_y ON dx_y.name = dx_r.dx_n;");
     free(use);
 }
 
@@ -213,10 +215,8 @@ int row_class_next(struct object_deltas *v, const struct object_delta *w, const 
     buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
     membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, ", dx_n.audience FROM ");
-    if (w->rule->keep)
-        buf_addf(&sql, "(SELECT * FROM %s WHERE (%s\n)) AS x", source, w->rule->keep);
-    else
-        buf_addf(&sql, "%s AS x", source);
+    object_delta_kept(&sql, w, source);
+    buf_puts(&sql, " AS x");
     row_class_join(&sql, w, "x", false);
     return run_sql(v, &sql) ? -1 : 1;
 }

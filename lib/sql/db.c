@@ -20,6 +20,7 @@ struct db {
     bool writing, lost;                /* in a write transaction; which SQLite has taken back */
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
+    int64_t steps;
 };
 
 struct stmt {
@@ -58,10 +59,19 @@ static int fail_db(struct db *db, const char *doing)
     return fail(code, "%s: %s%s%s%s", db->path, doing, *doing ? ": " : "", sqlite3_errmsg(db->handle), hint);
 }
 
-static int still_working(void *db)
+/* Called after each thousand instructions of a statement. */
+static int still_working(void *ctx)
 {
-    progress_still(db_path(db));
+    struct db *db = ctx;
+    db->steps++;
+    if (db->steps % 1000 == 0)
+        progress_still(db->path);
     return 0;
+}
+
+int64_t db_steps(const struct db *db)
+{
+    return db->steps;
 }
 
 struct db *db_open(const char *path, enum db_mode mode)
@@ -84,8 +94,7 @@ struct db *db_open(const char *path, enum db_mode mode)
     }
     sqlite3_extended_result_codes(db->handle, 0);
     sqlite3_busy_timeout(db->handle, BUSY_MS);
-    if (progress_heard())
-        sqlite3_progress_handler(db->handle, 1000000, still_working, db);
+    sqlite3_progress_handler(db->handle, 1000, still_working, db);
     /* Reading the schema is what makes SQLite look at the header. */
     if (db_exec(db,
                 "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {

@@ -31,6 +31,10 @@ int db_begin_write(struct db *db);
 int db_commit(struct db *db);    /* fails only with everything still undone (it rolls back) */
 void db_rollback(struct db *db); /* also fine with nothing open */
 
+/* Thousands of instructions that SQLite has executed on the connection, in statements of a thousand or more: what work
+ * costs, whatever the machine and what else it does. */
+int64_t db_steps(const struct db *db);
+
 /* Rows changed by the statement that ran last. */
 int64_t db_changes(const struct db *db);
 int64_t db_last_rowid(const struct db *db);
