@@ -111,6 +111,18 @@ static int forget(struct apply_context *w)
     return meta_present(w->db) > 0 ? capture_forget(w->db) : 0;
 }
 
+/* What is written to a table while it is not captured, or was before, must not be written over. */
+static int check_capture(struct apply_context *w)
+{
+    int present = meta_present(w->db);
+    return present > 0 ? capture_check(w->db) : present;
+}
+
+static int note_capture(struct apply_context *w)
+{
+    return meta_present(w->db) > 0 ? capture_note_whole(w->db) : 0;
+}
+
 static int note_seen(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
@@ -151,7 +163,7 @@ static int apply_all(struct apply_context *w, const struct kind *k, struct app_t
         return -1;
     if (db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
         return -1;
-    return k->last ? k->last(w) : 0;
+    return (k->last && k->last(w)) || note_capture(w) ? -1 : 0;
 }
 
 /* ---- guards ---- */
@@ -241,7 +253,7 @@ static int prepare_new(struct db *db, const struct dx_head *h)
 
 static int run(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
-    int go = k->begin(w);
+    int go = check_capture(w) ? -1 : k->begin(w);
     if (go < 0)
         return -1;
     if (go == 0)

@@ -24,11 +24,34 @@ static const char sql_later_trigger[] =
     "AND name NOT GLOB 'dx_[a-z]_[0-9]*' AND rowid > "
     "(SELECT min(rowid) FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'dx_[a-z]_%lld')";
 
+static const char sql_trigger_table[] =
+    "SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
+
 static const char sql_trigger[] = "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
 
-static const char sql_exists[] = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q";
+/* What is made on a table is dropped with it; a table made again under its name comes behind dx_replaced_ID in the schema,
+ * also after VACUUM, and whoever restores our triggers on it. */
+static const char sql_same_table[] =
+    "SELECT count(*) FROM main.sqlite_schema AS r JOIN main.sqlite_schema AS t ON t.rowid < r.rowid "
+    "WHERE r.type = 'table' AND r.name = 'dx_replaced_%lld' AND t.type = 'table' AND t.name = %Q COLLATE "
+    "NOCASE";
+
+static const char sql_exists[] =
+    "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE";
+
+/* Tables of a node's copy that were written without capture, and where the journal ended when they were captured again:
+ * what was changed in them up to there is found by comparison (compare/uncaptured.h). */
+static const char sql_make_uncaptured[] = "CREATE TABLE IF NOT EXISTS dx_uncaptured ("
+                                          " name TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID";
 
 static const char gone[] = "the table is gone";
+
+/* What is amiss with the capture of a table. */
+struct amiss {
+    struct buf text; /* empty: nothing */
+    bool gone;       /* there is no such table */
+    bool gap;        /* it was, or may have been, changed without an entry in the journal */
+};
 
 /* ---- one table as it is ---- */
 
@@ -50,99 +73,281 @@ static void subject_close(struct subject *s)
     layout_free(s->l);
 }
 
-/* Whether the trigger stands as it should: says in `amiss` what is wrong. */
+/* Whether a trigger that the table needs is there, on this table. */
+static int check_present(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
+                         struct amiss *amiss)
+{
+    char *name = trigger_name(kind, id), *want = trigger_sql(kind, s->l, &s->u, id), *table = NULL;
+    int rc = want ? db_get_text(db, &table, sql_trigger_table, name) : 0;
+    bool elsewhere = table && kind != TRIGGER_SETTLE && strcasecmp(table, s->l->table->name) != 0;
+    if (rc == 0 && want && (table == NULL || elsewhere)) {
+        buf_addf(&amiss->text, "trigger %s is missing", name);
+        amiss->gap = true;
+    }
+    free(table);
+    free(want);
+    free(name);
+    return rc;
+}
+
+/* Whether the triggers know of every index by which an insert with REPLACE may delete a row now. */
+static int knows_indexes(struct db *db, const struct subject *s, int64_t id)
+{
+    char *name = trigger_name(TRIGGER_COLLIDE, id), *have = NULL;
+    int rc = db_get_text(db, &have, sql_trigger, name);
+    bool knows = have != NULL;
+    for (size_t i = 0; knows && i < s->u.n; i++)
+        knows = strstr(have, s->u.collides[i]) != NULL;
+    free(have);
+    free(name);
+    return rc ? -1 : knows;
+}
+
+/* Whether rows of the table came, or changed in what is unique, since capture was last found whole. */
+static int written_since(struct db *db, const struct subject *s, int64_t id, bool *written)
+{
+    int64_t whole, found;
+    struct buf sql = {0};
+    if (meta_get_int(db, "captured_upto", &whole))
+        return -1;
+    buf_addf(&sql, "SELECT EXISTS (SELECT 1 FROM dx_journal WHERE seq > %lld AND (what IN (%lld, %lld)",
+             (long long)whole, (long long)(id * JOURNAL_WHAT + JOURNAL_INSERT),
+             (long long)(id * JOURNAL_WHAT + JOURNAL_REKEY));
+    for (size_t i = 0; i < s->l->table->ncol; i++)
+        if (s->u.decides[i])
+            buf_addf(&sql, " OR (what = %lld AND (c%zu IS NOT NULL OR d%zu IS NOT NULL))",
+                     (long long)(id * JOURNAL_WHAT + JOURNAL_UPDATE), i, i);
+    buf_puts(&sql, "))");
+    int rc = db_get_int(db, &found, "%s", buf_text(&sql));
+    buf_free(&sql);
+    *written = found != 0;
+    return rc;
+}
+
+/* A trigger is missing, or not as it should be. A new unique index, or a new cascade, is a gap when rows were written since:
+ * they may have made others go. */
+static int judge_unfit(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
+                       bool missing, struct amiss *amiss)
+{
+    int knows = knows_indexes(db, s, id);
+    if (knows < 0)
+        return -1;
+    if (!knows || (missing && kind == TRIGGER_DOOM))
+        return written_since(db, s, id, &amiss->gap);
+    amiss->gap = missing;
+    return 0;
+}
+
+/* Whether the trigger is as it should be. */
 static int check_trigger(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
-                         struct buf *amiss)
+                         struct amiss *amiss)
 {
     char *name = trigger_name(kind, id), *want = trigger_sql(kind, s->l, &s->u, id), *have = NULL;
     int rc = db_get_text(db, &have, sql_trigger, name);
-    if (rc == 0 && want && have == NULL)
-        buf_addf(amiss, "trigger %s is missing", name);
-    else if (rc == 0 && (want == NULL ? have != NULL : strcmp(want, have) != 0))
-        buf_addf(amiss, "trigger %s does not fit the table's columns and indexes", name);
+    if (rc == 0 && (want == NULL ? have != NULL : have == NULL || strcmp(want, have) != 0)) {
+        buf_addf(&amiss->text, "trigger %s does not fit the table's columns and indexes", name);
+        rc = judge_unfit(db, s, id, kind, want && have == NULL, amiss);
+    }
     free(have);
     free(want);
     free(name);
     return rc;
 }
 
-static int check_triggers(struct db *db, const struct subject *s, int64_t id, struct buf *amiss)
+/* Whether the table is the one that was captured, with its triggers on it: columns are another question. */
+static int check_identity(struct db *db, const struct subject *s, int64_t id, struct amiss *amiss)
+{
+    int64_t same;
+    if (db_get_int(db, &same, sql_same_table, (long long)id, s->l->table->name))
+        return -1;
+    if (!same) {
+        buf_puts(&amiss->text, "the table was made again after it was captured");
+        amiss->gap = true;
+    }
+    int rc = 0;
+    for (int kind = 0; rc == 0 && amiss->text.n == 0 && kind < TRIGGER_KINDS; kind++)
+        if (kind != TRIGGER_UNIQUE &&
+            kind != TRIGGER_DOOM) /* which these columns need, those before may not have */
+            rc = check_present(db, s, id, (enum trigger_kind)kind, amiss);
+    return rc;
+}
+
+static int check_triggers(struct db *db, const struct subject *s, int64_t id, struct amiss *amiss)
 {
     int rc = 0;
-    for (int kind = 0; rc == 0 && amiss->n == 0 && kind < TRIGGER_KINDS; kind++)
+    for (int kind = 0; rc == 0 && amiss->text.n == 0 && kind < TRIGGER_KINDS; kind++)
         rc = check_trigger(db, s, id, (enum trigger_kind)kind, amiss);
     return rc;
 }
 
 /* SQLite fires the trigger made last first, and ours must note a change before a trigger of the application's makes
  * another to the same row. */
-static int check_order(struct db *db, const struct journal_table *t, struct buf *amiss)
+static int check_order(struct db *db, const struct journal_table *t, struct amiss *amiss)
 {
     char *later = NULL;
     int rc = db_get_text(db, &later, sql_later_trigger, t->table->name, (long long)t->id);
     if (later)
-        buf_addf(amiss, "trigger %s was made after it was attached, and fires before the change is noted",
-                 later);
+        buf_addf(&amiss->text,
+                 "trigger %s was made after it was attached, and fires before the change is noted", later);
     free(later);
     return rc;
 }
 
 static void check_columns(const struct table *was, const struct table *is, struct buf *amiss)
 {
-    for (size_t i = 0; i < is->ncol && amiss->n == 0; i++)
+    const char *and = amiss->n ? ", and " : "";
+    size_t before = amiss->n;
+    for (size_t i = 0; i < is->ncol && amiss->n == before; i++)
         if (table_column(was, is->col[i]) < 0)
-            buf_addf(amiss, "column %s is new and not captured", is->col[i]);
-    for (size_t i = 0; i < was->ncol && amiss->n == 0; i++)
+            buf_addf(amiss, "%scolumn %s is new and not captured", and, is->col[i]);
+    for (size_t i = 0; i < was->ncol && amiss->n == before; i++)
         if (table_column(is, was->col[i]) < 0)
-            buf_addf(amiss, "column %s is gone", was->col[i]);
-    if (amiss->n == 0 && !table_same(was, is))
-        buf_puts(amiss, "its columns or key were arranged anew");
+            buf_addf(amiss, "%scolumn %s is gone", and, was->col[i]);
+    if (amiss->n == before && !table_same(was, is))
+        buf_addf(amiss, "%sits columns or key have another order", and);
 }
 
-/* Puts what is amiss with a captured table into `amiss`, nothing when all is well. */
-static int check_table(struct db *db, const struct journal_table *t, struct buf *amiss)
+/* Finds what is amiss with a captured table: whether it is the same table with its triggers, and its columns, are looked
+ * at apart from each other. */
+static int check_table(struct db *db, const struct journal_table *t, struct amiss *amiss)
 {
     int64_t exists;
     if (db_get_int(db, &exists, sql_exists, t->table->name))
         return -1;
     if (exists == 0) {
-        buf_puts(amiss, gone);
+        buf_puts(&amiss->text, gone);
+        amiss->gone = true;
         return 0;
     }
     struct subject s;
     int rc = subject_open(&s, db, t->table->name);
+    if (rc == 0)
+        rc = check_identity(db, &s, t->id, amiss);
     if (rc == 0) {
-        check_columns(t->table, s.l->table, amiss);
-        if (amiss->n == 0)
+        check_columns(t->table, s.l->table, &amiss->text);
+        if (amiss->text.n == 0)
             rc = check_triggers(db, &s, t->id, amiss);
-        if (rc == 0 && amiss->n == 0)
+        if (rc == 0 && amiss->text.n == 0)
             rc = check_order(db, t, amiss);
     }
     subject_close(&s);
     return rc;
 }
 
-int capture_check(struct db *db)
+/* ---- what was found whole ---- */
+
+static int schema_version(struct db *db, int64_t *version)
+{
+    return db_get_int(db, version, "PRAGMA main.schema_version");
+}
+
+int capture_note_whole(struct db *db)
+{
+    int64_t version, known, end;
+    if (schema_version(db, &version) || meta_get_int(db, "captured_schema", &known) || journal_end(db, &end))
+        return -1;
+    if (version != known && meta_set_int(db, "captured_schema", version))
+        return -1;
+    return meta_set_int(db, "captured_upto", end);
+}
+
+/* Whether nothing in the schema has changed since all was found whole: 1, 0, -1. */
+static int known_whole(struct db *db)
+{
+    int64_t version, known;
+    if (schema_version(db, &version) || meta_get_int(db, "captured_schema", &known))
+        return -1;
+    return version == known;
+}
+
+/* ---- tables written without capture ---- */
+
+int capture_uncaptured(struct db *db, struct uncaptured **out, size_t *n)
+{
+    int64_t there;
+    *out = NULL;
+    *n = 0;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_uncaptured'"))
+        return -1;
+    if (there == 0)
+        return 0;
+    struct stmt *s = db_prepare(db, "SELECT name, upto FROM dx_uncaptured ORDER BY name");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        *out = mem_grow(*out, *n + 1, sizeof **out);
+        (*out)[(*n)++] = (struct uncaptured){mem_text(stmt_text(s, 0)), stmt_int(s, 1)};
+    }
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+void capture_uncaptured_free(struct uncaptured *u, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(u[i].table);
+    free(u);
+}
+
+int capture_compared(struct db *db)
+{
+    return db_exec(db, "DELETE FROM dx_uncaptured");
+}
+
+/* A copy of a node has something to be compared with: 1, 0, -1. */
+static int is_copy(struct db *db)
+{
+    int64_t n;
+    return db_get_int(db, &n, "SELECT count(*) FROM dx_meta WHERE name = 'server'") ? -1 : n > 0;
+}
+
+static int refuse_uncaptured(struct db *db)
+{
+    struct uncaptured *u;
+    size_t n;
+    if (capture_uncaptured(db, &u, &n))
+        return -1;
+    int rc = 0;
+    if (n)
+        rc = fail(
+            ERR_AGAIN,
+            "%s: table %s was changed while it was not captured; what was changed is found by comparing it "
+            "with the server: run remotesync (see `txnlog recover` in txnlog(1))",
+            db_path(db), u[0].table);
+    capture_uncaptured_free(u, n);
+    return rc;
+}
+
+static int check_tables(struct db *db)
 {
     struct journal_table *tables;
     size_t n, current = 0;
-    if (meta_require(db) || journal_tables(db, &tables, &n))
+    if (journal_tables(db, &tables, &n))
         return -1;
     int rc = 0;
-    struct buf amiss = {0};
+    struct amiss amiss = {0};
     for (size_t i = 0; rc == 0 && i < n; i++) {
         current += tables[i].current;
         if (tables[i].current)
             rc = check_table(db, &tables[i], &amiss);
-        if (rc == 0 && amiss.n)
+        if (rc == 0 && amiss.text.n)
             rc = fail(ERR_REFUSED, "%s: table %s: %s; run `txnlog attach` again", db_path(db),
-                      tables[i].table->name, buf_text(&amiss));
+                      tables[i].table->name, buf_text(&amiss.text));
     }
     if (rc == 0 && current == 0)
         rc = fail(ERR_REFUSED, "%s: no table is captured; run `txnlog attach`", db_path(db));
-    buf_free(&amiss);
+    buf_free(&amiss.text);
     journal_tables_free(tables, n);
     return rc;
+}
+
+int capture_check(struct db *db)
+{
+    if (meta_require(db))
+        return -1;
+    int whole = known_whole(db);
+    if (whole < 0 || (whole == 0 && check_tables(db)))
+        return -1;
+    return refuse_uncaptured(db);
 }
 
 /* ---- taking away ---- */
@@ -206,7 +411,8 @@ struct attach {
     struct capture_report *report;
     struct journal_table *was; /* layouts before */
     size_t nwas;
-    bool gap; /* a trigger was away: the journal lacks what was changed meanwhile */
+    bool gap;  /* the journal lacks what was changed meanwhile */
+    bool copy; /* of a node: what it lacks is found by comparison with the server */
 };
 
 static const struct journal_table *find_current(const struct journal_table *t, size_t n, const char *name)
@@ -301,14 +507,25 @@ static int journal_added_columns(struct attach *a, const struct table *was, cons
     return rc;
 }
 
-/* Says what was found, and whether changes are lost: only where a trigger was away. */
-static void tell(struct attach *a, const char *table, const char *amiss)
+/* Says what was found, and what it takes to have all changes again. */
+static void tell(struct attach *a, const char *table, struct amiss *amiss)
 {
-    bool away = strstr(amiss, " is missing") != NULL, lost = away || strcmp(amiss, "the table is gone") == 0;
-    buf_addf(&a->report->text, "table %s: %s; mended%s\n", table, amiss,
-             lost ? ", but what was changed meanwhile is not in the journal: extract the copies anew" : "");
-    a->report->lost |= lost;
-    a->gap |= away;
+    const char *then = "";
+    if (amiss->gone || (amiss->gap && !a->copy))
+        then = ", but what was changed meanwhile is not in the journal: extract the copies anew";
+    else if (amiss->gap)
+        then = "; what was changed meanwhile is found by comparison with the server: run remotesync";
+    buf_addf(&a->report->text, "table %s: %s; mended%s\n", table, buf_text(&amiss->text), then);
+    a->report->lost |= amiss->gone || amiss->gap;
+    a->gap |= amiss->gap;
+}
+
+static int note_uncaptured(struct attach *a, const char *table)
+{
+    return db_exec(a->db, sql_make_uncaptured) ||
+                   db_execf(a->db, "INSERT OR IGNORE INTO dx_uncaptured (name, upto) VALUES (%Q, -1)", table)
+               ? -1
+               : 0;
 }
 
 static int attach_subject(struct attach *a, const struct subject *s, const struct journal_table *was)
@@ -327,19 +544,21 @@ static int attach_subject(struct attach *a, const struct subject *s, const struc
 static int attach_table(struct attach *a, const char *table)
 {
     struct subject s = {0};
-    struct buf amiss = {0};
+    struct amiss amiss = {0};
     int rc = refuse_reserved(a->db, table);
     rc = rc || subject_open(&s, a->db, table);
     const struct journal_table *was = rc ? NULL : find_current(a->was, a->nwas, s.l->table->name);
     if (was) {
         rc = check_table(a->db, was, &amiss);
-        if (rc == 0 && amiss.n)
-            tell(a, was->table->name, buf_text(&amiss));
+        if (rc == 0 && amiss.text.n)
+            tell(a, was->table->name, &amiss);
+        if (rc == 0 && amiss.gap && a->copy)
+            rc = note_uncaptured(a, was->table->name);
     }
-    if (rc == 0 && (was == NULL || amiss.n))
+    if (rc == 0 && (was == NULL || amiss.text.n))
         rc = attach_subject(a, &s, was);
     subject_close(&s);
-    buf_free(&amiss);
+    buf_free(&amiss.text);
     return rc ? -1 : 0;
 }
 
@@ -382,12 +601,12 @@ static int release_gone(struct attach *a)
         int64_t exists;
         if (!a->was[i].current)
             continue;
-        rc = db_get_int(
-            a->db, &exists,
-            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
-            a->was[i].table->name);
+        rc = db_get_int(a->db, &exists, sql_exists, a->was[i].table->name);
         if (rc == 0 && exists == 0) {
-            tell(a, a->was[i].table->name, "the table is gone");
+            struct amiss amiss = {.gone = true};
+            buf_puts(&amiss.text, gone);
+            tell(a, a->was[i].table->name, &amiss);
+            buf_free(&amiss.text);
             rc = drop_layout(a->db, a->was[i].id);
         }
     }
@@ -406,21 +625,47 @@ static bool detached(const struct attach *a)
 static int new_epoch_after_gap(struct attach *a)
 {
     char epoch[17];
+    int64_t end;
     if (!a->gap)
         return 0;
     sha_random_hex(8, epoch);
-    return meta_set_text(a->db, "epoch", epoch);
+    if (meta_set_text(a->db, "epoch", epoch) || journal_end(a->db, &end))
+        return -1;
+    return a->copy && db_exec(a->db, sql_make_uncaptured) == 0
+               ? db_execf(a->db, "UPDATE dx_uncaptured SET upto = %lld WHERE upto < 0", (long long)end)
+               : 0;
+}
+
+/* While a copy was detached, any of its tables may have been written. */
+static int note_detached(struct attach *a)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < a->nwas; i++) {
+        bool last = true;
+        for (size_t k = i + 1; k < a->nwas; k++)
+            last &= strcasecmp(a->was[k].table->name, a->was[i].table->name) != 0;
+        if (last)
+            rc = note_uncaptured(a, a->was[i].table->name);
+    }
+    return rc;
 }
 
 static int attach_all(struct attach *a, const char *const *table, size_t ntable)
 {
-    int rc = 0;
+    int copy = is_copy(a->db);
+    int rc = copy < 0 ? -1 : 0;
+    a->copy = copy > 0;
     a->gap = detached(a);
+    if (rc == 0 && a->gap && a->copy)
+        rc = note_detached(a);
     for (size_t i = 0; rc == 0 && i < ntable; i++)
         rc = attach_table(a, table[i]);
     if (rc == 0 && ntable == 0)
         rc = release_gone(a) || attach_every(a) ? -1 : 0;
-    return rc || new_epoch_after_gap(a) ? -1 : 0;
+    if (rc || new_epoch_after_gap(a))
+        return -1;
+    /* Of those named, the others are not known. */
+    return ntable ? 0 : capture_note_whole(a->db);
 }
 
 /* The toolkit's own tables, made or upgraded. */
@@ -462,15 +707,15 @@ static int look_at(void *ctx, const char *table, bool has_key)
 {
     struct looking *k = ctx;
     const struct journal_table *t = find_current(k->tables, k->n, table);
-    struct buf amiss = {0};
+    struct amiss amiss = {0};
     int rc = 0;
     if (t)
         rc = check_table(k->db, t, &amiss);
     else
-        buf_puts(&amiss, has_key ? "not attached" : "no primary key");
+        buf_puts(&amiss.text, has_key ? "not attached" : "no primary key");
     if (rc == 0)
-        rc = k->fn(k->ctx, table, t != NULL, buf_text(&amiss));
-    buf_free(&amiss);
+        rc = k->fn(k->ctx, table, t != NULL, buf_text(&amiss.text));
+    buf_free(&amiss.text);
     return rc;
 }
 

@@ -8,7 +8,7 @@
 /* What attach has to tell. */
 struct capture_report {
     struct buf text; /* lines */
-    bool lost;       /* changes were made that the journal does not hold: copies must be extracted anew */
+    bool lost;       /* changes were made that the journal does not hold */
 };
 
 /* Captures the tables named, or with ntable 0 all that have a primary key. Inside the caller's write transaction; makes
@@ -21,9 +21,26 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
  * new epoch. */
 int capture_detach(struct db *db);
 
-/* Refuses (ERR_REFUSED) when a captured table is no longer captured whole: columns or triggers changed, or a trigger of
- * the application's was made after ours and so fires before them. */
+/* Refuses (ERR_REFUSED) when a captured table is no longer captured whole: it was made again, its columns or triggers
+ * changed, or a trigger of the application's was made after ours and so fires before them. On a node's copy also
+ * (ERR_AGAIN) while a table waits to be compared with the server (capture_uncaptured). Costs next to nothing while the
+ * schema is that of the last capture_note_whole. */
 int capture_check(struct db *db);
+
+/* Notes that all is captured whole in the schema as it is. To be called after capture_check, or after changes of ours to a
+ * schema that was found whole, in the caller's write transaction. */
+int capture_note_whole(struct db *db);
+
+/* The tables of a node's copy that were changed while they were not captured, by name, and the journal's end at the time
+ * when they were captured again: what was changed up to there is to be found by comparison with what the server holds for
+ * the node, and capture_compared to be called in the transaction that journals it. */
+struct uncaptured {
+    char *table;
+    int64_t upto;
+};
+int capture_uncaptured(struct db *db, struct uncaptured **out, size_t *n);
+void capture_uncaptured_free(struct uncaptured *u, size_t n);
+int capture_compared(struct db *db);
 
 /* Empties the tables in which triggers keep rows that REPLACE may delete. To be called, in the same transaction, by
  * whoever changes captured tables without triggers or removes entries from the journal. */

@@ -220,7 +220,7 @@ static int record(struct db *db, int64_t *acked, int64_t *newest)
         db_execf(db, "DELETE FROM dx_upload WHERE number <= %lld", (long long)*acked) ||
         db_get_int(db, &own, sql_own, (long long)last))
         return -1;
-    if (own && record_next(db, last))
+    if ((own && record_next(db, last)) || capture_note_whole(db))
         return -1;
     return meta_get_int(db, "sent", newest);
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/spill.h"
 #include "base/spool.h"
+#include "journal/capture.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"
@@ -482,7 +483,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     x.outbox =
         outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);
     int rc = x.outbox ? db_begin_read(db) : -1;
-    rc = rc || run_once(&x) ? -1 : 0;
+    rc = rc || capture_check(db) || run_once(&x) ? -1 : 0;
     done->steps = db_steps(db);
     db_rollback(db);
     if (rc == 0 && r->node)

@@ -30,7 +30,7 @@ books() {
         [ -z "$(sql "$1" "SELECT 1 FROM sqlite_schema WHERE name = '$table'")" ] ||
             sqlite3 "$1" -cmd '.mode insert' "SELECT * FROM $table ORDER BY 1, 2"
     done
-    sql "$1" "SELECT * FROM dx_meta WHERE name <> 'format' ORDER BY 1" "SELECT name, mark FROM dx_peer ORDER BY 1"
+    sql "$1" "SELECT * FROM dx_meta WHERE name NOT IN ('format', 'captured_schema', 'captured_upto') ORDER BY 1" "SELECT name, mark FROM dx_peer ORDER BY 1"
 }
 
 # own_columns DB TABLE: its columns, by name; without the journal's for values, which are as many as tables want.
