@@ -1,6 +1,7 @@
 /* dxread: the archive's reader (archive/dx.h). Everything here comes from outside and is checked before it is believed. */
 #include "archive/dx.h"
 #include "archive/head_read.h"
+#include "archive/shared_frame.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -213,6 +214,17 @@ static int read_head(struct dx_reader *r)
     return 0;
 }
 
+/* Every archive begins with the same frame. */
+static int check_opening(struct dx_reader *r)
+{
+    int got = zst_next_is(r->zst, shared_frame_opening, SHARED_FRAME_OPENING);
+    if (got == 0)
+        return fail(ERR_REFUSED,
+                    "%s: not a dx archive: compressed with zstd, but it does not begin as every archive does",
+                    r->name);
+    return got > 0 ? 0 : -1;
+}
+
 int dx_next(struct dx_reader *r, const struct dx_head **h)
 {
     if (r->where == BROKEN || (r->where == IN_CHANGES && dx_skip(r)))
@@ -223,7 +235,7 @@ int dx_next(struct dx_reader *r, const struct dx_head **h)
     if (got <= 0)
         return got;
     begin_archive(r);
-    if (read_head(r))
+    if (check_opening(r) || read_head(r))
         return -1;
     r->where = IN_CHANGES;
     *h = &r->head;

@@ -3,6 +3,7 @@
 
 #include "archive/dxblock.h"
 #include "archive/head_read.h"
+#include "archive/shared_frame.h"
 #include "archive/signature.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -139,7 +140,8 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     w->end.count = w->count;
     w->origin = mem_text("");
     size_t tables;
-    if (head_put(&w->block, name, h, &tables) || put_json(w, "dx.json", tables)) {
+    if (head_put(&w->block, name, h, &tables) || shared_frame_open(w->zst, h->told != NULL) ||
+        put_json(w, "dx.json", tables)) {
         dx_writer_abort(w);
         return NULL;
     }

@@ -1,6 +1,7 @@
 /* signature: see archive/signature.h. */
 #include "archive/signature.h"
 
+#include "archive/shared_frame.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -143,7 +144,9 @@ int signature_add(int in, const char *name, const char *key, int out, int level)
     c.zst = zst_writer_new(level, to_file, &c);
     c.tar = tar_writer_new(to_zst, &c);
     dx_reader_watch(r, &(struct dx_watch){on_member, on_bytes, &c});
-    int rc = dx_next(r, &h) <= 0 || dx_skip(r) || put_signature(&c, r, key) ? -1 : 0;
+    int rc = shared_frame_open(c.zst, false) || dx_next(r, &h) <= 0 || dx_skip(r) || put_signature(&c, r, key)
+                 ? -1
+                 : 0;
     dx_reader_close(r);
     tar_writer_free(c.tar);
     zst_writer_free(c.zst);

@@ -31,6 +31,7 @@ struct zst_writer {
     zst_sink *sink;
     void *ctx;
     bool streaming;
+    size_t skip;    /* bytes to leave out of what is written next */
     size_t waiting; /* bytes in `in` */
     uint8_t in[SHORT], out[PIECE];
 };
@@ -53,7 +54,7 @@ struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx)
     z->sink = sink;
     z->ctx = ctx;
     z->streaming = false;
-    z->waiting = 0;
+    z->skip = z->waiting = 0;
     return z;
 }
 
@@ -86,8 +87,17 @@ static int pump(struct zst_writer *z, ZSTD_inBuffer *in, ZSTD_EndDirective how)
     return 0;
 }
 
+void zst_skip(struct zst_writer *z, size_t n)
+{
+    z->skip = n;
+}
+
 int zst_write(struct zst_writer *z, const void *p, size_t n)
 {
+    size_t skip = z->skip < n ? z->skip : n;
+    z->skip -= skip;
+    p = (const uint8_t *)p + skip;
+    n -= skip;
     if (n == 0)
         return 0;
     if (!z->streaming && z->waiting + n <= sizeof z->in) {
@@ -290,6 +300,16 @@ int zst_more(struct zst_reader *z)
     if (z->again)
         return fail(ERR_REFUSED, "%s: something that is no archive follows the archive's end", z->name);
     return fail(ERR_REFUSED, "%s: not a dx archive: not compressed with zstd", z->name);
+}
+
+int zst_next_is(struct zst_reader *z, const uint8_t *p, size_t n)
+{
+    long have = peek(z, n);
+    if (have < 0)
+        return -1;
+    if ((size_t)have >= n)
+        return starts(z, have, p, (long)n);
+    return starts(z, have, p, have) ? cut_off(z) : 0;
 }
 
 /* Reads the seal and compares: 0, or -1. */

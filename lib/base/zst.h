@@ -15,6 +15,9 @@ typedef int zst_sink(void *ctx, const void *p, size_t n);
 struct zst_writer *zst_writer_new(int level, zst_sink *sink, void *ctx);
 int zst_write(struct zst_writer *z, const void *p, size_t n);
 
+/* Leaves out the next n bytes that are written: a frame passed on holds them already. */
+void zst_skip(struct zst_writer *z, size_t n);
+
 /* Ends the frame at hand, if one is begun, and passes on a frame made elsewhere (zst_frame), with its sum. */
 int zst_write_frame(struct zst_writer *z, const void *p, size_t n, const uint8_t sum[SHA_BYTES]);
 
@@ -32,6 +35,10 @@ struct zst_reader *zst_reader_new(int fd, const char *name);
 
 /* At the start or behind a seal: whether frames follow: 1, 0 at the end of the file, -1 when it is something else. */
 int zst_more(struct zst_reader *z);
+
+/* Whether the n bytes that come next, which stay to be read, are these: 1, 0, -1 also where the file ends in the middle
+ * of them. */
+int zst_next_is(struct zst_reader *z, const uint8_t *p, size_t n);
 
 /* The next piece of content up to the seal in *p, valid until the next call: its length, 0 behind the seal, when it
  * has been found right, or -1: no zstd, cut off, damaged, or anything but zstd behind the seal. */

@@ -176,12 +176,41 @@ LINES
     [ "$(head -n 1 names)" = dx.json ] && [ "$(tail -n 1 names)" = end.json ]
     zstd -qt a.dx
     sum() { sha256sum | cut -c 1-64 | tr a-f A-F | basenc --base16 -d; }
-    head -c -40 a.dx | sum | sum | cmp - <(tail -c 32 a.dx)
+    { head -c 17 a.dx | sum; head -c -40 a.dx | tail -c +18 | sum; } | sum | cmp - <(tail -c 32 a.dx)
     dxpack extract -C d a.dx
     digest=$(cd d && grep -v end.json ../names | xargs sha256sum | sha256sum | cut -d' ' -f1)
     [ "$digest" = "$(jq -r .sha256 d/end.json)" ]
     mkdir t && tar --zstd -xf a.dx -C t
     diff -r t d
+}
+
+@test "every archive begins with the same 17 bytes, by which file(1) and shared-mime-info know it" {
+    local a
+    opening='28b52ffd2008410000''64782e6a736f6e00'
+    sqlite3 hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name); INSERT INTO t VALUES (1, 'one')"
+    txnlog attach hq.db
+    mkdir p && printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >p/package.conf
+    txnroute load hq.db p
+    for node in alice bob; do txnroute node add hq.db $node --package p; done
+    txnroute extract hq.db alice docking >snapshot.dx
+    txnroute extract hq.db bob docking >bob.dx
+    sqlite3 hq.db "UPDATE t SET name = 'two'"
+    txnlog read hq.db >log.dx
+    txnroute run hq.db docking </dev/null # two archives that share their frames
+    syncdiff keys hq.db >keys.dx
+    lines | dxpack make >made.dx
+    for a in *.dx docking/{alice,bob}/outbox/*.dx; do
+        [ "$(head -c 17 "$a" | od -An -tx1 | tr -d ' \n')" = "$opening" ] || { echo "$a"; return 1; }
+        [ "$(file -b -m "$DX_ROOT/scripts/share/dx.magic" "$a")" = "dx archive of changes to SQLite databases, format 1" ]
+        [ "$(file -b --mime-type -m "$DX_ROOT/scripts/share/dx.magic:/usr/share/misc/magic" "$a")" = application/vnd.dx+zstd ]
+        zstd -qt "$a"
+        [ "$(tar -tf "$a" | head -n 1)" = dx.json ]
+        [ "$(bsdtar -tf "$a" | tail -n 1)" = end.json ]
+        bsdtar -xOf "$a" dx.json | jq -e .dx
+    done
+    mkdir -p mime/packages && cp "$DX_ROOT/scripts/share/dx.xml" mime/packages
+    update-mime-database mime
+    grep -q '^application/vnd.dx+zstd:\*.dx$' mime/globs
 }
 
 @test "extract writes all members or nothing, and replaces nothing" {

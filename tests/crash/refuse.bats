@@ -152,12 +152,14 @@ edit() {
     printf 'x' >short
     all_refuse short "not a dx archive"
     echo "Dear Sir or Madam" | zstd -qc >letter.zst
-    all_refuse letter.zst
+    all_refuse letter.zst "does not begin as every archive does"
     unpacked
     tar -C d -cf tape dx.json changes/000001 end.json
     all_refuse tape "not compressed with zstd"
     tar -C d -cf - end.json | seal >other.dx
-    all_refuse other.dx "its first member is not dx.json"
+    all_refuse other.dx "does not begin as every archive does"
+    tar -C d -cf - dx.json changes/000001 end.json | zstd -qc >zst.dx
+    all_refuse zst.dx "does not begin as every archive does"
     refuses a.db "not a dx archive"
     mkdir directory
     run -3 dxpack verify directory
@@ -189,7 +191,7 @@ edit() {
     pack dx.json changes/000001 >x.dx
     all_refuse x.dx "no end.json: cut off"
     pack changes/000001 dx.json end.json >x.dx
-    all_refuse x.dx "first member is not dx.json"
+    all_refuse x.dx "does not begin as every archive does"
     pack dx.json dx.json changes/000001 end.json >x.dx
     all_refuse x.dx "member 'dx.json' where changes/000001 or end.json should be"
     pack dx.json changes/000001 changes/000001 end.json >x.dx

@@ -4,6 +4,7 @@
  * packed first, because no mutation gets past checksums of zstd, tar, end.json and the seal.
  */
 #include "archive/dx.h"
+#include "archive/shared_frame.h"
 #include "base/mem.h"
 #include "base/tar.h"
 #include "base/zst.h"
@@ -42,7 +43,8 @@ static void pack(const uint8_t *data, size_t size, struct buf *out)
         abort();
     tar_writer_free(tar);
     struct zst_writer *zst = zst_writer_new(1, append, out);
-    if (zst_write(zst, bytes.p, bytes.n) || zst_seal(zst))
+    if (zst_write_frame(zst, shared_frame_opening, SHARED_FRAME_OPENING, shared_frame_opening_sum) ||
+        zst_write(zst, bytes.p + SHARED_FRAME_NAME, bytes.n - SHARED_FRAME_NAME) || zst_seal(zst))
         abort();
     zst_writer_free(zst);
     buf_free(&bytes);
