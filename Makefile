@@ -4,15 +4,26 @@
 #   make check          the test suite                    make check T=tests/archive/dxpack.bats
 #   make asan           the suite under ASan and UBSan    make fuzz FUZZ_SECONDS=60
 #   make lint format    what a change must pass           make bench
-#   make install        DESTDIR, PREFIX
+#   make dx             what is installed, alone       make install uninstall       DESTDIR, PREFIX
+#   make deb            Debian packages in build/deb
 
-VERSION = 0.1.0
+VERSION := $(shell sed -n '/^\#\# /{s/^\#\# \([0-9.]*\).*/\1/p;q;}' NEWS.md)
 O       = build
-PREFIX  = /usr/local
-DESTDIR =
 
 PACKAGES = sqlite3 libarchive libzstd jansson inih libcrypto
 PKG_CONFIG ?= pkg-config
+
+# The Debian package of each; what is missing is named before anything is built.
+DEBIAN_sqlite3    = libsqlite3-dev
+DEBIAN_libarchive = libarchive-dev
+DEBIAN_libzstd    = libzstd-dev
+DEBIAN_jansson    = libjansson-dev
+DEBIAN_inih       = libinih-dev
+DEBIAN_libcrypto  = libssl-dev
+ifneq ($(filter-out clean format uninstall,$(or $(MAKECMDGOALS),all)),)
+MISSING := $(strip $(if $(shell command -v $(PKG_CONFIG)),$(foreach p,$(PACKAGES),$(if $(shell $(PKG_CONFIG) --exists $p || echo no),$(DEBIAN_$p))),pkg-config))
+$(if $(MISSING),$(error missing here: $(MISSING); on Debian: apt install $(MISSING)))
+endif
 
 STD     = -std=c11 -D_POSIX_C_SOURCE=200809L
 WARN    = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -34,16 +45,17 @@ TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
 LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c))
 CMDS   := $(patsubst cmd/%.c,$(BIN)/%,$(wildcard cmd/*.c))
-SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out scripts/demo scripts/deps scripts/test,$(wildcard scripts/*)))
+SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out $(addprefix scripts/,demo deps test debian share),$(wildcard scripts/*)))
 UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
 SYNOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sync/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 CSRC    = $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/*/*.[ch] tests/fuzz/*.[ch])
-PAGES   = $(wildcard man/*.[157])
 
-all: $(CMDS) $(SHELLS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
+all: dx $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
+
+dx: $(CMDS) $(SHELLS)
 
 $(CMDS): $(BIN)/%: $(O)/cmd/%.o $(LIB)
 $(UNITS): $(TESTBIN)/%: $(O)/tests/%.o $(LIB)
@@ -54,6 +66,8 @@ $(FUZZ:%=$(TESTBIN)/fuzz-%): $(TESTBIN)/fuzz-%: $(O)/tests/fuzz/%.o $(O)/tests/f
 $(CMDS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%):
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
+
+$(O)/lib/cli/cli.o: NEWS.md
 
 $(LIB): $(LIBOBJ)
 	@mkdir -p $(@D)
@@ -98,15 +112,11 @@ lint: all
 format:
 	clang-format -i $(CSRC)
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(CMDS) $(SHELLS) $(DESTDIR)$(PREFIX)/bin
-	for p in $(PAGES); do d=$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}; \
-	    install -d $$d && install -m 644 $$p $$d || exit 1; done
+include scripts/share/install.mk
 
 clean:
 	rm -rf $(O)
 
-.PHONY: all check asan fuzz libfuzzer bench lint format install clean
+.PHONY: all dx check asan fuzz libfuzzer bench lint format install uninstall deb clean
 .SECONDARY:
 -include $(shell find $(O)/cmd $(O)/lib $(O)/tests -name '*.d' 2>/dev/null)
