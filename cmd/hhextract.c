@@ -16,7 +16,14 @@
 #include <unistd.h>
 
 static const char *device, *conf, *user, *limit, *hold;
-static bool anew, release, as_json;
+static bool anew, full, release, as_json;
+
+/* Of what the device may hold. */
+struct limits {
+    struct db *pc;
+    const char *package;
+    int64_t most; /* of every object; -1: what handheld.conf says */
+};
 
 static int need_device(void)
 {
@@ -86,13 +93,45 @@ static int register_device(struct db *pc, const char *package, const char *id)
     return rc;
 }
 
+/* ---- limits ---- */
+
+static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
+{
+    const struct limits *l = ctx;
+    int64_t most = l->most;
+    cli_say("%s: %s: %lld rows", o->name, filter, (long long)rows);
+    if (most < 0 && device_package_limit(l->pc, l->package, o->name, &most))
+        return -1;
+    if (most < 0 || rows <= most)
+        return 0;
+    return fail(ERR_REFUSED,
+                "object %s: %lld rows, more than the limit of %lld; the device stays as it is. Narrow its "
+                "filter (%s), or raise the limit",
+                o->name, (long long)rows, (long long)most, filter);
+}
+
+/* Whether the device would hold no more rows of each object than it may. */
+static int check_limits(struct db *pc, void *ctx)
+{
+    struct limits *l = ctx;
+    struct node n;
+    if (node_require(pc, device, &n))
+        return -1;
+    l->pc = pc;
+    l->package = n.package;
+    int rc = device_package_each(pc, &n, over_limit, l);
+    node_free(&n);
+    return rc;
+}
+
 /* Makes the device's database from an extract. */
 static int make_device(struct db *pc, const char *path, const char *id)
 {
+    struct limits l = {.most = -1};
     int fd = spool_new();
     if (fd < 0)
         return -1;
-    const struct route r = {.log = -1, .extract = device, .out = fd};
+    const struct route r = {.log = -1, .extract = device, .out = fd, .accept = check_limits, .ctx = &l};
     struct route_done done;
     int rc = route_run(pc, &r, &done) ? -1 : handheld_make(path, fd, id);
     close(fd);
@@ -151,19 +190,6 @@ static int ask_device(struct db *pc, const struct node *n)
     return rc;
 }
 
-static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
-{
-    const int64_t *most = ctx;
-    cli_say("%s: %s: %lld rows", o->name, filter, (long long)rows);
-    if (*most < 0 || rows <= *most)
-        return 0;
-    return fail(ERR_REFUSED,
-                "object %s: %lld rows, more than the limit of %lld; the device stays as it is. Narrow its "
-                "filter (%s), "
-                "or raise --limit",
-                o->name, (long long)rows, (long long)*most, filter);
-}
-
 /* An archive of no changes, for nobody in particular: a sync has one to apply, also when there is nothing new. */
 static int write_nothing(void)
 {
@@ -187,22 +213,23 @@ static int copy_out(int fd)
     return got < 0 ? -1 : 0;
 }
 
-/* Routes, and writes to stdout what the device has not applied. */
+/* Routes, and writes to stdout what the device has not applied, or with --full all that it gets. */
 static int extract(struct db *pc, int64_t most)
 {
+    struct limits l = {.most = most};
     int fd = spool_new();
     if (fd < 0)
         return -1;
-    const struct route r = {.log = -1, .node = device, .out = fd};
+    const struct route r = {.log = -1,
+                            .node = full ? NULL : device,
+                            .extract = full ? device : NULL,
+                            .out = fd,
+                            .accept = check_limits,
+                            .ctx = &l};
     struct route_done done;
-    struct node n;
-    int rc = route_run(pc, &r, &done) || node_require(pc, device, &n) ? -1 : 0;
-    if (rc == 0) {
-        rc = device_package_each(pc, &n, over_limit, &most);
-        if (rc == 0)
-            rc = lseek(fd, 0, SEEK_END) > 0 ? copy_out(fd) : write_nothing();
-        node_free(&n);
-    }
+    int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
+    if (rc == 0)
+        rc = lseek(fd, 0, SEEK_END) > 0 ? copy_out(fd) : write_nothing();
     close(fd);
     return rc;
 }
@@ -334,9 +361,9 @@ static int status(int argc, char **argv)
     {                                                                               \
         "--device", "NAME", "the device, as a node of the companion", NULL, &device \
     }
-#define CONF                                                                                         \
-    {                                                                                                \
-        "--conf", "FILE", "the package of the device: a package.conf, or its directory", NULL, &conf \
+#define CONF                                                                                 \
+    {                                                                                        \
+        "--conf", "FILE", "what the device gets: a handheld.conf, or a package", NULL, &conf \
     }
 
 static const struct cli_option pair_options[] = {
@@ -346,7 +373,11 @@ static const struct cli_option pair_options[] = {
     {"--anew", NULL, "its database is lost: make it once more", &anew, NULL},
     {0}};
 static const struct cli_option run_options[] = {
-    DEVICE, CONF, {"--limit", "N", "refuse more than N rows of an object", NULL, &limit}, {0}};
+    DEVICE,
+    CONF,
+    {"--limit", "N", "refuse more than N rows of an object", NULL, &limit},
+    {"--full", NULL, "all that the device gets, over what it has: its numbering begins again", &full, NULL},
+    {0}};
 static const struct cli_option ready_options[] = {
     {"--hold", "WHY", "from now on say no, until --release", NULL, &hold},
     {"--release", NULL, "say yes again", &release, NULL},

@@ -6,7 +6,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "device/handheld_conf.h"
 #include "journal/journal.h"
+#include "journal/meta.h"
 #include "nodes/membership.h"
 #include "route/route.h"
 
@@ -56,7 +58,33 @@ static int load(struct db *pc, const char *directory, void (*tell)(const char *f
     return rc;
 }
 
-/* ---- the package of a companion that was given none ---- */
+/* ---- a package made here ---- */
+
+static int write_conf(const char *path, const struct buf *conf)
+{
+    FILE *f = fopen(path, "w");
+    bool written = f && fwrite(conf->p, 1, conf->n, f) == conf->n;
+    if ((f && fclose(f)) || !written)
+        return fail_errno("%s: cannot write", path);
+    return 0;
+}
+
+/* Loads the text of a package.conf, through a directory like any other, so that there is one way in. */
+static int load_text(struct db *pc, const struct buf *conf, void (*tell)(const char *fmt, ...), char **name)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *directory = mem_printf("%s/dx-handheld.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    int rc = mkdtemp(directory) ? 0 : fail_errno("%s: cannot make it", directory);
+    if (rc == 0) {
+        char *path = file_join(directory, conf_name);
+        rc = write_conf(path, conf) ? -1 : load(pc, directory, tell, name);
+        unlink(path);
+        rmdir(directory);
+        free(path);
+    }
+    free(directory);
+    return rc;
+}
 
 static int add_tables(struct db *pc, struct buf *conf)
 {
@@ -78,41 +106,108 @@ static int add_tables(struct db *pc, struct buf *conf)
     return 0;
 }
 
-static int write_conf(const char *path, const struct buf *conf)
-{
-    FILE *f = fopen(path, "w");
-    bool written = f && fwrite(conf->p, 1, conf->n, f) == conf->n;
-    if ((f && fclose(f)) || !written)
-        return fail_errno("%s: cannot write", path);
-    return 0;
-}
-
-/* Through a package.conf like any other, so that there is one way in. */
+/* A companion that was given no package gives its device every table. */
 static int load_default(struct db *pc, void (*tell)(const char *fmt, ...), char **name)
 {
-    const char *tmp = getenv("TMPDIR");
-    char *directory = mem_printf("%s/dx-handheld.XXXXXX", tmp && *tmp ? tmp : "/tmp");
     struct buf conf = {0};
     buf_addf(&conf, "[package]\nname = %s\nversion = 1\n", HANDPACK_NAME);
-    int rc = add_tables(pc, &conf);
-    if (rc == 0 && mkdtemp(directory) == NULL)
-        rc = fail_errno("%s: cannot make it", directory);
-    if (rc == 0) {
-        char *path = file_join(directory, conf_name);
-        rc = write_conf(path, &conf) ? -1 : load(pc, directory, tell, name);
-        unlink(path);
-        rmdir(directory);
-        free(path);
-    }
+    int rc = add_tables(pc, &conf) ? -1 : load_text(pc, &conf, tell, name);
     buf_free(&conf);
-    free(directory);
     return rc;
+}
+
+/* ---- handheld.conf ---- */
+
+static char *release_name(const char *package)
+{
+    return mem_printf("release:%s", package);
+}
+
+static int store_limits(struct db *pc, const char *package, const struct handheld_limits *l)
+{
+    char *name = release_name(package);
+    int rc = db_exec(pc, "CREATE TABLE IF NOT EXISTS dx_device_object (package TEXT, object TEXT, filter "
+                         "TEXT, rows INTEGER,"
+                         " PRIMARY KEY (package, object)) WITHOUT ROWID") ||
+             db_execf(pc, "DELETE FROM dx_device_object WHERE package = %Q", package) ||
+             meta_set_text(pc, name, *l->release ? l->release : NULL);
+    for (size_t i = 0; rc == 0 && i < l->n; i++)
+        rc = db_execf(pc, "INSERT INTO dx_device_object VALUES (%Q, %Q, %Q, %lld)", package,
+                      l->object[i].name, l->object[i].filter, (long long)l->object[i].rows);
+    free(name);
+    return rc ? -1 : 0;
+}
+
+static int load_handheld_conf(struct db *pc, const char *path, void (*tell)(const char *fmt, ...),
+                              char **name)
+{
+    struct buf conf = {0};
+    struct handheld_limits limits = {0};
+    int rc = handheld_conf_read(pc, path, &conf, &limits);
+    if (rc == 0 && load_text(pc, &conf, tell, name))
+        rc = fail_in("%s, as a package", path);
+    if (rc == 0)
+        rc = store_limits(pc, *name, &limits);
+    handheld_limits_free(&limits);
+    buf_free(&conf);
+    return rc;
+}
+
+/* What handheld.conf says of an object: *filter to free, NULL where it says nothing. */
+static int object_of(struct db *pc, const char *package, const char *object, char **filter, int64_t *rows)
+{
+    int64_t there;
+    *filter = NULL;
+    *rows = -1;
+    if (db_get_int(pc, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_device_object'"))
+        return -1;
+    struct stmt *s =
+        there
+            ? db_preparef(pc, "SELECT filter, rows FROM dx_device_object WHERE package = %Q AND object = %Q",
+                          package, object)
+            : NULL;
+    enum step step = s ? stmt_step(s) : there ? STEP_ERROR : STEP_DONE;
+    if (step == STEP_ROW) {
+        *filter = mem_text(stmt_text(s, 0));
+        *rows = stmt_int(s, 1);
+    }
+    stmt_free(s);
+    return step == STEP_ERROR ? -1 : 0;
+}
+
+int device_package_limit(struct db *pc, const char *package, const char *object, int64_t *rows)
+{
+    char *filter;
+    int rc = object_of(pc, package, object, &filter, rows);
+    free(filter);
+    return rc;
+}
+
+int device_package_release(struct db *pc, const char *package, char **release)
+{
+    char *name = release_name(package);
+    int rc = meta_get_text(pc, name, release);
+    free(name);
+    return rc;
+}
+
+/* A file of that name, or one with a section [handheld] in it: 1, 0, -1. */
+static int is_handheld_conf(const char *path)
+{
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &st) || !S_ISREG(st.st_mode))
+        return 0;
+    return strcmp(slash ? slash + 1 : path, "handheld.conf") == 0 ? 1 : handheld_conf_is(path);
 }
 
 int device_package_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name)
 {
     int64_t there;
     *name = NULL;
+    int is = conf ? is_handheld_conf(conf) : 0;
+    if (is)
+        return is < 0 ? -1 : load_handheld_conf(pc, conf, tell, name);
     if (conf) {
         char *directory = directory_of(conf);
         int rc = directory ? load(pc, directory, tell, name) : -1;
@@ -159,8 +254,13 @@ int device_package_each(struct db *pc, const struct node *n, device_package_fn *
         int64_t rows;
         if (o->visible == VISIBLE_NONE)
             continue;
-        char *filter = filter_of(o);
-        rc = count_rows(pc, n, o, &rows) ? -1 : fn(ctx, o, filter, rows);
+        char *filter;
+        int64_t most;
+        rc = object_of(pc, n->package, o->name, &filter, &most);
+        if (filter == NULL)
+            filter = filter_of(o);
+        if (rc == 0)
+            rc = count_rows(pc, n, o, &rows) ? -1 : fn(ctx, o, filter, rows);
         free(filter);
     }
     package_free(p);

@@ -329,10 +329,10 @@ static int store(struct running *x)
                  (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
         return -1;
-    return meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
-                   continuity_note(x->db) || meta_set_text(x->db, "docking", outbox_note(x->outbox))
-               ? -1
-               : 0;
+    if (meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
+        continuity_note(x->db) || meta_set_text(x->db, "docking", outbox_note(x->outbox)))
+        return -1;
+    return x->route->accept ? x->route->accept(x->db, x->route->ctx) : 0;
 }
 
 static int commit(struct running *x)

@@ -16,6 +16,10 @@ struct route {
     const char *node; /* when set: the node's archives that it has not applied go to `out` */
     const char *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering anew */
     int out;
+    int (*accept)(struct db *db,
+                  void *ctx); /* NULL, or asked in the transaction that records the run: -1 after fail()
+                                              * undoes it, nothing is routed */
+    void *ctx;
     const char *sign; /* the private key, in a file, with which archives are signed, or NULL */
 };
 
