@@ -189,6 +189,9 @@ static int fill_head(struct db *db, struct dx_head *h, const struct package_run 
     return rekey_fill(db, n->id, true, h, &mark->rekey);
 }
 
+/* Rows in key order: the next level takes half as long again and makes many a snapshot larger. */
+enum { LEVEL = 2 };
+
 int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
                   struct audiences *all, const char *sign, int fd, struct extract_mark *mark)
 {
@@ -207,7 +210,7 @@ int extract_write(struct db *db, const struct package_run *p, const struct node 
              db_function(db, "dx_held_by", 1, sql_holds, &holder) ||
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
              fill_head(db, &h, p, n, mark);
-    struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, 3);
+    struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, LEVEL);
     if (w)
         dx_writer_sign(w, sign);
     rc = w ? write_objects(db, w, p, buf_text(&audiences)) : -1;

@@ -26,8 +26,11 @@ int node_archives_list(struct node_archives *x, const char *but)
     for (size_t i = 0; i < n; i++) {
         if (node[i].active && !(but && strcmp(but, node[i].name) == 0))
             x->receiver[x->nreceiver++].node = node[i];
-        else
+        else {
+            if (node[i].active)
+                x->but = mem_text(node[i].package);
             node_free(&node[i]);
+        }
     }
     free(node);
     if (x->nreceiver)
@@ -154,7 +157,7 @@ int node_archives_present(struct node_archives *x, const struct package_run *p, 
 {
     int64_t *id = mem_zero(x->nreceiver, sizeof *id);
     size_t n = 0;
-    bool all = true;
+    bool all = x->but == NULL || strcmp(x->but, p->package->name) != 0;
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
         if (strcmp(r->node.package, p->package->name) != 0)
@@ -352,6 +355,7 @@ void node_archives_free(struct node_archives *x)
         free(x->receiver[i].piece);
     }
     free(x->receiver);
+    free(x->but);
     free(x->rekeyed);
     dx_head_free(&x->head);
 }

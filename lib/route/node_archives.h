@@ -36,6 +36,7 @@ struct node_archives {
     bool redefined;            /* a definition is new: nobody sleeps through that */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
+    char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
     const struct package_run *told; /* whose tables the head names */
     struct dx_head head;
     int64_t *rekeyed; /* nodes that are to rename rows, ascending */
@@ -48,7 +49,8 @@ int node_archives_list(struct node_archives *x, const char *but);
 /* Finds out who sleeps and who wakes. */
 void node_archives_wake(struct node_archives *x);
 
-/* The audience of the package's nodes that neither sleep nor wake, AUDIENCE_ALL when none of them does. */
+/* The audience of the package's nodes that neither sleep nor wake nor get a snapshot, AUDIENCE_ALL when none of them
+ * does. */
 int node_archives_present(struct node_archives *x, const struct package_run *p, int64_t *audience);
 
 /* The sender's pieces from number `first` on are of this package: notes who gets which. */

@@ -53,6 +53,7 @@ struct running {
     struct route_done *done;
     char now[MOMENT_ROOM];
     int64_t a, b, routes, last_force;
+    bool unheard; /* no node of the package was there in the run before */
     struct outbox *outbox;
     struct transition_tables *images;
     struct object_deltas views;
@@ -172,6 +173,7 @@ static int set_nodes(struct running *x, const struct package_run *p)
         id[kind][n[kind]++] = stmt_int(s, 0);
     }
     stmt_free(s);
+    x->unheard = n[BEFORE] == 0;
     if (step == STEP_DONE) {
         audience_all(x->views.audiences, id[BEFORE], n[BEFORE]);
         x->fan.fresh = audience_intern(x->views.audiences, id[NEW], n[NEW]);
@@ -179,6 +181,16 @@ static int set_nodes(struct running *x, const struct package_run *p)
     free(id[NEW]);
     free(id[BEFORE]);
     return step != STEP_DONE || x->fan.fresh == AUDIENCE_ERROR ? -1 : row_emit_nodes(&x->sender);
+}
+
+/* Whether the object's rows are for everybody, and nobody is there yet whom that concerns: a package that is new, whose
+ * first nodes find its rows as they are. */
+static bool for_nobody(const struct running *x, const struct package_run *p, const struct object_delta *w)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if ((&p->viewed[i] == w || p->viewed[i].parent == w) && p->viewed[i].was != WAS_NONE)
+            return false;
+    return x->unheard && !w->gone && membership_whole(w->object);
 }
 
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
@@ -246,9 +258,13 @@ static int route_package(struct running *x, struct package_run *p)
         return nothing < 0 ? -1 : 0;
     if (node_archives_present(&x->delivery, p, &x->sender.only))
         return -1;
+    if (x->sender.only != AUDIENCE_ALL)
+        x->fan.fresh = audience_both(x->views.audiences, x->fan.fresh, x->sender.only);
+    if (x->fan.fresh == AUDIENCE_ERROR)
+        return -1;
     p->routed = true;
     for (size_t i = 0; i < p->n; i++)
-        if (move_object(&x->views, &p->viewed[i]))
+        if (!for_nobody(x, p, &p->viewed[i]) && move_object(&x->views, &p->viewed[i]))
             return -1;
     for (size_t i = 0; i < p->n; i++)
         if ((!p->viewed[i].gone && object_delta_force(&x->views, &p->viewed[i])) ||

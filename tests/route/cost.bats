@@ -61,3 +61,21 @@ RULES
     done
     [ "${counted[1]}" -lt $((counted[0] * 6)) ]
 }
+
+@test "a snapshot is made once: nothing is encoded for the node that it is for, in a new database or for a further node" {
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >package.conf
+    sql hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v)" "INSERT INTO t SELECT value, 'v' || value FROM generate_series(1, 5000)"
+    txnlog attach hq.db
+    txnroute load hq.db .
+    counted=()
+    for node in a a b b; do
+        [ "$(txnroute node list hq.db | grep -c "^$node ")" = 1 ] || txnroute node add hq.db $node --package p
+        txnroute extract -v hq.db $node 2>said >$node.dx
+        grep -q ' 0 rows moved, 0 changes in 0 archives' said
+        [[ $(<said) =~ ([0-9]+)" thousand steps" ]]
+        counted+=("${BASH_REMATCH[1]}")
+    done
+    [ "${counted[0]}" -lt $((counted[1] * 2)) ]
+    [ "${counted[2]}" -lt $((counted[3] * 2)) ]
+    [ "$(dxpack cat <b.dx | wc -l)" = 5000 ]
+}
