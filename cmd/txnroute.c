@@ -1,12 +1,13 @@
 /* txnroute: gives each node its share of what changed. */
 #include "archive/dx.h"
 #include "cli/cli.h"
+#include "cli/fields.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
 #include "nodes/site_conf.h"
+#include "report/site_status.h"
 #include "route/explain.h"
-#include "route/node_status.h"
 #include "route/route.h"
 #include "route/what_if.h"
 
@@ -246,55 +247,25 @@ static int try(int argc, char **argv)
     return rc ? rc : n ? ERR_LOOK : 0;
 }
 
-static json_t *status_json(const struct node_status *s)
-{
-    json_t *j = node_json(&s->node);
-    json_t *more =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "backlog_archives",
-                  (json_int_t)s->waiting.archives, "backlog_rows", (json_int_t)s->waiting.changes,
-                  "backlog_bytes", (json_int_t)s->waiting.bytes, "backlog_age", (json_int_t)s->age,
-                  "set_aside", (json_int_t)s->aside, "unfetched", (json_int_t)s->files, "unfetched_bytes",
-                  (json_int_t)s->bytes, "session", s->session, "conflicts", (json_int_t)s->conflicts);
-    json_object_update(j, more);
-    json_decref(more);
-    return j;
-}
-
-static void print_status(const struct node_statuses *s)
-{
-    printf("journal: routed up to %lld of %lld\n", (long long)s->routed, (long long)s->end);
-    for (size_t i = 0; i < s->n; i++) {
-        const struct node_status *n = &s->node[i];
-        printf("%-20s %s  archive %lld, applied %lld; waiting: %lld archives, %lld rows, %lld bytes, %lld s; "
-               "%lld log entries set aside; not fetched: %lld; session: %s; conflicts: %lld\n",
-               n->node.name, n->node.active ? "active" : "ended", (long long)n->node.archive,
-               (long long)n->node.applied, (long long)n->waiting.archives, (long long)n->waiting.changes,
-               (long long)n->waiting.bytes, (long long)n->age, (long long)n->aside, (long long)n->files,
-               n->session[0] ? n->session : "none", (long long)n->conflicts);
-    }
-}
-
-static int print_status_json(const struct node_statuses *s)
-{
-    json_t *nodes = json_array();
-    for (size_t i = 0; i < s->n; i++)
-        json_array_append_new(nodes, status_json(&s->node[i]));
-    return print_json(json_pack("{s:I, s:I, s:s, s:o}", "routed", (json_int_t)s->routed, "journal",
-                                (json_int_t)s->end, "docking", s->docking, "nodes", nodes));
-}
+static bool behind;
 
 static int status(int argc, char **argv)
 {
-    struct node_statuses s = {0};
+    struct site_status s = {0};
+    struct buf text = {0};
     struct db *db = db_open(argv[0], DB_READ);
-    int rc = db && db_begin_read(db) == 0 ? node_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
+    int rc = db && db_begin_read(db) == 0 ? site_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
+    int look = rc == 0 && behind && site_status_behind(&s) ? ERR_LOOK : 0;
     if (rc == 0 && json)
-        rc = print_status_json(&s);
-    else if (rc == 0)
-        print_status(&s);
-    node_status_free(&s);
+        rc = fields_print(site_status_json(&s));
+    else if (rc == 0) {
+        site_status_text(&s, &text);
+        fputs(buf_text(&text), stdout);
+    }
+    buf_free(&text);
+    site_status_free(&s);
     db_close(db);
-    return rc;
+    return rc ? rc : look;
 }
 
 static void print_lines(const char *text)
@@ -347,6 +318,13 @@ static const struct cli_option extract_options[] = {
      .text = &sign_key},
     {0}};
 
+static const struct cli_option status_options[] = {
+    {.name = "--behind",
+     .help = "only nodes that are behind, stuck or silent, the worst first (exit 1 if any)",
+     .flag = &behind},
+    {.name = "--json", .help = "as JSON", .flag = &json},
+    {0}};
+
 static const struct cli_option json_options[] = {{.name = "--json", .help = "as JSON", .flag = &json}, {0}};
 
 static const struct cli_verb verbs[] = {
@@ -394,8 +372,8 @@ static const struct cli_verb verbs[] = {
      .operands = "DB [DOCKING]",
      .min = 1,
      .max = 2,
-     .help = "how each node stands: backlog, files not fetched, last session, conflicts",
-     .options = json_options,
+     .help = "how each node stands: what is not confirmed, last session, what needs a look",
+     .options = status_options,
      .run = status},
     {.name = "check",
      .operands = "SITE",

@@ -153,29 +153,29 @@ load ../routing
     run -4 txnroute try hq.db nowhere
 }
 
-@test "status: position, backlog in rows, bytes and age, files not fetched, last session, open conflicts, node by node" {
+@test "status: position, what is not confirmed in rows, bytes and age, files in the outbox, last session, open conflicts, node by node" {
     rule=$by_position
     start "$rule"
     touch start
     of() { txnroute status hq.db docking --json | jq -c --arg n "$1" ".nodes[] | select(.name == \$n) | $2"; }
-    [ "$(of ann '[.status, .package, .user, .archive, .position, .backlog_archives, .backlog_rows, .backlog_bytes, .backlog_age, .set_aside, .unfetched, .session, .conflicts]')" = \
-        '["active","p","ann",0,0,0,0,0,0,0,0,"",0]' ]
+    [ "$(of ann '[.status, .package, .user, .archive, .position, .backlog_archives, .backlog_rows, .backlog_bytes, .backlog_age, .set_aside, .outbox_files, .session, .conflicts]')" = \
+        '["active","p","ann",0,0,0,0,0,0,0,0,null,0]' ]
     sql hq.db "UPDATE account SET name = 'x'"
     txnlog read hq.db | txnroute run hq.db docking --now '2025-01-01 00:00:00'
     sql hq.db "UPDATE account SET name = 'y' WHERE id = 1"
     txnlog read hq.db | txnroute run hq.db docking
-    [ "$(of ann '[.archive, .position, .applied, .backlog_archives, .backlog_rows, .unfetched]')" = '[2,5,0,2,3,2]' ]
+    [ "$(of ann '[.archive, .position, .applied, .backlog_archives, .backlog_rows, .outbox_files]')" = '[2,5,0,2,3,2]' ]
     [ "$(of ann .backlog_bytes)" -eq "$(cat docking/ann/outbox/*.dx | wc -c)" ]
-    [ "$(of ann .unfetched_bytes)" -eq "$(cat docking/ann/outbox/*.dx | wc -c)" ]
+    [ "$(of ann .outbox_bytes)" -eq "$(cat docking/ann/outbox/*.dx | wc -c)" ]
     [ "$(of ann .backlog_age)" -gt 10000000 ]
     [ "$(of bob '[.archive, .position, .backlog_archives, .backlog_rows]')" = '[1,4,1,1]' ]
     # A session fetches them; the next one proves that they are applied, though nothing is uploaded.
     remotesync ann.db .
     remotesync ann.db .
-    [ "$(of ann '[.archive, .backlog_archives, .backlog_rows, .backlog_bytes, .backlog_age, .unfetched]')" = '[2,0,0,0,0,0]' ]
+    [ "$(of ann '[.archive, .backlog_archives, .backlog_rows, .backlog_bytes, .backlog_age, .outbox_files]')" = '[2,0,0,0,0,0]' ]
     [ "$(of bob .backlog_archives)" = 1 ]
-    [ "$(of ann .session)" = "\"$(date -u -r docking/ann/lock '+%Y-%m-%d %H:%M:%S')\"" ]
-    [ "$(of bob .session)" = '""' ]
+    [ "$(of ann .session)" = "\"$(date -u -r docking/ann/lock '+%Y-%m-%dT%H:%M:%SZ')\"" ]
+    [ "$(of bob .session)" = null ]
     [ docking/ann/lock -nt start ]
     # A conflict is ann's until it is resolved.
     sql ann.db "UPDATE account SET name = 'mine' WHERE id = 1"
@@ -194,6 +194,7 @@ load ../routing
     [ "$(of ann .set_aside)" = 0 ]
     run -0 txnroute status hq.db
     [[ $output == "journal: routed up to "*"bob "*"log entries set aside"* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
     txnroute node end hq.db bob
     [ "$(of bob '[.status, .set_aside]')" = '["ended",0]' ]
     run -4 txnroute status nowhere.db

@@ -1,0 +1,120 @@
+/* site_print: a site's status as text and as JSON (report/site_status.h). */
+#include "base/err.h"
+#include "report/site_status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WIDTH = 80, INDENT = 4 };
+
+json_t *site_status_json(const struct site_status *s)
+{
+    json_t *j = fields_json(site_status_fields, s), *nodes = json_array();
+    for (size_t i = 0; i < s->n; i++)
+        json_array_append_new(nodes, fields_json(node_status_fields, &s->node[i]));
+    json_object_set_new(j, "nodes", nodes);
+    return j;
+}
+
+/* ---- remarks ---- */
+
+static void remark(struct buf *out, const char *text)
+{
+    buf_puts(out, out->n ? ", " : "");
+    buf_puts(out, text);
+}
+
+static void count(struct buf *out, int64_t n, const char *one, const char *many)
+{
+    char text[64];
+    if (n == 0)
+        return;
+    snprintf(text, sizeof text, "%lld %s", (long long)n, n == 1 ? one : many);
+    remark(out, text);
+}
+
+void site_status_remarks(const struct site_status *s, const struct node_status *n, struct buf *out)
+{
+    char text[96], age[FIELDS_SHORT];
+    if (!n->node.active)
+        remark(out, "ended");
+    if (n->blocked) {
+        snprintf(text, sizeof text, "upload %lld blocked for %s", (long long)n->blocked,
+                 fields_age(s->time - n->blocked_time, age));
+        remark(out, text);
+    }
+    count(out, n->missing, "file missing from the outbox", "files missing from the outbox");
+    if (n->session_exit) {
+        snprintf(text, sizeof text, "last session ended with %lld", (long long)n->session_exit);
+        remark(out, text);
+        if (n->session_why && *n->session_why) {
+            buf_puts(out, ": ");
+            buf_puts(out, n->session_why);
+        }
+    }
+    count(out, n->uploads, "upload to merge", "uploads to merge");
+    count(out, n->conflicts, "conflict", "conflicts");
+    count(out, n->quarantined, "row in quarantine", "rows in quarantine");
+    count(out, n->aside, "log entry set aside", "log entries set aside");
+    if (n->silent)
+        remark(out, "silent");
+}
+
+/* ---- text ---- */
+
+/* Lines of at most WIDTH columns, broken at spaces; a longer word is broken where it must be. */
+static void wrap(struct buf *out, const char *text)
+{
+    const size_t room = WIDTH - INDENT;
+    while (*text) {
+        size_t n = strlen(text);
+        if (n > room) {
+            n = room;
+            while (n && text[n] != ' ')
+                n--;
+            n = n ? n : room;
+        }
+        buf_addf(out, "%*s%.*s\n", INDENT, "", (int)n, text);
+        text += n + (text[n] == ' ');
+    }
+}
+
+static void heading(const struct site_status *s, struct buf *out)
+{
+    char text[FIELDS_SHORT];
+    buf_addf(out, "journal: routed up to %lld of %lld; %s entries kept", (long long)s->routed,
+             (long long)s->end, fields_count(s->journal, text));
+    buf_addf(out, "; disk: %s used", fields_bytes(s->database, text));
+    buf_addf(out, ", %s free\n", fields_bytes(s->free, text));
+    if (s->run)
+        buf_addf(out, "dxcron: last run %s ago\n", fields_age(s->time - s->run, text));
+    buf_addf(out, "%-16s %7s %7s %7s %7s %7s %7s  %s\n", "NODE", "ARCHIVE", "UNCONF.", "ROWS", "BYTES", "AGE",
+             "SEEN", "RELEASE");
+}
+
+static void node_line(const struct site_status *s, const struct node_status *n, struct buf *out)
+{
+    char archive[FIELDS_SHORT], waiting[FIELDS_SHORT], rows[FIELDS_SHORT], bytes[FIELDS_SHORT],
+        age[FIELDS_SHORT], seen[FIELDS_SHORT];
+    struct buf remarks = {0};
+    fields_column(out, n->node.name, 16);
+    buf_addf(out, " %7s %7s %7s %7s %7s %7s  ", fields_count(n->node.archive, archive),
+             fields_count(n->waiting.archives, waiting), fields_count(n->waiting.changes, rows),
+             fields_bytes(n->waiting.bytes, bytes), n->waiting.archives ? fields_age(n->age, age) : "-",
+             n->session ? fields_age(s->time > n->session ? s->time - n->session : 0, seen) : "never");
+    fields_column(out, n->release ? n->release : "-", 7);
+    while (out->n && out->p[out->n - 1] == ' ')
+        out->n--;
+    buf_byte(out, '\n');
+    site_status_remarks(s, n, &remarks);
+    if (remarks.n)
+        wrap(out, buf_text(&remarks));
+    buf_free(&remarks);
+}
+
+void site_status_text(const struct site_status *s, struct buf *out)
+{
+    heading(s, out);
+    for (size_t i = 0; i < s->n; i++)
+        node_line(s, &s->node[i], out);
+}

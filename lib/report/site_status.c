@@ -1,0 +1,400 @@
+/* site_status: see report/site_status.h. */
+#define _GNU_SOURCE
+#include "report/site_status.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+#include "nodes/site_conf.h"
+#include "route/outbox.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DAY = 86400 };
+
+/* ---- fields ---- */
+
+#define NODE(name, type, member)                         \
+    {                                                    \
+        name, type, offsetof(struct node_status, member) \
+    }
+const struct field node_status_fields[] = {
+    NODE("name", FIELD_TEXT, node.name),
+    NODE("user", FIELD_TEXT, node.user),
+    NODE("package", FIELD_TEXT, node.package),
+    NODE("status", FIELD_TEXT, status),
+    NODE("epoch", FIELD_TEXT, node.epoch),
+    NODE("archive", FIELD_INT, node.archive),
+    NODE("position", FIELD_INT, node.position),
+    NODE("applied", FIELD_INT, node.applied),
+    NODE("merged", FIELD_INT, node.merged),
+    NODE("backlog_archives", FIELD_INT, waiting.archives),
+    NODE("backlog_rows", FIELD_INT, waiting.changes),
+    NODE("backlog_bytes", FIELD_INT, waiting.bytes),
+    NODE("backlog_age", FIELD_INT, age),
+    NODE("set_aside", FIELD_INT, aside),
+    NODE("outbox_files", FIELD_INT, files),
+    NODE("outbox_bytes", FIELD_INT, bytes),
+    NODE("outbox_missing", FIELD_INT, missing),
+    NODE("uploads", FIELD_INT, uploads),
+    NODE("uploads_bytes", FIELD_INT, uploads_bytes),
+    NODE("blocked", FIELD_INT, blocked),
+    NODE("blocked_time", FIELD_TIME, blocked_time),
+    NODE("conflicts", FIELD_INT, conflicts),
+    NODE("quarantined", FIELD_INT, quarantined),
+    NODE("session", FIELD_TIME, session),
+    NODE("session_exit", FIELD_INT, session_exit),
+    NODE("session_why", FIELD_TEXT, session_why),
+    NODE("release", FIELD_TEXT, release),
+    NODE("disk", FIELD_INT, disk),
+    NODE("behind", FIELD_FLAG, behind),
+    NODE("stuck", FIELD_FLAG, stuck),
+    NODE("silent", FIELD_FLAG, silent),
+    {0},
+};
+
+#define SITE(name, type, member)                         \
+    {                                                    \
+        name, type, offsetof(struct site_status, member) \
+    }
+const struct field site_status_fields[] = {
+    SITE("time", FIELD_TIME, time),
+    SITE("routed", FIELD_INT, routed),
+    SITE("journal", FIELD_INT, end),
+    SITE("journal_entries", FIELD_INT, journal),
+    SITE("database", FIELD_TEXT, database_path),
+    SITE("database_bytes", FIELD_INT, database),
+    SITE("docking", FIELD_TEXT, docking),
+    SITE("disk_free", FIELD_INT, free),
+    SITE("last_run", FIELD_TIME, run),
+    {0},
+};
+
+/* ---- a node's files ---- */
+
+/* Where the node is, and where the site: DOCKING/NODE, DOCKING/cron.lock. */
+struct reading {
+    struct db *db;
+    struct site_status *site;
+    bool conflicts, quarantine; /* those tables are there */
+    bool running;               /* a run of dxcron is at work */
+};
+
+static char *node_path(const struct reading *r, const struct node_status *s, const char *name)
+{
+    return mem_printf("%s/%s/%s", r->site->docking, s->node.name, name);
+}
+
+static bool node_stat(const struct reading *r, const struct node_status *s, const char *name, struct stat *st)
+{
+    char *path = node_path(r, s, name);
+    bool there = lstat(path, st) == 0;
+    free(path);
+    return there;
+}
+
+/* What the node said in its last session that it has applied is in DOCKING/NODE/applied: the epoch of the numbering, and
+ * the number. Uploads tell it, too, but later. */
+static void read_applied(const struct reading *r, struct node_status *s)
+{
+    enum { LINE = 128 };
+    char *path = node_path(r, s, "applied");
+    struct buf line = {0};
+    size_t n = strlen(s->node.epoch);
+    if (file_load(path, LINE, &line) == 0 && strncmp(buf_text(&line), s->node.epoch, n) == 0) {
+        int64_t applied = strtoll(buf_text(&line) + n, NULL, 10);
+        if (applied > s->node.applied && applied <= s->node.archive)
+            s->node.applied = applied;
+    }
+    buf_free(&line);
+    free(path);
+}
+
+/* A word of the session's line, "name=value" or name="a value": the value to free, or NULL. */
+static char *word_of(const char *line, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = line; (p = strstr(p, name)) != NULL; p += n)
+        if ((p == line || p[-1] == ' ') && p[n] == '=') {
+            const char *from = p + n + 1;
+            size_t length = *from == '"' ? strcspn(++from, "\"") : strcspn(from, " \n");
+            return mem_printf("%.*s", (int)length, from);
+        }
+    return NULL;
+}
+
+/* The last line of a file of at most a few megabytes, to free; NULL when there is none. */
+static char *last_line(const char *path)
+{
+    enum { TAIL = 1 << 13 };
+    char tail[TAIL + 1];
+    FILE *f = fopen(path, "re");
+    size_t n = 0;
+    if (f && fseek(f, 0, SEEK_END) == 0) {
+        long size = ftell(f);
+        if (size >= 0 && fseek(f, size > TAIL ? size - TAIL : 0, SEEK_SET) == 0)
+            n = fread(tail, 1, TAIL, f);
+    }
+    if (f)
+        fclose(f);
+    while (n && tail[n - 1] == '\n')
+        n--;
+    tail[n] = 0;
+    const char *start = strrchr(tail, '\n');
+    return n ? mem_text(start ? start + 1 : tail) : NULL;
+}
+
+/* A session holds DOCKING/NODE/lock; DOCKING/NODE/session.log has a line for each that has ended. */
+static void read_session(const struct reading *r, struct node_status *s)
+{
+    struct stat st;
+    if (node_stat(r, s, "lock", &st))
+        s->session = st.st_mtime;
+    char *path = node_path(r, s, "session.log"), *line = last_line(path);
+    if (line) {
+        char *end = word_of(line, "end"), *code = word_of(line, "exit");
+        int64_t at = fields_time_get(end);
+        s->session = at > s->session ? at : s->session;
+        s->session_exit = code ? strtoll(code, NULL, 10) : 0;
+        s->session_why = word_of(line, "why");
+        s->release = word_of(line, "release");
+        free(end);
+        free(code);
+    }
+    free(line);
+    free(path);
+}
+
+/* The bytes of the files in a directory, without its directories; for each file with a number as its name, fn. */
+static int64_t walk(const char *path, void (*fn)(void *ctx, int64_t number, const struct stat *st), void *ctx)
+{
+    int64_t bytes = 0;
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        char *end;
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+            continue;
+        bytes += st.st_size;
+        int64_t number = strtoll(entry->d_name, &end, 10);
+        if (fn && end != entry->d_name && strcmp(end, ".dx") == 0)
+            fn(ctx, number, &st);
+    }
+    if (dir)
+        closedir(dir);
+    return bytes;
+}
+
+struct inbox {
+    const struct reading *reading;
+    struct node_status *node;
+};
+
+/* An upload that was there before the last run of dxcron, and still is, could not be merged. */
+static void on_upload(void *ctx, int64_t number, const struct stat *st)
+{
+    struct inbox *i = ctx;
+    struct node_status *s = i->node;
+    s->uploads++;
+    s->uploads_bytes += st->st_size;
+    bool left = i->reading->site->run > st->st_mtime && !i->reading->running;
+    if (left && (s->blocked == 0 || number < s->blocked)) {
+        s->blocked = number;
+        s->blocked_time = st->st_mtime;
+    }
+}
+
+static void read_files(const struct reading *r, struct node_status *s)
+{
+    static const char *const directories[] = {"", "outbox", "files"};
+    struct inbox inbox = {r, s};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        char *path = node_path(r, s, directories[i]);
+        s->disk += walk(path, NULL, NULL);
+        free(path);
+    }
+    char *path = node_path(r, s, "inbox");
+    s->disk += walk(path, on_upload, &inbox);
+    free(path);
+}
+
+/* Archives beyond the newest confirmed that the outbox should have; of a node without an outbox none is missed. */
+static int read_missing(const struct reading *r, struct node_status *s)
+{
+    struct stat st;
+    if (!node_stat(r, s, "outbox", &st) || s->waiting.archives == s->files)
+        return 0;
+    struct stmt *q =
+        db_prepare(r->db, "SELECT number FROM dx_archive WHERE node = ?1 AND number > ?2 AND NOT snapshot");
+    enum step step = STEP_ERROR;
+    if (q) {
+        stmt_bind_int(q, 1, s->node.id);
+        stmt_bind_int(q, 2, s->node.applied);
+    }
+    while (q && (step = stmt_step(q)) == STEP_ROW) {
+        char name[40];
+        snprintf(name, sizeof name, "outbox/%08lld.dx", (long long)stmt_int(q, 0));
+        s->missing += !node_stat(r, s, name, &st);
+    }
+    stmt_free(q);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+/* ---- a node ---- */
+
+static void judge(const struct reading *r, struct node_status *s)
+{
+    if (!s->node.active)
+        return;
+    s->behind = s->waiting.archives > 0 || s->aside > 0 || s->uploads > 0;
+    s->stuck =
+        s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED || s->session_exit == ERR_GUARD;
+    s->silent = s->session > 0 && r->site->time - s->session > r->site->silent_days * DAY;
+}
+
+static int read_node(const struct reading *r, struct node_status *s)
+{
+    s->status = s->node.active ? "active" : "ended";
+    s->aside = s->node.active && s->node.asleep >= 0 ? r->site->end - s->node.asleep : 0;
+    read_applied(r, s);
+    if (membership_log_waiting(r->db, s->node.id, s->node.applied, &s->waiting) ||
+        outbox_waiting(r->site->docking, s->node.name, &s->files, &s->bytes))
+        return -1;
+    read_session(r, s);
+    read_files(r, s);
+    if (read_missing(r, s))
+        return -1;
+    int64_t oldest = fields_time_get(s->waiting.oldest);
+    s->age = oldest && r->site->time > oldest ? r->site->time - oldest : 0;
+    if ((r->conflicts && db_get_int(r->db, &s->conflicts,
+                                    "SELECT count(*) FROM dx_conflict WHERE origin = %Q AND resolved IS NULL",
+                                    s->node.name)) ||
+        (r->quarantine && db_get_int(r->db, &s->quarantined,
+                                     "SELECT count(*) FROM dx_quarantine WHERE origin = %Q", s->node.name)))
+        return -1;
+    judge(r, s);
+    return 0;
+}
+
+/* ---- the site ---- */
+
+static int64_t bytes_of(const char *path, const char *suffix)
+{
+    struct stat st;
+    char *name = mem_printf("%s%s", path, suffix);
+    int64_t n = stat(name, &st) == 0 ? st.st_size : 0;
+    free(name);
+    return n;
+}
+
+/* dxcron holds DOCKING/cron.lock while it runs, and writes its process there when it begins. */
+static void read_run(struct reading *r)
+{
+    struct stat st;
+    char *path = file_join(r->site->docking, "cron.lock");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        r->site->run = st.st_mtime;
+    r->running = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
+static int read_site(struct db *db, const char *docking, struct reading *r)
+{
+    struct site_status *s = r->site;
+    struct statvfs fs;
+    struct site_conf conf;
+    int64_t conflicts, quarantine;
+    s->time = time(NULL);
+    s->docking = outbox_directory(db, docking);
+    s->database_path = mem_text(db_path(db));
+    s->database = bytes_of(db_path(db), "") + bytes_of(db_path(db), "-wal");
+    if (statvfs(s->docking, &fs) == 0 || statvfs(db_path(db), &fs) == 0)
+        s->free = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    int rc = site_conf_of(db, &conf);
+    s->silent_days = conf.silent_days;
+    site_conf_free(&conf);
+    if (rc || db_get_int(db, &conflicts, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_conflict'") ||
+        db_get_int(db, &quarantine, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_quarantine'") ||
+        db_get_int(db, &s->journal, "SELECT count(*) FROM dx_journal"))
+        return -1;
+    r->conflicts = conflicts > 0;
+    r->quarantine = quarantine > 0;
+    read_run(r);
+    return 0;
+}
+
+int site_status_read(struct db *db, const char *docking, struct site_status *s)
+{
+    struct reading r = {.db = db, .site = s};
+    struct node *node;
+    *s = (struct site_status){0};
+    if (docking && !file_exists(docking))
+        return fail_errno("%s: cannot open", docking);
+    if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
+        read_site(db, docking, &r) || node_list(db, &node, &s->n))
+        return -1;
+    s->node = mem_zero(s->n, sizeof *s->node);
+    int rc = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        s->node[i].node = node[i];
+        rc = rc || read_node(&r, &s->node[i]) ? -1 : 0;
+    }
+    free(node);
+    return rc;
+}
+
+static void free_node(struct node_status *n)
+{
+    node_free(&n->node);
+    free(n->waiting.oldest);
+    free(n->session_why);
+    free(n->release);
+}
+
+void site_status_free(struct site_status *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free_node(&s->node[i]);
+    free(s->node);
+    free(s->docking);
+    free(s->database_path);
+    *s = (struct site_status){0};
+}
+
+static int by_need(const void *a, const void *b)
+{
+    const struct node_status *x = a, *y = b;
+    if (x->stuck != y->stuck)
+        return x->stuck ? -1 : 1;
+    if (x->age != y->age)
+        return x->age > y->age ? -1 : 1;
+    return x->session != y->session ? (x->session < y->session ? -1 : 1) : strcmp(x->node.name, y->node.name);
+}
+
+size_t site_status_behind(struct site_status *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->node[i].behind || s->node[i].stuck || s->node[i].silent)
+            s->node[n++] = s->node[i];
+        else
+            free_node(&s->node[i]);
+    s->n = n;
+    qsort(s->node, n, sizeof *s->node, by_need);
+    return n;
+}

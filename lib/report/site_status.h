@@ -1,0 +1,63 @@
+/* site_status: how a site stands: its journal, its disk, and each node, read from the server database, the docking
+ * directory and site.conf. Nothing is changed and no lock is taken. */
+#ifndef SITE_STATUS_H
+#define SITE_STATUS_H
+
+#include "cli/fields.h"
+#include "nodes/membership_log.h"
+#include "nodes/node.h"
+
+#include <stdbool.h>
+
+struct node_status {
+    struct node node;
+    const char *status;                    /* "active" or "ended" */
+    struct membership_log_waiting waiting; /* archives made and not confirmed as applied */
+    int64_t age;                           /* seconds since the oldest of them was made */
+    int64_t aside;                         /* entries of the journal for which its archives are set aside */
+    int64_t files, bytes;                  /* archives in its outbox, and their bytes */
+    int64_t missing;                       /* archives not confirmed that are not in its outbox */
+    int64_t uploads, uploads_bytes;        /* uploads in its inbox that are not merged */
+    int64_t blocked;                /* number of the upload that a run of dxcron has left unmerged; 0: none */
+    int64_t blocked_time;           /* when that upload came */
+    int64_t conflicts, quarantined; /* not resolved; rows that could not be applied */
+    int64_t session;                /* when its last session was; 0: never */
+    int64_t session_exit;           /* its exit code */
+    char *session_why;              /* why that is not 0; NULL when not known */
+    char *release;                  /* of dx at the node, as of its last session; NULL when not known */
+    int64_t disk;                   /* bytes of all files in DOCKING/NODE */
+    bool behind, silent;            /* something waits for it; no session for silent_days */
+    bool stuck;                     /* it needs a person: blocked, missing, or its last session was refused */
+};
+
+struct site_status {
+    int64_t time;        /* when it was read */
+    int64_t routed, end; /* positions in the journal: all up to `routed` is in the archives */
+    int64_t journal;     /* entries in it */
+    int64_t database;    /* bytes of the database and its WAL */
+    int64_t free;        /* bytes free where the docking directory is */
+    int64_t run;         /* when dxcron ran last; 0: never */
+    int64_t silent_days; /* of site.conf */
+    char *database_path, *docking;
+    size_t n;
+    struct node_status *node; /* by name */
+};
+
+/* The fields of both, as status --json tells them; dx-json(5). */
+extern const struct field site_status_fields[], node_status_fields[];
+
+/* docking: the docking directory, or NULL for that of the last run. In the caller's read transaction. */
+int site_status_read(struct db *db, const char *docking, struct site_status *s);
+void site_status_free(struct site_status *s);
+
+/* Keeps the nodes that are behind, stuck or silent, those that need a person first, then by age. Their number. */
+size_t site_status_behind(struct site_status *s);
+
+/* As one document, the nodes in "nodes"; as text within 80 columns. */
+json_t *site_status_json(const struct site_status *s);
+void site_status_text(const struct site_status *s, struct buf *out);
+
+/* Appends what there is to look at, of one node: "upload 7 blocked since 3 d, 2 conflicts". Nothing: "". */
+void site_status_remarks(const struct site_status *s, const struct node_status *n, struct buf *out);
+
+#endif

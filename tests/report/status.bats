@@ -1,0 +1,88 @@
+# What an operator sees of a site.
+load ../helper
+
+# A site with three nodes, of which alice has a copy; bob and a node with a long name have none yet.
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    mkdir -p site p
+    sqlite3 site/hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1, 'one'), (2, 'two')"
+    txnlog attach site/hq.db
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >p/package.conf
+    txnroute load site/hq.db p
+    for node in alice bob a-name-of-more-than-sixteen-letters; do txnroute node add site/hq.db $node --package p; done
+    mkdir site/docking
+    txnroute extract site/hq.db alice site/docking | dxapply alice.db
+}
+
+of() { txnroute status site/hq.db site/docking --json | jq -c --arg n "$1" ".nodes[] | select(.name == \$n) | $2"; }
+
+change() {
+    sqlite3 site/hq.db "UPDATE t SET name = name || '+' WHERE id = 1"
+    txnroute run site/hq.db site/docking </dev/null
+}
+
+@test "status has a header, and lines of at most 80 columns however long the names are" {
+    change
+    run -0 txnroute status site/hq.db site/docking
+    [[ ${lines[0]} == "journal: routed up to "*" entries kept; disk: "*" used, "*" free" ]]
+    [[ ${lines[1]} == "NODE "*"ARCHIVE UNCONF."*"SEEN  RELEASE" ]]
+    [[ $output == *$'\na-name-of-more-~ '* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
+}
+
+@test "times are RFC 3339, and a document tells the site and its nodes" {
+    remotesync alice.db site
+    run -0 txnroute status site/hq.db --json
+    jq -e '(.time | test("^[0-9-]{10}T[0-9:]{8}Z$")) and .disk_free > 0 and .database_bytes > 0 and (.nodes | length) == 3' <<<"$output"
+    jq -e '.nodes[] | select(.name == "alice") | .session | test("^[0-9-]{10}T[0-9:]{8}Z$")' <<<"$output"
+}
+
+@test "--behind names who is behind, stuck or silent, and no other" {
+    remotesync alice.db site
+    change
+    remotesync alice.db site
+    remotesync alice.db site
+    run -1 txnroute status site/hq.db site/docking --behind --json
+    [ "$(jq -c '[.nodes[].name] | sort' <<<"$output")" = '["a-name-of-more-than-sixteen-letters","bob"]' ]
+    touch -d '40 days ago' site/docking/alice/lock
+    rm -f site/docking/alice/session.log
+    [ "$(of alice '[.behind, .silent]')" = '[false,true]' ]
+    run -1 txnroute status site/hq.db site/docking --behind
+    [[ $output == *$'\nalice '*"silent"* ]]
+    touch site/docking/alice/lock
+    txnroute node end site/hq.db bob
+    txnroute node end site/hq.db a-name-of-more-than-sixteen-letters
+    run -0 txnroute status site/hq.db site/docking --behind
+}
+
+@test "an upload that a run of dxcron could not merge is blocked, and its node is stuck" {
+    mkdir -p site/docking/bob/inbox
+    echo "no archive" >site/docking/bob/inbox/00000001.dx
+    [ "$(of bob '[.uploads, .blocked, .stuck]')" = '[1,0,false]' ]
+    touch -d '2 hours ago' site/docking/bob/inbox/00000001.dx
+    run -1 dxcron site
+    [ "$(of bob '[.uploads, .blocked, .stuck, .behind]')" = '[1,1,true,true]' ]
+    run -1 txnroute status site/hq.db site/docking --behind
+    [[ ${lines[3]} == "bob "* ]]
+    [[ ${lines[4]} == "    upload 1 blocked for 2 h, 1 upload to merge" ]]
+}
+
+@test "archives that are not confirmed and are gone from the outbox are named" {
+    change
+    change
+    [ "$(of alice '[.backlog_archives, .outbox_files, .outbox_missing]')" = '[2,2,0]' ]
+    rm "$(find site/docking/alice/outbox -name '*.dx' | sort | head -n 1)"
+    [ "$(of alice '[.outbox_files, .outbox_missing, .stuck]')" = '[1,1,true]' ]
+    run -0 txnroute status site/hq.db site/docking
+    [[ $output == *"1 file missing from the outbox"* ]]
+}
+
+@test "the line of the last session tells the node's release, and why it was refused" {
+    mkdir -p site/docking/alice
+    printf 'start=2026-01-31T12:00:00Z end=2099-01-31T12:00:02Z node=alice release=0.9.1 exit=3 why="the server was restored"\n' \
+        >site/docking/alice/session.log
+    [ "$(of alice '[.release, .session, .session_exit, .session_why, .stuck]')" = \
+        '["0.9.1","2099-01-31T12:00:02Z",3,"the server was restored",true]' ]
+    run -0 txnroute status site/hq.db site/docking
+    [[ $output == *"last session ended with 3: the server was restored"* ]]
+}
