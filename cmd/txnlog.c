@@ -1,6 +1,7 @@
 /* txnlog: captures committed changes in a log in the database, and reads them out as archives. */
 #include "archive/dx.h"
 #include "cli/cli.h"
+#include "compare/uncaptured.h"
 #include "compare/verify.h"
 #include "journal/capture.h"
 #include "journal/consumer.h"
@@ -16,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *opt_node, *opt_peer, *opt_after, *opt_at;
-static bool opt_json, opt_rows;
+static const char *opt_node, *opt_peer, *opt_after, *opt_at, *opt_save;
+static bool opt_json, opt_rows, opt_whole, opt_give_up, opt_again;
 
 /* One archive is read once by the next stage of a pipe: speed counts for more than size. */
 enum { LEVEL = 1 };
@@ -88,7 +89,13 @@ static int set_node(struct db *db, const char *node)
 
 static int attach_tables(struct db *db, int n, char **table, struct capture_report *report)
 {
-    if (db_begin_write(db) || capture_attach(db, (const char *const *)table, (size_t)n, report) ||
+    if (opt_again && n)
+        return fail(ERR_USAGE, "--again takes no tables: it is for those that are captured");
+    if (db_begin_write(db))
+        return -1;
+    if (opt_again)
+        return capture_again(db, report) ? -1 : db_commit(db);
+    if (capture_attach(db, (const char *const *)table, (size_t)n, report) ||
         set_node(db, opt_node))
         return -1;
     return db_commit(db);
@@ -293,6 +300,9 @@ static int digest(int argc, char **argv)
 {
     struct digest d = {0};
     struct verify_of of = {.node = opt_node, .at = opt_at, .name = argv + 1, .nname = (size_t)argc - 1};
+    of.whole = opt_whole;
+    if (opt_whole && !opt_rows)
+        return fail(ERR_USAGE, "--whole is for --rows");
     if ((opt_at && cli_number(opt_at, "--at", &of.number)) || (opt_rows && cli_archive_to_stdout()))
         return -1;
     struct db *db = db_open(argv[0], DB_READ);
@@ -356,6 +366,53 @@ static int prove(int argc, char **argv)
     return done(db, rc, proving.look ? ERR_LOOK : 0);
 }
 
+/* ---- recover ---- */
+
+/* Says what was found; whether there is something to look at. */
+static int tell_recovered(const char *path, const struct uncaptured_count *n)
+{
+    if (n->journalled)
+        cli_say("%s: %lld changes were found that had not been captured; they go to the server as any other",
+                path, (long long)n->journalled);
+    if (n->saved && opt_give_up)
+        cli_warn("%s: %lld rows of tables that were not captured are saved in %s, as they are here", path,
+                 (long long)n->saved, opt_save);
+    else if (n->saved)
+        cli_warn("%s: %lld rows were changed by the server meanwhile, and may have been changed here while "
+                 "they were not "
+                 "captured: as they are here they are saved in %s (dxpack cat); the server's values come",
+                 path, (long long)n->saved, opt_save);
+    return n->saved ? ERR_LOOK : 0;
+}
+
+/* Prints the tables that wait to be compared, a line each. */
+static int list_uncaptured(struct db *db)
+{
+    struct uncaptured *u = NULL;
+    size_t n = 0;
+    int rc = meta_require(db) || capture_uncaptured(db, &u, &n);
+    for (size_t i = 0; i < n; i++)
+        printf("%s\n", u[i].table);
+    capture_uncaptured_free(u, n);
+    return done(db, rc, n ? ERR_LOOK : 0);
+}
+
+static int recover(int argc, char **argv)
+{
+    struct uncaptured_count n;
+    if (opt_give_up && argc > 1)
+        return fail(ERR_USAGE, "recover takes the server's rows (a file, or - for stdin), or --give-up");
+    if (opt_give_up && opt_save == NULL)
+        return fail(ERR_USAGE, "--give-up needs --save FILE");
+    struct db *db = db_open(argv[0], DB_WRITE);
+    if (db && argc == 1 && !opt_give_up)
+        return list_uncaptured(db);
+    int rc = db == NULL    ? -1
+             : opt_give_up ? uncaptured_give_up(db, opt_save, &n)
+                           : uncaptured_settle(db, argv[1], argv + 2, (size_t)argc - 2, opt_save, &n);
+    return done(db, rc, rc ? 0 : tell_recovered(argv[0], &n));
+}
+
 /* ---- the command ---- */
 
 #define OPTION_PEER                                                                                     \
@@ -368,6 +425,7 @@ static int prove(int argc, char **argv)
     }
 
 static const struct cli_option attach_options[] = {
+    {.name = "--again", .help = "only mend the capture of tables that are captured", .flag = &opt_again},
     {.name = "--node", .value = "NAME", .help = "this database is that node's copy", .text = &opt_node}, {0}};
 static const struct cli_option read_options[] = {
     OPTION_PEER,
@@ -378,7 +436,15 @@ static const struct cli_option digest_options[] = {
     {.name = "--node", .value = "NODE", .help = "of what that node holds", .text = &opt_node},
     {.name = "--at", .value = "NUMBER", .help = "only if archive NUMBER left it so", .text = &opt_at},
     {.name = "--rows", .help = "of each row, as an archive of keys for prove", .flag = &opt_rows},
+    {.name = "--whole", .help = "with --rows: the rows themselves, for recover", .flag = &opt_whole},
     OPTION_JSON,
+    {0}};
+static const struct cli_option recover_options[] = {
+    {.name = "--save",
+     .value = "FILE",
+     .help = "where to save rows that both sides may have changed",
+     .text = &opt_save},
+    {.name = "--give-up", .help = "save all rows of those tables, and compare nothing", .flag = &opt_give_up},
     {0}};
 static const struct cli_option after_options[] = {
     {.name = "--json", .help = "print how the log stands now, as status does", .flag = &opt_json}, {0}};
@@ -396,6 +462,8 @@ static const struct cli_verb verbs[] = {
     {"status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status},
     {"digest", "DB [TABLE...]", 1, -1, "print the SHA-256 of the rows, per table and over all",
      digest_options, digest},
+    {"recover", "DB [ROWS [ARCHIVE...]]", 1, -1,
+     "find what was changed in a copy without capture, by the server's rows; without ROWS list the tables (exit 1)", recover_options, recover},
     {"prove", "DB [TABLE...]", 1, -1, "compare the rows with those digests; name what differs (exit 1)", NULL,
      prove},
 };

@@ -2,7 +2,7 @@
  * the length of the transaction. */
 #include "apply/app_triggers.h"
 
-#include "apply/client_tables.h"
+#include "journal/client_tables.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"

@@ -2,7 +2,7 @@
  * the server yet stays as it is. */
 #include "apply/download.h"
 
-#include "apply/client_tables.h"
+#include "journal/client_tables.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
 #include "base/err.h"

@@ -1,7 +1,7 @@
 /* snapshot: see apply/snapshot.h. */
 #include "apply/snapshot.h"
 
-#include "apply/client_tables.h"
+#include "journal/client_tables.h"
 #include "apply/download.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"

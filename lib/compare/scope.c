@@ -1,7 +1,7 @@
 /* scope: see compare/scope.h. */
 #include "compare/scope.h"
 
-#include "apply/client_tables.h"
+#include "journal/client_tables.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "journal/capture.h"

@@ -23,9 +23,22 @@ struct mine {
     struct val *whole, *at; /* at: NULL at the end */
 };
 
-static struct mine mine_of(const struct scope *h)
+/* The change key of whole rows: every column outside the key; a hash where there is none. */
+static struct changekey *whole_key(const struct table *t)
 {
-    struct mine m = {.row = h->table, .by = changekey_new(h->table, 0, NULL)};
+    char **col = mem_zero(t->ncol, sizeof *col);
+    size_t n = 0;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (!t->pk[i])
+            col[n++] = t->col[i];
+    struct changekey *k = changekey_new(t, n, col);
+    free(col);
+    return k;
+}
+
+static struct mine mine_of(const struct scope *h, bool whole)
+{
+    struct mine m = {.row = h->table, .by = whole ? whole_key(h->table) : changekey_new(h->table, 0, NULL)};
     m.keys = changekey_table(m.by, h->table);
     m.whole = mem_zero(h->table->ncol, sizeof *m.whole);
     m.at = mem_zero(m.keys->ncol, sizeof *m.at);
@@ -69,12 +82,12 @@ static int put_rows(struct db *db, const struct scope *h, struct mine *m, struct
     return got;
 }
 
-static int write_archive(struct db *db, const struct scope *held, size_t n, struct dx_head *head, int fd,
-                         const char *name)
+static int write_archive(struct db *db, const struct scope *held, size_t n, bool whole, struct dx_head *head,
+                         int fd, const char *name)
 {
     struct mine *mine = mem_zero(n, sizeof *mine);
     for (size_t i = 0; i < n; i++) {
-        mine[i] = mine_of(&held[i]);
+        mine[i] = mine_of(&held[i], whole);
         dx_head_add_table(head, mine[i].keys);
     }
     struct dx_writer *w = dx_writer_open(fd, name, head, LEVEL);
@@ -109,7 +122,7 @@ int verify_write(struct db *db, const struct verify_of *of, int fd, const char *
     dx_head_set(&head.epoch, epoch);
     head.number = of->at ? of->number : 0;
     if (rc == 0)
-        rc = write_archive(db, held, n, &head, fd, name);
+        rc = write_archive(db, held, n, of->whole, &head, fd, name);
     dx_head_free(&head);
     scope_free(held, n);
     free(epoch);
@@ -166,7 +179,7 @@ static int compare_rows(struct mine *m, struct diff_side *side, const struct ver
 static int compare_table(struct db *db, const struct scope *h, struct diff_side *side, const struct verify *p)
 {
     const struct table *theirs = diff_side_find(side, h->table->name);
-    struct mine m = mine_of(h);
+    struct mine m = mine_of(h, false);
     int rc = 0;
     if (theirs == NULL)
         p->lone(p->ctx, h->table->name, PROOF_HERE);

@@ -13,12 +13,14 @@ struct verify_of {
     int64_t number;
     char *const *name;
     size_t nname;
+    bool whole; /* verify_write: the columns of the rows in the place of their hash */
 };
 
 /* Their digests, table by table, into a zeroed *d. In the caller's read transaction, as what follows. */
 int verify_digest(struct db *db, const struct verify_of *of, struct digest *d);
 
-/* Writes (key, hash) of them as an archive of keys (archive/dx.h, sql/changekey.h), with the number if it was asked for. */
+/* Writes (key, hash) of them, or the whole rows, as an archive of keys (archive/dx.h, sql/changekey.h), with the number if it
+ * was asked for. */
 int verify_write(struct db *db, const struct verify_of *of, int fd, const char *name);
 
 enum proof_what {

@@ -1,7 +1,7 @@
 /* device_package: see device/device_package.h. */
 #include "device/device_package.h"
 
-#include "apply/client_tables.h"
+#include "journal/client_tables.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/file.h"

@@ -288,9 +288,9 @@ void capture_uncaptured_free(struct uncaptured *u, size_t n)
     free(u);
 }
 
-int capture_compared(struct db *db)
+int capture_compared(struct db *db, const char *table)
 {
-    return db_exec(db, "DELETE FROM dx_uncaptured");
+    return db_execf(db, "DELETE FROM dx_uncaptured WHERE name = %Q", table);
 }
 
 /* A copy of a node has something to be compared with: 1, 0, -1. */
@@ -528,7 +528,9 @@ static int note_uncaptured(struct attach *a, const char *table)
                : 0;
 }
 
-static int attach_subject(struct attach *a, const struct subject *s, const struct journal_table *was)
+/* compared: all values are to be compared with the server's. */
+static int attach_subject(struct attach *a, const struct subject *s, const struct journal_table *was,
+                          bool compared)
 {
     int64_t id;
     if (refuse_null_keys(a->db, s->l) || (was && drop_layout(a->db, was->id)))
@@ -538,7 +540,7 @@ static int attach_subject(struct attach *a, const struct subject *s, const struc
                create(a->db, s, was->id);
     if (journal_add_table(a->db, s->l->table, &id) || create(a->db, s, id))
         return -1;
-    return was ? journal_added_columns(a, was->table, s->l, id) : 0;
+    return was && !compared ? journal_added_columns(a, was->table, s->l, id) : 0;
 }
 
 static int attach_table(struct attach *a, const char *table)
@@ -556,7 +558,7 @@ static int attach_table(struct attach *a, const char *table)
             rc = note_uncaptured(a, was->table->name);
     }
     if (rc == 0 && (was == NULL || amiss.text.n))
-        rc = attach_subject(a, &s, was);
+        rc = attach_subject(a, &s, was, amiss.gap && a->copy);
     subject_close(&s);
     buf_free(&amiss.text);
     return rc ? -1 : 0;
@@ -690,6 +692,27 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
                  : attach_all(&a, table, ntable);
     journal_tables_free(a.was, a.nwas);
     buf_free(&own.text);
+    return rc;
+}
+
+int capture_again(struct db *db, struct capture_report *report)
+{
+    struct journal_table *t;
+    size_t n, nname = 0;
+    int64_t exists;
+    if (meta_require(db) || journal_tables(db, &t, &n))
+        return -1;
+    const char **name = mem_zero(n, sizeof *name);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = t[i].current ? db_get_int(db, &exists, sql_exists, t[i].table->name) : 0;
+        if (rc == 0 && t[i].current && exists)
+            name[nname++] = t[i].table->name;
+    }
+    if (rc == 0 && nname)
+        rc = capture_attach(db, name, nname, report);
+    free(name);
+    journal_tables_free(t, n);
     return rc;
 }
 

@@ -17,6 +17,9 @@ struct capture_report {
  * (ERR_REFUSED) what cannot be captured. The report, if it is not NULL, is filled; its text is the caller's to free. */
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report);
 
+/* The same for the tables that are captured already, and are still there. */
+int capture_again(struct db *db, struct capture_report *report);
+
 /* Takes the triggers away, in one transaction. The journal and the marks of its readers stay; the next attach begins a
  * new epoch. */
 int capture_detach(struct db *db);
@@ -33,14 +36,14 @@ int capture_note_whole(struct db *db);
 
 /* The tables of a node's copy that were changed while they were not captured, by name, and the journal's end at the time
  * when they were captured again: what was changed up to there is to be found by comparison with what the server holds for
- * the node, and capture_compared to be called in the transaction that journals it. */
+ * the node, and capture_compared to be called for each in the transaction that journals it. */
 struct uncaptured {
     char *table;
     int64_t upto;
 };
 int capture_uncaptured(struct db *db, struct uncaptured **out, size_t *n);
 void capture_uncaptured_free(struct uncaptured *u, size_t n);
-int capture_compared(struct db *db);
+int capture_compared(struct db *db, const char *table);
 
 /* Empties the tables in which triggers keep rows that REPLACE may delete. To be called, in the same transaction, by
  * whoever changes captured tables without triggers or removes entries from the journal. */

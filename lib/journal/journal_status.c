@@ -44,6 +44,21 @@ static int add_digest(struct db *db, json_t *out)
     return 0;
 }
 
+/* The tables that wait to be compared with the server. */
+static int add_uncaptured(struct db *db, json_t *out)
+{
+    struct uncaptured *u;
+    size_t n;
+    if (capture_uncaptured(db, &u, &n))
+        return -1;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(u[i].table));
+    json_object_set_new(out, "uncaptured", list);
+    capture_uncaptured_free(u, n);
+    return 0;
+}
+
 /* How a node's copy stands with its server. */
 static int add_copy(struct db *db, json_t *out)
 {
@@ -62,7 +77,7 @@ static int add_copy(struct db *db, json_t *out)
         json_object_set_new(out, numbers[i], json_integer((json_int_t)n));
     }
     int64_t changes, uploads;
-    if (upload_due(db, &changes, &uploads))
+    if (upload_due(db, &changes, &uploads) || add_uncaptured(db, out))
         return -1;
     json_object_set_new(out, "unsent", json_integer((json_int_t)changes));
     json_object_set_new(out, "uploads", json_integer((json_int_t)uploads));
@@ -129,6 +144,10 @@ void journal_status_text(const json_t *s, struct buf *b)
             number_at(s, "applied"), number_at(s, "unsent"), number_at(s, "sent"), number_at(s, "acked"));
     for (size_t i = 0; i < json_array_size(tables); i++)
         put_table(b, json_array_get(tables, i));
+    const json_t *waiting = json_object_get(s, "uncaptured");
+    for (size_t i = 0; i < json_array_size(waiting); i++)
+        buf_addf(b, "table %s: changed while it was not captured; waits to be compared with the server\n",
+                 json_string_value(json_array_get(waiting, i)));
     for (size_t i = 0; i < json_array_size(peers); i++)
         put_peer(b, json_array_get(peers, i));
 }
@@ -143,5 +162,6 @@ bool journal_status_amiss(const json_t *s)
         any |= captured && *text_at(row, "amiss");
         none &= !captured;
     }
+    any |= json_array_size(json_object_get(s, "uncaptured")) > 0;
     return any || (none && text_at(s, "server"));
 }

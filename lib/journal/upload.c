@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "journal/applied_digests.h"
 #include "journal/capture.h"
+#include "journal/client_tables.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
 
@@ -70,11 +71,50 @@ static int by_name(const void *a, const void *b)
                   ((const struct journal_table *)b)->table->name);
 }
 
+/* The columns of the table that the server gives the copy: those that the application has beside them stay here. A table
+ * that is no part of the copy is told whole, for the server to refuse. */
+static bool *wanted_columns(const struct table *t, struct table *const *copy, size_t ncopy)
+{
+    for (size_t k = 0; k < ncopy; k++)
+        if (strcasecmp(copy[k]->name, t->name) == 0) {
+            bool *want = mem_zero(t->ncol, sizeof *want);
+            for (size_t i = 0; i < t->ncol; i++)
+                want[i] = t->pk[i] || table_column(copy[k], t->col[i]) >= 0;
+            return want;
+        }
+    return NULL;
+}
+
+static void add_table(struct dx_head *h, const struct table *t, struct table *const *copy, size_t ncopy)
+{
+    bool *want = wanted_columns(t, copy, ncopy);
+    const char **col = mem_zero(t->ncol, sizeof *col);
+    uint8_t *pk = mem_zero(t->ncol, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (want == NULL || want[i]) {
+            pk[n] = t->pk[i];
+            col[n++] = t->col[i];
+        }
+    struct table *told = table_new(t->name, n, col, pk);
+    dx_head_add_table(h, told);
+    table_free(told);
+    free(pk);
+    free(col);
+    free(want);
+}
+
 static int add_tables(struct db *db, struct dx_head *h)
 {
     struct ordering o = {.db = db};
-    if (journal_tables(db, &o.t, &o.n))
+    struct table **copy;
+    size_t ncopy;
+    if (client_tables_load(db, &copy, &ncopy))
         return -1;
+    if (journal_tables(db, &o.t, &o.n)) {
+        client_tables_free(copy, ncopy);
+        return -1;
+    }
     qsort(o.t, o.n, sizeof *o.t, by_name);
     o.seen = mem_zero(o.n, sizeof *o.seen);
     o.order = mem_zero(o.n, sizeof *o.order);
@@ -82,7 +122,8 @@ static int add_tables(struct db *db, struct dx_head *h)
     for (size_t i = 0; rc == 0 && i < o.n; i++)
         rc = visit(&o, i);
     for (size_t i = 0; rc == 0 && i < o.norder; i++)
-        dx_head_add_table(h, o.order[i]);
+        add_table(h, o.order[i], copy, ncopy);
+    client_tables_free(copy, ncopy);
     free(o.seen);
     free(o.order);
     journal_tables_free(o.t, o.n);
@@ -91,9 +132,31 @@ static int add_tables(struct db *db, struct dx_head *h)
 
 /* ---- writing ---- */
 
+/* The net changes of the columns that are told. */
+static struct journal_net *open_net(struct db *db, const struct table *t, const struct upload *u)
+{
+    struct journal_table *layout;
+    struct table *known = table_copy(t);
+    size_t n;
+    bool *want = NULL;
+    if (journal_tables(db, &layout, &n)) {
+        table_free(known);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (layout[i].current && strcmp(layout[i].table->name, t->name) == 0 &&
+            layout[i].table->ncol != t->ncol)
+            want = wanted_columns(layout[i].table, &known, 1);
+    struct journal_net *net = journal_net_some(db, t->name, u->after, u->upto, JOURNAL_OWN, want, 0);
+    free(want);
+    table_free(known);
+    journal_tables_free(layout, n);
+    return net;
+}
+
 static int write_table(struct db *db, struct dx_writer *w, const struct table *t, const struct upload *u)
 {
-    struct journal_net *net = journal_net(db, t->name, u->after, u->upto, JOURNAL_OWN);
+    struct journal_net *net = open_net(db, t, u);
     struct change c;
     int got = -1;
     while (net && (got = journal_net_next(net, &c)) > 0) {

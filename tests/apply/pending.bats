@@ -207,6 +207,7 @@ c|ua" ]
         "CREATE TRIGGER log AFTER UPDATE ON item BEGIN INSERT INTO audit VALUES (old.x || '>' || new.x); END" \
         "CREATE TRIGGER touch AFTER UPDATE OF x ON item BEGIN UPDATE item SET y = 0 WHERE id = new.id; END" \
         "CREATE TRIGGER never BEFORE DELETE ON item BEGIN SELECT RAISE(ABORT, 'never'); END"
+    txnlog attach hq.db
     sql alice.db "UPDATE item SET x = 'anvil' WHERE id = 'a'" "DELETE FROM item WHERE id = 'b'" "INSERT INTO item VALUES ('d', 'dowel', 4, NULL)"
     exchange alice bob
     sql hq.db "INSERT INTO fts(fts, rank) VALUES ('integrity-check', 1)"

@@ -1,5 +1,5 @@
-/* client_tables: see apply/client_tables.h. */
-#include "apply/client_tables.h"
+/* client_tables: see journal/client_tables.h. */
+#include "journal/client_tables.h"
 
 #include "base/err.h"
 #include "base/mem.h"
