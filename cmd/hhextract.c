@@ -190,17 +190,6 @@ static int ask_device(struct db *pc, const struct node *n)
     return rc;
 }
 
-/* An archive of no changes, for nobody in particular: a sync has one to apply, also when there is nothing new. */
-static int write_nothing(void)
-{
-    struct dx_head h;
-    dx_head_init(&h, DX_CHANGES);
-    struct dx_writer *w = dx_writer_open(STDOUT_FILENO, "stdout", &h, 1);
-    int rc = w ? dx_writer_close(w) : -1;
-    dx_head_free(&h);
-    return rc;
-}
-
 static int copy_out(int fd)
 {
     char piece[1 << 16];
@@ -229,7 +218,7 @@ static int extract(struct db *pc, int64_t most)
     struct route_done done;
     int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
     if (rc == 0)
-        rc = lseek(fd, 0, SEEK_END) > 0 ? copy_out(fd) : write_nothing();
+        rc = copy_out(fd);
     close(fd);
     return rc;
 }

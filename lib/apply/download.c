@@ -84,9 +84,9 @@ static int check(struct apply_context *w, const struct download_state *s)
             "%s: the archive is numbered in epoch %s, this copy in %s: the node was registered or extracted "
             "anew, or one side was restored from a backup; run initsync",
             w->name, h->epoch, s->server ? s->server : "none");
-    if (h->number <= 0)
+    if (h->number < 0)
         return fail(ERR_REFUSED, "%s: the archive has no number, but a download needs one", w->name);
-    if (h->number <= s->applied)
+    if (h->number <= s->applied) /* 0 says that nothing has been made for the node yet, and holds nothing */
         return 0;
     if (h->number > s->applied + 1)
         return fail(

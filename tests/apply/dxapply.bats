@@ -396,3 +396,15 @@ c|3|grey|" ]
     dxapply alice.db <4.dx
     same_table alice.db hq.db item
 }
+
+@test "a download without a number says that there is nothing yet, or is refused" {
+    client
+    sql hq.db "UPDATE item SET n = 7 WHERE id = 'a'"
+    download 0 >0.dx
+    run -3 dxapply alice.db <0.dx
+    [[ $output == *"has no number"* ]]
+    [ "$(sql alice.db "SELECT n FROM item WHERE id = 'a'")" = 1 ]
+    changeset patch hq.db hq.db | wrap hq.db changes to=alice epoch=e1 package=p tables=item number=0 >nothing.dx
+    run -0 dxapply alice.db <nothing.dx
+    [ "$(meta alice.db applied)" = 3 ]
+}
