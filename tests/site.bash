@@ -45,9 +45,10 @@ talk() {
     printf '%s\n' "$@" | dxserve --site site --node "$node"
 }
 
-# greeting DB: the line with which the copy greets its server.
+# greeting DB: the lines with which the copy greets its server.
 greeting() {
     local about
     about=$(txnlog status "$1" --json)
-    jq -r '"hello 1 \(.node) \(.server) \(.applied) \(.sent) \(.acked)"' <<<"$about"
+    echo "dx 2 test"
+    jq -r '"hello node=\(.node) epoch=\(.server) archive=\(.applied) sent=\(.sent) upload=\(.acked)"' <<<"$about"
 }

@@ -36,6 +36,12 @@ void progress_read(const char *name, int fd, int64_t bytes)
     listener(&(struct progress){.name = name, .bytes = done, .of = size_of(fd)});
 }
 
+void progress_part(const char *name, int64_t bytes, int64_t of)
+{
+    if (listener)
+        listener(&(struct progress){.name = name, .bytes = bytes, .of = of});
+}
+
 void progress_rows(const char *name, int64_t rows)
 {
     if (listener && rows % ROWS == 0)

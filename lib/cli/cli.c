@@ -119,6 +119,23 @@ int cli_number(const char *text, const char *what, int64_t *out)
     return 0;
 }
 
+static char directory[4096];
+
+const char *cli_directory(void)
+{
+    return directory;
+}
+
+/* From the name we were called by, if it has a slash in it; else from the kernel. */
+static void find_directory(const char *called)
+{
+    if (strchr(called, '/'))
+        snprintf(directory, sizeof directory, "%s", called);
+    else if (readlink("/proc/self/exe", directory, sizeof directory - 1) < 0)
+        snprintf(directory, sizeof directory, "/usr/bin/");
+    *strrchr(directory, '/') = 0;
+}
+
 int cli_archive_to_stdout(void)
 {
     if (isatty(STDOUT_FILENO))
@@ -235,6 +252,7 @@ static int finish(int code)
 int cli_main(const struct cli_command *c, int argc, char **argv)
 {
     program = c->name;
+    find_directory(argv[0]);
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return finish(help(c));

@@ -40,6 +40,9 @@ struct cli_command {
  * cli_verbose. Options may stand before or after operands; "--" ends them. */
 int cli_main(const struct cli_command *c, int argc, char **argv);
 
+/* The directory of this command, where its siblings are, whatever PATH is. */
+const char *cli_directory(void);
+
 extern bool cli_verbose;
 
 /* On a terminal, stderr shows how far work has come that takes longer than a second; of a pipeline, its last stage does.

@@ -64,29 +64,34 @@ all_ends_well() {
     done
 }
 
-# make_stages: a directory of stand-ins, to be put first in PATH. Each command that a script calls counts one; at
-# number DIE_AT all processes of the session are killed, just before the command or just after it (DIE).
+# make_stages: a directory of commands, to be put first in PATH. The scripts in it are the real ones, and find the
+# others beside them: stand-ins, as for the tools of the system that they call. Each counts one; at number DIE_AT all
+# processes of the session are killed, just before the command or just after it (DIE).
 make_stages() {
     local name
     mkdir stages
     cat >stages/.stage <<'END'
 #!/bin/bash
 name=${0##*/}
-PATH=$REAL_PATH type -P "$name" >/dev/null || exit 127
+real=$DX_BUILD/bin/$name
+[ -x "$real" ] || real=$(PATH=$REAL_PATH type -P "$name") || exit 127
 exec {guard}<>"$STAGES/.count"
 PATH=$REAL_PATH flock $guard
 read -r n <"$STAGES/.count"
 echo $((n + 1)) >"$STAGES/.count"
 exec {guard}>&-
 [ "$DIE $DIE_AT" != "before $n" ] || kill -9 0
-"$(PATH=$REAL_PATH type -P "$name")" "$@"
+(exec -a "$STAGES/$name" "$real" "$@") # so that it finds its siblings here
 code=$?
 [ "$DIE $DIE_AT" != "after $n" ] || kill -9 0
 exit $code
 END
     chmod +x stages/.stage
-    for name in txnlog txnroute dxapply dxpack hhextract dxserve dxcron remotesync companionsync sync mv rm touch mkdir flock sha256sum head tail find; do
+    for name in txnlog txnroute dxapply dxpack hhextract sync mv rm mkdir flock sha256sum tail find; do
         ln -s .stage stages/$name
+    done
+    for name in remotesync initsync dxserve dxcron companionsync integratedsync; do
+        cp "$DX_BUILD/bin/$name" stages/
     done
     export STAGES=$PWD/stages REAL_PATH=$PATH
 }

@@ -1,0 +1,325 @@
+/* desk: see session/desk.h. */
+#define _GNU_SOURCE /* O_NOFOLLOW */
+#include "session/desk.h"
+
+#include "base/crashpoint.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "compare/verify.h"
+#include "session/clean.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    WAIT = 60,           /* seconds for which a merge waits for another run of dxcron */
+    ERRORS_MAX = 1 << 20 /* bytes of errors.log; then it is renamed to errors.log.1 */
+};
+
+/* ---- the database ---- */
+
+static struct db *open_database(const struct desk *d, enum db_mode mode)
+{
+    char *path = file_join(d->site, "hq.db");
+    struct db *db = db_open(path, mode);
+    free(path);
+    return db;
+}
+
+int desk_standing(const struct desk *d, struct standing *out)
+{
+    struct db *db = open_database(d, DB_READ);
+    int rc = db && db_begin_read(db) == 0 ? handshake_of_server(db, d->node, out) : -1;
+    db_close(db);
+    out->timeout = d->idle;
+    out->keep_days = d->keep_days;
+    out->keep_bytes = d->keep_bytes;
+    return rc;
+}
+
+/* A new file in the node's directory, to write. */
+static int new_file(const struct desk *d, const char *name)
+{
+    unlinkat(d->dir, name, 0);
+    int fd = openat(d->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    return fd < 0 ? fail_errno("%s: cannot write it", name) : fd;
+}
+
+static int write_digests(struct digest *g, int fd)
+{
+    struct buf b = {0};
+    char all[SHA_HEX];
+    digest_end(g, all);
+    for (size_t i = 0; i < g->n; i++)
+        buf_addf(&b, "%s  %s\n", g->tables[i].sha256, g->tables[i].table);
+    buf_addf(&b, "%s\n", all);
+    int rc = file_write(fd, b.p, b.n, DESK_ANSWER);
+    buf_free(&b);
+    return rc;
+}
+
+/* The digests of what the node holds, or those of the rows of one of the tables in them. */
+static int prove(const struct desk *d, const struct desk_request *r)
+{
+    struct digest g = {0};
+    char all[SHA_HEX];
+    struct verify_of of = {.node = d->node, .at = true, .number = r->number, .whole = r->task == DESK_WHOLE};
+    struct db *db = open_database(d, DB_READ);
+    int fd = new_file(d, DESK_ANSWER);
+    int rc = fd >= 0 && db && db_begin_read(db) == 0 ? verify_digest(db, &of, &g) : -1;
+    if (rc == 0 && r->task == DESK_DIGEST)
+        rc = write_digests(&g, fd);
+    else if (rc == 0) {
+        digest_end(&g, all);
+        if (r->row < 1 || r->row > (int64_t)g.n)
+            rc = fail(ERR_REFUSED, "there is no table %lld in the digests", (long long)r->row);
+        of.nname = 1;
+        of.name = rc ? NULL : &g.tables[r->row - 1].table;
+        rc = rc ? rc : verify_write(db, &of, fd, DESK_ANSWER);
+    }
+    digest_free(&g);
+    if (fd >= 0)
+        close(fd);
+    db_close(db);
+    return rc;
+}
+
+/* ---- the commands ---- */
+
+/* The operator's log of the node: what commands said, and reasons that are not for the node to know. */
+static int open_errors(const struct desk *d)
+{
+    struct stat st;
+    if (fstatat(d->dir, "errors.log", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > ERRORS_MAX)
+        renameat(d->dir, "errors.log", d->dir, "errors.log.1");
+    return openat(d->dir, "errors.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                  0666);
+}
+
+static void log_error(const struct desk *d, const char *text)
+{
+    char at[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    int fd = open_errors(d);
+    if (fd < 0)
+        return;
+    dprintf(fd, "%s %s\n", at, text);
+    close(fd);
+}
+
+/* Runs a command of dx with its output to fd (-1: nowhere). Its exit code; -1 when it could not be run. */
+static int run(const struct desk *d, const char *const *argument, int fd)
+{
+    char *program = file_join(d->bin, argument[0]);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        dup2(null, STDIN_FILENO);
+        int errors = open_errors(d);
+        dup2(fd < 0 ? null : fd, STDOUT_FILENO);
+        dup2(errors < 0 ? null : errors, STDERR_FILENO);
+        char *argv[10];
+        size_t n = 0;
+        for (; argument[n] && n < 9; n++)
+            argv[n] = n == 0 ? program : mem_text(argument[n]);
+        argv[n] = NULL;
+        execv(program, argv);
+        _exit(127);
+    }
+    free(program);
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid < 0)
+        return fail_errno("%s: cannot be run", argument[0]);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : ERR_SYSTEM;
+}
+
+static int merge(const struct desk *d)
+{
+    char wait[16];
+    snprintf(wait, sizeof wait, "%d", WAIT);
+    const char *const command[] = {"dxcron", "--node", d->node, "--wait", wait, "--", d->site, NULL};
+    return run(d, command, -1);
+}
+
+/* ---- the snapshot ---- */
+
+/* Which snapshot snapshot.dx is: "EPOCH ARCHIVE". */
+static void read_note(const struct desk *d, char out[HANDSHAKE_TEXT])
+{
+    int fd = openat(d->dir, "snapshot.of", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, out, HANDSHAKE_TEXT - 1);
+    out[n > 0 ? n : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Whether snapshot.dx is of this numbering still, with every archive after it in the outbox. */
+static bool follows(const struct desk *d, const struct standing *s)
+{
+    char note[HANDSHAKE_TEXT], name[96];
+    read_note(d, note);
+    size_t n = strlen(s->epoch);
+    if (strncmp(note, s->epoch, n) != 0 || note[n] != ' ' || faccessat(d->dir, "snapshot.dx", R_OK, 0))
+        return false;
+    for (int64_t i = strtoll(note + n, NULL, 10) + 1; i <= s->archive; i++) {
+        snprintf(name, sizeof name, "outbox/%08lld.dx", (long long)i);
+        if (faccessat(d->dir, name, F_OK, 0))
+            return false;
+    }
+    return true;
+}
+
+static int note_snapshot(const struct desk *d, const struct standing *s)
+{
+    int fd = new_file(d, "snapshot.of");
+    char note[2 * HANDSHAKE_TEXT];
+    int n = snprintf(note, sizeof note, "%s %lld\n", s->epoch, (long long)s->archive);
+    int rc = fd < 0 ? -1 : file_write(fd, note, (size_t)n, "snapshot.of");
+    if (rc == 0 && fsync(fd))
+        rc = fail_errno("snapshot.of: cannot write it");
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Uploads of a numbering that is over: what is in them is still pending at the node. */
+static void clear_inbox(const struct desk *d)
+{
+    char name[80];
+    size_t n = 0;
+    int64_t *number = NULL;
+    int inbox = openat(d->dir, "inbox", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inbox >= 0 && peer_numbers(inbox, &number, &n) == 0)
+        for (size_t i = 0; i < n; i++) {
+            peer_file_name(name, number[i]);
+            unlinkat(inbox, name, 0);
+        }
+    free(number);
+    if (inbox >= 0)
+        close(inbox);
+}
+
+static int make_snapshot(const struct desk *d)
+{
+    struct standing s;
+    merge(d);
+    int fd = new_file(d, ".snapshot.part");
+    if (fd < 0)
+        return -1;
+    char *db = file_join(d->site, "hq.db");
+    const char *const command[] = {"txnroute", "extract", "--", db, d->node, NULL};
+    int code = run(d, command, fd);
+    free(db);
+    int rc = code ? fail(code > 0 && code < 8 ? (enum err_code)code : ERR_SYSTEM,
+                         "the server cannot make the copy now (exit %d); its log says why", code)
+                  : 0;
+    if (rc == 0 && fsync(fd))
+        rc = fail_errno(".snapshot.part: cannot write it");
+    close(fd);
+    if (rc || desk_standing(d, &s))
+        return -1;
+    clear_inbox(d);
+    if (note_snapshot(d, &s))
+        return -1;
+    crashpoint();
+    if (renameat(d->dir, ".snapshot.part", d->dir, "snapshot.dx") || fsync(d->dir))
+        return fail_errno("snapshot.dx: cannot be saved");
+    return 0;
+}
+
+static int snapshot(const struct desk *d, const struct desk_request *r)
+{
+    struct standing s;
+    if (desk_standing(d, &s))
+        return -1;
+    if (r->number && follows(d, &s))
+        return 0;
+    unlinkat(d->dir, "snapshot.dx", 0);
+    unlinkat(d->dir, "snapshot.of", 0);
+    return make_snapshot(d);
+}
+
+/* ---- asking and answering ---- */
+
+/* Refusals and what is to be repeated are the node's to know; other trouble is the operator's, who finds it in the log. */
+static void explain(const struct desk *d, struct desk_answer *a)
+{
+    struct buf text = {0};
+    enum err_code code = err_code();
+    a->code = (int)code;
+    log_error(d, err_message());
+    if (code == ERR_REFUSED || code == ERR_AGAIN)
+        clean_paths(&text, err_message());
+    else if (code == ERR_BUSY)
+        buf_puts(&text, "the server's database is busy; sync again");
+    else
+        buf_puts(&text, "the server has trouble of its own; its operator finds it in the log");
+    snprintf(a->text, sizeof a->text, "%s", buf_text(&text));
+    buf_free(&text);
+}
+
+static void answer(const struct desk *d, const struct desk_request *r, struct desk_answer *a)
+{
+    int rc = 0;
+    *a = (struct desk_answer){0};
+    if (r->task == DESK_MERGE)
+        rc = (a->code = merge(d)) < 0 ? -1 : 0;
+    else if (r->task == DESK_DIGEST || r->task == DESK_ROWS || r->task == DESK_WHOLE)
+        rc = prove(d, r);
+    else if (r->task == DESK_SNAPSHOT)
+        rc = snapshot(d, r);
+    else
+        rc = fail(ERR_REFUSED, "there is no such task");
+    if (rc == 0)
+        rc = desk_standing(d, &a->standing);
+    if (rc)
+        explain(d, a);
+}
+
+void desk_serve(const struct desk *d, int socket, struct desk_request *last)
+{
+    struct desk_request r;
+    struct desk_answer a;
+    for (;;) {
+        ssize_t n = recv(socket, &r, sizeof r, MSG_WAITALL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != (ssize_t)sizeof r)
+            return;
+        r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = 0;
+        if (r.task == DESK_LOG) {
+            *last = r;
+            continue;
+        }
+        answer(d, &r, &a);
+        if (send(socket, &a, sizeof a, MSG_NOSIGNAL) != (ssize_t)sizeof a)
+            return;
+    }
+}
+
+int desk_ask(int socket, const struct desk_request *r)
+{
+    return send(socket, r, sizeof *r, MSG_NOSIGNAL) == (ssize_t)sizeof *r
+               ? 0
+               : fail(ERR_SYSTEM, "the server's other process has ended");
+}
+
+int desk_hear(int socket, struct desk_answer *out)
+{
+    return recv(socket, out, sizeof *out, MSG_WAITALL) == (ssize_t)sizeof *out
+               ? 0
+               : fail(ERR_SYSTEM, "the server's other process has ended");
+}

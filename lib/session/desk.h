@@ -1,0 +1,56 @@
+/* desk: the process of the server's end that may open the site's database and run its commands. The process that reads the
+ * node's bytes has none of that; it asks here, by a number, for one of the things below. */
+#ifndef DESK_H
+#define DESK_H
+
+#include "session/handshake.h"
+#include "session/peer.h"
+
+#include <time.h>
+
+enum desk_task {
+    DESK_MERGE = 1, /* merge the node's uploads, and route: dxcron */
+    DESK_DIGEST, /* digests of what the node holds, if archive `number` brought it all: to the file `answer` */
+    DESK_ROWS,   /* the same of the rows of table `row` of those: an archive of keys, to the file `answer` */
+    DESK_SNAPSHOT, /* all that the node may see: to snapshot.dx; `fresh`: whatever is there */
+    DESK_LOG       /* the session is over: what to log */
+};
+
+#define DESK_ANSWER ".answer" /* a file in the node's directory */
+
+struct desk_request {
+    enum desk_task task;
+    int64_t number, row;
+    struct peer_traffic traffic; /* DESK_LOG and all below */
+    struct channel_count bytes;
+    int64_t archive, upload;
+    int code;
+    char release[HANDSHAKE_TEXT], why[512];
+};
+
+struct desk_answer {
+    int code;                 /* an exit code */
+    struct standing standing; /* of the server, now */
+    char text[512];           /* the reason where the code is not 0, fit for the node */
+};
+
+struct desk {
+    const char *site, *node; /* the site's directory, and the node */
+    const char *bin;         /* where the commands of dx are */
+    int dir;                 /* the node's directory, opened */
+    int64_t idle;            /* of site.conf, as what follows */
+    int64_t keep_days, keep_bytes;
+    time_t start;
+};
+
+/* How the server stands to the node. */
+int desk_standing(const struct desk *d, struct standing *out);
+
+/* Answers requests until the other process closes its end. It has been told in *last what to log, if it came to that. */
+void desk_serve(const struct desk *d, int socket, struct desk_request *last);
+
+/* The asking side: 0, or -1. Only one request is open at a time. */
+int desk_ask(int socket, const struct desk_request *r);
+int desk_hear(int socket, struct desk_answer *out);
+
+#endif

@@ -1,0 +1,526 @@
+/* exchange: see session/exchange.h. */
+#define _GNU_SOURCE /* O_DIRECTORY, O_NOFOLLOW */
+#include "session/exchange.h"
+
+#include "base/crashpoint.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "session/clean.h"
+#include "session/fence.h"
+#include "session/inspect.h"
+#include "session/session_log.h"
+#include "session/transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BOLD = 16384,    /* bytes of uploads that are sent before the server has asked for them */
+    SHY = 50,        /* uploads that are offered at a time after a session that was cut off */
+    FILES = 1000000, /* that a server may offer */
+    PROOF = 16 << 20 /* bytes of digests of tables */
+};
+#define LARGEST ((int64_t)1 << 42) /* bytes of a file; the room on the disk is looked at, too */
+
+/* What is in the inbox already: of which archive, and of which content. */
+struct here {
+    int64_t number, size;
+    char sha[SHA_HEX];
+};
+
+struct node_end {
+    struct peer peer;
+    const struct exchange *o;
+    struct exchanged *got;
+    int dir, inbox, outbox;
+    bool shy;            /* the last session was cut off */
+    int64_t kept;        /* the newest upload that the server is known to have */
+    int64_t proofs;      /* files that came as proofs: they are not counted as files that travelled */
+    bool greeted, spoke; /* the server's hello has come; its first line has */
+    bool over, said_bye, bye;
+    double began;
+    struct here *here;
+    size_t nhere;
+    char missing[512];
+};
+
+/* ---- the first flight: who we are, what we have, what we want ---- */
+
+static int tell_parts(struct node_end *e)
+{
+    struct peer_part *part;
+    size_t n;
+    if (peer_parts(e->inbox, FILES, &part, &n))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (part[i].number)
+            peer_tell_part(&e->peer, (struct item){'d', part[i].number}, part[i].sha, part[i].size);
+    free(part);
+    return 0;
+}
+
+/* Archives that came whole in an earlier session and are not applied. */
+static int tell_here(struct node_end *e)
+{
+    int64_t *number;
+    size_t n;
+    char name[80];
+    if (peer_numbers(e->inbox, &number, &n))
+        return -1;
+    e->here = mem_zero(n, sizeof *e->here);
+    for (size_t i = 0; i < n; i++) {
+        struct here *h = &e->here[e->nhere];
+        peer_file_name(name, number[i]);
+        h->number = number[i];
+        if (peer_sum(e->inbox, name, &h->size, h->sha) <= 0)
+            continue;
+        e->nhere++;
+        peer_tell_part(&e->peer, (struct item){'d', h->number}, h->sha, h->size);
+    }
+    free(number);
+    return 0;
+}
+
+/* The whole copy, as far as it is here. */
+static int tell_copy(struct node_end *e)
+{
+    char sha[SHA_HEX];
+    int64_t size;
+    struct peer_part *part = NULL;
+    size_t n = 0;
+    const char *begun = "-";
+    int whole = peer_sum(e->inbox, "snapshot.dx", &size, sha);
+    if (whole < 0 || peer_parts(e->inbox, FILES, &part, &n))
+        return -1;
+    for (size_t i = 0; !whole && i < n; i++)
+        if (part[i].number == 0) {
+            begun = part[i].sha;
+            size = part[i].size;
+        }
+    if (whole)
+        begun = sha;
+    if (*begun != '-')
+        peer_tell_part(&e->peer, (struct item){'s', 0}, begun, size);
+    channel_put(e->peer.channel, "copy %s", begun);
+    free(part);
+    return 0;
+}
+
+static int offer_uploads(struct node_end *e)
+{
+    int64_t *number, size, bold = e->shy ? 0 : BOLD;
+    size_t n;
+    int rc = 0;
+    char name[80], sha[SHA_HEX];
+    if (peer_numbers(e->outbox, &number, &n))
+        return -1;
+    for (size_t i = 0; rc == 0 && i < n && !(e->shy && i == SHY); i++) {
+        peer_file_name(name, number[i]);
+        if (peer_sum(e->outbox, name, &size, sha) <= 0)
+            continue;
+        struct item item = {'u', number[i]};
+        if (e->o->copy)
+            channel_put(e->peer.channel, "mine %lld %s", (long long)number[i], sha);
+        else
+            rc = peer_offer_known(&e->peer, item, e->outbox, name, size, sha,
+                                  size <= bold && number[i] > e->kept ? 0 : -1);
+        bold = size <= bold || number[i] <= e->kept ? bold - (number[i] > e->kept ? size : 0) : 0;
+    }
+    free(number);
+    return rc;
+}
+
+static void put_hello(struct node_end *e)
+{
+    struct buf line = {0};
+    struct standing us = *e->o->us;
+    us.timeout = (int64_t)(e->o->timeout + 0.999);
+    channel_put(e->peer.channel, "dx %d %s", HANDSHAKE_PROTOCOL, DX_VERSION);
+    buf_puts(&line, "hello");
+    handshake_put(&line, &us);
+    channel_put(e->peer.channel, "%s", buf_text(&line));
+    buf_free(&line);
+}
+
+static int speak_first(struct node_end *e)
+{
+    const struct exchange *o = e->o;
+    put_hello(e);
+    if (o->now)
+        channel_put(e->peer.channel, "now");
+    if (o->prove)
+        channel_put(e->peer.channel, "prove");
+    for (size_t i = 0; i < o->nrow; i++)
+        channel_put(e->peer.channel, "rows %lld", (long long)o->row[i]);
+    for (size_t i = 0; i < o->nwhole; i++)
+        channel_put(e->peer.channel, "whole %lld", (long long)o->whole[i]);
+    if (!o->fetch)
+        channel_put(e->peer.channel, "stay");
+    if (o->copy ? tell_copy(e) : o->fetch && (tell_here(e) || tell_parts(e)))
+        return -1;
+    if ((o->send || o->copy) && offer_uploads(e))
+        return -1;
+    channel_put(e->peer.channel, "over");
+    return 0;
+}
+
+/* ---- what the peer asks ---- */
+
+static const char *kind_of(char letter)
+{
+    return letter == 'd' ? "archive" : letter == 's' ? "the whole copy" : "proof";
+}
+
+static int accept_file(void *ctx, struct item item, int64_t size, const char *sha, struct peer_place *place)
+{
+    struct node_end *e = ctx;
+    const struct exchange *o = e->o;
+    bool proof = (item.kind == 'g' && item.number == 0) || item.kind == 'r' || item.kind == 'w';
+    *place = (struct peer_place){.dir = proof ? e->dir : e->inbox, .dir_name = "inbox", .fresh = proof};
+    if (!e->greeted || !((item.kind == 'd' && o->fetch && !o->copy && item.number > o->us->archive) ||
+                         (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove)))
+        return fail(ERR_REFUSED, "the server offers %c%lld, which was not asked for", item.kind,
+                    (long long)item.number);
+    if (item.kind == 'g' && size > PROOF)
+        return fail(ERR_REFUSED, "the server's digests have %lld bytes", (long long)size);
+    for (size_t i = 0; item.kind == 'd' && i < e->nhere; i++)
+        if (e->here[i].number == item.number && strcmp(e->here[i].sha, sha) == 0)
+            return PEER_HAVE;
+    e->proofs += proof;
+    if (item.kind == 'd')
+        peer_file_name(place->name, item.number);
+    else if (item.kind == 'r' || item.kind == 'w')
+        snprintf(place->name, sizeof place->name, "%s-%lld.dx", item.kind == 'r' ? "rows" : "whole",
+                 (long long)item.number);
+    else
+        snprintf(place->name, sizeof place->name, "%s", item.kind == 's' ? "snapshot.dx" : "proof");
+    if (item.kind == 's') {
+        char had[SHA_HEX];
+        int64_t bytes;
+        if (peer_sum(e->inbox, place->name, &bytes, had) > 0 && strcmp(had, sha) == 0)
+            return PEER_HAVE;
+    }
+    return peer_drop_parts(place->dir, item.number, sha) ? -1 : PEER_WANT;
+}
+
+static int inspect_file(void *ctx, struct item item, int fd, const char *name)
+{
+    static const struct inspect_limits none = {0};
+    struct node_end *e = ctx;
+    struct inspect_want want = {.kind = DX_KEYS};
+    if (item.kind == 'g')
+        return 0;
+    if (item.kind == 'd')
+        want = (struct inspect_want){DX_CHANGES, NULL, e->o->us->epoch, item.number};
+    if (item.kind == 's')
+        want.kind = DX_SNAPSHOT;
+    if (inspect_archive(fd, name, &want, &none) == 0)
+        return 0;
+    return fail_in("%s %lld is damaged on the server; ask its operator", kind_of(item.kind),
+                   (long long)item.number);
+}
+
+/* ---- lines ---- */
+
+/* The rest of a line from a word on, made fit to be shown. */
+static void rest_of_line(struct node_end *e, size_t word, char *out, size_t room)
+{
+    struct buf text = {0};
+    const char *line = channel_line(e->peer.channel);
+    for (size_t i = 0; i < word && line; i++)
+        line = strchr(line, ' '), line += line != NULL;
+    if (line)
+        clean_text(&text, line, strlen(line));
+    snprintf(out, room, "%s", buf_text(&text));
+    buf_free(&text);
+}
+
+static int strange(struct node_end *e)
+{
+    char line[256];
+    rest_of_line(e, 0, line, sizeof line);
+    return fail(ERR_SYSTEM, "the server answers '%s'; does its login shell print something of its own?",
+                line);
+}
+
+static int take_error(struct node_end *e)
+{
+    char text[CHANNEL_LINE];
+    int64_t code = e->peer.nword > 1 ? peer_number(e->peer.word[1]) : -1;
+    rest_of_line(e, 2, text, sizeof text);
+    if (code < 1 || code > ERR_AGAIN)
+        return strange(e);
+    return fail((enum err_code)code, "server: %s", text);
+}
+
+static int take_hello(struct node_end *e)
+{
+    struct standing *s = &e->got->server;
+    if (handshake_get(e->peer.word + 1, e->peer.nword - 1, s))
+        return -1;
+    if (strcmp(s->node, e->o->us->node) != 0 || (*e->o->us->epoch && strcmp(s->epoch, e->o->us->epoch) != 0))
+        return fail(ERR_REFUSED, "the server answers for another node, or another copy of it");
+    if (s->timeout > 0)
+        channel_tick(e->peer.channel, (double)s->timeout);
+    e->greeted = true;
+    int64_t took = (int64_t)((channel_clock() - e->began) * 1000);
+    if (e->o->latency && took > e->o->latency)
+        return fail(ERR_AGAIN, "the server took %lld ms to answer, more than %lld; nothing was done",
+                    (long long)took, (long long)e->o->latency);
+    return 0;
+}
+
+/* Words for us, so that something can be done about it. */
+static int take_proof(struct node_end *e)
+{
+    char text[CHANNEL_LINE];
+    rest_of_line(e, 0, text, sizeof text);
+    size_t n = strlen(text);
+    unlinkat(e->dir, "proof", 0);
+    int fd = openat(e->dir, "proof", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return fail_errno("proof: cannot write it");
+    text[n++] = '\n';
+    int rc = file_write(fd, text, n, "proof");
+    close(fd);
+    return rc;
+}
+
+static int take_restored(struct node_end *e)
+{
+    int64_t archive = e->peer.nword == 3 ? peer_number(e->peer.word[1]) : -1;
+    int64_t upload = e->peer.nword == 3 ? peer_number(e->peer.word[2]) : -1;
+    if (archive < 0 || upload < 0)
+        return strange(e);
+    e->got->restored = true;
+    e->got->server.archive = archive;
+    e->got->server.upload = upload;
+    return 0;
+}
+
+/* merged CODE ARCHIVE UPLOAD */
+static int take_merged(struct node_end *e)
+{
+    int64_t code = peer_number(e->peer.word[1]), archive = peer_number(e->peer.word[2]);
+    int64_t upload = peer_number(e->peer.word[3]);
+    if (code < 0 || code > 255 || archive < 0 || upload < 0)
+        return strange(e);
+    e->got->merged = (int)code;
+    e->got->server.archive = archive;
+    e->got->server.upload = upload;
+    return 0;
+}
+
+static int take_line(struct node_end *e)
+{
+    const char *verb = e->peer.word[0];
+    size_t n = e->peer.nword;
+    bool first = !e->spoke;
+    e->spoke = true;
+    if (strcmp(verb, "error") == 0)
+        return take_error(e);
+    if (first)
+        return strcmp(verb, "dx") != 0 || n < 2
+                   ? (strcmp(verb, "restored") == 0 ? take_restored(e) : strange(e))
+               : peer_number(e->peer.word[1]) == HANDSHAKE_PROTOCOL
+                   ? 0
+                   : fail(ERR_REFUSED,
+                          "the server speaks protocol %.4s, not %d; install the same version of dx",
+                          e->peer.word[1], HANDSHAKE_PROTOCOL);
+    if (strcmp(verb, "hello") == 0 && !e->greeted)
+        return take_hello(e);
+    if (strcmp(verb, "merged") == 0 && n == 4)
+        return take_merged(e);
+    if (strcmp(verb, "moved") == 0 && e->o->prove)
+        return take_proof(e);
+    if (strcmp(verb, "missing") == 0) {
+        rest_of_line(e, 2, e->missing, sizeof e->missing);
+        return 0;
+    }
+    if (e->o->copy && n == 2 && (strcmp(verb, "same") == 0 || strcmp(verb, "new") == 0))
+        return 0;
+    if (e->o->copy && n == 2 && strcmp(verb, "other") == 0)
+        return e->got->other = true, 0;
+    if (strcmp(verb, "over") == 0 && n == 1 && e->greeted)
+        return e->over = true, 0;
+    if (strcmp(verb, "bye") == 0 && n == 1 && e->said_bye)
+        return e->bye = true, 0;
+    return strange(e);
+}
+
+/* ---- the session ---- */
+
+static int lost(struct transport *t, const char *command)
+{
+    int code = transport_close(t);
+    t->pid = 0;
+    if (command)
+        return fail(ERR_SYSTEM,
+                    "the connection ended (%s: exit %d); run it again, it goes on where it stopped", command,
+                    code);
+    return fail(ERR_SYSTEM, "the connection ended; run it again, it goes on where it stopped");
+}
+
+static int converse(struct node_end *e, struct transport *t)
+{
+    while (!e->bye) {
+        if (e->over && !e->said_bye && peer_all_received(&e->peer) && peer_all_sent(&e->peer)) {
+            channel_put(e->peer.channel, "bye");
+            e->said_bye = true;
+        }
+        int event = peer_next(&e->peer);
+        if (event < 0)
+            return -1;
+        if (event == PEER_END)
+            return lost(t, e->o->command ? e->o->command[0] : NULL);
+        if (event == PEER_LINE && take_line(e))
+            return -1;
+    }
+    if (!peer_all_kept(&e->peer))
+        return fail(ERR_SYSTEM, "the server has not kept all that was sent; sync again");
+    return 0;
+}
+
+/* The inbox holds what the server has for us, nothing else. */
+static void clear_inbox(struct node_end *e)
+{
+    char name[80];
+    for (size_t i = 0; i < e->nhere; i++)
+        if (!peer_was_offered(&e->peer, (struct item){'d', e->here[i].number})) {
+            peer_file_name(name, e->here[i].number);
+            unlinkat(e->inbox, name, 0);
+        }
+}
+
+/* SPOOL/kept: "EPOCH NUMBER", the newest upload that the server has, with all before it. It costs nothing to be wrong. */
+static void read_kept(struct node_end *e)
+{
+    char line[HANDSHAKE_TEXT + 32] = "";
+    size_t n = strlen(e->o->us->epoch);
+    int fd = openat(e->dir, "kept", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && read(fd, line, sizeof line - 1) > 0 && n && strncmp(line, e->o->us->epoch, n) == 0)
+        e->kept = strtoll(line + n, NULL, 10);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void write_kept(struct node_end *e)
+{
+    char line[HANDSHAKE_TEXT + 32];
+    int64_t kept = e->kept;
+    while (peer_has_kept(&e->peer, (struct item){'u', kept + 1}))
+        kept++;
+    if (kept == e->kept)
+        return;
+    int n = snprintf(line, sizeof line, "%s %lld\n", e->o->us->epoch, (long long)kept);
+    int fd = openat(e->dir, "kept", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        if (write(fd, line, (size_t)n) != n) { /* the next session asks */
+        }
+        close(fd);
+    }
+}
+
+/* A file that is there while a session is under way, so that the next one knows of one that was cut off. */
+static void mark(struct node_end *e, bool begin)
+{
+    if (!begin) {
+        unlinkat(e->dir, "under-way", 0);
+        return;
+    }
+    e->shy = faccessat(e->dir, "under-way", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    int fd = openat(e->dir, "under-way", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int open_directories(struct node_end *e)
+{
+    const char *spool = e->o->spool;
+    e->dir = peer_directory(AT_FDCWD, spool, spool);
+    e->inbox = e->dir < 0 ? -1 : peer_directory(e->dir, "inbox", "inbox");
+    e->outbox = e->inbox < 0 ? -1 : peer_directory(e->dir, "outbox", "outbox");
+    return e->outbox < 0 ? -1 : 0;
+}
+
+static void close_directories(struct node_end *e)
+{
+    const int fds[] = {e->dir, e->inbox, e->outbox};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+static void write_log(struct node_end *e, time_t start, const struct channel_count *bytes, int rc)
+{
+    const struct standing *server = &e->got->server;
+    session_log_add(e->dir, &(struct session_line){.start = start,
+                                                   .node = e->o->us->node,
+                                                   .release = server->release,
+                                                   .traffic = e->got->traffic,
+                                                   .bytes = *bytes,
+                                                   .archive = e->o->us->archive,
+                                                   .upload = e->o->us->sent,
+                                                   .code = rc ? (int)err_code() : 0,
+                                                   .why = rc ? err_message() : ""});
+}
+
+static int run(struct node_end *e, struct transport *t)
+{
+    struct channel_limits limits = {.timeout = e->o->timeout, .rate = e->o->rate};
+    struct peer_role role = {.accept = accept_file,
+                             .inspect = inspect_file,
+                             .ctx = e,
+                             .file_bytes = LARGEST,
+                             .files = FILES,
+                             .sent = "upload",
+                             .fetched = e->o->copy ? "copy" : "archive"};
+    time_t start = time(NULL);
+    struct channel *c = channel_open(t->in, t->out, &limits);
+    peer_init(&e->peer, c, &role);
+    e->began = channel_clock();
+    mark(e, true);
+    read_kept(e);
+    int rc = speak_first(e) || converse(e, t) ? -1 : 0;
+    if (rc == 0 && *e->missing)
+        rc = fail(ERR_REFUSED, "server: %s", e->missing);
+    else if (rc == 0 && e->o->fetch && !e->o->copy)
+        clear_inbox(e);
+    if (rc == 0)
+        mark(e, false);
+    write_kept(e);
+    struct channel_count bytes = channel_count(c);
+    e->got->traffic = e->peer.traffic;
+    e->got->traffic.fetched_files -= e->got->traffic.fetched_files < e->proofs ? 0 : e->proofs;
+    write_log(e, start, &bytes, rc);
+    peer_free(&e->peer);
+    channel_close(c);
+    return rc;
+}
+
+int exchange(const struct exchange *o, struct exchanged *out)
+{
+    struct node_end e = {.o = o, .got = out, .dir = -1, .inbox = -1, .outbox = -1};
+    struct transport t = {0};
+    *out = (struct exchanged){0};
+    signal(SIGPIPE, SIG_IGN);
+    int rc = open_directories(&e) || transport_open(&t, o->command) ? -1 : 0;
+    if (rc == 0) {
+        const char *fence = fence_raise(&e.dir, 1, LARGEST);
+        if (o->say)
+            o->say("the process that reads the server's bytes is held by: %s", fence);
+        rc = run(&e, &t);
+    }
+    transport_close(&t);
+    free(e.here);
+    close_directories(&e);
+    return rc;
+}

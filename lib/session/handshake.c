@@ -1,0 +1,188 @@
+/* handshake: see session/handshake.h. */
+#include "session/handshake.h"
+
+#include "base/err.h"
+#include "journal/applied_digests.h"
+#include "journal/meta.h"
+#include "nodes/membership_log.h"
+#include "nodes/node.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN "make this copy once more, it keeps what was changed in it: initsync LOCAL.db SITE --node NAME"
+
+/* ---- what an end knows ---- */
+
+/* Takes a text that may be NULL, and frees it. */
+static void take_text(char out[HANDSHAKE_TEXT], char *text)
+{
+    snprintf(out, HANDSHAKE_TEXT, "%s", text ? text : "");
+    free(text);
+}
+
+int handshake_of_server(struct db *db, const char *name, struct standing *s)
+{
+    struct node n;
+    char *digest = NULL;
+    *s = (struct standing){.release = DX_VERSION};
+    int found = meta_require(db) ? -1 : node_find(db, name, &n);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return fail(ERR_REFUSED, "there is no node %s; ask the server's operator to register it", name);
+    int rc = 0;
+    if (!n.active)
+        rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
+    else
+        rc = membership_log_digest(db, n.id, n.archive, &digest);
+    if (rc == 0) {
+        snprintf(s->node, sizeof s->node, "%s", n.name);
+        snprintf(s->epoch, sizeof s->epoch, "%s", n.epoch);
+        snprintf(s->package, sizeof s->package, "%s", n.package);
+        take_text(s->digest, digest);
+        s->archive = n.archive;
+        s->upload = n.merged;
+    }
+    node_free(&n);
+    return rc;
+}
+
+int handshake_of_copy(struct db *db, struct standing *s)
+{
+    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL;
+    *s = (struct standing){.release = DX_VERSION};
+    int rc = meta_require(db) || meta_get_text(db, "node", &node) || meta_get_text(db, "server", &epoch) ||
+                     meta_get_text(db, "package", &package) || meta_get_int(db, "applied", &s->archive) ||
+                     meta_get_int(db, "sent", &s->sent) || meta_get_int(db, "acked", &s->upload) ||
+                     (epoch && applied_digests_digest(db, "changes", epoch, s->archive, &digest))
+                 ? -1
+                 : 0;
+    if (rc == 0 && (node == NULL || epoch == NULL))
+        rc = fail(ERR_REFUSED, "%s is no copy of a node; make one with initsync", db_path(db));
+    take_text(s->node, node);
+    take_text(s->epoch, epoch);
+    take_text(s->package, package);
+    take_text(s->digest, digest);
+    return rc;
+}
+
+/* ---- in words ---- */
+
+static const struct field {
+    const char *name;
+    size_t at;
+    bool text;
+} fields[] = {
+    {"node", offsetof(struct standing, node), true},
+    {"epoch", offsetof(struct standing, epoch), true},
+    {"archive", offsetof(struct standing, archive), false},
+    {"upload", offsetof(struct standing, upload), false},
+    {"sent", offsetof(struct standing, sent), false},
+    {"digest", offsetof(struct standing, digest), true},
+    {"package", offsetof(struct standing, package), true},
+    {"release", offsetof(struct standing, release), true},
+    {"timeout", offsetof(struct standing, timeout), false},
+    {"keep_days", offsetof(struct standing, keep_days), false},
+    {"keep_bytes", offsetof(struct standing, keep_bytes), false},
+};
+
+void handshake_put(struct buf *out, const struct standing *s)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const void *at = (const char *)s + fields[i].at;
+        int64_t number = fields[i].text ? 0 : *(const int64_t *)at;
+        if (fields[i].text && *(const char *)at)
+            buf_addf(out, " %s=%s", fields[i].name, (const char *)at);
+        else if (number)
+            buf_addf(out, " %s=%lld", fields[i].name, (long long)number);
+    }
+}
+
+static int get_field(const struct field *f, const char *value, struct standing *out)
+{
+    char *end;
+    void *at = (char *)out + f->at;
+    if (f->text) {
+        if (strlen(value) >= HANDSHAKE_TEXT)
+            return fail(ERR_REFUSED, "hello: %s is longer than %d bytes", f->name, HANDSHAKE_TEXT - 1);
+        snprintf(at, HANDSHAKE_TEXT, "%s", value);
+        return 0;
+    }
+    long long n = strtoll(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || end - value > 18)
+        return fail(ERR_REFUSED, "hello: %s= is no number from 0 on", f->name);
+    *(int64_t *)at = n;
+    return 0;
+}
+
+int handshake_get(char *const *word, size_t n, struct standing *out)
+{
+    *out = (struct standing){0};
+    for (size_t i = 0; i < n; i++) {
+        const char *equals = strchr(word[i], '=');
+        if (equals == NULL)
+            return fail(ERR_REFUSED, "hello: words are NAME=VALUE");
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
+            if (strlen(fields[k].name) == (size_t)(equals - word[i]) &&
+                strncmp(fields[k].name, word[i], (size_t)(equals - word[i])) == 0 &&
+                get_field(&fields[k], equals + 1, out))
+                return -1;
+    }
+    return 0;
+}
+
+/* ---- whether they may go on ---- */
+
+static enum handshake_verdict refused(int failed)
+{
+    (void)failed;
+    return HANDSHAKE_REFUSED;
+}
+
+static enum handshake_verdict restored(int failed)
+{
+    (void)failed;
+    return HANDSHAKE_SERVER_RESTORED;
+}
+
+enum handshake_verdict handshake_check(const struct standing *node, const struct standing *server)
+{
+    if (strcmp(node->node, server->node) != 0)
+        return refused(fail(ERR_REFUSED, "this key belongs to node '%s', the database to node '%.64s'",
+                            server->node, node->node));
+    if (*node->epoch == 0)
+        return HANDSHAKE_GO;
+    if (strcmp(node->epoch, server->epoch) != 0)
+        return refused(
+            fail(ERR_REFUSED,
+                 "this copy of '%s' is not the one that is kept here now: its epoch is %.64s, here "
+                 "%s; " AGAIN,
+                 server->node, node->epoch, server->epoch));
+    if (node->archive > server->archive)
+        return restored(fail(ERR_REFUSED,
+                             "this copy has applied archive %lld, the newest here is %lld: the server was "
+                             "restored from a backup; " AGAIN,
+                             (long long)node->archive, (long long)server->archive));
+    if (node->archive == server->archive && *node->digest && *server->digest &&
+        strcmp(node->digest, server->digest) != 0)
+        return restored(
+            fail(ERR_REFUSED,
+                 "this copy has applied another archive %lld than the one made here: the server was "
+                 "restored from a backup; " AGAIN,
+                 (long long)node->archive));
+    if (node->upload > server->upload)
+        return restored(fail(ERR_REFUSED,
+                             "upload %lld is acknowledged, the newest merged here is %lld: the server was "
+                             "restored from a backup; " AGAIN,
+                             (long long)node->upload, (long long)server->upload));
+    if (node->sent < server->upload)
+        return refused(
+            fail(ERR_REFUSED,
+                 "upload %lld is merged here, this copy has made only %lld: it was restored from a "
+                 "backup; " AGAIN,
+                 (long long)server->upload, (long long)node->sent));
+    return HANDSHAKE_GO;
+}

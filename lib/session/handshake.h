@@ -1,0 +1,42 @@
+/* handshake: where each of two ends of a session stands, what they tell each other of it, and whether they may go on.
+ * It is looked at before anything moves. The same for every pairing: client and server, by connection or by stick. */
+#ifndef HANDSHAKE_H
+#define HANDSHAKE_H
+
+#include "sql/db.h"
+
+enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128 };
+
+/* What one end knows. Texts are "" and numbers 0 where it does not know or has none. */
+struct standing {
+    char node[HANDSHAKE_TEXT];     /* whose session it is */
+    char epoch[HANDSHAKE_TEXT];    /* of the numbering between them; "" for a copy still to be made */
+    char digest[HANDSHAKE_TEXT];   /* of archive number `archive` */
+    char package[HANDSHAKE_TEXT];  /* what the copy is cut for */
+    char release[HANDSHAKE_TEXT];  /* of dx */
+    int64_t archive;               /* newest archive: server: made for the node; node: applied */
+    int64_t upload;                /* newest upload: server: merged; node: acknowledged */
+    int64_t sent;                  /* node: newest upload made */
+    int64_t timeout;               /* seconds for which it waits for a byte */
+    int64_t keep_days, keep_bytes; /* server: how long the node is to keep uploads that were acknowledged */
+};
+
+/* How a server stands to a node, and a node's copy to its server. Refused (ERR_REFUSED): an unknown or ended node, a
+ * database that is no copy. In texts that the node may read: no path in them. */
+int handshake_of_server(struct db *db, const char *node, struct standing *out);
+int handshake_of_copy(struct db *db, struct standing *out);
+
+/* The rest of a hello line: " node=alice epoch=... ", and back from its words; unknown names are passed over. */
+void handshake_put(struct buf *out, const struct standing *s);
+int handshake_get(char *const *word, size_t n, struct standing *out);
+
+enum handshake_verdict {
+    HANDSHAKE_GO,
+    HANDSHAKE_REFUSED, /* with fail(): another node, an epoch that is over, a copy restored from a backup */
+    HANDSHAKE_SERVER_RESTORED /* with fail(): the server is behind this copy: it was restored from a backup */
+};
+
+/* Whether the two may go on. */
+enum handshake_verdict handshake_check(const struct standing *node, const struct standing *server);
+
+#endif
