@@ -131,7 +131,7 @@ static int run(const struct desk *d, const char *const *argument, int fd)
         dup2(errors < 0 ? null : errors, STDERR_FILENO);
         char *argv[10];
         size_t n = 0;
-        for (; argument[n] && n < 9; n++)
+        for (; n < 9 && argument[n]; n++)
             argv[n] = n == 0 ? program : mem_text(argument[n]);
         argv[n] = NULL;
         execv(program, argv);
