@@ -1,12 +1,10 @@
 /* txnroute: gives each node its share of what changed. */
 #include "archive/dx.h"
 #include "cli/cli.h"
-#include "cli/fields.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
-#include "nodes/site_conf.h"
-#include "report/site_status.h"
+#include "report/site_verbs.h"
 #include "route/explain.h"
 #include "route/route.h"
 #include "route/what_if.h"
@@ -247,51 +245,6 @@ static int try(int argc, char **argv)
     return rc ? rc : n ? ERR_LOOK : 0;
 }
 
-static bool behind;
-
-static int status(int argc, char **argv)
-{
-    struct site_status s = {0};
-    struct buf text = {0};
-    struct db *db = db_open(argv[0], DB_READ);
-    int rc = db && db_begin_read(db) == 0 ? site_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
-    int look = rc == 0 && behind && site_status_behind(&s) ? ERR_LOOK : 0;
-    if (rc == 0 && json)
-        rc = fields_print(site_status_json(&s));
-    else if (rc == 0) {
-        site_status_text(&s, &text);
-        fputs(buf_text(&text), stdout);
-    }
-    buf_free(&text);
-    site_status_free(&s);
-    db_close(db);
-    return rc ? rc : look;
-}
-
-static void print_lines(const char *text)
-{
-    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
-        cli_warn("%.*s", (int)(end - text), text);
-}
-
-/* What is wrong with a site: 3 where its configuration is, 1 where something at it is not as that wants it. */
-static int check(int argc, char **argv)
-{
-    (void)argc;
-    struct site_conf c;
-    struct buf seen = {0}, all = {0};
-    int rc = site_conf_read(argv[0], &c) || site_conf_look(argv[0], &c, &seen) ? -1 : seen.n ? ERR_LOOK : 0;
-    if (rc >= 0) {
-        site_conf_print(&c, &all);
-        fputs(buf_text(&all), stdout);
-        print_lines(buf_text(&seen));
-    }
-    buf_free(&seen);
-    buf_free(&all);
-    site_conf_free(&c);
-    return rc;
-}
-
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
@@ -316,13 +269,6 @@ static const struct cli_option extract_options[] = {
      .value = "KEY",
      .help = "sign archives with this private key, as for ssh",
      .text = &sign_key},
-    {0}};
-
-static const struct cli_option status_options[] = {
-    {.name = "--behind",
-     .help = "only nodes that are behind, stuck or silent, the worst first (exit 1 if any)",
-     .flag = &behind},
-    {.name = "--json", .help = "as JSON", .flag = &json},
     {0}};
 
 static const struct cli_option json_options[] = {{.name = "--json", .help = "as JSON", .flag = &json}, {0}};
@@ -373,14 +319,27 @@ static const struct cli_verb verbs[] = {
      .min = 1,
      .max = 2,
      .help = "how each node stands: what is not confirmed, last session, what needs a look",
-     .options = status_options,
-     .run = status},
+     .options = site_status_options,
+     .run = site_verb_status},
     {.name = "check",
      .operands = "SITE",
      .min = 1,
      .max = 1,
-     .help = "check SITE/site.conf, print what holds, name what is not as it wants it (exit 1)",
-     .run = check},
+     .help = "check SITE/site.conf and print what holds (exit 1: something is not as it wants it)",
+     .options = site_check_options,
+     .run = site_verb_check},
+    {.name = "metrics",
+     .operands = "SITE",
+     .min = 1,
+     .max = 1,
+     .help = "print how the site stands as OpenMetrics text",
+     .run = site_verb_metrics},
+    {.name = "report",
+     .operands = "SITE",
+     .min = 1,
+     .max = 1,
+     .help = "print how the site stands as one HTML page",
+     .run = site_verb_report},
 };
 
 int main(int argc, char **argv)

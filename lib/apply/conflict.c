@@ -3,32 +3,47 @@
 
 #include "apply/record.h"
 #include "base/err.h"
+#include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_conflict (id INTEGER PRIMARY KEY, kind TEXT, tbl TEXT, col TEXT, key, "
     "base, ours,"
-    " theirs, incoming BLOB, row BLOB, outcome TEXT, reason TEXT, origin TEXT, archive TEXT, resolved TEXT)";
+    " theirs, incoming BLOB, row BLOB, outcome TEXT, reason TEXT, origin TEXT, archive TEXT, resolved TEXT, "
+    "made TEXT)";
+static const char sql_has_made[] =
+    "SELECT count(*) FROM pragma_table_info('dx_conflict') WHERE name = 'made'";
+static const char sql_add_made[] = "ALTER TABLE dx_conflict ADD COLUMN made TEXT";
 static const char sql_add[] = "INSERT INTO dx_conflict (kind, tbl, col, key, base, ours, theirs, incoming, "
-                              "row, outcome, reason, origin, archive)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-#define COLUMNS                                                                                        \
-    "SELECT id, kind, tbl, col, outcome, reason, origin, archive, resolved, key, base, ours, theirs, " \
-    "incoming, row"                                                                                    \
-    " FROM dx_conflict "
-static const char sql_all[] = COLUMNS "ORDER BY id";
-static const char sql_open[] = COLUMNS "WHERE resolved IS NULL ORDER BY id";
-static const char sql_one[] = COLUMNS "WHERE id = ?1";
+                              "row, outcome, reason, origin, archive, made)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+                              " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))";
+/* %s: the time, or NULL in a table of an earlier release; what follows on the table. */
+static const char sql_read[] =
+    "SELECT id, kind, tbl, col, outcome, reason, origin, archive, resolved, key, base, "
+    "ours, theirs, incoming, row, %s FROM dx_conflict %s";
+static const char sql_all[] = "ORDER BY id";
+static const char sql_open[] = "WHERE resolved IS NULL ORDER BY id";
+static const char sql_one[] = "WHERE id = ?1";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_conflict'";
 
 /* ---- recording ---- */
 
+/* Makes the table, or adds to one of an earlier release the time at which a conflict was recorded. */
+static int make_table(struct db *db)
+{
+    int64_t has;
+    if (db_exec(db, sql_make) || db_get_int(db, &has, "%s", sql_has_made))
+        return -1;
+    return has ? 0 : db_exec(db, sql_add_made);
+}
+
 static int add(struct apply_context *w, const struct conflict *c)
 {
-    if (w->conflict == NULL &&
-        (db_exec(w->db, sql_make) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
+    if (w->conflict == NULL && (make_table(w->db) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
         return -1;
     struct stmt *s = w->conflict;
     const struct val *const values[] = {&c->key, &c->base, &c->ours, &c->theirs, &c->incoming, &c->row};
@@ -132,7 +147,8 @@ static struct conflict take(struct stmt *s)
                              .ours = stmt_val(s, 11),
                              .theirs = stmt_val(s, 12),
                              .incoming = stmt_val(s, 13),
-                             .row = stmt_val(s, 14)};
+                             .row = stmt_val(s, 14),
+                             .made = stmt_text(s, 15)};
 }
 
 /* 1, 0, -1 */
@@ -142,12 +158,24 @@ static int present(struct db *db)
     return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
 }
 
+/* A statement over the table, which is there; NULL on failure. */
+static struct stmt *prepare_read(struct db *db, const char *which)
+{
+    int64_t has;
+    if (db_get_int(db, &has, "%s", sql_has_made))
+        return NULL;
+    char *sql = mem_printf(sql_read, has ? "made" : "NULL", which);
+    struct stmt *s = db_prepare(db, sql);
+    free(sql);
+    return s;
+}
+
 int conflict_each(struct db *db, bool open, conflict_fn *fn, void *ctx)
 {
     int there = present(db), rc = 0;
     if (there <= 0)
         return there;
-    struct stmt *s = db_prepare(db, open ? sql_open : sql_all);
+    struct stmt *s = prepare_read(db, open ? sql_open : sql_all);
     enum step step = STEP_ERROR;
     while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
         struct conflict c = take(s);
@@ -160,8 +188,8 @@ int conflict_each(struct db *db, bool open, conflict_fn *fn, void *ctx)
 int conflict_get(struct db *db, int64_t id, conflict_fn *fn, void *ctx)
 {
     int there = present(db);
-    struct stmt *s = there > 0 ? db_prepare(db, sql_one) : NULL;
-    enum step step = there < 0 ? STEP_ERROR : STEP_DONE;
+    struct stmt *s = there > 0 ? prepare_read(db, sql_one) : NULL;
+    enum step step = there < 0 || (there && s == NULL) ? STEP_ERROR : STEP_DONE;
     int rc = -1;
     if (s) {
         stmt_bind_int(s, 1, id);

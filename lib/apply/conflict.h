@@ -29,6 +29,7 @@ struct conflict {
     struct val base, ours, theirs;
     struct val row, incoming;
     const char *outcome, *reason, *origin, *archive;
+    const char *made;     /* when it was recorded, UTC; NULL when not known */
     const char *resolved; /* NULL while it stands as decided */
 };
 

@@ -386,6 +386,11 @@ static int by_need(const void *a, const void *b)
     return x->session != y->session ? (x->session < y->session ? -1 : 1) : strcmp(x->node.name, y->node.name);
 }
 
+void site_status_sort(struct site_status *s)
+{
+    qsort(s->node, s->n, sizeof *s->node, by_need);
+}
+
 size_t site_status_behind(struct site_status *s)
 {
     size_t n = 0;
@@ -395,6 +400,6 @@ size_t site_status_behind(struct site_status *s)
         else
             free_node(&s->node[i]);
     s->n = n;
-    qsort(s->node, n, sizeof *s->node, by_need);
+    site_status_sort(s);
     return n;
 }

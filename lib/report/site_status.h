@@ -53,6 +53,9 @@ void site_status_free(struct site_status *s);
 /* Keeps the nodes that are behind, stuck or silent, those that need a person first, then by age. Their number. */
 size_t site_status_behind(struct site_status *s);
 
+/* Those that need a person first, then by the age of what is not confirmed. */
+void site_status_sort(struct site_status *s);
+
 /* As one document, the nodes in "nodes"; as text within 80 columns. */
 json_t *site_status_json(const struct site_status *s);
 void site_status_text(const struct site_status *s, struct buf *out);

@@ -86,3 +86,61 @@ change() {
     run -0 txnroute status site/hq.db site/docking
     [[ $output == *"last session ended with 3: the server was restored"* ]]
 }
+
+@test "metrics are OpenMetrics text: each family once with type and help, a value for each node, and an end" {
+    change
+    run -0 txnroute metrics site
+    [ "${lines[-1]}" = "# EOF" ]
+    grep -qx 'dx_node_backlog_rows{node="alice"} 1' <<<"$output"
+    grep -qx 'dx_node_stuck{node="bob"} 0' <<<"$output"
+    [ -z "$(grep '^# TYPE' <<<"$output" | sort | uniq -d)" ]
+    awk '/^# TYPE/ { family = $3; typed[family] = 1; next } /^# HELP/ { if ($3 != family) exit 1; next }
+         /^# UNIT/ { if ($3 != family || substr($3, length($3) - length($4)) != "_" $4) exit 1; next } /^#/ { next }
+         { name = $1; sub(/[{].*/, "", name); if (name != family || $NF !~ /^[0-9]+$/) exit 1 }' <<<"$output"
+    run -4 txnroute metrics nowhere
+}
+
+@test "check -w and -c: a line, performance data, and 0 to 3 as monitoring plugins end" {
+    run -0 txnroute check site -w rows=100 -c age=1d
+    [[ ${lines[0]} =~ ^DX\ OK\ -\ 3\ nodes\ \|\ age=[0-9]+s\;\;86400\ rows=[0-9]+\;100\;\  ]]
+    [ ${#lines[@]} -eq 1 ]
+    change
+    run -1 txnroute check site -w rows=0 -c age=1d
+    [[ $output == "DX WARNING - "*" rows not confirmed |"* ]]
+    run -2 txnroute check site -w rows=0 -c rows=0,free=1000T
+    [[ $output == "DX CRITICAL - "*"free on disk |"* ]]
+    rm -r site/docking/alice/outbox/*
+    run -2 txnroute check site -w rows=1000
+    [[ $output == "DX CRITICAL - alice: 1 file missing from the outbox |"* ]]
+    run -3 txnroute check site -w rows=many
+    [[ $output == "DX UNKNOWN - -w: 'rows=many' is not NAME=LIMIT"* ]]
+    run -3 txnroute check site -w age=1G
+    run -3 txnroute check nowhere -c age=1d
+    [[ $output == "DX UNKNOWN - nowhere/hq.db: "* ]]
+}
+
+@test "the report is valid HTML that needs nothing else, and first says what needs a person" {
+    mkdir -p site/docking/alice
+    printf 'start=2026-01-31T12:00:00Z end=2026-01-31T12:00:02Z node=alice release=<b> exit=3 why="<script>alert(1)</script>"\n' \
+        >site/docking/alice/session.log
+    sqlite3 alice.db "UPDATE t SET name = 'mine' WHERE id = 1"
+    sqlite3 site/hq.db "UPDATE t SET name = 'theirs' WHERE id = 1"
+    txnlog upload alice.db up
+    run -1 dxapply site/hq.db --upload-from alice <up/00000001.dx
+    sqlite3 site/hq.db "ALTER TABLE t ADD COLUMN more"
+    txnroute report site >report.html
+    tidy -q -e report.html
+    run -1 grep -Ei '<script|<b>[^<]*<b>|(src|href)=|url\(|@import' report.html
+    grep -q '<b>alice</b>: last session ended with 3: &lt;script&gt;' report.html
+    grep -q '<b>table t</b>: column more is new' report.html
+    [ "$(grep -n 'Needs a person' report.html | cut -d: -f1)" -lt "$(grep -n '<h2>Nodes' report.html | cut -d: -f1)" ]
+    [ "$(grep -c '<svg ' report.html)" = 3 ]
+    grep -q '<polyline class="line" points="' report.html
+    run -4 txnroute report nowhere
+}
+
+@test "the report of a site where nothing is wrong says so" {
+    chmod -R go= site
+    run -0 txnroute report site
+    [[ $output == *$'<h2>Needs a person</h2>\n<p>Nothing.</p>'* ]]
+}
