@@ -34,8 +34,8 @@ struct kind {
 static const struct kind download = {download_begin, download_one, download_end, NULL, false, NULL};
 static const struct kind snapshot = {snapshot_begin,  snapshot_one, snapshot_end,
                                      snapshot_attach, false,        NULL};
-static const struct kind upload = {upload_apply_begin,   upload_apply_one, upload_apply_end, NULL, true,
-                                   upload_apply_stranger};
+static const struct kind upload = {
+    upload_apply_begin, upload_apply_one, upload_apply_end, upload_apply_last, true, upload_apply_stranger};
 static const struct kind replay = {log_apply_begin, merge_one, log_apply_end, NULL, false, NULL};
 static const struct kind rows = {plan_apply_begin, plan_apply_one, plan_apply_end, NULL, false, NULL};
 
@@ -280,6 +280,10 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     w.merge->clear = fk_delete_clear;
     w.merge->give = rekey_server_give;
     int rc = run(&w, k, &fires);
+    if (rc && k == &upload) {
+        db_rollback(db);
+        upload_apply_failed(&w);
+    }
     deferred_free(&w);
     merge_free(w.merge);
     stmt_free(w.conflict);

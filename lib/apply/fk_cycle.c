@@ -27,17 +27,26 @@ struct circle {
 
 typedef int each_fn(struct circle *c, struct candidate *k, struct deferred_entry *e);
 
+/* Asks about the change as its origin's. */
+static int may(struct apply_context *w, struct deferred_entry *e, const struct change *c)
+{
+    const char *reason;
+    struct merge *merge = w->merge;
+    int rc = w->as(w, e->origin) ? -1 : w->may(w, e->target, c, &reason);
+    w->merge = merge;
+    return rc;
+}
+
 /* Those whose only trouble is a row that they refer to. */
 static int gather(struct apply_context *w, struct deferred_entry *e, void *ctx)
 {
     struct circle *c = ctx;
-    const char *reason;
-    int may = w->may(w, e->target, &e->change, &reason);
-    if (may == 0) {
+    int allowed = may(w, e, &e->change);
+    if (allowed == 0) {
         c->candidate = mem_grow(c->candidate, c->n + 1, sizeof *c->candidate);
         c->candidate[c->n++] = (struct candidate){.seq = e->seq};
     }
-    return may < 0 ? -1 : 0;
+    return allowed < 0 ? -1 : 0;
 }
 
 static int each(struct circle *c, bool all, each_fn *fn)
@@ -70,21 +79,19 @@ static int put(struct circle *c, struct candidate *k, struct deferred_entry *e)
 
 static int check(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
-    const char *reason;
-    int may = c->w->may(c->w, e->target, &e->change, &reason);
-    if (may == 0)
+    int allowed = may(c->w, e, &e->change);
+    if (allowed == 0)
         leave_out(c, k);
-    return may < 0 ? -1 : 0;
+    return allowed < 0 ? -1 : 0;
 }
 
 /* After the rollback: the rows that were there for a moment are not to be believed in. */
 static int forget(struct circle *c, struct candidate *k, struct deferred_entry *e)
 {
     (void)k;
-    const char *reason;
     struct change gone = e->change;
     gone.op = CHANGE_DELETE;
-    return c->w->may(c->w, e->target, &gone, &reason) < 0 ? -1 : 0;
+    return may(c->w, e, &gone) < 0 ? -1 : 0;
 }
 
 static int note(struct circle *c, struct candidate *k, struct deferred_entry *e)

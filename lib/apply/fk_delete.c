@@ -2,11 +2,13 @@
 #include "apply/fk_delete.h"
 
 #include "apply/fk_optimistic.h"
+#include "apply/node_view.h"
 #include "base/err.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* One question about a row and all that hang on it. */
 struct family {
@@ -103,6 +105,42 @@ static enum verdict hold(struct family *f, const struct change *c)
     return HELD;
 }
 
+/* Whether the table's rows travel to nodes of whatever package. */
+static int travels(struct apply_context *w, const struct target *t)
+{
+    int64_t n;
+    return db_get_int(w->db, &n,
+                      "SELECT count(*) FROM dx_object WHERE tbl = %Q COLLATE NOCASE AND visible <> 'none'",
+                      t->table->name)
+               ? -1
+               : n > 0;
+}
+
+/* Whether rows of the object are seen where their row of the parent's table is: then one that came in the meantime will
+ * be, too. */
+static bool is_via(const struct apply_context *w, const struct object *o, const struct target *parent)
+{
+    const struct object *p = o->via_object ? package_named(w->merge->package, o->via_object) : NULL;
+    return p && strcasecmp(p->table, parent->table->name) == 0;
+}
+
+/* Whether the node that deletes the row may have the child go with it, or be unset: a row that it sees, or one that no
+ * node sees, as in a delete made here. 1, 0, -1. */
+static int reaches(struct family *f, const struct target *parent, const struct child *k,
+                   const struct change *c)
+{
+    struct apply_context *w = f->w;
+    struct merge_table *m = w->merge->noded ? merge_table(w, k->target) : NULL;
+    if (m == NULL)
+        return w->merge->noded ? -1 : 1;
+    if (m->object && is_via(w, m->object, parent))
+        return 1;
+    if (m->object)
+        return node_view_holds(w, m, k->target, c);
+    int others = travels(w, k->target);
+    return others < 0 ? -1 : !others;
+}
+
 static enum verdict ask_child(struct family *f, struct target *t, struct val *row, struct child *k)
 {
     struct change c = delete_of(f, k->target, k->row);
@@ -117,6 +155,11 @@ static enum verdict ask_child(struct family *f, struct target *t, struct val *ro
         f->waits = true;
         return hold(f, &c);
     }
+    int reached = intent == GOES || k->action == CHILDREN_RESTRICT ? 1 : reaches(f, t, k, &c);
+    if (reached < 0)
+        return FAILED;
+    if (!reached)
+        return hold(f, &c);
     if (intent == GOES || k->action == CHILDREN_CASCADE)
         return ask(f, k->target, k->row);
     if (k->action == CHILDREN_SET_NULL)

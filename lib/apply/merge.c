@@ -2,6 +2,8 @@
 #include "apply/merge.h"
 
 #include "apply/deleted_row.h"
+#include "apply/node_view.h"
+#include "apply/timestamp.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -18,10 +20,14 @@ static void free_one(struct merge *m)
         fk_children_free(m->table[i].children);
         userkey_free(m->table[i].userkey);
         membership_asker_close(m->table[i].asker);
+        node_view_parents_free(m->table[i].seen);
+        rowset_free(&m->table[i].lost);
         free(m->table[i].sent);
     }
     free(m->table);
     rowset_free(&m->inserted);
+    stmt_free(m->hide);
+    stmt_free(m->hidden);
     rekey_map_free(&m->rekeys);
     if (m->noded)
         node_free(&m->node);
@@ -40,9 +46,12 @@ void merge_free(struct merge *m)
     }
 }
 
+/* Seconds that a node's clock may be ahead. */
+enum { AHEAD = 60 };
+
 static void set_policy(struct merge_table *m, const struct target *t, const struct object *o)
 {
-    m->policy = (struct merge_policy){.prefer = MERGE_OURS};
+    m->policy = (struct merge_policy){.prefer = MERGE_OURS, .ahead = AHEAD};
     if (o == NULL)
         return;
     m->policy.lose = strcmp(o->deletes, "lose") == 0;
@@ -118,7 +127,8 @@ static int may(struct apply_context *w, struct target *t, const struct change *c
     int there = m ? fk_parents_there(m->parents, t, c) : -1;
     if (there == 0)
         *reason = fk_parents_missing(m->parents);
-    return there;
+    /* A row that its node does not see is to it as one that is not there. */
+    return there > 0 && w->merge->noded ? node_view_parents(w, m, t, c, reason) : there;
 }
 
 /* ---- origins ---- */
@@ -144,22 +154,29 @@ static int set_node(struct merge *m, struct db *db)
     return 0;
 }
 
-static int as(struct apply_context *w, const char *origin)
+/* What merging needs for that origin, made when there is none yet; NULL on failure. */
+static struct merge *merge_of(struct apply_context *w, const char *origin)
 {
     struct merge *first = w->merge, *m = first;
     const char *name = origin ? origin : "";
     do {
-        if (strcmp(name_of(m), name) == 0) {
-            w->merge = m;
-            return 0;
-        }
+        if (strcmp(name_of(m), name) == 0)
+            return m;
         m = m->next;
     } while (m != first);
-    w->merge = mem_zero(1, sizeof *m);
-    *w->merge = (struct merge){
+    m = mem_zero(1, sizeof *m);
+    *m = (struct merge){
         .next = first->next, .origin = mem_text(name), .give = first->give, .clear = first->clear};
-    first->next = w->merge;
-    return set_node(w->merge, w->db);
+    first->next = m;
+    return set_node(m, w->db) ? NULL : m;
+}
+
+static int as(struct apply_context *w, const char *origin)
+{
+    struct merge *m = merge_of(w, origin);
+    if (m)
+        w->merge = m;
+    return m ? 0 : -1;
 }
 
 void merge_keep(struct apply_context *w)
@@ -176,6 +193,7 @@ void merge_back(struct apply_context *w)
     struct merge *m = w->merge;
     do {
         rekey_map_cut(&m->rekeys, m->kept);
+        m->inserted_upto = 0;
         m = m->next;
     } while (m != w->merge);
     forget_parents(w->merge, NULL);
@@ -204,20 +222,18 @@ void merge_begin(struct apply_context *w)
 
 int merge_force(struct apply_context *w, struct target *t, const struct change *c, const char *origin)
 {
-    struct merge *m = w->merge;
-    struct node other = {0};
-    const struct node *node = m->noded && origin && strcmp(m->node.name, origin) == 0 ? &m->node : &other;
     if (origin == NULL || *origin == 0)
         return 0;
-    int found = node == &other ? node_find(w->db, origin, &other) : 1;
-    if (found <= 0)
-        return found;
+    struct merge *m = merge_of(w, origin);
+    if (m == NULL || !m->noded)
+        return m ? 0 : -1;
+    const struct object *o = package_object(m->package, t->table->name);
+    if (o == NULL || o->visible == VISIBLE_NONE)
+        return 0;
     struct buf room = {0};
     struct val packed = change_packed_key(c, &room);
-    int rc = node_force(w->db, node->id, t->table->name, &packed);
+    int rc = node_force(w->db, m->node.id, t->table->name, &packed);
     buf_free(&room);
-    if (node == &other)
-        node_free(&other);
     return rc;
 }
 
@@ -235,10 +251,12 @@ static bool equal(const struct val *a, const struct val *b)
     return val_same(a, b) || (numbers && val_compare(a, b) == 0);
 }
 
-/* Who wins what both changed, the row here being t->now. */
+/* Who wins what both changed, the row here being t->now. A time in the future was not written by an honest clock: it
+ * wins over nothing, and everything else wins over it. */
 static const char *decide(const struct merge_policy *p, const struct target *t, const struct change *c)
 {
     const struct val *theirs, *ours;
+    bool valid;
     switch (p->prefer) {
     case MERGE_THEIRS:
         return CONFLICT_THEIRS;
@@ -247,7 +265,10 @@ static const char *decide(const struct merge_policy *p, const struct target *t, 
     case MERGE_NEWEST:
         ours = &t->now[p->newest];
         theirs = c->new[p->newest].type != VAL_NONE ? &c->new[p->newest] : ours;
-        return val_compare(theirs, ours) > 0 ? CONFLICT_THEIRS : CONFLICT_OURS;
+        valid = timestamp_past(theirs, p->ahead) &&
+                (!timestamp_past(ours, p->ahead) ||
+                 (timestamp_alike(theirs, ours) && val_compare(theirs, ours) > 0));
+        return valid ? CONFLICT_THEIRS : CONFLICT_OURS;
     default:
         return CONFLICT_OURS;
     }
@@ -274,7 +295,9 @@ static int judge_columns(struct apply_context *w, struct target *t, struct chang
         bool expected = c->old[i].type == VAL_NONE || equal(&c->old[i], &t->now[i]);
         bool returned = val_same(&c->old[i], &c->new[i]);
         *owed |= !there && !expected;
-        if (!there && !expected && !returned && conflict_column(w, t, c, (int)i, outcome))
+        bool stamp =
+            p->prefer == MERGE_NEWEST && (int)i == p->newest; /* it decides, and is no conflict itself */
+        if (!there && !expected && !returned && !stamp && conflict_column(w, t, c, (int)i, outcome))
             return -1;
         if (there || (!expected && (returned || !take)))
             c->new[i].type = c->old[i].type = VAL_NONE;
@@ -358,12 +381,25 @@ static int merge_duplicate(struct apply_context *w, struct target *t, struct cha
     return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
 }
 
+/* Whether the node may know that this row is here. */
+static int sees(struct apply_context *w, struct target *t, const struct change *c)
+{
+    struct merge_table *m = w->merge->noded ? merge_table(w, t) : NULL;
+    if (m == NULL || m->object == NULL)
+        return w->merge->noded && m == NULL ? -1 : 1;
+    int seen = node_view_holds(w, m, t, c);
+    return seen ? seen : node_view_held(w, m, t, c);
+}
+
 /* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
 static int merge_same_key(struct apply_context *w, struct target *t, struct change *c,
                           const struct merge_policy *p)
 {
     const struct userkey *userkey = w->merge->table[t->index].userkey;
-    if (same_row(t, c->new))
+    int seen = sees(w, t, c);
+    if (seen < 0)
+        return -1;
+    if (seen && same_row(t, c->new))
         return force(w, t, c);
     if (p->rekey && userkey && userkey_same(userkey, t, c))
         return merge_duplicate(w, t, c, true, NULL);

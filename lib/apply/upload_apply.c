@@ -2,10 +2,12 @@
 #include "apply/upload_apply.h"
 
 #include "apply/deleted_row.h"
-#include "apply/pending.h"
+#include "apply/hidden_columns.h"
+#include "apply/node_view.h"
 #include "apply/rekey_server.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "nodes/hold.h"
 #include "nodes/membership_log.h"
 
 #include <stdlib.h>
@@ -62,6 +64,19 @@ static int check(struct apply_context *w, const struct node *n)
     return 1;
 }
 
+static int check_hold(struct apply_context *w, const struct node *n)
+{
+    char *why, *since;
+    int held = hold_find(w->db, n->id, &why, &since);
+    if (held > 0)
+        fail(ERR_GUARD,
+             "%s: node %s is held since %s: %s; its uploads are kept. To go on: txnroute node release %s %s",
+             w->name, n->name, since, why, w->name, n->name);
+    free(why);
+    free(since);
+    return held ? -1 : 0;
+}
+
 int upload_apply_begin(struct apply_context *w)
 {
     struct merge *m = w->merge;
@@ -72,6 +87,8 @@ int upload_apply_begin(struct apply_context *w)
     int go = check(w, &m->node);
     if (go <= 0)
         return go;
+    if (check_hold(w, &m->node) || upload_quota_read(&m->quota, w->db, m->node.name))
+        return -1;
     m->package = package_get(w->db, m->node.package);
     if (m->package == NULL || rekey_map_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
         journal_end(w->db, &m->start) || db_exec(w->db, sql_cache) ||
@@ -79,6 +96,28 @@ int upload_apply_begin(struct apply_context *w)
         return -1;
     w->effect.origin = m->node.name;
     return 1;
+}
+
+int upload_apply_last(struct apply_context *w)
+{
+    struct merge *m = w->merge;
+    return upload_quota_end(&m->quota, w->db, m->node.name, w->count)
+               ? fail_in("%s: upload %lld of node %s", w->name, (long long)w->head->number, m->node.name)
+               : 0;
+}
+
+void upload_apply_failed(struct apply_context *w)
+{
+    struct merge *m = w->merge;
+    char *message = mem_text(err_message());
+    enum err_code code = err_code();
+    if (m->quota.over && !w->options->dry &&
+        (db_begin_write(w->db) || hold_node(w->db, m->node.name, message) || db_commit(w->db)))
+        db_rollback(w->db);
+    if (m->quota.over)
+        fail(code, "%s; the node is held until an operator releases it: txnroute node release %s %s", message,
+             w->name, m->node.name);
+    free(message);
 }
 
 int upload_apply_end(struct apply_context *w)
@@ -110,42 +149,6 @@ static bool strip_hidden(const struct merge_table *m, const struct target *t, st
         c->old[i].type = c->new[i].type = VAL_NONE;
     }
     return wrote;
-}
-
-/* Whether the node has inserted the row in an upload that the router has not looked at yet. */
-static int inserted_since(struct apply_context *w, const struct target *t, const struct change *c)
-{
-    struct merge *m = w->merge;
-    if (!m->inserted_known &&
-        pending_inserts(w->db, &w->targets, m->node.name, m->node.position, &m->inserted))
-        return -1;
-    m->inserted_known = true;
-    return rowset_find(&m->inserted, t, c) != NULL;
-}
-
-static int holds(struct apply_context *w, struct merge_table *m, const struct target *t,
-                 const struct change *c)
-{
-    if (membership_whole(m->object))
-        return 1;
-    struct buf room = {0};
-    if (m->asker == NULL && (m->asker = membership_asker_open(w->db, &w->merge->node, m->object)) == NULL)
-        return -1;
-    struct val packed = change_packed_key(c, &room);
-    int held = membership_ask(m->asker, &packed);
-    buf_free(&room);
-    return held ? held : inserted_since(w, t, c);
-}
-
-/* Whether the node has inserted the row, and that waits. */
-static int inserts_yet(struct apply_context *w, struct target *t, const struct change *c)
-{
-    struct arena arena = {0};
-    struct change first;
-    int waits = deferred_find(w, t, c, w->merge->node.name, &arena, &first);
-    bool insert = waits > 0 && first.op == CHANGE_INSERT;
-    arena_free(&arena);
-    return waits < 0 ? -1 : insert;
 }
 
 /* Merges what the node may do, behind other changes of the row that wait. */
@@ -198,6 +201,13 @@ static int refuse_unseen(struct apply_context *w, struct merge_table *m, struct 
     return merge_force(w, t, c, w->merge->node.name);
 }
 
+/* Whether the node saw the row when it changed it, and the row is here: it went to others meanwhile, who get the result. */
+static int late(struct apply_context *w, struct merge_table *m, struct target *t, struct change *c)
+{
+    int held = node_view_held(w, m, t, c);
+    return held > 0 ? target_row(t, c, NULL) : held;
+}
+
 /* Whether the change only says that the row was touched and is as it was (JOURNAL_OWN): what the node held back for its
  * sake meanwhile must be sent again. */
 static bool only_touched(const struct change *c)
@@ -221,9 +231,9 @@ static int allow(struct apply_context *w, struct target *t, struct change *c)
     if (strip_hidden(m, t, c))
         return refuse(w, t, c, "it sets a column that the node does not see");
     if (c->op != CHANGE_INSERT) {
-        int held = holds(w, m, t, c);
+        int held = node_view_holds(w, m, t, c);
         if (held == 0)
-            held = inserts_yet(w, t, c);
+            held = late(w, m, t, c);
         if (held <= 0)
             return held < 0 ? -1 : refuse_unseen(w, m, t, c);
     }
@@ -232,10 +242,27 @@ static int allow(struct apply_context *w, struct target *t, struct change *c)
 
 static int judge(struct apply_context *w, struct target *t, struct change *c)
 {
+    struct arena arena = {0};
     if (only_touched(c))
         return merge_force(w, t, c, w->merge->node.name);
-    int may = allow(w, t, c);
-    return may > 0 ? merge(w, t, c) : may;
+    int rc = allow(w, t, c);
+    if (rc > 0)
+        rc = hidden_columns(w, t, c, &arena) || merge(w, t, c) ? -1 : 0;
+    arena_free(&arena);
+    return rc;
+}
+
+/* Values that no row of the table can have are refused before anything is looked up by them: such a key is no row's, so
+ * that there is nothing to send back. Whether the change is sound: 1, 0, -1. */
+static int check_values(struct apply_context *w, struct target *t, const struct change *c)
+{
+    const char *why;
+    int sound = value_check(t, c, &w->merge->quota.values, &why);
+    if (sound == 0 && conflict_row(w, t, c, false, CONFLICT_PERMISSION, CONFLICT_OURS, why))
+        return -1;
+    if (sound == 0 && value_key_sound(t, c) && merge_force(w, t, c, w->merge->node.name))
+        return -1;
+    return sound;
 }
 
 int upload_apply_still(struct apply_context *w, struct target *t, struct change *c)
@@ -250,6 +277,12 @@ int upload_apply_stranger(struct apply_context *w, const struct change *c)
 
 int upload_apply_one(struct apply_context *w, struct target *t, struct change *c)
 {
+    if (upload_quota_row(&w->merge->quota, w->reader, w->count))
+        return fail_in("%s: upload %lld of node %s", w->name, (long long)w->head->number,
+                       w->merge->node.name);
+    int sound = check_values(w, t, c);
+    if (sound <= 0)
+        return sound;
     if (w->merge->rekeys.n == 0)
         return judge(w, t, c);
     /* The row under the node's own key is not what the node takes it for; the row under the one here is. */

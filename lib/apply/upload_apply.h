@@ -8,6 +8,12 @@
 int upload_apply_begin(struct apply_context *w);
 int upload_apply_end(struct apply_context *w);
 
+/* When all is done and the triggers are back. */
+int upload_apply_last(struct apply_context *w);
+
+/* After a failure, and the rollback: holds a node that has asked for too much. The message stays, and says so. */
+void upload_apply_failed(struct apply_context *w);
+
 /* One change (a apply_one_fn). */
 int upload_apply_one(struct apply_context *w, struct target *t, struct change *c);
 

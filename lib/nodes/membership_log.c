@@ -275,6 +275,44 @@ int membership_log_of(struct db *db, int64_t node, int64_t object, const struct 
     return found;
 }
 
+static int each_since(struct audiences *a, struct membership_log_past *p, int64_t node, membership_log_fn *fn,
+                      void *ctx)
+{
+    struct membership_log_move m;
+    int rc;
+    while ((rc = membership_log_past_next(p, &m)) > 0) {
+        int before = audience_has(a, m.old, node), after = audience_has(a, m.new, node);
+        if (before < 0 || after < 0 || (before != after && fn(ctx, &m.key, after)))
+            return -1;
+    }
+    return rc;
+}
+
+int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t archive, membership_log_fn *fn,
+                         void *ctx)
+{
+    int64_t run, known = present(db);
+    if (known <= 0)
+        return (int)known;
+    if (db_get_int(db, &known, "SELECT count(*) FROM dx_archive WHERE node = %lld AND number = %lld",
+                   (long long)node, (long long)archive) ||
+        db_get_int(db, &run, "SELECT run FROM dx_archive WHERE node = %lld AND number = %lld",
+                   (long long)node, (long long)archive))
+        return -1;
+    if (known == 0)
+        return 0;
+    struct audiences *a = audiences_open(db);
+    struct membership_log_past *p = membership_log_past_open(db, object, run, false);
+    int rc = -1;
+    if (a && p) {
+        audience_all(a, &node, 1);
+        rc = each_since(a, p, node, fn, ctx);
+    }
+    membership_log_past_close(p);
+    audiences_close(a);
+    return rc;
+}
+
 int membership_log_snapshot(struct db *db, int64_t node, struct membership_log_archive *a)
 {
     struct stmt *s =

@@ -67,6 +67,13 @@ struct membership_log_entry {
 int membership_log_of(struct db *db, int64_t node, int64_t object, const struct val *key,
                       struct membership_log_entry *e);
 
+/* Calls fn for each row of the object that the node gained or lost after that archive of its, in that order; the key
+ * (packed) lives until fn returns. Stops at fn's first nonzero result: -1. Nothing where the archive is not known (any
+ * more). */
+typedef int membership_log_fn(void *ctx, const struct val *key, bool gained);
+int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t archive, membership_log_fn *fn,
+                         void *ctx);
+
 /* The snapshot that the node's copy began with. 1, 0 when it is not known, -1. */
 int membership_log_snapshot(struct db *db, int64_t node, struct membership_log_archive *a);
 

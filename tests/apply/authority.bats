@@ -158,3 +158,183 @@ honest() {
     sql hq.db "UPDATE account SET name = 'Acme' WHERE id = 1"
     no_change
 }
+
+# permission_conflicts: how many rows were refused, and the rows to be sent back to mallory.
+refused() {
+    sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind = 'permission' AND origin = 'mallory'"
+}
+
+@test "a key that is NULL, no number, or not of its column's type is refused row by row, and routing goes on" {
+    office
+    dump >before
+    forge 1 >1.dx <<-'LINES'
+	{"table":"note","op":"insert","key":{"id":null},"new":{"account":2,"text":"bait"}}
+	{"table":"note","op":"insert","key":{"id":"1"},"new":{"account":2,"text":"bait"}}
+	{"table":"note","op":"insert","key":{"id":1.0},"new":{"account":2,"text":"bait"}}
+	{"table":"note","op":"insert","key":{"id":{"blob":"MQ=="}},"new":{"account":2,"text":"bait"}}
+	{"table":"note","op":"insert","key":{"id":{"real":"7ff8000000000000"}},"new":{"account":2,"text":"bait"}}
+	{"table":"note","op":"update","key":{"id":"2"},"old":{"text":"hers"},"new":{"text":"theirs"}}
+	{"table":"note","op":"update","key":{"id":null},"old":{"text":"hers"},"new":{"text":"hers"}}
+	{"table":"note","op":"delete","key":{"id":2.0},"old":{"text":"hers"}}
+	{"table":"note","op":"insert","key":{"id":50},"new":{"account":2,"text":"sound"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 8 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine" 2>/dev/null || echo 0)" -eq 0 ]
+    [ "$(sql hq.db "SELECT group_concat(id || text) FROM note")" = "1private,2hers,50sound" ]
+    txnroute run hq.db docking </dev/null
+    [ ! -e docking/alice/outbox/00000001.dx ] || dxapply alice.db <docking/alice/outbox/00000001.dx
+    diff <(txnlog digest alice.db) <(txnlog digest hq.db --node alice)
+    [ "$(sql alice.db "SELECT group_concat(text) FROM note")" = private ]
+}
+
+@test "a text key takes no number, and no key of two columns a NULL" {
+    sql hq.db "CREATE TABLE tag (name TEXT, no INTEGER, note TEXT, PRIMARY KEY (name, no))" "INSERT INTO tag VALUES ('2', 1, 'x')"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object tag]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db mallory --package p
+    epoch=$(epoch_of mallory)
+    forge 1 >1.dx <<-'LINES'
+	{"table":"tag","op":"insert","key":{"name":2,"no":1},"new":{"note":"number"}}
+	{"table":"tag","op":"insert","key":{"name":"a","no":null},"new":{"note":"null"}}
+	{"table":"tag","op":"insert","key":{"name":"a","no":" 7"},"new":{"note":"text"}}
+	{"table":"tag","op":"delete","key":{"name":2,"no":1},"old":{"note":"x"}}
+	{"table":"tag","op":"insert","key":{"name":"a","no":"seven"},"new":{"note":"kept"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 4 ]
+    [ "$(sql hq.db "SELECT group_concat(note) FROM tag")" = x,kept ]
+    txnroute run hq.db docking </dev/null
+}
+
+@test "an insert under a row that its node does not see waits as under one that is not there" {
+    office
+    dump >before
+    forge 1 >1.dx <<-'LINES'
+	{"table":"note","op":"insert","key":{"id":70},"new":{"account":1,"text":"under alice's"}}
+	{"table":"note","op":"insert","key":{"id":71},"new":{"account":99,"text":"under nothing"}}
+	{"table":"note","op":"insert","key":{"id":72},"new":{"account":"1","text":"under text"}}
+	{"table":"note","op":"update","key":{"id":2},"old":{"account":2},"new":{"account":1}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    no_change
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" -eq 4 ]
+    # the answer is the same for the one that is there and the one that is not
+    txnroute run hq.db docking </dev/null
+    [ "$(dxpack cat docking/mallory/outbox/00000001.dx | jq -rc '[.table, .op, .key.id]' | sort | head -n 3)" = \
+        "$(printf '["note","delete",%s]\n' 70 71 72)" ]
+    # and it comes in when its node sees the row
+    sql hq.db "UPDATE account SET region = 'mallory' WHERE id = 1"
+    txnroute run hq.db docking </dev/null
+    honest 2 >2.dx
+    run dxapply hq.db --upload-from mallory <2.dx
+    [ "$(sql hq.db "SELECT text FROM note WHERE id = 70")" = "under alice's" ]
+}
+
+@test "rows made in one upload may refer to each other, and to the node's rows of an earlier one" {
+    office
+    forge 1 >1.dx <<-'LINES'
+	{"table":"account","op":"insert","key":{"id":10},"new":{"name":"New","region":"mallory"}}
+	{"table":"note","op":"insert","key":{"id":80},"new":{"account":10,"text":"same upload"}}
+	LINES
+    forge 2 >2.dx <<<'{"table":"note","op":"insert","key":{"id":81},"new":{"account":10,"text":"later"}}'
+    dxapply hq.db --upload-from mallory <1.dx
+    dxapply hq.db --upload-from mallory <2.dx
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE account = 10")" -eq 2 ]
+}
+
+@test "a delete takes rows that no node sees with it, as a delete made here does, and routing goes on" {
+    sql hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT)" \
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, what TEXT)" \
+        "CREATE TABLE score (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE SET NULL, n)" \
+        "INSERT INTO account VALUES (1, 'Acme')" "INSERT INTO audit VALUES (1, 1, 'made')" "INSERT INTO score VALUES (1, 1, 5)"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = all\n[object audit]\nvisible = none\n' >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db mallory --package p
+    epoch=$(epoch_of mallory)
+    forge 1 <<<'{"table":"account","op":"delete","key":{"id":1},"old":{"name":"Acme"}}' >1.dx
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM audit), (SELECT account FROM score)")" = "0|0|" ]
+    txnroute run hq.db docking </dev/null
+}
+
+@test "a delete does not take rows with it that other nodes see and its node does not" {
+    sql hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT)" \
+        "CREATE TABLE task (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, who TEXT)" \
+        "INSERT INTO account VALUES (1, 'Acme'), (2, 'Bolt')" "INSERT INTO task VALUES (1, 1, 'alice'), (2, 2, 'mallory')"
+    txnlog attach hq.db
+    mkdir package
+    cat >package/package.conf <<-'CONF'
+	[package]
+	name = p
+	version = 1
+	[object account]
+	visible = all
+	[object task]
+	visible = SELECT n.name, t.id FROM task t JOIN dx_node n ON n.user = t.who
+	CONF
+    txnroute load hq.db package
+    for who in alice mallory; do
+        txnroute node add hq.db $who --package p --user $who
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+    epoch=$(epoch_of mallory)
+    forge 1 >1.dx <<-'LINES'
+	{"table":"account","op":"delete","key":{"id":1},"old":{"name":"Acme"}}
+	{"table":"account","op":"delete","key":{"id":2},"old":{"name":"Bolt"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT group_concat(name) FROM account")" = Acme ]
+    [ "$(sql hq.db "SELECT group_concat(who) FROM task")" = alice ]
+    [ "$(sql hq.db "SELECT kind, outcome FROM dx_conflict WHERE tbl = 'account'")" = "children|ours" ]
+}
+
+@test "a row that is deleted and inserted in one upload keeps the columns that its node does not see" {
+    office
+    forge 1 >1.dx <<-'LINES'
+	{"table":"account","op":"delete","key":{"id":2},"old":{"name":"Bolt","region":"mallory"}}
+	{"table":"account","op":"insert","key":{"id":2},"new":{"name":"Bolts","region":"mallory"}}
+	LINES
+    run dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT name, credit FROM account WHERE id = 2")" = "Bolts|200" ]
+}
+
+@test "newest: a time in the future, a blob or another type does not win, and loses when it stands here" {
+    sql hq.db "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, at)" \
+        "INSERT INTO item VALUES (1, 'a', '2026-01-01 00:00:00'), (2, 'b', '2026-01-01'), (3, 'c', 1700000000)" \
+        "INSERT INTO item VALUES (4, 'd', '2026-01-01'), (5, 'e', '9998-01-01'), (6, 'f', '2026-01-01')"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object item]\nvisible = all\nconflict = newest at\n' >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db mallory --package p
+    epoch=$(epoch_of mallory)
+    sql hq.db "UPDATE item SET name = 'here'"
+    forge 1 >1.dx <<-'LINES'
+	{"table":"item","op":"update","key":{"id":1},"old":{"name":"a","at":"2025-01-01"},"new":{"name":"x","at":"9999-12-31 23:59:59"}}
+	{"table":"item","op":"update","key":{"id":2},"old":{"name":"b","at":"2025-01-01"},"new":{"name":"x","at":{"blob":"/////w=="}}}
+	{"table":"item","op":"update","key":{"id":3},"old":{"name":"c","at":1600000000},"new":{"name":"x","at":4102444800}}
+	{"table":"item","op":"update","key":{"id":4},"old":{"name":"d","at":"2025-01-01"},"new":{"name":"x","at":"zzz"}}
+	{"table":"item","op":"update","key":{"id":5},"old":{"name":"e","at":"2025-01-01"},"new":{"name":"x","at":"2026-02-02"}}
+	{"table":"item","op":"update","key":{"id":6},"old":{"name":"f","at":"2025-01-01"},"new":{"name":"x","at":"2026-02-02"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT group_concat(name, '') FROM item")" = hereherehereherexx ]
+    # the column that decides is no conflict itself
+    [ "$(sql hq.db "SELECT group_concat(DISTINCT col) FROM dx_conflict")" = name ]
+}
+
+@test "a value or a row beyond the server's limit is refused, though it comes in pieces, and routing goes on" {
+    office
+    printf '[limits]\nvalue_bytes = 1M\n' >site.conf
+    big() { printf '{"table":"%s","op":"%s","key":{"id":%s},%s"new":{"%s":"%s"}}\n' "$1" "$2" "$3" "$4" "$5" "$(head -c "$6" /dev/zero | tr '\0' x)"; }
+    forge 1 < <(big note insert 60 '' text 1100000) >1.dx
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 1 ]
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE id = 60")" -eq 0 ]
+    txnroute run hq.db docking </dev/null
+}

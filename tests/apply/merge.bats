@@ -197,7 +197,7 @@ deleted|part|theirs" ]
     [ "$(sql hq.db "SELECT id, n, secret FROM item WHERE id < 'c'")" = "a|1|s1
 b|6|s2" ]
     [ "$(sql hq.db "SELECT count(*), min(kind), max(kind) FROM dx_conflict")" = "5|permission|permission" ]
-    [ "$(forced)" = "item 'a'; payroll 'alice'; price 'a'" ]
+    [ "$(forced)" = "item 'a'; price 'a'" ]
 }
 
 @test "a row that refers to a missing one waits in quarantine, and goes in when that one comes" {
