@@ -2,6 +2,7 @@
 #include "archive/dx.h"
 #include "cli/cli.h"
 #include "journal/meta.h"
+#include "nodes/hold.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
 #include "report/site_verbs.h"
@@ -19,7 +20,7 @@
 enum { FOLD = 64 }; /* archives that may wait for a node */
 
 static bool json;
-static const char *package, *user, *to_node, *now, *fold, *sign_key;
+static const char *package, *reason, *user, *to_node, *now, *fold, *sign_key;
 
 /* Opens the database to change it, in one write transaction, with the router's tables there. */
 static struct db *open_for_change(const char *path)
@@ -174,14 +175,23 @@ static int list_nodes(const char *path, const char *name)
     return rc;
 }
 
+static int release_node(struct db *db, const char *name)
+{
+    int held = hold_release(db, name);
+    if (held == 0)
+        cli_say("%s: node %s was not held", db_path(db), name);
+    return held < 0 ? -1 : 0;
+}
+
 static int node(int argc, char **argv)
 {
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
     if (strcmp(verb, "list") == 0)
         return list_nodes(argv[1], name);
     bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
-    if (!add && !set && strcmp(verb, "end") != 0)
-        return fail(ERR_USAGE, "node %s: add, set, end or list is meant", verb);
+    bool hold = strcmp(verb, "hold") == 0, release = strcmp(verb, "release") == 0;
+    if (!add && !set && !hold && !release && strcmp(verb, "end") != 0)
+        return fail(ERR_USAGE, "node %s: add, set, end, hold, release or list is meant", verb);
     if (name == NULL)
         return fail(ERR_USAGE, "node %s: which node?", verb);
     if (add && package == NULL)
@@ -191,9 +201,11 @@ static int node(int argc, char **argv)
     struct db *db = open_for_change(argv[1]);
     if (db == NULL)
         return -1;
-    return finish(db, add   ? node_add(db, name, user, package)
-                      : set ? node_set(db, name, user, package)
-                            : node_end(db, name));
+    return finish(db, add       ? node_add(db, name, user, package)
+                      : set     ? node_set(db, name, user, package)
+                      : hold    ? hold_node(db, name, reason ? reason : "an operator said so")
+                      : release ? release_node(db, name)
+                                : node_end(db, name));
 }
 
 /* ---- asking ---- */
@@ -248,6 +260,7 @@ static int try(int argc, char **argv)
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
+    {.name = "--reason", .value = "TEXT", .help = "why it is held", .text = &reason},
     {.name = "--json", .help = "list as JSON", .flag = &json},
     {0}};
 
@@ -281,10 +294,10 @@ static const struct cli_verb verbs[] = {
      .help = "load or replace the package in DIR",
      .run = load},
     {.name = "node",
-     .operands = "add|set|end|list DB [NODE]",
+     .operands = "add|set|end|hold|release|list DB [NODE]",
      .min = 2,
      .max = 3,
-     .help = "register, change, end or list nodes",
+     .help = "register, change, end, hold, release or list nodes",
      .options = node_options,
      .run = node},
     {.name = "run",

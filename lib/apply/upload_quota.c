@@ -40,6 +40,14 @@ static int over(struct upload_quota *q, const char *what, const char *name, int6
                 (long long)most);
 }
 
+static int check_conflicts(struct upload_quota *q, const struct apply_count *done)
+{
+    int64_t more = done->conflicts + done->refused;
+    if (more && q->had_conflicts + more > q->conflicts)
+        return over(q, "the node has more open conflicts", "open_conflicts", q->conflicts);
+    return 0;
+}
+
 int upload_quota_row(struct upload_quota *q, const struct dx_reader *r, const struct apply_count *done)
 {
     const struct dx_end *read = dx_end(r);
@@ -47,15 +55,14 @@ int upload_quota_row(struct upload_quota *q, const struct dx_reader *r, const st
         return over(q, "the upload has more changes", "rows", q->rows);
     if (read->bytes > q->bytes)
         return over(q, "the upload is larger unpacked", "expanded_bytes", q->bytes);
-    int64_t conflicts = done->conflicts + done->refused;
-    if (conflicts && q->had_conflicts + conflicts > q->conflicts)
-        return over(q, "the node has more open conflicts", "open_conflicts", q->conflicts);
-    return 0;
+    return check_conflicts(q, done);
 }
 
 int upload_quota_end(struct upload_quota *q, struct db *db, const char *node, const struct apply_count *done)
 {
     int64_t n = 0;
+    if (check_conflicts(q, done))
+        return -1;
     if (done->quarantined && count(db, "dx_quarantine", "", node, &n))
         return -1;
     return n > q->quarantined

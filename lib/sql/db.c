@@ -92,9 +92,8 @@ struct db *db_open(const char *path, enum db_mode mode)
         db_close(db);
         return NULL;
     }
-    /* What stands in the schema was written by an application, or by who sent the copy: it calls no function with
-     * effects outside of the database, and no statement writes past SQLite's own order. */
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    /* No statement writes past SQLite's own order. Schemas stay trusted: full-text indexes that triggers keep up need it,
+     * and there is no function here with effects outside of the database. */
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_extended_result_codes(db->handle, 0);
     sqlite3_busy_timeout(db->handle, BUSY_MS);

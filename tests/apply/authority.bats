@@ -338,3 +338,70 @@ refused() {
     [ "$(sql hq.db "SELECT count(*) FROM note WHERE id = 60")" -eq 0 ]
     txnroute run hq.db docking </dev/null
 }
+
+@test "a node that exceeds a limit is refused whole and held, until it is released; others go on" {
+    office
+    printf '[limits]\nopen_conflicts = 3\nquarantined_rows = 2\nrows = 6\n' >site.conf
+    dump >before
+    lines() { for n in $(seq "$1"); do printf "$2\n" "$n"; done; }
+    lines 4 '{"table":"price","op":"insert","key":{"id":"%s"},"new":{"n":1.0}}' | forge 1 >conflicts.dx
+    lines 3 '{"table":"note","op":"insert","key":{"id":9%s},"new":{"account":77,"text":"x"}}' | forge 1 >quarantine.dx
+    lines 7 '{"table":"note","op":"insert","key":{"id":9%s},"new":{"account":2,"text":"x"}}' | forge 1 >rows.dx
+    for file in conflicts quarantine rows; do
+        run -5 dxapply hq.db --upload-from mallory <$file.dx
+        [[ $output == *"site.conf allows"*"txnroute node release hq.db mallory"* ]]
+        no_change
+        honest 1 >1.dx
+        run -5 dxapply hq.db --upload-from mallory <1.dx
+        [[ $output == *"node mallory is held since"*"site.conf allows"* ]]
+        [ "$(sql hq.db "SELECT count(*) FROM sqlite_schema WHERE name IN ('dx_conflict', 'dx_quarantine')")" -eq 0 ]
+        txnroute node release hq.db mallory
+    done
+    txnroute node hold hq.db mallory --reason "lost laptop"
+    dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 1 \
+        <<<'{"table":"account","op":"update","key":{"id":1},"old":{"name":"Acme"},"new":{"name":"Acorn"}}' |
+        dxapply hq.db --upload-from alice
+    run -5 dxapply hq.db --upload-from mallory <1.dx
+    [[ $output == *"lost laptop"* ]]
+    txnroute node release hq.db mallory
+    dxapply hq.db --upload-from mallory <1.dx
+}
+
+@test "an upload that ends its merge by a signal twice has its node held, and others are merged" {
+    mkdir site && cd site
+    office
+    mkdir -p docking/mallory/inbox docking/alice/inbox ../bin
+    honest 1 >docking/mallory/inbox/00000001.dx
+    printf '#!/bin/bash\n[[ $* != *mallory* ]] || kill -SEGV $$\nexec %q "$@"\n' "$(command -v dxapply)" >../bin/dxapply
+    chmod +x ../bin/dxapply
+    PATH=$PWD/../bin:$PATH run -1 dxcron .
+    txnroute node release hq.db mallory
+    dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 1 >docking/alice/inbox/00000001.dx \
+        <<<'{"table":"account","op":"update","key":{"id":1},"old":{"name":"Acme"},"new":{"name":"Acorn"}}'
+    PATH=$PWD/../bin:$PATH run -1 dxcron .
+    [ "$(sql hq.db "SELECT why FROM dx_hold")" = "its upload 00000001.dx has twice ended its merge by signal 11" ]
+    [ "$(sql hq.db "SELECT name FROM account WHERE id = 1")" = Acorn ]
+    run -1 dxcron .
+    [[ $output == *"node mallory is held"* ]]
+    txnroute node release hq.db mallory
+    dxcron .
+    [ "$(sql hq.db "SELECT name FROM account WHERE id = 2")" = Bolts ]
+}
+
+@test "the answer does not tell whether a row that its node does not see is there, or what is in it" {
+    office
+    forge 1 >1.dx <<-'LINES'
+	{"table":"note","op":"insert","key":{"id":1},"new":{"account":1,"text":"private"}}
+	LINES
+    run dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE text = 'private'")" -eq 1 ]
+    forge 2 >2.dx <<-'LINES'
+	{"table":"note","op":"update","key":{"id":1},"old":{"text":"private"},"new":{"text":"x"}}
+	{"table":"note","op":"update","key":{"id":1234},"old":{"text":"private"},"new":{"text":"x"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <2.dx
+    [ "$(sql hq.db "SELECT text FROM note WHERE id = 1")" = private ]
+    [ "$(sql hq.db "SELECT count(*) FROM note")" -eq 2 ]
+    txnroute run hq.db docking </dev/null
+    [ -z "$(dxpack cat docking/mallory/outbox/00000001.dx | grep -v '"op":"delete"')" ]
+}
