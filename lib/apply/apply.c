@@ -43,13 +43,14 @@ static const struct kind rows = {plan_apply_begin, plan_apply_one, plan_apply_en
 static int check_authority(const struct dx_head *h, const struct apply_options *o, const char *name)
 {
     bool log = h->kind == DX_CHANGES && *h->to == 0;
+    bool empty = h->ntable == 0 && h->upto == 0; /* the router's answer to a node that has everything */
     if (o->upload_from && (h->kind != DX_UPLOAD || strcmp(h->from, o->upload_from) != 0))
         return fail(ERR_REFUSED, "%s: not an upload of node %s, but of kind %s from '%.100s'", name,
                     o->upload_from, dx_kind_name(h->kind), h->from);
     if (o->log && !log)
         return fail(ERR_REFUSED, "%s: not a log, but an archive of kind %s%s; apply it without --log", name,
                     dx_kind_name(h->kind), *h->to ? " with a receiver" : "");
-    if (log && !o->log)
+    if (log && !empty && !o->log)
         return fail(ERR_REFUSED,
                     "%s: a log may change everything; if you trust where it comes from, apply it with --log",
                     name);
