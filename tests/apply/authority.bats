@@ -370,15 +370,17 @@ refused() {
 @test "an upload that ends its merge by a signal twice has its node held, and others are merged" {
     mkdir site && cd site
     office
-    mkdir -p docking/mallory/inbox docking/alice/inbox ../bin
+    mkdir -p docking/mallory/inbox docking/alice/inbox
+    cp -r "$DX_BUILD/bin" ../bin
     honest 1 >docking/mallory/inbox/00000001.dx
-    printf '#!/bin/bash\n[[ $* != *mallory* ]] || kill -SEGV $$\nexec %q "$@"\n' "$(command -v dxapply)" >../bin/dxapply
-    chmod +x ../bin/dxapply
-    PATH=$PWD/../bin:$PATH run -1 dxcron .
+    printf '#!/bin/bash\n[[ $* != *mallory* ]] || kill -SEGV $$\nexec %q "$@"\n' "$DX_BUILD/bin/dxapply" >../bin/stub
+    chmod +x ../bin/stub
+    mv ../bin/stub ../bin/dxapply
+    PATH=$PWD/../bin:$PATH run -1 ../bin/dxcron .
     txnroute node release hq.db mallory
     dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 1 >docking/alice/inbox/00000001.dx \
         <<<'{"table":"account","op":"update","key":{"id":1},"old":{"name":"Acme"},"new":{"name":"Acorn"}}'
-    PATH=$PWD/../bin:$PATH run -1 dxcron .
+    PATH=$PWD/../bin:$PATH run -1 ../bin/dxcron .
     [ "$(sql hq.db "SELECT why FROM dx_hold")" = "its upload 00000001.dx has twice ended its merge by signal 11" ]
     [ "$(sql hq.db "SELECT name FROM account WHERE id = 1")" = Acorn ]
     run -1 dxcron .
