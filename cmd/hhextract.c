@@ -8,6 +8,7 @@
 #include "device/handheld.h"
 #include "journal/meta.h"
 #include "route/route.h"
+#include "session/pairing.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 static const char *device, *conf, *user, *limit, *hold;
-static bool anew, full, release, as_json;
+static bool adopt, anew, full, release, as_json;
 
 /* Of what the device may hold. */
 struct limits {
@@ -60,7 +61,7 @@ static int check_lost(struct db *pc, const struct node *n, const char *id)
     enum handheld_state state = HANDHELD_NONE;
     if (!n->active)
         return fail(ERR_REFUSED, "device %s has ended here; pair it under another name", device);
-    if (anew)
+    if (anew || adopt)
         return 0;
     if (handheld_path(pc, device, &path))
         return -1;
@@ -124,7 +125,7 @@ static int check_limits(struct db *pc, void *ctx)
     return rc;
 }
 
-/* Makes the device's database from an extract. */
+/* Makes the device's database from an extract, or lays the extract over the one that is adopted. */
 static int make_device(struct db *pc, const char *path, const char *id)
 {
     struct limits l = {.most = -1};
@@ -133,34 +134,77 @@ static int make_device(struct db *pc, const char *path, const char *id)
         return -1;
     const struct route r = {.log = -1, .extract = device, .out = fd, .accept = check_limits, .ctx = &l};
     struct route_done done;
-    int rc = route_run(pc, &r, &done) ? -1 : handheld_make(path, fd, id);
+    int rc = route_run(pc, &r, &done) ? -1
+             : adopt                  ? handheld_adopt(path, device, fd, id)
+                                      : handheld_make(path, fd, id);
     close(fd);
-    return rc;
+    return rc ? -1 : handheld_clear_spool(path);
+}
+
+/* The package of the device: that of --conf; else the one that it has; else one of all tables. *name to free. */
+static int find_package(struct db *pc, char **name)
+{
+    struct node n;
+    int found = conf ? 0 : node_find(pc, device, &n);
+    if (found <= 0)
+        return found < 0 ? -1 : device_package_load(pc, conf, cli_say, name);
+    *name = mem_text(n.package);
+    node_free(&n);
+    return 0;
+}
+
+/* What a companion has of the device before; *make: its database is to be made, or adopted. */
+static int look_at_device(struct db *pc, const char *path, const char *id, bool *make)
+{
+    enum handheld_state state;
+    if (handheld_state(path, device, adopt ? NULL : id, &state))
+        return -1;
+    if (adopt && state == HANDHELD_NONE)
+        return fail(ERR_REFUSED, "%s: there is no device to adopt; pair a new one without --adopt", path);
+    *make = adopt || state == HANDHELD_NONE;
+    return *make ? handheld_check_spool(pc, path, device) : 0;
 }
 
 static int pair(int argc, char **argv)
 {
-    enum handheld_state state = HANDHELD_NONE;
     char *id = NULL, *package = NULL;
+    bool make = false;
     (void)argc;
     if (need_device())
         return -1;
     if (!meta_node_name(device))
         return fail(ERR_USAGE, "--device: '%s': letters, digits, . _ - only", device);
+    if (adopt && anew)
+        return fail(ERR_USAGE, "--adopt for a device that is there, --anew for one that is lost; not both");
     struct db *pc = open_companion(argv[0]);
-    int rc = pc && handheld_workstation(pc, &id) == 0 ? handheld_state(argv[1], device, id, &state) : -1;
-    if (rc == 0 && state == HANDHELD_NONE)
-        rc = device_package_load(pc, conf, cli_say, &package) || register_device(pc, package, id) ? -1 : 0;
+    int rc = pc && handheld_workstation(pc, &id) == 0 ? look_at_device(pc, argv[1], id, &make) : -1;
+    if (rc == 0 && make)
+        rc = find_package(pc, &package) || register_device(pc, package, id) ? -1 : 0;
     if (rc == 0)
         rc = handheld_set_path(pc, device, argv[1]);
     if (rc == 0)
         rc = commit_and_reopen(&pc, argv[0]);
-    if (rc == 0 && state == HANDHELD_NONE)
+    if (rc == 0 && make)
         rc = make_device(pc, argv[1], id);
     if (rc == 0)
-        cli_say("%s: device %s, %s", argv[1], device, state == HANDHELD_OURS ? "paired already" : "paired");
+        cli_say("%s: device %s, %s", argv[1], device, make ? "paired" : "paired already");
     free(package);
     free(id);
+    db_close(pc);
+    return rc;
+}
+
+/* ---- check ---- */
+
+static int check(int argc, char **argv)
+{
+    char *name = NULL;
+    (void)argc;
+    struct db *pc = db_open(argv[0], DB_READ);
+    int rc = pc ? pairing_check(pc, argv[1], &name) : -1;
+    if (rc == 0)
+        puts(name);
+    free(name);
     db_close(pc);
     return rc;
 }
@@ -235,8 +279,10 @@ static int run(int argc, char **argv)
     int rc = pc && node_require(pc, device, &n) == 0 ? ask_device(pc, &n) : -1;
     if (rc == 0 && conf)
         rc = device_package_load(pc, conf, cli_say, &package);
-    if (rc == 0 && package && strcmp(package, n.package) != 0)
+    if (rc == 0 && package && strcmp(package, n.package) != 0) {
+        full = true; /* another package begins another numbering */
         rc = node_set(pc, device, NULL, package);
+    }
     if (rc == 0)
         rc = commit_and_reopen(&pc, argv[0]) ? -1 : extract(pc, most);
     node_free(&n);
@@ -360,6 +406,9 @@ static const struct cli_option pair_options[] = {
     CONF,
     {"--user", "USER", "what rules know it by (default: the companion's own node name)", NULL, &user},
     {"--anew", NULL, "its database is lost: make it once more", &anew, NULL},
+    {"--adopt", NULL,
+     "it was another companion's, or is not the newest: make it right, keep what it has not sent", &adopt,
+     NULL},
     {0}};
 static const struct cli_option run_options[] = {
     DEVICE,
@@ -376,6 +425,8 @@ static const struct cli_option status_options[] = {{"--json", NULL, "as JSON", &
 static const struct cli_verb verbs[] = {
     {"pair", "PC.db DEVICE.db", 2, 2, "bind a device to its companion, and make its database", pair_options,
      pair},
+    {"check", "PC.db DEVICE.db", 2, 2,
+     "whether the two belong together and may synchronize; prints the device's name", NULL, check},
     {"run", "PC.db", 1, 1, "write the device's next archive", run_options, run},
     {"ready", "DEVICE.db", 1, 1, "whether the device may start: exit 0, or 7 when it must synchronize again",
      ready_options, ready},

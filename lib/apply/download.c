@@ -49,6 +49,25 @@ int download_is_companion(struct db *db)
     return n > 0;
 }
 
+/* Whether the server acknowledges only uploads that were made here: 1, -1. A copy that knows of fewer was restored from an
+ * older file, or is a second one: what it numbers next was merged already, with other changes in it. */
+static int check_acknowledged(struct apply_context *w)
+{
+    char *companion = NULL;
+    int64_t sent;
+    if (meta_get_int(w->db, "sent", &sent) || meta_get_text(w->db, "companion", &companion))
+        return -1;
+    int rc = w->head->ack <= sent
+                 ? 1
+                 : fail(ERR_REFUSED,
+                        "%s: the archive acknowledges upload %lld, but this copy has made only %lld: it was restored "
+                        "from an older file, or is a second copy of %s; %s, what was not sent is kept",
+                        w->name, (long long)w->head->ack, (long long)sent, w->head->to,
+                        companion ? "run hhextract pair --adopt on its companion" : "run initsync");
+    free(companion);
+    return rc;
+}
+
 /* Whether the archive goes on from the one applied last, and not from another of that number: a server that was restored
  * from a backup counts on from there. */
 static int check_line(struct apply_context *w, const struct download_state *s)
@@ -93,7 +112,7 @@ static int check(struct apply_context *w, const struct download_state *s)
             ERR_REFUSED,
             "%s: archive %lld cannot be applied: archive %lld is missing; fetch it and apply it first",
             w->name, (long long)h->number, (long long)s->applied + 1);
-    return check_line(w, s);
+    return check_line(w, s) < 0 ? -1 : check_acknowledged(w);
 }
 
 int download_begin(struct apply_context *w)

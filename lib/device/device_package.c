@@ -1,12 +1,12 @@
 /* device_package: see device/device_package.h. */
 #include "device/device_package.h"
 
-#include "journal/client_tables.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "device/handheld_conf.h"
+#include "journal/client_tables.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"

@@ -9,7 +9,9 @@
 #include "base/sha.h"
 #include "journal/meta.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +85,7 @@ static int judge(struct db *db, const char *device, const char *id, const char *
         return fail(ERR_REFUSED,
                     "%s: a database that is no device's; name a new file, or the one made when it was paired",
                     db_path(db));
-    if (strcmp(companion, id) != 0)
+    if (id && strcmp(companion, id) != 0)
         return fail(ERR_REFUSED,
                     "%s: this device is paired with another companion; synchronize it there, or, to move it "
                     "here, remove "
@@ -125,10 +127,11 @@ int handheld_state(const char *path, const char *device, const char *id, enum ha
 
 /* ---- making one ---- */
 
-static int fill(const char *path, int fd, const char *id)
+/* resend: what was uploaded and is not settled goes up again, to whoever is the companion now. */
+static int fill(const char *path, int fd, const char *id, bool resend)
 {
     const struct dx_head *h;
-    const struct apply_options options = {.guard_rows = -1, .guard_percent = -1};
+    const struct apply_options options = {.guard_rows = -1, .guard_percent = -1, .resend = resend};
     struct apply_count count;
     struct dx_reader *r = dx_reader_open(fd, "extract");
     struct db *db = r ? db_open(path, DB_CREATE) : NULL;
@@ -164,7 +167,8 @@ int handheld_make(const char *path, int fd, const char *id)
 {
     char *new = mem_printf("%s.new", path);
     remove_database(new); /* left by an attempt that was interrupted */
-    int rc = lseek(fd, 0, SEEK_SET) < 0 ? fail_errno("extract: cannot read it again") : fill(new, fd, id);
+    int rc =
+        lseek(fd, 0, SEEK_SET) < 0 ? fail_errno("extract: cannot read it again") : fill(new, fd, id, false);
     if (rc == 0 && rename(new, path))
         rc = fail_errno("%s: cannot be named", path);
     if (rc == 0)
@@ -173,6 +177,103 @@ int handheld_make(const char *path, int fd, const char *id)
         remove_database(new);
     free(new);
     return rc;
+}
+
+int handheld_adopt(const char *path, const char *device, int fd, const char *id)
+{
+    enum handheld_state state;
+    if (handheld_state(path, device, NULL, &state))
+        return -1;
+    if (state == HANDHELD_NONE)
+        return fail(ERR_REFUSED, "%s: there is no device to adopt; pair a new one without --adopt", path);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return fail_errno("extract: cannot read it again");
+    return fill(path, fd, id, true);
+}
+
+/* ---- files on their way ---- */
+
+/* Calls fn with each file of DEVICE.db-dx/FOLDER; a directory that is not there has none. */
+typedef int spool_fn(void *ctx, const char *path);
+
+static int each_file(const char *path, const char *folder, spool_fn *fn, void *ctx)
+{
+    char *directory = mem_printf("%s-dx/%s", path, folder);
+    DIR *d = opendir(directory);
+    int rc = d || errno == ENOENT ? 0 : fail_errno("%s: cannot read the directory", directory);
+    for (struct dirent *e; d && rc == 0 && (e = readdir(d)) != NULL;) {
+        char *file = file_join(directory, e->d_name);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            rc = fn(ctx, file);
+        free(file);
+    }
+    if (d)
+        closedir(d);
+    free(directory);
+    return rc;
+}
+
+struct left_over {
+    struct node node;
+    int64_t sent; /* newest upload that the device's database knows */
+    const char *pc;
+};
+
+/* Whether the file is an upload of the present numbering that nobody else has. */
+static int check_left(void *ctx, const char *path)
+{
+    const struct left_over *l = ctx;
+    const struct dx_head *h;
+    size_t n = strlen(path);
+    if (n < 3 || strcmp(path + n - 3, ".dx") != 0)
+        return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, path);
+    bool ours = r && dx_next(r, &h) > 0 && h->kind == DX_UPLOAD && strcmp(h->from, l->node.name) == 0 &&
+                strcmp(h->epoch, l->node.epoch) == 0 && h->number > l->node.merged && h->number > l->sent;
+    dx_reader_close(r);
+    if (fd >= 0)
+        close(fd);
+    return ours ? fail(ERR_REFUSED,
+                       "%s: changes of device %s that are nowhere else; take them first: dxapply --as-local "
+                       "--upload-from "
+                       "%s %s < %s, then pair again",
+                       path, l->node.name, l->node.name, l->pc, path)
+                : 0;
+}
+
+static int read_sent(const char *path, int64_t *sent)
+{
+    struct db *db = db_open(path, DB_READ);
+    int present = db ? meta_present(db) : -1;
+    int rc = present > 0 ? meta_get_int(db, "sent", sent) : present;
+    db_close(db);
+    return rc;
+}
+
+int handheld_check_spool(struct db *pc, const char *path, const char *device)
+{
+    struct left_over l = {.pc = db_path(pc)};
+    int found = node_find(pc, device, &l.node);
+    if (found <= 0)
+        return found;
+    int rc = file_exists(path) ? read_sent(path, &l.sent) : 0;
+    if (rc == 0)
+        rc = each_file(path, "outbox", check_left, &l);
+    node_free(&l.node);
+    return rc;
+}
+
+static int remove_left(void *ctx, const char *path)
+{
+    (void)ctx;
+    return unlink(path) && errno != ENOENT ? fail_errno("%s: cannot be removed", path) : 0;
+}
+
+int handheld_clear_spool(const char *path)
+{
+    return each_file(path, "outbox", remove_left, NULL) || each_file(path, "inbox", remove_left, NULL) ? -1
+                                                                                                       : 0;
 }
 
 /* ---- how far it is ---- */

@@ -24,12 +24,22 @@ enum handheld_state {
     HANDHELD_OURS  /* the device of that name, paired with this companion */
 };
 
-/* Anything else is refused: another companion's device, a device of another name, a database that is no device. */
+/* With id NULL any companion's device of that name is HANDHELD_OURS. Anything else is refused: another companion's device, a device of another name, a database that is no device. */
 int handheld_state(const char *path, const char *device, const char *id, enum handheld_state *state);
 
 /* Makes the device's database from the snapshot on fd (read from its start), bound to the companion: whole, or not at
  * all. */
 int handheld_make(const char *path, int fd, const char *id);
+
+/* Binds the device at `path`, of that name, to another companion than it had: what the snapshot on fd holds is laid over it,
+ * what was changed on it and is not settled is kept, and goes to the new companion. */
+int handheld_adopt(const char *path, const char *device, int fd, const char *id);
+
+/* The directory beside a device, DEVICE.db-dx, in which companionsync keeps files on their way. Before the device's numbering
+ * ends: refused (ERR_REFUSED) when an upload lies there that was not merged and that the device's database does not know,
+ * so that it would be lost. After it: removes what belongs to the old numbering. */
+int handheld_check_spool(struct db *pc, const char *path, const char *device);
+int handheld_clear_spool(const char *path);
 
 /* How far the device at `path` is: the newest archive it has applied, and its changes that have not been merged here. */
 struct handheld_progress {

@@ -1,0 +1,79 @@
+/* pairing: see session/pairing.h. */
+#include "session/pairing.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "device/handheld.h"
+#include "journal/meta.h"
+#include "session/handshake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ADOPT                                                                                                \
+    "hhextract pair --adopt %s %s --device %s makes it right, and keeps what was changed on it and was not " \
+    "sent"
+
+static int read_device(const char *path, struct standing *at, char **companion)
+{
+    if (!file_exists(path))
+        return fail(ERR_REFUSED, "%s: no such database", path);
+    struct db *db = db_open(path, DB_READ);
+    int present = db ? meta_present(db) : -1;
+    int rc = present < 0 || (present && meta_get_text(db, "companion", companion)) ? -1 : 0;
+    if (rc == 0 && *companion == NULL)
+        rc = fail(ERR_REFUSED, "%s: not a paired device; run: hhextract pair PC.db %s --device NAME", path,
+                  path);
+    if (rc == 0)
+        rc = handshake_of_copy(db, at);
+    db_close(db);
+    return rc;
+}
+
+/* Whether the companion is the one that the device is paired with. */
+static int check_companion(struct db *pc, const char *path, const struct standing *device,
+                           const char *companion)
+{
+    enum handheld_state state;
+    char *id = NULL;
+    if (meta_get_text(pc, "workstation", &id))
+        return -1;
+    int rc =
+        id && strcmp(id, companion) == 0
+            ? handheld_state(path, device->node, id, &state)
+            : fail(ERR_REFUSED,
+                   "%s: this device is paired with another companion than %s; synchronize it there. If that "
+                   "companion's database is lost: hhextract pair --adopt %s %s --device %s, what was changed "
+                   "on "
+                   "the device is kept",
+                   path, db_path(pc), db_path(pc), path, device->node);
+    free(id);
+    return rc;
+}
+
+int pairing_check(struct db *pc, const char *path, char **device)
+{
+    struct standing there, here;
+    char *companion = NULL;
+    *device = NULL;
+    int rc = read_device(path, &there, &companion);
+    if (rc == 0)
+        rc = check_companion(pc, path, &there, companion);
+    if (rc == 0)
+        rc = handshake_of_server(pc, there.node, &here);
+    if (rc == 0 && strcmp(there.epoch, here.epoch) != 0)
+        rc = fail(ERR_AGAIN,
+                  "%s: device %s was registered again here, and this database does not know it: " ADOPT, path,
+                  there.node, db_path(pc), path, there.node);
+    else if (rc == 0 && handshake_check(&there, &here) != HANDSHAKE_GO)
+        rc = fail(ERR_REFUSED,
+                  "%s: this is not the newest state of device %s: it was restored from an older file, is a "
+                  "second copy "
+                  "of it, or %s was restored: " ADOPT,
+                  path, there.node, db_path(pc), db_path(pc), path, there.node);
+    if (rc == 0)
+        *device = mem_text(there.node);
+    free(companion);
+    return rc;
+}

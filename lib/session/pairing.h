@@ -1,0 +1,13 @@
+/* pairing: whether a device and a companion belong together and may synchronize; looked at before anything moves. */
+#ifndef PAIRING_H
+#define PAIRING_H
+
+#include "sql/db.h"
+
+/* Opens the device at `path` for reading and compares it with its companion: whose device it is, and where each of the
+ * two stands (session/handshake.h). *device is its name, to free. Refused (ERR_REFUSED) with the way out: another
+ * companion's device, one that has ended here, one that was restored from an older file or is a second copy, a companion
+ * that was restored. ERR_AGAIN: it is this companion's, but its numbering has ended here: to be adopted. */
+int pairing_check(struct db *pc, const char *path, char **device);
+
+#endif
