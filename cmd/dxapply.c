@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static bool as_local, dry, log_wanted, resend, strict;
-static const char *approve, *guard_percent, *guard_rows, *undo, *upload_from;
+static const char *approve, *guard_percent, *guard_rows, *save, *undo, *upload_from;
 static struct signers signers;
 
 static const struct cli_option apply_options[] = {
@@ -24,6 +24,8 @@ static const struct cli_option apply_options[] = {
     {"--as-local", NULL, "what an upload changes counts as changed here (on a companion)", &as_local, NULL},
     {"--resend", NULL, "over a copy, a snapshot settles none of the uploads made there: they go up again",
      &resend, NULL},
+    {"--save", "FILE",
+     "over a copy: where to save changes made there that have no place in a snapshot any more", NULL, &save},
     {"--undo", "FILE", "write an archive that takes this apply back", NULL, &undo},
     {"--guard-rows", "N", "stop when more than N rows of a table would be deleted or overwritten", NULL,
      &guard_rows},
@@ -43,6 +45,7 @@ static int read_options(struct apply_options *o)
                                 .upload_from = upload_from,
                                 .resend = resend,
                                 .approve = approve,
+                                .save = save,
                                 .undo = undo,
                                 .signers = signers,
                                 .guard_rows = -1,
@@ -79,11 +82,15 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
                  "the way; "
                  "they come up again in the next comparison",
                  path, (long long)n->left);
+    if (n->saved)
+        cli_warn(
+            "%s: %lld changes that were not sent have no place any more; they are saved in %s (dxpack cat)",
+            path, (long long)n->saved, save);
     if (n->missing)
         cli_warn("%s: %lld changed rows are not in this copy; compare it with `txnlog digest`, renew it with "
                  "initsync",
                  path, (long long)n->missing);
-    return n->conflicts || n->refused || n->quarantined || n->missing || n->left ? ERR_LOOK : 0;
+    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved ? ERR_LOOK : 0;
 }
 
 /* Applies archive after archive; *db is opened when the first one has told its kind. */

@@ -2,11 +2,12 @@
  * the server yet stays as it is. */
 #include "apply/download.h"
 
-#include "journal/client_tables.h"
+#include "apply/client_schema.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
 #include "base/err.h"
 #include "journal/applied_digests.h"
+#include "journal/client_tables.h"
 #include "journal/meta.h"
 #include "nodes/node.h"
 
@@ -123,7 +124,7 @@ int download_begin(struct apply_context *w)
     download_state_free(&s);
     if (go <= 0)
         return go;
-    int companion = download_is_companion(w->db);
+    int companion = client_schema_add(w) ? -1 : download_is_companion(w->db);
     /* What the server has judged is pending no more, and its judgement may be in this very archive. */
     if (companion < 0 || pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled) ||
         change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
@@ -137,7 +138,8 @@ int download_begin(struct apply_context *w)
 
 int download_end(struct apply_context *w)
 {
-    if (client_tables_set(w->db, w->head->table, w->head->ntable) ||
+    if ((w->head->nschema && client_schema_indexes(w)) ||
+        client_tables_set(w->db, w->head->table, w->head->ntable) ||
         meta_set_int(w->db, "applied", w->head->number))
         return -1;
     if (*w->head->package)

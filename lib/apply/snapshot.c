@@ -1,7 +1,7 @@
 /* snapshot: see apply/snapshot.h. */
 #include "apply/snapshot.h"
 
-#include "journal/client_tables.h"
+#include "apply/client_schema.h"
 #include "apply/download.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "data/arena.h"
 #include "journal/capture.h"
+#include "journal/client_tables.h"
 #include "journal/meta.h"
 #include "sql/schema.h"
 
@@ -104,20 +105,20 @@ int snapshot_begin(struct apply_context *w)
     struct snapshot *p = w->snapshot = mem_zero(1, sizeof *p);
     int rc = download_state(w->db, &s) || check(w, &s, p) ? -1 : 0;
     download_state_free(&s);
-    if (rc || meta_init(w->db) || schema_make(w->db, w->head->schema, w->head->nschema, false))
+    if (rc || meta_init(w->db))
+        return -1;
+    bool behind, resend = w->options->resend;
+    if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
+        ((p->renumbered || behind || resend) && renumber(w)))
         return -1;
     /* Columns that were added are captured before they are filled, so that their values do not count as made here. */
-    if (p->over && snapshot_attach(w))
+    if (p->over ? client_schema_replace(w) : schema_make(w->db, w->head->schema, w->head->nschema, false))
         return -1;
     int companion = download_is_companion(w->db);
     if (companion < 0 || change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    bool behind, resend = w->options->resend;
-    if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
-        ((p->renumbered || behind || resend) && renumber(w)))
-        return -1;
     return (p->over ? begin_over(w, companion) : rekey_client_none(w)) ? -1 : 1;
 }
 
@@ -281,8 +282,7 @@ int snapshot_end(struct apply_context *w)
     struct snapshot *p = w->snapshot;
     if (p->over && remove_all_gone(w))
         return -1;
-    if (schema_make(w->db, h->schema, h->nschema, true) || client_tables_set(w->db, h->table, h->ntable) ||
-        note_state(w))
+    if (client_schema_indexes(w) || client_tables_set(w->db, h->table, h->ntable) || note_state(w))
         return -1;
     return 0;
 }

@@ -716,6 +716,63 @@ int capture_again(struct db *db, struct capture_report *report)
     return rc;
 }
 
+/* The layout that the triggers use now. Its number is 0 when the table is not captured. */
+static int current_layout(struct db *db, const char *table, int64_t *id)
+{
+    return db_get_int(db, id, "SELECT id FROM dx_table WHERE name = %Q COLLATE NOCASE AND current", table);
+}
+
+int capture_renew(struct db *db, const char *table)
+{
+    struct subject s;
+    int64_t was, id;
+    int rc = subject_open(&s, db, table) || current_layout(db, table, &was) ||
+                     (was && drop_layout(db, was)) || journal_add_table(db, s.l->table, &id) ||
+                     create(db, &s, id)
+                 ? -1
+                 : 0;
+    subject_close(&s);
+    return rc;
+}
+
+int capture_journal_column(struct db *db, const char *table, const char *column)
+{
+    struct capture_report report = {0};
+    struct attach a = {.db = db, .report = &report};
+    struct layout *l = layout_of(db, table);
+    int64_t id;
+    int rc = l == NULL || current_layout(db, table, &id) ? -1 : 0;
+    int at = l ? table_column(l->table, column) : -1;
+    if (rc == 0 && id && at >= 0)
+        rc = journal_added_column(&a, l, id, (size_t)at);
+    buf_free(&report.text);
+    layout_free(l);
+    return rc;
+}
+
+int capture_journal_rows(struct db *db, const char *table)
+{
+    struct layout *l = layout_of(db, table);
+    struct buf sql = {0};
+    int64_t id;
+    int rc = l == NULL || current_layout(db, table, &id) ? -1 : 0;
+    if (rc == 0 && id) {
+        buf_puts(&sql, "INSERT INTO dx_journal (what");
+        for (size_t i = 0; i < l->table->ncol; i++)
+            buf_addf(&sql, ", c%zu", i);
+        buf_addf(&sql, ") SELECT %lld, ", (long long)(id * JOURNAL_WHAT + JOURNAL_INSERT));
+        layout_columns(&sql, l->table, "");
+        buf_puts(&sql, " FROM main.");
+        buf_name(&sql, l->table->name);
+        buf_puts(&sql, " ORDER BY ");
+        layout_keys(&sql, l->table, "");
+        rc = db_exec(db, buf_text(&sql));
+    }
+    buf_free(&sql);
+    layout_free(l);
+    return rc;
+}
+
 /* ---- looking ---- */
 
 struct looking {

@@ -20,6 +20,14 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
 /* The same for the tables that are captured already, and are still there. */
 int capture_again(struct db *db, struct capture_report *report);
 
+/* The same for a captured table that the caller has made again, in the same transaction, having taken care of its rows. */
+int capture_renew(struct db *db, const char *table);
+
+/* Journals what is in a captured table already as made here: what its rows hold in a column, where that is not the
+ * column's default; or all rows. */
+int capture_journal_column(struct db *db, const char *table, const char *column);
+int capture_journal_rows(struct db *db, const char *table);
+
 /* Takes the triggers away, in one transaction. The journal and the marks of its readers stay; the next attach begins a
  * new epoch. */
 int capture_detach(struct db *db);

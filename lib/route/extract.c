@@ -7,84 +7,12 @@
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
+#include "route/declare.h"
 #include "sql/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- the schema ---- */
-
-/* CREATE TABLE of the columns that travel. References and checks that name others cannot be kept. */
-static void add_rebuilt(struct buf *b, const struct layout *l, const struct table *sent)
-{
-    buf_puts(b, "CREATE TABLE ");
-    buf_name(b, sent->name);
-    for (size_t i = 0; i < sent->ncol; i++) {
-        const struct layout_column *c = &l->column[table_column(l->table, sent->col[i])];
-        buf_puts(b, i ? ", " : " (");
-        buf_name(b, sent->col[i]);
-        buf_addf(b, "%s%s", *c->type ? " " : "", c->type);
-        if (strcmp(c->collation, "BINARY") != 0)
-            buf_addf(b, " COLLATE %s", c->collation);
-        if (c->notnull)
-            buf_puts(b, " NOT NULL");
-        if (c->value)
-            buf_addf(b, " DEFAULT (%s)", c->value);
-    }
-    buf_puts(b, ", PRIMARY KEY (");
-    layout_keys(b, sent, "");
-    buf_addf(b, "))%s", l->without_rowid ? " WITHOUT ROWID" : "");
-}
-
-/* An index that names only columns that travel: 1, 0, -1. Of an expression's columns nothing is known. */
-static int index_travels(struct db *db, const char *index, const struct table *sent)
-{
-    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_index_info(%Q)", index);
-    enum step step = STEP_ERROR;
-    bool all = true;
-    while (s && (step = stmt_step(s)) == STEP_ROW)
-        all &= stmt_text(s, 0) != NULL && table_column(sent, stmt_text(s, 0)) >= 0;
-    stmt_free(s);
-    return step == STEP_DONE ? all : -1;
-}
-
-static int add_indexes(struct db *db, struct dx_head *h, const struct table *sent, bool all)
-{
-    struct stmt *s = db_preparef(db,
-                                 "SELECT s.name, s.sql, l.partial FROM sqlite_schema AS s JOIN "
-                                 "pragma_index_list(%Q) AS l ON l.name = s.name WHERE s.type = 'index' AND "
-                                 "s.sql IS NOT NULL ORDER BY s.name",
-                                 sent->name);
-    enum step step = STEP_ERROR;
-    int rc = s ? 0 : -1;
-    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
-        int travels = all ? 1 : stmt_int(s, 2) ? 0 : index_travels(db, stmt_text(s, 0), sent);
-        rc = travels < 0 ? -1 : 0;
-        if (travels > 0)
-            dx_head_add_schema(h, stmt_text(s, 1));
-    }
-    stmt_free(s);
-    return rc || step == STEP_ERROR ? -1 : 0;
-}
-
-static int add_schema(struct db *db, struct dx_head *h, const struct object *o)
-{
-    struct layout *l = layout_of(db, o->table);
-    if (l == NULL)
-        return -1;
-    bool all = o->sent->ncol == l->table->ncol;
-    struct buf b = {0};
-    if (all)
-        buf_puts(&b, l->sql);
-    else
-        add_rebuilt(&b, l, o->sent);
-    dx_head_add_table(h, o->sent);
-    dx_head_add_schema(h, buf_text(&b));
-    buf_free(&b);
-    layout_free(l);
-    return add_indexes(db, h, o->sent, all);
-}
 
 /* ---- the rows ---- */
 
@@ -170,6 +98,17 @@ static int write_objects(struct db *db, struct dx_writer *w, const struct packag
             return -1;
     }
     return 0;
+}
+
+static int add_schema(struct db *db, struct dx_head *h, const struct object *o)
+{
+    struct declaration d;
+    int rc = declare_object(db, o, &d);
+    dx_head_add_table(h, o->sent);
+    for (size_t i = 0; i < d.n; i++)
+        dx_head_add_schema(h, d.sql[i]);
+    declare_free(&d);
+    return rc;
 }
 
 static int fill_head(struct db *db, struct dx_head *h, const struct package_run *p, const struct node *n,

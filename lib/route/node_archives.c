@@ -63,6 +63,14 @@ static void add_tables(struct dx_head *h, const struct package_run *p)
     }
 }
 
+/* How tables are made that are new, or otherwise than before. */
+static void add_schema(struct dx_head *h, const struct package_run *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t k = 0; p->viewed[i].redeclared && k < p->viewed[i].declared.n; k++)
+            dx_head_add_schema(h, p->viewed[i].declared.sql[k]);
+}
+
 static int compare_ids(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -88,6 +96,7 @@ static int begin_heads(struct node_archives *x, const struct package_run *p)
     dx_head_set(&x->head.package, p->package->name);
     x->head.form = CHANGESET_PATCH;
     add_tables(&x->head, p);
+    add_schema(&x->head, p);
     x->told = p;
     return dx_head_settle(&x->head);
 }
@@ -184,7 +193,7 @@ int node_archives_write(struct node_archives *x)
     int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ? -1 : 0;
     for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
         struct receiver *r = &x->receiver[i];
-        if (r->plan == NULL || (r->npiece == 0 && !owed(r)))
+        if (r->plan == NULL || (r->npiece == 0 && !owed(r) && !package_run_redeclared(r->plan)))
             continue;
         if (falls_asleep(x, r)) {
             r->state = RECEIVER_ASLEEP;

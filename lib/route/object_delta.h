@@ -5,6 +5,7 @@
 
 #include "nodes/audience.h"
 #include "nodes/membership_log.h"
+#include "route/declare.h"
 #include "rules/rule.h"
 
 /* How an object's rows were held before the run. */
@@ -26,6 +27,9 @@ struct object_delta {
     char *bound; /* the values of its time terms in the run before; NULL: none */
     char *bound_now;
     size_t place; /* parents first */
+    struct declaration
+        declared;    /* how its table is made; none of an object that is gone, or travels to nobody */
+    bool redeclared; /* otherwise than in the run before, so that nodes are told */
 };
 
 /* What the views of one run share. */

@@ -107,8 +107,10 @@ int route_load(struct db *db, const char *directory, void (*tell)(const char *fm
             : -1;
     if (rc == 0)
         rc = db_exec(
-            db, "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "
-                "value = value + 1");
+            db,
+            "DELETE FROM dx_meta WHERE name = 'routed_schema';" /* the next run looks what nodes must be told */
+            "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "
+            "value = value + 1");
     package_free(p);
     return rc;
 }

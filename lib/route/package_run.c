@@ -33,6 +33,15 @@ static int read_state(struct db *db, struct object_delta *w)
     return step == STEP_ERROR ? -1 : 0;
 }
 
+static int read_declaration(struct db *db, struct object_delta *w)
+{
+    return w->object->visible != VISIBLE_NONE &&
+                   (declare_object(db, w->object, &w->declared) ||
+                    declare_changed(db, w->object, &w->declared, w->was == WAS_NONE, &w->redeclared))
+               ? -1
+               : 0;
+}
+
 /* A parent that everybody holds needs images of the rows that come and go, for its children. */
 static void link_parents(struct package_run *p)
 {
@@ -55,8 +64,8 @@ static int open_objects(struct db *db, struct transition_tables *im, const char 
         struct object_delta *w = &p->viewed[p->n++];
         w->object = &p->package->object[i];
         w->place = i;
-        if (read_state(db, w) || (w->rule = rule_compile(db, im, w->object, now)) == NULL ||
-            object_delta_object(db, w))
+        if (read_state(db, w) || read_declaration(db, w) ||
+            (w->rule = rule_compile(db, im, w->object, now)) == NULL || object_delta_object(db, w))
             return -1;
         if (w->rule->terms.n && (w->bound_now = fixed_now_bound(db, buf_text(&w->rule->terms))) == NULL)
             return -1;
@@ -119,6 +128,7 @@ void package_runs_close(struct package_run *p, size_t n)
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < p[i].n; k++) {
             rule_free(p[i].viewed[k].rule);
+            declare_free(&p[i].viewed[k].declared);
             free(p[i].viewed[k].bound);
             free(p[i].viewed[k].bound_now);
         }
@@ -132,7 +142,16 @@ void package_runs_close(struct package_run *p, size_t n)
 bool package_run_defined_anew(const struct package_run *p)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (p->viewed[i].gone || p->viewed[i].fresh || p->viewed[i].was != WAS_SAME)
+        if (p->viewed[i].gone || p->viewed[i].fresh || p->viewed[i].redeclared ||
+            p->viewed[i].was != WAS_SAME)
+            return true;
+    return false;
+}
+
+bool package_run_redeclared(const struct package_run *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->viewed[i].redeclared)
             return true;
     return false;
 }
@@ -142,11 +161,11 @@ int package_run_settle(struct db *db, const struct package_run *p)
     for (size_t i = 0; i < p->n; i++) {
         const struct object_delta *w = &p->viewed[i];
         long long id = (long long)w->object->id;
-        int rc = 0;
-        if (w->gone)
+        int rc = declare_store(db, w->object, &w->declared);
+        if (rc == 0 && w->gone)
             rc = db_execf(db, "DELETE FROM main.dx_object WHERE id = %lld", id) ||
                  membership_drop(db, w->object->id) || membership_log_drop(db, w->object->id);
-        else if (w->fresh || object_delta_redefined(w))
+        else if (rc == 0 && (w->fresh || object_delta_redefined(w)))
             rc = db_execf(db, "UPDATE main.dx_object SET was = NULL, fresh = 0, bound = %Q WHERE id = %lld",
                           w->bound_now, id);
         if (rc)

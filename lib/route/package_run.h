@@ -21,6 +21,9 @@ void package_runs_close(struct package_run *p, size_t n);
 /* Whether a definition is another than in the run before. */
 bool package_run_defined_anew(const struct package_run *p);
 
+/* Whether nodes are to be told how a table is made. */
+bool package_run_redeclared(const struct package_run *p);
+
 /* After the run, inside its transaction: what is held is what the definitions say. */
 int package_run_settle(struct db *db, const struct package_run *p);
 

@@ -35,7 +35,7 @@
 #include <unistd.h>
 
 /* Beside the facts in journal/meta.h, the router keeps in dx_meta: routed, the position that every node's newest archive
- * stands for; routes, counted up by every commit of a run; docking, the docking directory; collect, the number of an
+ * stands for; routes, counted up by every commit of a run; docking, the docking directory; routed_schema, the schema that the last run saw; collect, the number of an
  * audience at which those that nobody needs are looked for. */
 static const char sql_make[] =
     /* The nodes as of the last run. */
@@ -52,7 +52,7 @@ struct running {
     const struct route *route;
     struct route_done *done;
     char now[MOMENT_ROOM];
-    int64_t a, b, routes, last_force;
+    int64_t a, b, routes, last_force, schema;
     bool unheard; /* no node of the package was there in the run before */
     struct outbox *outbox;
     struct transition_tables *images;
@@ -69,7 +69,8 @@ struct running {
 
 int route_init(struct db *db)
 {
-    return membership_init(db) || membership_log_init(db) || db_exec(db, sql_make) ? -1 : 0;
+    return membership_init(db) || membership_log_init(db) || declare_init(db) || db_exec(db, sql_make) ? -1
+                                                                                                       : 0;
 }
 
 /* ---- before ---- */
@@ -89,7 +90,8 @@ static int require_package(struct db *db)
 static int read_positions(struct running *x)
 {
     if (meta_get_int(x->db, "routed", &x->a) || meta_get_int(x->db, "routes", &x->routes) ||
-        journal_end(x->db, &x->b) || db_get_int(x->db, &x->last_force, "SELECT max(id) FROM dx_force"))
+        db_get_int(x->db, &x->schema, "PRAGMA main.schema_version") || journal_end(x->db, &x->b) ||
+        db_get_int(x->db, &x->last_force, "SELECT max(id) FROM dx_force"))
         return -1;
     x->done->after = x->a;
     x->done->upto = x->b;
@@ -112,8 +114,12 @@ static int any_fetched(struct running *x)
 /* Whether there is anything to do at all: most runs under cron find nothing. 1, 0, -1. */
 static int anything(struct running *x)
 {
-    int64_t n;
+    int64_t n, schema;
     if (x->a < x->b || x->last_force || x->route->extract)
+        return 1;
+    if (meta_get_int(x->db, "routed_schema", &schema))
+        return -1;
+    if (schema != x->schema)
         return 1;
     if (db_get_int(
             x->db, &n,
@@ -322,10 +328,21 @@ static int forget(struct running *x)
                : 0;
 }
 
+/* Tables that this run makes and drops are of no interest to the next; what others changed since it began is. */
+static int note_schema(struct running *x, int64_t before)
+{
+    int64_t after;
+    return before == x->schema && (db_get_int(x->db, &after, "PRAGMA main.schema_version") ||
+                                   meta_set_int(x->db, "routed_schema", after))
+               ? -1
+               : 0;
+}
+
 static int store(struct running *x)
 {
-    int64_t routes;
-    if (meta_get_int(x->db, "routes", &routes))
+    int64_t routes, schema;
+    if (meta_get_int(x->db, "routes", &routes) || db_get_int(x->db, &schema, "PRAGMA main.schema_version") ||
+        declare_init(x->db))
         return -1;
     if (routes != x->routes)
         return fail(ERR_BUSY, "%s: another router was faster; run it again", db_path(x->db));
@@ -346,7 +363,8 @@ static int store(struct running *x)
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
         return -1;
     if (meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
-        continuity_note(x->db) || meta_set_text(x->db, "docking", outbox_note(x->outbox)))
+        continuity_note(x->db) || note_schema(x, schema) ||
+        meta_set_text(x->db, "docking", outbox_note(x->outbox)))
         return -1;
     return x->route->accept ? x->route->accept(x->db, x->route->ctx) : 0;
 }

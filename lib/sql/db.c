@@ -175,6 +175,12 @@ int db_commit(struct db *db)
     return 0;
 }
 
+void db_rest(struct db *db)
+{
+    for (struct stmt *s = db->all; s; s = s->next)
+        sqlite3_reset(s->handle);
+}
+
 void db_rollback(struct db *db)
 {
     if (db && !sqlite3_get_autocommit(db->handle))

@@ -28,7 +28,8 @@ int db_execf(struct db *db, const char *fmt, ...);
  * SQLite takes back on an error, as it does where memory is short, is over: everything fails until db_rollback. */
 int db_begin_read(struct db *db);
 int db_begin_write(struct db *db);
-int db_commit(struct db *db);    /* fails only with everything still undone (it rolls back) */
+int db_commit(struct db *db); /* fails only with everything still undone (it rolls back) */
+void db_rest(struct db *db);  /* resets every statement: none reads on, as a change of the schema asks for */
 void db_rollback(struct db *db); /* also fine with nothing open */
 
 /* Thousands of instructions that SQLite has executed on the connection, in statements of a thousand or more: what work

@@ -1,0 +1,143 @@
+/* declare: see route/declare.h. */
+#include "route/declare.h"
+
+#include "base/mem.h"
+#include "base/sha.h"
+#include "sql/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the nodes have been told: the SHA-256 of an object's statements. */
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_declared (object INTEGER PRIMARY KEY, sha256 TEXT NOT NULL)";
+
+int declare_init(struct db *db)
+{
+    return db_exec(db, sql_make);
+}
+
+static void add(struct declaration *d, const char *sql)
+{
+    d->sql = mem_grow(d->sql, d->n + 1, sizeof *d->sql);
+    d->sql[d->n++] = mem_text(sql);
+}
+
+void declare_free(struct declaration *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        free(d->sql[i]);
+    free(d->sql);
+    *d = (struct declaration){0};
+}
+
+/* CREATE TABLE of the columns that travel. References and checks that name others cannot be kept. */
+static void add_rebuilt(struct buf *b, const struct layout *l, const struct table *sent)
+{
+    buf_puts(b, "CREATE TABLE ");
+    buf_name(b, sent->name);
+    for (size_t i = 0; i < sent->ncol; i++) {
+        const struct layout_column *c = &l->column[table_column(l->table, sent->col[i])];
+        buf_puts(b, i ? ", " : " (");
+        buf_name(b, sent->col[i]);
+        buf_addf(b, "%s%s", *c->type ? " " : "", c->type);
+        if (strcmp(c->collation, "BINARY") != 0)
+            buf_addf(b, " COLLATE %s", c->collation);
+        if (c->notnull)
+            buf_puts(b, " NOT NULL");
+        if (c->value)
+            buf_addf(b, " DEFAULT (%s)", c->value);
+    }
+    buf_puts(b, ", PRIMARY KEY (");
+    layout_keys(b, sent, "");
+    buf_addf(b, "))%s", l->without_rowid ? " WITHOUT ROWID" : "");
+}
+
+/* An index that names only columns that travel: 1, 0, -1. Of an expression's columns nothing is known. */
+static int index_travels(struct db *db, const char *index, const struct table *sent)
+{
+    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_index_info(%Q)", index);
+    enum step step = STEP_ERROR;
+    bool all = true;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        all &= stmt_text(s, 0) != NULL && table_column(sent, stmt_text(s, 0)) >= 0;
+    stmt_free(s);
+    return step == STEP_DONE ? all : -1;
+}
+
+static int add_indexes(struct db *db, struct declaration *d, const struct table *sent, bool all)
+{
+    struct stmt *s = db_preparef(db,
+                                 "SELECT s.name, s.sql, l.partial FROM sqlite_schema AS s JOIN "
+                                 "pragma_index_list(%Q) AS l ON l.name = s.name WHERE s.type = 'index' AND "
+                                 "s.sql IS NOT NULL ORDER BY s.name",
+                                 sent->name);
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        int travels = all ? 1 : stmt_int(s, 2) ? 0 : index_travels(db, stmt_text(s, 0), sent);
+        rc = travels < 0 ? -1 : 0;
+        if (travels > 0)
+            add(d, stmt_text(s, 1));
+    }
+    stmt_free(s);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+int declare_object(struct db *db, const struct object *o, struct declaration *out)
+{
+    *out = (struct declaration){0};
+    struct layout *l = layout_of(db, o->table);
+    if (l == NULL)
+        return -1;
+    bool all = o->sent->ncol == l->table->ncol;
+    struct buf b = {0};
+    if (all)
+        buf_puts(&b, l->sql);
+    else
+        add_rebuilt(&b, l, o->sent);
+    add(out, buf_text(&b));
+    buf_free(&b);
+    layout_free(l);
+    return add_indexes(db, out, o->sent, all);
+}
+
+static void digest_of(const struct declaration *d, char hex[SHA_HEX])
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < d->n; i++)
+        buf_add(&text, d->sql[i], strlen(d->sql[i]) + 1);
+    sha_hex(text.p, text.n, hex);
+    buf_free(&text);
+}
+
+int declare_changed(struct db *db, const struct object *o, const struct declaration *d, bool fresh,
+                    bool *changed)
+{
+    char *told, hex[SHA_HEX];
+    int64_t there;
+    *changed = false;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_declared'"))
+        return -1;
+    if (there == 0)
+        return 0;
+    if (db_get_text(db, &told, "SELECT sha256 FROM dx_declared WHERE object = %lld", (long long)o->id))
+        return -1;
+    digest_of(d, hex);
+    *changed = told ? strcmp(told, hex) != 0 : fresh;
+    free(told);
+    return 0;
+}
+
+int declare_store(struct db *db, const struct object *o, const struct declaration *d)
+{
+    char hex[SHA_HEX];
+    if (d->n == 0)
+        return db_execf(db, "DELETE FROM dx_declared WHERE object = %lld", (long long)o->id);
+    digest_of(d, hex);
+    return db_execf(
+        db,
+        "INSERT INTO dx_declared (object, sha256) VALUES (%lld, %Q) ON CONFLICT (object) DO UPDATE "
+        "SET sha256 = excluded.sha256 WHERE sha256 <> excluded.sha256",
+        (long long)o->id, hex);
+}
