@@ -117,6 +117,6 @@ include scripts/share/install.mk
 clean:
 	rm -rf $(O)
 
-.PHONY: all dx check asan fuzz libfuzzer bench lint format install uninstall deb clean
+.PHONY: all dx check asan fuzz libfuzzer bench lint format clean
 .SECONDARY:
--include $(shell find $(O)/cmd $(O)/lib $(O)/tests -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/cmd $(O)/lib $(O)/tests $(O)/dev -name '*.d' 2>/dev/null)

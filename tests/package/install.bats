@@ -17,6 +17,8 @@ make_dx() {
     [ -x root/usr/local/bin/txnroute ] && [ -x root/usr/local/bin/dxcron ]
     [ -f root/usr/local/share/man/man1/txnroute.1 ] && [ -f root/usr/local/share/man/man5/dx.5 ]
     [ -f root/usr/local/share/dx/dx.magic ] && [ -f root/usr/local/share/mime/packages/dx.xml ]
+    [ -f root/usr/local/lib/systemd/system/dxcron@.timer ] && [ -e root/usr/local/share/dx/completion.bash ]
+    grep -q "^ExecStart=/usr/local/bin/dxcron" root/usr/local/lib/systemd/system/dxcron@.service
     [ ! -e root/usr/local/bin/demo ] && [ ! -e root/usr/local/bin/share ]
     for page in root/usr/local/share/man/man1/*.1; do
         name=${page##*/}
@@ -24,7 +26,7 @@ make_dx() {
     done
     PATH=$PWD/root/usr/local/bin:/usr/bin:/bin dxcron --version
     make_dx uninstall DESTDIR="$PWD/root"
-    [ -z "$(find root -type f)" ]
+    [ -z "$(find root ! -type d)" ]
 }
 
 @test "PREFIX moves everything" {
