@@ -49,13 +49,20 @@ void merge_free(struct merge *m)
 /* Seconds that a node's clock may be ahead. */
 enum { AHEAD = 60 };
 
-static void set_policy(struct merge_table *m, const struct target *t, const struct object *o)
+/* A row whose key refers to its parent's never gets another of its own: it follows its parent's. */
+static bool follows_parent(const struct merge *m, const struct target *t)
+{
+    return t->layout->rowid_key &&
+           rekey_map_parent(&m->rekeys, t->table->name, t->table->col[t->table->key[0]]) != NULL;
+}
+
+static void set_policy(struct merge_table *m, const struct target *t, const struct object *o, bool follows)
 {
     m->policy = (struct merge_policy){.prefer = MERGE_OURS, .ahead = AHEAD};
     if (o == NULL)
         return;
     m->policy.lose = strcmp(o->deletes, "lose") == 0;
-    m->policy.rekey = t->layout->rowid_key && strcmp(o->keys, "rekey") == 0;
+    m->policy.rekey = t->layout->rowid_key && !follows && strcmp(o->keys, "issue") != 0;
     if (strcmp(o->conflict, "client") == 0)
         m->policy.prefer = MERGE_THEIRS;
     else if (strcmp(o->conflict, "ask") == 0)
@@ -97,7 +104,8 @@ struct merge_table *merge_table(struct apply_context *w, struct target *t)
     struct merge_table *mt = &m->table[t->index];
     if (!mt->known) {
         set_object(mt, t, m->package);
-        set_policy(mt, t, mt->object);
+        mt->follows = follows_parent(m, t);
+        set_policy(mt, t, mt->object, mt->follows);
         if ((mt->parents = fk_parents_open(t)) == NULL ||
             (mt->children = fk_children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
             return NULL;
@@ -391,6 +399,34 @@ static int sees(struct apply_context *w, struct target *t, const struct change *
     return seen ? seen : node_view_held(w, m, t, c);
 }
 
+/* Whether the insert's key may be another yet, because the row whose key it has, its parent, is not judged: 1, 0, -1. */
+static int may_follow(struct apply_context *w, struct target *t, const struct change *c)
+{
+    const struct merge *m = w->merge;
+    if (!m->table[t->index].follows || !m->noded)
+        return 0;
+    if (!deferred_retrying(w))
+        return 1;
+    size_t key = t->table->key[0];
+    struct target *parent =
+        targets_named(&w->targets, rekey_map_parent(&m->rekeys, t->table->name, t->table->col[key]));
+    if (parent == NULL)
+        return -1;
+    struct val *row = mem_zero(parent->table->ncol, sizeof *row);
+    struct arena arena = {0};
+    struct change insert = {.table = parent->table,
+                            .op = CHANGE_INSERT,
+                            .origin = "",
+                            .new = row,
+                            .old = row},
+                  first;
+    row[parent->table->key[0]] = c->new[key];
+    int waits = deferred_find(w, parent, &insert, m->node.name, &arena, &first);
+    arena_free(&arena);
+    free(row);
+    return waits;
+}
+
 /* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
 static int merge_same_key(struct apply_context *w, struct target *t, struct change *c,
                           const struct merge_policy *p)
@@ -401,6 +437,11 @@ static int merge_same_key(struct apply_context *w, struct target *t, struct chan
         return -1;
     if (seen && same_row(t, c->new))
         return force(w, t, c);
+    int follow = may_follow(w, t, c);
+    if (follow)
+        return follow < 0
+                   ? -1
+                   : deferred_add(w, t, c, false, false, "the row that it belongs to may get another key");
     if (p->rekey && userkey && userkey_same(userkey, t, c))
         return merge_duplicate(w, t, c, true, NULL);
     if (p->rekey && w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0)

@@ -26,6 +26,7 @@ struct merge_policy {
 
 struct merge_table {
     bool known;
+    bool follows; /* its integer key is that of its parent's row */
     struct merge_policy policy;
     struct fk_parents *parents;
     struct fk_children *children;

@@ -201,18 +201,85 @@ static int64_t gone_with(const struct apply_context *w)
     return w->defer->told <= w->merge->node.archive ? w->defer->told : 0;
 }
 
+/* ---- rows whose key is a reference ---- */
+
+/* A row whose integer key refers to its parent's (1:1, the tables of a subtype) has its parent's key, whatever that is.
+ * The target of such a table, NULL when the reference is another column or the table is not here; *failed is set. */
+static struct target *follower(struct apply_context *w, const struct rekey_ref *ref, bool *failed)
+{
+    int64_t there;
+    if (db_get_int(w->db, &there,
+                   "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+                   ref->table)) {
+        *failed = true;
+        return NULL;
+    }
+    struct target *t = there ? targets_named(&w->targets, ref->table) : NULL;
+    int column = t ? table_column(t->table, ref->column) : -1;
+    *failed |= there && t == NULL;
+    return column >= 0 && t->layout->rowid_key && t->table->pk[column] && strcasecmp(ref->parent, ref->table)
+               ? t
+               : NULL;
+}
+
+enum { FOLLOW_MAX = 16 }; /* tables of a subtype's subtypes */
+
+/* Whether a row of a table whose rows follow this one's has the key: 1, 0, -1. */
+static int taken_below(struct apply_context *w, const struct target *t, int64_t key, int depth)
+{
+    const struct rekey_map *r = &w->merge->rekeys;
+    bool failed = false;
+    int taken = 0;
+    for (size_t i = 0; i < r->nref && taken == 0 && depth < FOLLOW_MAX; i++) {
+        if (strcasecmp(r->ref[i].parent, t->table->name) != 0)
+            continue;
+        const struct target *below = follower(w, &r->ref[i], &failed);
+        if (below)
+            taken = rekey_taken(w->db, below->table->name, r->ref[i].column, key);
+        if (below && taken == 0)
+            taken = taken_below(w, below, key, depth + 1);
+    }
+    return failed ? -1 : taken;
+}
+
+static int fresh_key(struct apply_context *w, const struct target *t, int64_t old, int64_t *new)
+{
+    int attempt = 0, taken;
+    do {
+        if (rekey_fresh(w->db, w->merge->node.epoch, t->table->name, t->table->col[t->table->key[0]], old,
+                        &attempt, new))
+            return -1;
+        taken = taken_below(w, t, *new, 0);
+    } while (taken > 0);
+    return taken;
+}
+
+/* What refers to the row follows it to its new key, and what refers to rows that have its key for their own. */
+static int follow(struct apply_context *w, const struct target *t, int64_t old, int64_t new, int depth)
+{
+    struct merge *m = w->merge;
+    bool failed = false;
+    for (size_t i = 0; i < m->rekeys.nref; i++) {
+        const struct rekey_ref *ref = &m->rekeys.ref[i];
+        if (strcasecmp(ref->parent, t->table->name) != 0)
+            continue;
+        if (mend(w, ref, old, new))
+            return -1;
+        const struct target *below = depth < FOLLOW_MAX ? follower(w, ref, &failed) : NULL;
+        if (below && (follow(w, below, old, new, depth + 1) ||
+                      rekey_add(&m->rekeys, w->db, m->node.id, below->table->name, old, new, gone_with(w))))
+            return -1;
+    }
+    return failed ? -1 : 0;
+}
+
 int rekey_server_give(struct apply_context *w, struct target *t, struct change *c)
 {
     struct merge *m = w->merge;
     size_t key = t->table->key[0];
     int64_t old = c->new[key].i, new;
-    if (rekey_fresh(w->db, m->node.epoch, t->table->name, t->table->col[key], old, &new) ||
-        conflict_rekeyed(w, t, c) || force(w, t, c))
-        return -1;
-    for (size_t i = 0; i < m->rekeys.nref; i++)
-        if (strcasecmp(m->rekeys.ref[i].parent, t->table->name) == 0 && mend(w, &m->rekeys.ref[i], old, new))
-            return -1;
-    if (mend_behind(w, t, old, new) ||
+    if (fresh_key(w, t, old, &new) || conflict_rekeyed(w, t, c) || force(w, t, c) ||
+        follow(w, t, old, new, 0) || mend_behind(w, t, old, new) ||
         rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new, gone_with(w)))
         return -1;
     c->new[key].i = new;

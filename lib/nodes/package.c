@@ -1,6 +1,7 @@
 /* package: as loaded in a database (nodes/package.h). Reading package.conf is nodes/packread.c. */
 #include "nodes/package.h"
 
+#include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/columns.h"
@@ -30,11 +31,24 @@ static const char sql_make[] =
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
     " UNIQUE (package, name));";
 
+/* Columns that came later; a database of before has them from its next load on, and until then their defaults. */
+static const char sql_later[] = "ALTER TABLE dx_object ADD COLUMN refs TEXT NOT NULL DEFAULT '';"
+                                "ALTER TABLE dx_object ADD COLUMN triggers TEXT NOT NULL DEFAULT 'server'";
+
+static int has_later(struct db *db)
+{
+    int64_t n;
+    if (db_get_int(db, &n, "SELECT count(*) FROM pragma_table_info('dx_object') WHERE name = 'triggers'"))
+        return -1;
+    return n > 0;
+}
+
 static const char *const visible_names[] = {"all", "none", "select", "via"};
 
 int package_init(struct db *db)
 {
-    return db_exec(db, sql_make);
+    int later = db_exec(db, sql_make) ? -1 : has_later(db);
+    return later < 0 ? -1 : later ? 0 : db_exec(db, sql_later);
 }
 
 /* ---- storing ---- */
@@ -45,8 +59,11 @@ int package_init(struct db *db)
 
 static const char sql_put[] =
     "INSERT INTO dx_object (package, name, place, tbl, visible, rule, via_column, via_object, columns, key, "
-    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, was, fresh, gone) VALUES (?1, "
-    "?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 'none', 0, 0) "
+    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, refs, triggers, was, fresh, "
+    "gone) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
+    "'none', "
+    "0, 0) "
     "ON CONFLICT (package, name) DO UPDATE SET "
     /* What is held is noted once: the definitions that no run has seen never held anything. */
     "was = coalesce(was, CASE WHEN visible IS excluded.visible AND rule IS excluded.rule AND keep = "
@@ -59,7 +76,8 @@ static const char sql_put[] =
     "via_column = excluded.via_column, via_object = excluded.via_object, columns = excluded.columns, "
     "key = excluded.key, written = excluded.written, conflict = excluded.conflict, keys = excluded.keys, "
     "change_key = excluded.change_key, user_key = excluded.user_key, keep = excluded.keep, "
-    "deletes = excluded.deletes, duplicates = excluded.duplicates, gone = 0";
+    "deletes = excluded.deletes, duplicates = excluded.duplicates, refs = excluded.refs, "
+    "triggers = excluded.triggers, gone = 0";
 
 static const char sql_before[] = "UPDATE dx_object SET place = -1 WHERE package = %Q AND NOT gone";
 static const char sql_gone[] =
@@ -76,7 +94,7 @@ static int put_object(struct db *db, struct stmt *s, const struct package *p, si
     const char *text[] = {p->name, o->name,       NULL,          o->table,      visible_names[o->visible],
                           o->rule, o->via_column, o->via_object, columns,       key,
                           NULL,    o->conflict,   o->keys,       o->change_key, o->user_key,
-                          o->keep, o->deletes,    o->duplicates};
+                          o->keep, o->deletes,    o->duplicates, o->references, o->triggers};
     for (int c = 0; c < (int)(sizeof text / sizeof *text); c++)
         stmt_bind_text(s, c + 1, text[c]);
     stmt_bind_int(s, 3, (int64_t)i);
@@ -109,7 +127,8 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep, deletes, duplicates FROM dx_object WHERE package = ?1 AND gone = ?2 ORDER "
+    "change_key, user_key, keep, deletes, duplicates, %s FROM dx_object WHERE package = ?1 AND gone = ?2 "
+    "ORDER "
     "BY place, id";
 
 static int take_object(struct package *p, struct stmt *s)
@@ -128,7 +147,9 @@ static int take_object(struct package *p, struct stmt *s)
                        .user_key = mem_text(stmt_text(s, 13)),
                        .keep = mem_text(stmt_text(s, 14)),
                        .deletes = mem_text(stmt_text(s, 15)),
-                       .duplicates = mem_text(stmt_text(s, 16))};
+                       .duplicates = mem_text(stmt_text(s, 16)),
+                       .references = mem_text(stmt_text(s, 17)),
+                       .triggers = mem_text(stmt_text(s, 18))};
     for (size_t v = 0; v < sizeof visible_names / sizeof *visible_names; v++)
         if (strcmp(visible_names[v], stmt_text(s, 3)) == 0)
             o.visible = (enum package_visible)v;
@@ -139,7 +160,8 @@ static int take_object(struct package *p, struct stmt *s)
 
 static int get_objects(struct db *db, struct package *p, bool gone)
 {
-    struct stmt *s = db_prepare(db, sql_get);
+    int later = has_later(db);
+    struct stmt *s = later < 0 ? NULL : db_preparef(db, sql_get, later ? "refs, triggers" : "'', 'server'");
     if (s == NULL)
         return -1;
     stmt_bind_text(s, 1, p->name);
@@ -209,8 +231,9 @@ int package_names(struct db *db, char ***names, size_t *n)
 
 static void free_one(struct object *o)
 {
-    char *const text[] = {o->name, o->table,      o->rule,     o->via_column, o->via_object, o->conflict,
-                          o->keys, o->change_key, o->user_key, o->keep,       o->deletes,    o->duplicates};
+    char *const text[] = {o->name,     o->table,      o->rule,       o->via_column, o->via_object,
+                          o->conflict, o->keys,       o->change_key, o->user_key,   o->keep,
+                          o->deletes,  o->duplicates, o->references, o->triggers};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     table_free(o->sent);
@@ -248,4 +271,41 @@ struct object *package_named(const struct package *p, const char *name)
         if (strcmp(p->object[i].name, name) == 0)
             return &p->object[i];
     return NULL;
+}
+
+/* ---- references ---- */
+
+size_t object_references(const struct object *o, struct object_reference **out, bool *closed)
+{
+    const char *list = o->references;
+    char *word;
+    size_t n = 0;
+    *out = NULL;
+    *closed = false;
+    while ((word = conf_word(&list, ','))) {
+        char *arrow = strstr(word, "->");
+        if (arrow) {
+            const char *left = word, *right = arrow + 2;
+            *arrow = 0;
+            char *column = conf_word(&left, 0), *to = conf_word(&right, 0);
+            if (to && strcasecmp(to, "none") == 0) {
+                free(to);
+                to = NULL;
+            }
+            *out = mem_grow(*out, n + 1, sizeof **out);
+            (*out)[n++] = (struct object_reference){column ? column : mem_text(""), to};
+        } else
+            *closed |= strcasecmp(word, "none") == 0;
+        free(word);
+    }
+    return n;
+}
+
+void object_references_free(struct object_reference *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(r[i].column);
+        free(r[i].to);
+    }
+    free(r);
 }

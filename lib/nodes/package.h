@@ -27,7 +27,21 @@ struct object {
     char *change_key;   /* as written, "" for none */
     char *user_key;     /* as written, "" for none */
     char *keep;         /* time filter, "" for none */
+    char *
+        references; /* what its columns refer to, beside declared foreign keys: "a -> x, b -> none"; "none"; "" */
+    char *triggers; /* "server" or "copy": where the triggers of its table act for what nodes change */
 };
+
+/* One of an object's references: the column holds the key of the other object's rows; of none where `to` is NULL. */
+struct object_reference {
+    char *column;
+    char *to;
+};
+
+/* What `references` says, for object_references_free. *closed: no other column refers to anything. A text that
+ * package_read has taken is well formed. */
+size_t object_references(const struct object *o, struct object_reference **out, bool *closed);
+void object_references_free(struct object_reference *r, size_t n);
 
 struct package {
     char *name, *version;

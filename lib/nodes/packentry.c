@@ -225,6 +225,30 @@ static int take_choice(struct reading *r, const struct conf_entry *e, char **out
     return 0;
 }
 
+/* `a -> object, b -> none`, or `none`. Whether there are such objects is known when all are read. */
+static int take_references(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    char **w;
+    size_t n = packentry_words(e->value, ',', &w);
+    int rc = n ? 0 : packentry_refuse(r, e, "`references = column -> object, ...`, or `none`");
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (strstr(w[i], "->") == NULL && (n > 1 || strcasecmp(w[i], "none") != 0))
+            rc = packentry_refuse(r, e, "'%s': `column -> object`, `column -> none`, or `none` alone", w[i]);
+    packentry_free_words(w, n);
+    if (rc)
+        return rc;
+    free(d->o.references);
+    d->o.references = mem_text(e->value);
+    struct object_reference *ref;
+    bool closed;
+    n = object_references(&d->o, &ref, &closed);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (table_column(d->layout->table, ref[i].column) < 0)
+            rc = packentry_refuse(r, e, "table %s has no column %s", d->layout->table->name, ref[i].column);
+    object_references_free(ref, n);
+    return rc;
+}
+
 int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
     const char *n = e->name;
@@ -246,6 +270,10 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return take_choice(r, e, &d->o.deletes, "win", "lose");
     if (strcmp(n, "duplicates") == 0)
         return take_choice(r, e, &d->o.duplicates, "issue", "keep");
+    if (strcmp(n, "references") == 0)
+        return take_references(r, d, e);
+    if (strcmp(n, "triggers") == 0)
+        return take_choice(r, e, &d->o.triggers, "server", "copy");
     char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
                   : strcmp(n, "user_key") == 0 ? &d->o.user_key
                   : strcmp(n, "keep") == 0     ? &d->o.keep
@@ -254,7 +282,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return packentry_refuse(
             r, e,
             "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-            "conflict, keys, deletes, duplicates, keep");
+            "conflict, keys, deletes, duplicates, references, triggers, keep");
     free(*text);
     *text = mem_text(e->value);
     return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);

@@ -63,6 +63,8 @@ static int take_object(struct reading *r, const char *section)
     d->o.change_key = mem_text("");
     d->o.user_key = mem_text("");
     d->o.keep = mem_text("");
+    d->o.references = mem_text("");
+    d->o.triggers = mem_text("server");
     d->o.visible = VISIBLE_NONE;
     if (*name == 0)
         return packentry_refuse(r, d->at, "an object has a name: [object NAME]");
@@ -118,6 +120,28 @@ static int check_via(const struct reading *r, const struct draft *d)
                 d->o.table, w[i], c->type, c->collation, t->name, t->col[t->key[i]], k->type, k->collation);
     }
     packentry_free_words(w, n);
+    return rc;
+}
+
+/* An object that is referred to has one key column. */
+static int check_references(const struct reading *r, const struct draft *d)
+{
+    struct object_reference *ref;
+    bool closed;
+    size_t n = object_references(&d->o, &ref, &closed);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const struct draft *to = ref[i].to ? draft_named(r, ref[i].to) : d;
+        if (to == NULL)
+            rc = packentry_refuse(r, d->at, "references: %s -> %s: there is no object of that name",
+                                  ref[i].column, ref[i].to);
+        else if (ref[i].to && to->layout->table->nkey != 1)
+            rc = packentry_refuse(
+                r, d->at,
+                "references: %s -> %s: its key has %zu columns; only a key of one can be referred to",
+                ref[i].column, ref[i].to, to->layout->table->nkey);
+    }
+    object_references_free(ref, n);
     return rc;
 }
 
@@ -185,7 +209,7 @@ static int order_all(struct reading *r)
         if (r->draft[i].o.visible == VISIBLE_VIA)
             rc = check_via(r, &r->draft[i]);
     for (size_t i = 0; rc == 0 && i < r->n; i++)
-        rc = check_cycle(r, &r->draft[i]);
+        rc = check_cycle(r, &r->draft[i]) || check_references(r, &r->draft[i]) ? -1 : 0;
     r->p->object = mem_zero(r->n, sizeof *r->p->object);
     for (size_t i = 0; rc == 0 && i < r->n; i++)
         rc = order(r, &r->draft[i]);

@@ -46,6 +46,20 @@ static void add_ref(struct rekey_map *r, const char *table, const char *column, 
     r->ref[r->nref++] = (struct rekey_ref){mem_text(table), mem_text(column), mem_text(parent)};
 }
 
+/* What the package says that columns refer to. */
+static void add_told_refs(struct rekey_map *r, const struct package *p, const struct object *o)
+{
+    struct object_reference *ref;
+    bool closed;
+    size_t n = object_references(o, &ref, &closed);
+    for (size_t i = 0; i < n; i++) {
+        const struct object *to = ref[i].to ? package_named(p, ref[i].to) : NULL;
+        if (to && table_column(o->sent, ref[i].column) >= 0)
+            add_ref(r, o->table, ref[i].column, to->table);
+    }
+    object_references_free(ref, n);
+}
+
 static int load_refs(struct rekey_map *r, struct db *db, const struct package *p)
 {
     struct stmt *s = db_prepare(db, sql_keys);
@@ -58,6 +72,7 @@ static int load_refs(struct rekey_map *r, struct db *db, const struct package *p
                             *parent = o->via_object ? package_named(p, o->via_object) : NULL;
         if (parent && table_column(o->sent, o->via_column) >= 0)
             add_ref(r, o->table, o->via_column, parent->table);
+        add_told_refs(r, p, o);
     }
     return step == STEP_DONE ? 0 : -1;
 }
@@ -115,18 +130,34 @@ int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t k
     return key;
 }
 
-int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
-                int64_t *out)
+const char *rekey_map_parent(const struct rekey_map *r, const char *table, const char *column)
 {
-    int64_t taken = 1;
-    for (int attempt = 0; taken; attempt++) {
-        char hex[SHA_HEX], *text = mem_printf("%s %s %lld %d", node_epoch, table, (long long)old, attempt);
+    for (size_t i = 0; i < r->nref; i++)
+        if (strcasecmp(r->ref[i].table, table) == 0 && strcasecmp(r->ref[i].column, column) == 0)
+            return r->ref[i].parent;
+    return NULL;
+}
+
+int rekey_taken(struct db *db, const char *table, const char *column, int64_t key)
+{
+    int64_t n;
+    if (db_get_int(db, &n, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" = %lld", table, column,
+                   (long long)key))
+        return -1;
+    return n > 0;
+}
+
+int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
+                int *attempt, int64_t *out)
+{
+    int taken = 1;
+    for (; taken; (*attempt)++) {
+        char hex[SHA_HEX], *text = mem_printf("%s %s %lld %d", node_epoch, table, (long long)old, *attempt);
         sha_hex(text, strlen(text), hex);
         free(text);
         hex[12] = 0; /* 48 bits: exact as a REAL too, and far from what is counted up to */
         *out = (int64_t)(strtoull(hex, NULL, 16) | (uint64_t)1 << 48);
-        if (db_get_int(db, &taken, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" = %lld", table, column,
-                       (long long)*out))
+        if ((taken = rekey_taken(db, table, column, *out)) < 0)
             return -1;
     }
     return 0;

@@ -20,7 +20,7 @@ struct rekey_ref {
 };
 
 /* Reads those of the node that no archive up to `applied` carried, and the references: declared foreign keys of one
- * column, and the package's via columns. */
+ * column, the package's via columns, and what its `references` say. */
 int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t applied,
                    const struct package *p);
 void rekey_map_free(struct rekey_map *r);
@@ -31,9 +31,16 @@ void rekey_map_cut(struct rekey_map *r, size_t n);
 /* What the node's key of that table is here. */
 int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t key);
 
-/* A key for the row that no other row has and nobody will hand out: the same for the same row. */
+/* The table that the column refers to, or NULL. */
+const char *rekey_map_parent(const struct rekey_map *r, const char *table, const char *column);
+
+/* A key for the row that no other row of the table has and nobody will hand out: the same for the same row. attempt: 0,
+ * and on from there where what was given last is taken elsewhere. */
 int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const char *column, int64_t old,
-                int64_t *out);
+                int *attempt, int64_t *out);
+
+/* Whether a row of the table has that key: 1, 0, -1. */
+int rekey_taken(struct db *db, const char *table, const char *column, int64_t key);
 
 /* Notes that the node's row `old` is `new` here. gone: the archive that takes the row away from the node, when that is
  * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
