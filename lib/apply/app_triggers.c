@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "rules/token.h"
 #include "sql/layout.h"
 
 #include <stdlib.h>
@@ -23,13 +24,17 @@ struct trigger {
     size_t nwrites;
     char **writes; /* the tables that it writes to */
     bool fires;
+    bool dropped;
 };
 
 struct range_scan {
     struct db *db;
     struct table *const *table;
     size_t ntable;
-    bool capturing; /* there is a dx_table */
+    bool capturing; /* there is a dx_table, and what is captured counts as travelling */
+    bool packaged;  /* there is a dx_object */
+    app_triggers_act *act;
+    void *ctx;
     size_t n;
     struct trigger *trigger;
 };
@@ -77,13 +82,18 @@ static void free_survey(struct range_scan *v)
     free(v->trigger);
 }
 
-/* Whether changes of the table travel. */
+/* Whether changes of the table travel: 1, 0, -1. */
 static int is_synced(struct range_scan *v, const char *table)
 {
     int64_t n = 0;
     if (at_hand(v, table))
         return 1;
-    if (v->capturing &&
+    if (v->packaged && db_get_int(v->db, &n,
+                                  "SELECT count(*) FROM dx_object WHERE NOT gone AND visible <> 'none'"
+                                  " AND tbl = %Q COLLATE NOCASE",
+                                  table))
+        return -1;
+    if (n == 0 && v->capturing &&
         db_get_int(v->db, &n, "SELECT count(*) FROM dx_table WHERE current AND name = %Q COLLATE NOCASE",
                    table))
         return -1;
@@ -137,23 +147,34 @@ static int probe(struct range_scan *v, const struct table *t)
     return rc;
 }
 
-/* Whether the trigger may fire: it writes, and nothing that travels. 1, 0, -1. */
+/* Whether the trigger may fire: it is the server's own, or it writes, and nothing that travels. 1, 0, -1. */
 static int may_fire(struct range_scan *v, const struct trigger *t)
 {
+    if (!t->ours && v->act && v->act(v->ctx, t->table))
+        return 1;
     int synced = t->ours || t->nwrites == 0;
     for (size_t i = 0; i < t->nwrites && synced == 0; i++)
         synced = is_synced(v, t->writes[i]);
     return synced < 0 ? -1 : !synced;
 }
 
+/* Captured tables count as travelling in a log, and where no package and no copy says what travels. */
+static int look_around(struct range_scan *v, bool log)
+{
+    int64_t captured, objects, copy;
+    if (db_get_int(v->db, &captured, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_table'") ||
+        db_get_int(v->db, &objects, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_object'") ||
+        db_get_int(v->db, &copy, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_copy'"))
+        return -1;
+    v->packaged = objects > 0;
+    v->capturing = captured > 0 && (log || (objects == 0 && copy == 0));
+    return 0;
+}
+
 /* Finds for each trigger whether it fires, and whether any does. 1, 0, -1. */
 static int judge(struct range_scan *v)
 {
-    int64_t there;
     int any = 0;
-    if (db_get_int(v->db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_table'"))
-        return -1;
-    v->capturing = there > 0;
     for (size_t i = 0; i < v->ntable; i++)
         if (probe(v, v->table[i]))
             return -1;
@@ -167,27 +188,67 @@ static int judge(struct range_scan *v)
     return any;
 }
 
-/* Drops what must not fire: of the tables at hand all but those that may; of others those that would write what
- * travels. */
+/* A trigger that would take the whole transaction back, or leave half a statement done, stops its own row only: its SQL
+ * with RAISE(ABORT, ...) for ROLLBACK and FAIL, to free; NULL where nothing is to be changed. */
+static char *tame(const char *sql)
+{
+    size_t n, at = 0, done = 0;
+    struct token *token = tokens_of(sql, &n);
+    struct buf b = {0};
+    for (size_t i = 0; i + 2 < n; i++)
+        if (token_is(sql, &token[i], "raise") && token_is(sql, &token[i + 1], "(") &&
+            (token_is(sql, &token[i + 2], "rollback") || token_is(sql, &token[i + 2], "fail"))) {
+            buf_add(&b, sql + at, token[i + 2].at - at);
+            buf_puts(&b, "ABORT");
+            at = token[i + 2].end;
+            done++;
+        }
+    buf_puts(&b, sql + at);
+    free(token);
+    char *tamed = done ? buf_take(&b) : NULL;
+    buf_free(&b);
+    return tamed;
+}
+
+static int drop(struct app_triggers *f, struct trigger *t)
+{
+    t->dropped = true;
+    return db_execf(f->db, "DROP TRIGGER main.\"%w\"", t->name);
+}
+
+/* Drops what must not fire: capture's; of the tables at hand all but those that may; of others those that would write
+ * what travels. */
 static int drop_others(struct app_triggers *f, const struct range_scan *v)
 {
+    bool behind = false; /* one that was dropped: triggers fire in the order in which they were made */
     for (size_t i = 0; i < v->n; i++) {
-        const struct trigger *t = &v->trigger[i];
-        if (t->fires || !(t->here || t->nwrites))
-            continue;
-        f->again = mem_grow(f->again, f->n + 1, sizeof *f->again);
-        f->again[f->n++] = mem_text(t->sql);
-        if (db_execf(f->db, "DROP TRIGGER main.\"%w\"", t->name))
+        struct trigger *t = &v->trigger[i];
+        char *tamed = t->fires && v->act ? tame(t->sql) : NULL;
+        int rc = 0;
+        if ((!t->fires && (t->ours || t->here || t->nwrites)) || tamed)
+            rc = drop(f, t);
+        if (rc == 0 && tamed)
+            rc = db_exec(f->db, tamed);
+        free(tamed);
+        if (rc)
             return -1;
+        behind |= t->dropped;
+        if (!behind)
+            continue;
+        f->name = mem_grow(f->name, f->n + 1, sizeof *f->name);
+        f->again = mem_grow(f->again, f->n + 1, sizeof *f->again);
+        f->name[f->n] = mem_text(t->name);
+        f->again[f->n++] = mem_text(t->sql);
     }
     return 0;
 }
 
-int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n)
+int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n,
+                       app_triggers_act *act, void *ctx, bool log)
 {
-    struct range_scan v = {.db = db, .table = table, .ntable = n};
+    struct range_scan v = {.db = db, .table = table, .ntable = n, .act = act, .ctx = ctx};
     *f = (struct app_triggers){.db = db};
-    int rc = load(&v);
+    int rc = load(&v) || look_around(&v, log) ? -1 : 0;
     bool any = false;
     for (size_t i = 0; i < v.n; i++)
         any |= v.trigger[i].here && !v.trigger[i].ours;
@@ -207,15 +268,22 @@ int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *cons
 int app_triggers_end(struct app_triggers *f)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (db_exec(f->db, f->again[i]))
+        if (db_execf(f->db, "DROP TRIGGER IF EXISTS main.\"%w\"", f->name[i]))
             return -1;
+    for (int ours = 0; ours < 2; ours++) /* capture's last: SQLite fires the trigger made last first */
+        for (size_t i = 0; i < f->n; i++)
+            if (is_ours(f->name[i]) == (ours == 1) && db_exec(f->db, f->again[i]))
+                return -1;
     return 0;
 }
 
 void app_triggers_free(struct app_triggers *f)
 {
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->name[i]);
         free(f->again[i]);
+    }
+    free(f->name);
     free(f->again);
     if (f->off)
         db_triggers(f->db, true);

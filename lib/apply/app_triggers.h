@@ -1,6 +1,6 @@
-/* app_triggers: which triggers fire while an archive is applied: those of the application that write to tables which are not
- * synchronized (a full-text index, a cache, an audit log), and no others. The effects of the others arrive as changes
- * themselves. */
+/* app_triggers: which triggers fire while an archive is applied: those of the application that write only to tables of which
+ * nothing travels (a full-text index, a cache, an audit log). The effects of the others arrive as changes themselves,
+ * unless they are those of the server's own triggers, which the node does not have: in a merge these fire, too. */
 #ifndef APP_TRIGGERS_H
 #define APP_TRIGGERS_H
 
@@ -10,14 +10,20 @@
 struct app_triggers {
     struct db *db;
     size_t n;
-    char **again; /* SQL of the triggers that were dropped and are made again, in their order */
-    bool off;     /* no trigger fires at all */
+    char **name,
+        **again; /* the triggers, and their SQL, that were dropped, or stand behind one that was, in their order */
+    bool off; /* no trigger fires at all */
 };
 
-/* Inside the transaction, for the tables whose rows may change. */
-int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n);
+/* Whether the triggers of a table are the server's own for what is being applied. */
+typedef bool app_triggers_act(void *ctx, const char *table);
 
-/* Makes the dropped triggers again, before the commit. */
+/* Inside the transaction, for the tables whose rows may change. act: NULL where no trigger is the server's own. log: what
+ * is applied is a log, in which every captured table travels. */
+int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n,
+                       app_triggers_act *act, void *ctx, bool log);
+
+/* Makes the triggers again as they were, in their order, before the commit. */
 int app_triggers_end(struct app_triggers *f);
 void app_triggers_free(
     struct app_triggers *f); /* triggers fire again; after the transaction, however it ended */

@@ -155,10 +155,20 @@ static int again(struct apply_context *w)
     return same < 0 ? -1 : 0;
 }
 
+/* Which triggers fire, and for an upload that what the server's own write is its own, too. */
+static int begin_triggers(struct apply_context *w, const struct kind *k, struct app_triggers *f)
+{
+    app_triggers_act *act = k == &upload ? upload_apply_triggers : NULL;
+    if (app_triggers_begin(f, w->db, w->head->table, w->head->ntable, act, w, k == &replay))
+        return -1;
+    if (act && !f->off && w->effect.journal)
+        w->effect.triggers = trigger_effects_begin(&w->targets, &w->effect);
+    return 0;
+}
+
 static int apply_all(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
-    if (app_triggers_begin(f, w->db, w->head->table, w->head->ntable) || deferred_begin(w) ||
-        quarantine_recheck(w))
+    if (begin_triggers(w, k, f) || deferred_begin(w) || quarantine_recheck(w))
         return -1;
     if (apply_changes(w, k) || check_last(w))
         return -1;

@@ -30,6 +30,7 @@ int change_log_begin(struct change_log *e, struct db *db, bool journal, bool und
 
 void change_log_end(struct change_log *e)
 {
+    trigger_effects_end(e->triggers);
     journal_writer_close(e->journal);
     stmt_free(e->keep);
     free(e->count);
@@ -64,7 +65,9 @@ int change_log_note(struct change_log *e, struct target *t, const struct change 
     *(c->op == CHANGE_INSERT ? &n->inserted : c->op == CHANGE_UPDATE ? &n->updated : &n->deleted) += 1;
     if (e->journal && journal_add(e->journal, c, e->origin))
         return -1;
-    return e->undo ? keep(e, t, c) : 0;
+    if (e->undo && keep(e, t, c))
+        return -1;
+    return e->triggers ? trigger_effects_note(e->triggers) : 0;
 }
 
 static int write_changes(struct change_log *e, struct targets *ts, struct dx_writer *w)

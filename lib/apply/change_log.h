@@ -3,6 +3,7 @@
 #define CHANGE_LOG_H
 
 #include "apply/target.h"
+#include "apply/trigger_effects.h"
 #include "journal/journal.h"
 
 struct change_log_count {
@@ -11,9 +12,10 @@ struct change_log_count {
 
 struct change_log {
     struct db *db;
-    struct journal_writer *journal; /* NULL: not journalled */
-    const char *origin;             /* for the journal; NULL: made here */
-    bool undo;                      /* kept in temp.dx_undo */
+    struct journal_writer *journal;   /* NULL: not journalled */
+    const char *origin;               /* for the journal; NULL: made here */
+    struct trigger_effects *triggers; /* what they write is noted, too; NULL: none does. The log's own */
+    bool undo;                        /* kept in temp.dx_undo */
     struct stmt *keep;
     struct change_log_count *count; /* per target */
     size_t n;

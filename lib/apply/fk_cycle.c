@@ -109,6 +109,7 @@ static int attempt(struct circle *c)
         return -1;
     if (!c->again)
         return db_exec(db, "RELEASE dx_circle") || each(c, false, note) ? -1 : 1;
+    trigger_effects_forget(c->w->effect.triggers);
     if (db_exec(db, "ROLLBACK TO dx_circle; RELEASE dx_circle") || each(c, true, forget))
         return -1;
     for (size_t i = 0; i < c->n; i++)

@@ -112,6 +112,7 @@ static int attempt(struct apply_context *w)
     if (broken > 0) {
         go_back(w, &before);
         broken = db_exec(w->db, "ROLLBACK TO dx_trust") ? -1 : 1;
+        trigger_effects_forget(w->effect.triggers);
     }
     if (broken >= 0 && db_exec(w->db, "RELEASE dx_trust"))
         broken = -1;

@@ -217,11 +217,13 @@ static void add_same(struct buf *sql, const struct target *t)
     buf_puts(sql, ")");
 }
 
+/* OR ABORT where the table itself says what becomes of a conflict; only there, because it holds for the statements of
+ * triggers too: INSERT OR REPLACE in them would be none. */
 static void add_insert(struct buf *sql, const struct target *t, bool rowid)
 {
     const struct table *table = t->table;
     size_t n = 0;
-    buf_puts(sql, "INSERT OR ABORT INTO main.");
+    buf_puts(sql, t->layout->replaces ? "INSERT OR ABORT INTO main." : "INSERT INTO main.");
     buf_name(sql, table->name);
     buf_puts(sql, " (");
     for (size_t i = 0; i < table->ncol; i++)
@@ -247,7 +249,7 @@ static bool sets(const struct target *t, size_t i)
 static void add_update(struct buf *sql, const struct target *t, enum verb verb)
 {
     size_t n = 0;
-    buf_puts(sql, "UPDATE OR ABORT main.");
+    buf_puts(sql, t->layout->replaces ? "UPDATE OR ABORT main." : "UPDATE main.");
     buf_name(sql, t->table->name);
     buf_puts(sql, " SET ");
     for (size_t i = 0; i < t->table->ncol; i++)
@@ -366,7 +368,8 @@ enum done target_insert(struct target *t, const struct change *c, const int64_t 
             stmt_bind(s, n++, &c->new[i]);
     if (rowid)
         stmt_bind_int(s, n, *rowid);
-    return run(t, s);
+    enum done done = run(t, s);
+    return done == DONE && db_changes(t->db) == 0 ? DONE_NOTHING : done; /* RAISE(IGNORE) */
 }
 
 enum done target_update(struct target *t, const struct change *c, bool checked)
@@ -459,6 +462,11 @@ int target_row(struct target *t, const struct change *c, int64_t *rowid)
 const char *target_reason(const struct target *t)
 {
     return t->blocked ? stmt_message(t->blocked) : "";
+}
+
+bool target_raised(const struct target *t)
+{
+    return t->blocked && stmt_constraint(t->blocked) == CONSTRAINT_TRIGGER;
 }
 
 bool target_taken(const struct target *t)

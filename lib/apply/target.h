@@ -69,6 +69,7 @@ int target_row(struct target *t, const struct change *c, int64_t *rowid);
 
 /* SQLite's words for what blocked the write last, and whether it was a value that another row has. */
 const char *target_reason(const struct target *t);
+bool target_raised(const struct target *t); /* ... or a trigger that raised */
 bool target_taken(const struct target *t);
 
 #endif

@@ -97,8 +97,10 @@ static int attempt(struct apply_context *w, struct stmt *put_out)
     struct failed failed = {0};
     int rc = db_exec(w->db, "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange");
     rc = rc || each_taken(w, take_out, put_out) || put_in(w, &failed) ? -1 : 0;
-    if (rc == 0 && failed.n)
+    if (rc == 0 && failed.n) {
         rc = db_exec(w->db, "ROLLBACK TO dx_exchange");
+        trigger_effects_forget(w->effect.triggers);
+    }
     rc = rc || db_exec(w->db, "RELEASE dx_exchange") ? -1 : 0;
     for (size_t i = 0; i < failed.n && rc == 0; i++)
         rc = db_execf(w->db, "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld", (long long)failed.seq[i]);

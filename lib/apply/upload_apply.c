@@ -270,6 +270,13 @@ int upload_apply_still(struct apply_context *w, struct target *t, struct change 
     return w->merge->noded ? allow(w, t, c) : 1;
 }
 
+bool upload_apply_triggers(void *ctx, const char *table)
+{
+    const struct apply_context *w = ctx;
+    const struct object *o = w->merge->package ? package_object(w->merge->package, table) : NULL;
+    return o == NULL || strcmp(o->triggers, "copy") != 0;
+}
+
 int upload_apply_stranger(struct apply_context *w, const struct change *c)
 {
     return conflict_stranger(w, c, err_message());

@@ -21,6 +21,10 @@ int upload_apply_one(struct apply_context *w, struct target *t, struct change *c
  * that comes; -1. */
 int upload_apply_still(struct apply_context *w, struct target *t, struct change *c);
 
+/* Whether the table's triggers are this database's own (app_triggers_act): its node's copy does not have them, so that they
+ * fire for what it changed. ctx: the apply_context. */
+bool upload_apply_triggers(void *ctx, const char *table);
+
 /* A change of a table that this database does not have, or that no archive may touch. */
 int upload_apply_stranger(struct apply_context *w, const struct change *c);
 

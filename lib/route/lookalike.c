@@ -212,7 +212,7 @@ static int try_pair(struct search *s, size_t from, int column, size_t to, enum f
         return 0;
     enum fit fit = fit_name(name, o, other);
     e.sparse = s->sparse[to];
-    if (fit == FIT_NONE && e.sparse && from != to)
+    if (fit == FIT_NONE && e.sparse && from != to && !s->layout[from]->table->pk[column])
         fit = FIT_VALUES;
     if (fit <= *best && !(fit == *best && fit != FIT_NONE))
         return 0;

@@ -288,3 +288,28 @@ int package_lint_references(struct db *db, const struct package *p, const struct
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;
 }
+
+/* ---- triggers ---- */
+
+int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(const char *fmt, ...))
+{
+    if (o->visible == VISIBLE_NONE || o->write == 0)
+        return 0;
+    char *names = NULL;
+    int rc = db_get_text(
+        db, &names,
+        "SELECT group_concat(name, ', ') FROM (SELECT name FROM sqlite_schema WHERE type = "
+        "'trigger' AND tbl_name = %Q COLLATE NOCASE AND name NOT LIKE 'dx~_%%' ESCAPE '~' ORDER BY rowid)",
+        o->table);
+    if (rc == 0 && names)
+        tell(strcmp(o->triggers, "copy") == 0
+                 ? "object %s: for what nodes change, its triggers (%s) act on the copies, which must have "
+                   "them, and not "
+                   "here; only those that write nothing that travels act here, too"
+                 : "object %s: for what nodes change, its triggers (%s) act here, at the merge; where the "
+                   "copies have "
+                   "them as well, say `triggers = copy`",
+             o->name, names);
+    free(names);
+    return rc;
+}

@@ -12,4 +12,7 @@ int package_lint_indexes(struct db *db, const struct object_delta *w, void (*tel
 int package_lint_references(struct db *db, const struct package *p, const struct object *o,
                             void (*tell)(const char *fmt, ...));
 
+/* ... and a line for an object whose table has triggers of the application's: what they do at a merge. */
+int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(const char *fmt, ...));
+
 #endif

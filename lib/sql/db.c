@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 
+#define SQLITE_ENABLE_PREUPDATE_HOOK 1 /* Debian's library has it */
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct db {
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
     int64_t steps;
+    db_trigger_row_fn *trigger_row; /* NULL: nobody watches */
+    void *trigger_ctx;
 };
 
 struct stmt {
@@ -278,6 +281,8 @@ void stmt_bind_text(struct stmt *s, int i, const char *v)
 static enum step step_failed(struct stmt *s, int rc)
 {
     s->error = sqlite3_extended_errcode(s->db->handle);
+    if (s->db->trigger_row)
+        s->db->trigger_row(s->db->trigger_ctx, 0, NULL, NULL, NULL, 0);
     s->db->lost |= s->db->writing && sqlite3_get_autocommit(s->db->handle);
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
         free(s->message);
@@ -513,4 +518,41 @@ const char *db_collation(struct db *db, const char *table, const char *column)
     if (sqlite3_table_column_metadata(db->handle, "main", table, column, NULL, &name, NULL, NULL, NULL))
         fail_db(db, table);
     return name;
+}
+
+/* ---- what triggers write ---- */
+
+/* The values of the row before, or after, as far as SQLite gives them: how many. */
+static size_t hook_row(sqlite3 *handle, int (*side)(sqlite3 *, int, sqlite3_value **), struct val *row, int n)
+{
+    sqlite3_value *value = NULL;
+    int i = 0;
+    for (; i < n && side(handle, i, &value) == SQLITE_OK && value; i++)
+        row[i] = take(value);
+    return (size_t)i;
+}
+
+static void on_row(void *ctx, sqlite3 *handle, int op, const char *database, const char *table,
+                   sqlite3_int64 before, sqlite3_int64 after)
+{
+    struct db *db = ctx;
+    (void)before;
+    (void)after;
+    if (sqlite3_preupdate_depth(handle) == 0 || strcmp(database, "main") != 0)
+        return;
+    int n = sqlite3_preupdate_count(handle);
+    struct val *old = mem_zero((size_t)n, sizeof *old), *new = mem_zero((size_t)n, sizeof *new);
+    size_t nold = op == SQLITE_INSERT ? 0 : hook_row(handle, sqlite3_preupdate_old, old, n);
+    size_t nnew = op == SQLITE_DELETE ? 0 : hook_row(handle, sqlite3_preupdate_new, new, n);
+    db->trigger_row(db->trigger_ctx, op, table, op == SQLITE_INSERT ? NULL : old,
+                    op == SQLITE_DELETE ? NULL : new, nold > nnew ? nold : nnew);
+    free(old);
+    free(new);
+}
+
+void db_watch_triggers(struct db *db, db_trigger_row_fn *fn, void *ctx)
+{
+    db->trigger_row = fn;
+    db->trigger_ctx = ctx;
+    sqlite3_preupdate_hook(db->handle, fn ? on_row : NULL, db);
 }

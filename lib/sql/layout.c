@@ -143,6 +143,16 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
     return rc;
 }
 
+/* Whether the word is in the text, in any case; in a name or a comment it does no harm. */
+static bool mentions(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (; text && *text; text++)
+        if (strncasecmp(text, word, n) == 0)
+            return true;
+    return false;
+}
+
 static void finish(struct layout *l, struct gather *g, const char *name)
 {
     l->table = table_new(name, g->n, (const char *const *)g->name, g->pk);
@@ -151,6 +161,7 @@ static void finish(struct layout *l, struct gather *g, const char *name)
     for (size_t i = 0; l->strict && i < g->n; i++)
         if (strcasecmp(l->column[i].type, "ANY") == 0)
             l->column[i].affinity = AFFINITY_BLOB;
+    l->replaces = mentions(l->sql, "CONFLICT");
 }
 
 struct layout *layout_of(struct db *db, const char *table)

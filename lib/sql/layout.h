@@ -22,6 +22,7 @@ struct layout {
     bool without_rowid, strict;
     bool rowid_key;          /* the key is an INTEGER PRIMARY KEY, an alias of the rowid */
     bool cascades_to_itself; /* it has a foreign key to itself with an ON UPDATE action */
+    bool replaces;           /* a constraint of it has an ON CONFLICT clause */
     bool deletes_itself;     /* a delete may come back to it over ON DELETE CASCADE */
     char *sql;               /* its CREATE TABLE */
 };

@@ -198,23 +198,25 @@ c|ua" ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
 }
 
-@test "triggers on the server: an index and an audit log are kept up by a merge, one that raises or writes what travels is not asked" {
+@test "triggers on the server: an index, an audit log and other columns are kept up by a merge, one that raises refuses its row" {
     sql hq.db "CREATE VIRTUAL TABLE fts USING fts5(x, content=item, content_rowid=rowid)" "INSERT INTO fts(fts) VALUES ('rebuild')" \
         "CREATE TABLE audit (what TEXT)" \
+        "CREATE TRIGGER touch AFTER UPDATE OF x ON item BEGIN UPDATE item SET y = 0 WHERE id = new.id; END" \
         "CREATE TRIGGER fi AFTER INSERT ON item BEGIN INSERT INTO fts(rowid, x) VALUES (new.rowid, new.x); END" \
         "CREATE TRIGGER fd AFTER DELETE ON item BEGIN INSERT INTO fts(fts, rowid, x) VALUES ('delete', old.rowid, old.x); END" \
         "CREATE TRIGGER fu AFTER UPDATE ON item BEGIN INSERT INTO fts(fts, rowid, x) VALUES ('delete', old.rowid, old.x); INSERT INTO fts(rowid, x) VALUES (new.rowid, new.x); END" \
         "CREATE TRIGGER log AFTER UPDATE ON item BEGIN INSERT INTO audit VALUES (old.x || '>' || new.x); END" \
-        "CREATE TRIGGER touch AFTER UPDATE OF x ON item BEGIN UPDATE item SET y = 0 WHERE id = new.id; END" \
         "CREATE TRIGGER never BEFORE DELETE ON item BEGIN SELECT RAISE(ABORT, 'never'); END"
     txnlog attach hq.db
     sql alice.db "UPDATE item SET x = 'anvil' WHERE id = 'a'" "DELETE FROM item WHERE id = 'b'" "INSERT INTO item VALUES ('d', 'dowel', 4, NULL)"
     exchange alice bob
     sql hq.db "INSERT INTO fts(fts, rank) VALUES ('integrity-check', 1)"
-    [ "$(sql hq.db "SELECT id, y FROM item WHERE rowid IN (SELECT rowid FROM fts WHERE fts MATCH 'anvil OR dowel') ORDER BY id")" = "a|1
+    [ "$(sql hq.db "SELECT id, y FROM item WHERE rowid IN (SELECT rowid FROM fts WHERE fts MATCH 'anvil OR dowel') ORDER BY id")" = "a|0
 d|4" ]
-    [ "$(sql hq.db "SELECT * FROM audit")" = "was>anvil" ]
-    [ "$(sql bob.db "SELECT count(*) FROM item WHERE id = 'b'")" = 0 ]
+    [ "$(sql hq.db "SELECT * FROM audit")" = "was>anvil
+anvil>anvil" ]
+    [ "$(sql alice.db "SELECT count(*) FROM item WHERE id = 'b'") $(item bob a)" = "1 anvil|0" ]
+    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .reason] | join(" ")')" = "permission never" ]
     run -19 sqlite3 hq.db "DELETE FROM item WHERE id = 'a'"
     [[ $output == *never* ]]
 }

@@ -368,7 +368,7 @@ CONF
     sed -i '/object cost/,$d' p/package.conf
     txnroute load hq.db p 2>load.err
     moves "UPDATE account SET name = 'uno' WHERE id = 1"
-    { cat whole.conf; printf '[object share]\nvisible = all\n'; } >p/package.conf
+    { cat whole.conf; printf '[object share]\nvisible = all\nreferences = account -> account\n'; } >p/package.conf
     txnroute load hq.db p 2>load.err
     cp whole.conf p/package.conf
     txnroute load hq.db p 2>load.err
