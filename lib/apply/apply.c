@@ -23,6 +23,7 @@
 /* What the ways of applying do. */
 struct kind {
     int (*begin)(struct apply_context *w); /* before the first change: 1 go on, 0 applied before, -1 */
+    int (*ready)(struct apply_context *w); /* behind that, when the triggers are set; or NULL */
     apply_one_fn *one;                     /* with each */
     int (*end)(struct apply_context *w);   /* after the last */
     int (*last)(struct apply_context *w);  /* when the triggers are back; or NULL */
@@ -31,13 +32,14 @@ struct kind {
     int (*stranger)(struct apply_context *w, const struct change *c);
 };
 
-static const struct kind download = {download_begin, download_one, download_end, NULL, false, NULL};
-static const struct kind snapshot = {snapshot_begin,  snapshot_one, snapshot_end,
-                                     snapshot_attach, false,        NULL};
-static const struct kind upload = {
-    upload_apply_begin, upload_apply_one, upload_apply_end, upload_apply_last, true, upload_apply_stranger};
-static const struct kind replay = {log_apply_begin, merge_one, log_apply_end, NULL, false, NULL};
-static const struct kind rows = {plan_apply_begin, plan_apply_one, plan_apply_end, NULL, false, NULL};
+static const struct kind download = {download_begin, download_ready, download_one, download_end,
+                                     NULL,           false,          NULL};
+static const struct kind snapshot = {snapshot_begin,  snapshot_ready, snapshot_one, snapshot_end,
+                                     snapshot_attach, false,          NULL};
+static const struct kind upload = {upload_apply_begin, NULL, upload_apply_one, upload_apply_end, upload_apply_last, true,
+                                   upload_apply_stranger};
+static const struct kind replay = {log_apply_begin, NULL, merge_one, log_apply_end, NULL, false, NULL};
+static const struct kind rows = {plan_apply_begin, NULL, plan_apply_one, plan_apply_end, NULL, false, NULL};
 
 /* What the archive may do comes from the caller, not from its head: 0, or -1 when it is not what the caller says. */
 static int check_authority(const struct dx_head *h, const struct apply_options *o, const char *name)
@@ -168,7 +170,7 @@ static int begin_triggers(struct apply_context *w, const struct kind *k, struct 
 
 static int apply_all(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
-    if (begin_triggers(w, k, f) || deferred_begin(w) || quarantine_recheck(w))
+    if (begin_triggers(w, k, f) || (k->ready && k->ready(w)) || deferred_begin(w) || quarantine_recheck(w))
         return -1;
     if (apply_changes(w, k) || check_last(w))
         return -1;
@@ -290,6 +292,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     merge_begin(&w);
     w.merge->clear = fk_delete_clear;
     w.merge->give = rekey_server_give;
+    w.merge->adopt = rekey_server_adopt;
     int rc = run(&w, k, &fires);
     if (rc && k == &upload) {
         db_rollback(db);

@@ -34,6 +34,7 @@ struct apply_count {
     int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
     int64_t released;    /* rows that were in quarantine and are applied now */
     int64_t saved;       /* changes made here that have no place any more, saved */
+    int64_t renamed;     /* rows that got other keys from the server, or went over to another row */
     bool repeat;         /* was applied before: nothing done */
 };
 

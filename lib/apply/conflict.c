@@ -123,6 +123,16 @@ int conflict_rekeyed(struct apply_context *w, struct target *t, const struct cha
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
 }
 
+int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c)
+{
+    int64_t before = w->count->conflicts;
+    if (conflict_row(w, t, c, true, CONFLICT_DUPLICATE, CONFLICT_OURS,
+                     "what refers to it refers to this row now"))
+        return -1;
+    w->count->conflicts = before; /* nobody has to look */
+    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'adopted' WHERE id = last_insert_rowid()");
+}
+
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};

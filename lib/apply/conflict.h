@@ -43,6 +43,9 @@ int conflict_row(struct apply_context *w, struct target *t, const struct change 
 /* Records, as settled, that the insert's integer key was taken and it got another. */
 int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c);
 
+/* Records, as settled, that the insert means the same as the row in t->now, which has taken its place. */
+int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c);
+
 /* The same for a change of a table that the database does not have. */
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason);
 

@@ -29,7 +29,8 @@ static const char sql_next_of_row[] = "SELECT change, seq FROM temp.dx_wait WHER
                                       " (?2 IS NULL OR origin = ?2) AND seq > ?3 ORDER BY seq LIMIT 1";
 static const char sql_again[] =
     "UPDATE temp.dx_wait SET judged = ?1, taken = ?2, reason = ?3, change = ?4, row = ?6 WHERE seq = ?5";
-static const char sql_rewrite[] = "UPDATE temp.dx_wait SET change = ?2, row = ?3 WHERE seq = ?1";
+static const char sql_rewrite[] =
+    "UPDATE temp.dx_wait SET change = ?2, row = ?3, judged = judged AND NOT ?4 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
 
 static int make_ready(struct apply_context *w)
@@ -359,6 +360,8 @@ int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e)
         stmt_bind_int(s, 1, e->seq);
         stmt_bind(s, 2, &v);
         stmt_bind(s, 3, &row);
+        stmt_bind_int(
+            s, 4, e->way == WORK_MERGE && e->change.op == CHANGE_INSERT); /* of another key, perhaps taken */
     }
     rowset_add(&w->defer->rows, e->target, &e->change);
     int rc = s ? stmt_run(s) : -1;

@@ -119,21 +119,28 @@ static int check(struct apply_context *w, const struct download_state *s)
 int download_begin(struct apply_context *w)
 {
     struct download_state s;
-    int64_t settled;
     int go = download_state(w->db, &s) ? -1 : check(w, &s);
     download_state_free(&s);
     if (go <= 0)
         return go;
     int companion = client_schema_add(w) ? -1 : download_is_companion(w->db);
     /* What the server has judged is pending no more, and its judgement may be in this very archive. */
-    if (companion < 0 || pending_acknowledge(w->db, w->head->ack) || pending_settled(w->db, &settled) ||
+    if (companion < 0 || pending_acknowledge(w->db, w->head->ack) ||
         change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    return rekey_client_rows(w, settled, companion) || pending_load(w->db, &w->targets, settled, &w->pending)
+    return 1;
+}
+
+int download_ready(struct apply_context *w)
+{
+    int64_t settled;
+    int companion = download_is_companion(w->db);
+    return companion < 0 || pending_settled(w->db, &settled) || rekey_client_rows(w, settled, companion) ||
+                   pending_load(w->db, &w->targets, settled, &w->pending)
                ? -1
-               : 1;
+               : 0;
 }
 
 int download_end(struct apply_context *w)

@@ -8,6 +8,9 @@
  * -1 refused. */
 int download_begin(struct apply_context *w);
 
+/* Behind that, when the triggers are set: renames rows as the head says, and reads what is pending. */
+int download_ready(struct apply_context *w);
+
 /* After the last change: counters, and what the copy holds. */
 int download_end(struct apply_context *w);
 

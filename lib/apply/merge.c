@@ -61,6 +61,7 @@ static void set_policy(struct merge_table *m, const struct target *t, const stru
     m->policy = (struct merge_policy){.prefer = MERGE_OURS, .ahead = AHEAD};
     if (o == NULL)
         return;
+    m->policy.adopt = t->table->nkey == 1 && strcmp(o->duplicates, "adopt") == 0;
     m->policy.lose = strcmp(o->deletes, "lose") == 0;
     m->policy.rekey = t->layout->rowid_key && !follows && strcmp(o->keys, "issue") != 0;
     if (strcmp(o->conflict, "client") == 0)
@@ -174,7 +175,7 @@ static struct merge *merge_of(struct apply_context *w, const char *origin)
     } while (m != first);
     m = mem_zero(1, sizeof *m);
     *m = (struct merge){
-        .next = first->next, .origin = mem_text(name), .give = first->give, .clear = first->clear};
+        .next = first->next, .origin = mem_text(name), .give = first->give, .adopt = first->adopt, .clear = first->clear};
     first->next = m;
     return set_node(m, w->db) ? NULL : m;
 }
@@ -382,10 +383,23 @@ static bool same_row(const struct target *t, const struct val *row)
     return true;
 }
 
+/* Whether who sent the change is a node, to whom it can be told what became of its row's key. */
+static bool from_node(const struct apply_context *w)
+{
+    return w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0;
+}
+
 /* They made a row that people know already, under another key, or under this one (here). */
 static int merge_duplicate(struct apply_context *w, struct target *t, struct change *c, bool here,
                            const char *reason)
 {
+    const struct merge_table *m = &w->merge->table[t->index];
+    size_t key = t->table->key[0];
+    if (m->policy.adopt && from_node(w)) {
+        int adopted = w->merge->adopt(w, t, c, here ? &c->new[key] : &userkey_row(m->userkey)[key]);
+        if (adopted)
+            return adopted < 0 ? -1 : 0;
+    }
     return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
 }
 
@@ -442,9 +456,9 @@ static int merge_same_key(struct apply_context *w, struct target *t, struct chan
         return follow < 0
                    ? -1
                    : deferred_add(w, t, c, false, false, "the row that it belongs to may get another key");
-    if (p->rekey && userkey && userkey_same(userkey, t, c))
+    if ((p->rekey || p->adopt) && userkey && userkey_same(userkey, t, c))
         return merge_duplicate(w, t, c, true, NULL);
-    if (p->rekey && w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0)
+    if (p->rekey && from_node(w))
         return w->merge->give(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
     if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))

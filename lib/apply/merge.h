@@ -21,6 +21,7 @@ struct merge_policy {
     int newest; /* MERGE_NEWEST: the column whose greater value wins */
     int ahead;  /* ... unless it is a time more than so many seconds ahead */
     bool rekey; /* an integer key that is taken gives the newcomer a fresh one */
+    bool adopt; /* an insert whose user key another row has is that row */
     bool lose;  /* a delete loses against an update */
 };
 
@@ -55,6 +56,8 @@ struct merge {
     struct stmt *hide, *hidden; /* hidden_columns.h; NULL until wanted */
     int64_t nhidden;
     struct upload_quota quota;
+    int (*adopt)(struct apply_context *w, struct target *t, struct change *c,
+                 const struct val *other); /* lets another row take the place of an insert (rekey_server_adopt) */
     apply_one_fn *give;  /* gives an insert whose integer key is taken another one (rekey_server_give) */
     apply_one_fn *clear; /* whether rows that refer to it let the row be deleted (fk_delete_clear) */
     size_t n;

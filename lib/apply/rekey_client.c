@@ -7,6 +7,7 @@
 #include "journal/meta.h"
 #include "nodes/rekey_map.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +18,7 @@
 struct renaming {
     struct apply_context *w;
     const struct dx_rekey *rekey;
+    struct val old, new; /* what becomes what now */
     int64_t settled;
     struct journal_table *layout;
     size_t n;
@@ -37,8 +39,8 @@ static int set_column(struct renaming *r, const struct journal_table *l, char si
         return -1;
     stmt_bind_int(s, 1, r->settled);
     stmt_bind_int(s, 2, l->id * JOURNAL_WHAT);
-    stmt_bind_int(s, 3, r->rekey->old);
-    stmt_bind_int(s, 4, r->rekey->new);
+    stmt_bind(s, 3, &r->old);
+    stmt_bind(s, 4, &r->new);
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;
@@ -57,47 +59,78 @@ static int rename_entries(struct renaming *r, const char *table, const char *col
 
 /* ---- rows ---- */
 
-/* The row has another key or refers to another row: written, and told to a companion's nodes. */
-static int change_row(struct renaming *r, struct target *t, const struct change *c, int column)
+/* Notes for a companion's nodes that the row went. */
+static int note_gone(struct renaming *r, struct target *t, struct val *row)
+{
+    struct val *none = mem_zero(t->table->ncol, sizeof *none);
+    struct change gone = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row, .new = none};
+    int rc = change_log_note(&r->w->effect, t, &gone);
+    free(none);
+    return rc;
+}
+
+/* ... and that one column of it is another: where that belongs to its key, the row is another one then. */
+static int note_column(struct renaming *r, struct target *t, struct val *row, int column)
 {
     struct val *old = mem_zero(t->table->ncol, sizeof *old), *new = mem_zero(t->table->ncol, sizeof *new);
     struct change set = {.table = t->table, .op = CHANGE_UPDATE, .origin = "", .old = old, .new = new};
-    struct change gone = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = old, .new = new};
     struct change come = {.table = t->table, .op = CHANGE_INSERT, .origin = "", .old = old, .new = new};
-    int here = target_row(t, c, NULL), rc = here < 0 ? -1 : 0;
-    if (here > 0 && t->now[column].type == VAL_INT && t->now[column].i == r->rekey->old) {
-        struct val *row = vals_copy(t->now, t->table->ncol);
-        struct buf sql = {0};
+    int rc;
+    if (t->table->pk[column]) {
+        memcpy(new, row, t->table->ncol * sizeof *new);
+        new[column] = r->new;
+        rc = note_gone(r, t, row) || change_log_note(&r->w->effect, t, &come) ? -1 : 0;
+    } else {
         memcpy(old, row, t->table->ncol * sizeof *old);
-        buf_puts(&sql, "UPDATE OR ABORT main.");
-        buf_name(&sql, t->table->name);
-        buf_puts(&sql, " SET ");
-        buf_name(&sql, t->table->col[column]);
-        buf_puts(&sql, " = ?1 WHERE ");
-        layout_where_key(&sql, t->table, 2);
-        struct stmt *s = db_prepare(r->w->db, buf_text(&sql));
-        buf_free(&sql);
-        rc = s ? 0 : -1;
-        if (s)
-            stmt_bind_int(s, 1, r->rekey->new);
-        for (size_t k = 0; s && k < t->table->nkey; k++)
-            stmt_bind(s, 2 + (int)k, &row[t->table->key[k]]);
-        rc = rc || stmt_run(s) ? -1 : 0;
-        stmt_free(s);
-        if (rc == 0 && t->table->pk[column]) {
-            rc = change_log_note(&r->w->effect, t, &gone);
-            memset(old, 0, t->table->ncol * sizeof *old);
-            memcpy(new, row, t->table->ncol * sizeof *new);
-            new[column] = val_int(r->rekey->new);
-            rc = rc || change_log_note(&r->w->effect, t, &come) ? -1 : 0;
-        } else if (rc == 0) {
-            new[column] = val_int(r->rekey->new);
-            rc = change_log_note(&r->w->effect, t, &set);
-        }
-        free(row);
+        new[column] = r->new;
+        rc = change_log_note(&r->w->effect, t, &set);
     }
     free(old);
     free(new);
+    return rc;
+}
+
+/* UPDATE t SET column = ?1 WHERE key, or DELETE: 1 done, 0 a constraint does not let it be, -1. */
+static int write_row(struct renaming *r, const struct target *t, const struct val *row, int column,
+                     bool delete)
+{
+    struct buf sql = {0};
+    buf_puts(&sql, delete ? "DELETE FROM main." : "UPDATE OR ABORT main.");
+    buf_name(&sql, t->table->name);
+    if (!delete) {
+        buf_puts(&sql, " SET ");
+        buf_name(&sql, t->table->col[column]);
+        buf_puts(&sql, " = ?1");
+    }
+    buf_puts(&sql, " WHERE ");
+    layout_where_key(&sql, t->table, delete ? 1 : 2);
+    struct stmt *s = db_prepare(r->w->db, buf_text(&sql));
+    buf_free(&sql);
+    if (s == NULL)
+        return -1;
+    if (!delete)
+        stmt_bind(s, 1, &r->new);
+    for (size_t k = 0; k < t->table->nkey; k++)
+        stmt_bind(s, (delete ? 1 : 2) + (int)k, &row[t->table->key[k]]);
+    enum step step = stmt_step(s);
+    stmt_free(s);
+    return step == STEP_CONSTRAINT ? 0 : step == STEP_ERROR ? -1 : 1;
+}
+
+/* The row refers to another row, or has another key: written, and told to a companion's nodes. Where there is a row like
+ * that already, this one means the same, and goes. */
+static int change_row(struct renaming *r, struct target *t, const struct change *c, int column)
+{
+    int here = target_row(t, c, NULL);
+    if (here <= 0 || !val_same(&t->now[column], &r->old))
+        return here < 0 ? -1 : 0;
+    struct val *row = vals_copy(t->now, t->table->ncol);
+    int rc = write_row(r, t, row, column, false);
+    if (rc > 0)
+        rc = note_column(r, t, row, column);
+    else if (rc == 0)
+        rc = write_row(r, t, row, column, true) < 0 ? -1 : note_gone(r, t, row);
+    free(row);
     return rc;
 }
 
@@ -105,8 +138,7 @@ static int change_row(struct renaming *r, struct target *t, const struct change 
 static bool refers(const struct renaming *r, const struct change *c, int column)
 {
     const struct val *v = c->op == CHANGE_UPDATE && c->table->pk[column] ? &c->old[column] : &c->new[column];
-    return strcmp(c->origin, STORE_UPSTREAM) != 0 && c->op != CHANGE_DELETE && v->type == VAL_INT &&
-           v->i == r->rekey->old;
+    return strcmp(c->origin, STORE_UPSTREAM) != 0 && c->op != CHANGE_DELETE && val_same(v, &r->old);
 }
 
 /* The rows that refer to the old key by a pending change. What refers to it otherwise speaks of the row that has it
@@ -145,22 +177,42 @@ static int rename_references(struct renaming *r, const char *table, const char *
     return got;
 }
 
-static int rename_key(struct renaming *r, struct target *t)
+/* The row of the target with the old key, as a delete tells it: key is room for a row. */
+static struct change old_row(const struct renaming *r, const struct target *t, struct val *key)
 {
-    const char *key = t->table->col[t->table->key[0]];
-    return db_execf(r->w->db, "UPDATE OR ABORT main.\"%w\" SET \"%w\" = %lld WHERE \"%w\" = %lld",
-                    t->table->name, key, (long long)r->rekey->new, key, (long long)r->rekey->old);
+    key[t->table->key[0]] = r->old;
+    return (struct change){.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = key};
 }
 
-static int rename_one(struct renaming *r)
+static int rename_key(struct renaming *r, struct target *t)
+{
+    struct val *key = mem_zero(t->table->ncol, sizeof *key);
+    struct change c = old_row(r, t, key);
+    int here = target_row(t, &c, NULL);
+    int rc = here > 0 ? write_row(r, t, key, (int)t->table->key[0], false) : here < 0 ? -1 : 1;
+    if (rc == 0)
+        rc = fail(ERR_REFUSED, "%s: table %s: %s cannot get the key that the server gave it", r->w->name,
+                  t->table->name, change_show(&c));
+    free(key);
+    return rc < 0 ? -1 : 0;
+}
+
+/* What refers to the old value, in rows and in what is pending. */
+static int rename_all_references(struct renaming *r)
 {
     const struct dx_rekey *k = r->rekey;
-    struct target *t = targets_named(&r->w->targets, k->table);
-    if (t == NULL || !t->layout->rowid_key)
-        return t ? fail(ERR_REFUSED,
-                        "%s: the archive gives rows of table %s other integer keys, but it has none",
-                        r->w->name, k->table)
-                 : -1;
+    for (size_t i = 0; i < k->nref; i++)
+        if (rename_references(r, k->ref[2 * i], k->ref[2 * i + 1]))
+            return -1;
+    for (size_t i = 0; i < k->nref; i++)
+        if (rename_entries(r, k->ref[2 * i], k->ref[2 * i + 1]))
+            return -1;
+    return 0;
+}
+
+static int rename_one(struct renaming *r, struct target *t)
+{
+    const struct dx_rekey *k = r->rekey;
     for (size_t i = 0; i < k->nref; i++)
         if (rename_references(r, k->ref[2 * i], k->ref[2 * i + 1]))
             return -1;
@@ -172,18 +224,103 @@ static int rename_one(struct renaming *r)
     return r->companion ? rekey_pass(r->w->db, k) : 0;
 }
 
-/* What was renamed stands there once, whichever archives say it: a snapshot tells all that there ever were. Nobody else
- * has the new key, so that it tells them apart. */
-static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_renamed (tbl TEXT, new INTEGER, PRIMARY KEY "
-                               "(tbl, new)) WITHOUT ROWID";
+/* ---- rows that another row has taken the place of ---- */
+
+/* A pending delete was of the row that goes anyway, and must not be of the one that stays. */
+static int drop_deletes(struct renaming *r, const struct target *t)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct journal_table *l = &r->layout[i];
+        int at = strcasecmp(l->table->name, t->table->name) == 0
+                     ? table_column(l->table, t->table->col[t->table->key[0]])
+                     : -1;
+        if (at < 0)
+            continue;
+        struct stmt *s =
+            db_preparef(r->w->db,
+                        "DELETE FROM dx_journal WHERE seq > ?1 AND origin IS NOT '" STORE_UPSTREAM
+                        "' AND what = ?2 AND c%d IS ?3",
+                        at);
+        if (s == NULL)
+            return -1;
+        stmt_bind_int(s, 1, r->settled);
+        stmt_bind_int(s, 2, l->id * JOURNAL_WHAT + JOURNAL_DELETE);
+        stmt_bind(s, 3, &r->old);
+        int rc = stmt_run(s);
+        stmt_free(s);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+/* The row itself goes. */
+static int drop_row(struct renaming *r, struct target *t)
+{
+    struct val *key = mem_zero(t->table->ncol, sizeof *key);
+    struct change c = old_row(r, t, key);
+    int rc = target_row(t, &c, NULL);
+    if (rc > 0) {
+        struct val *row = vals_copy(t->now, t->table->ncol);
+        rc = write_row(r, t, row, 0, true);
+        rc = rc == 0  ? fail(ERR_REFUSED, "%s: table %s: %s cannot make room for the row that means the same",
+                             r->w->name, t->table->name, change_show(&c))
+             : rc > 0 ? note_gone(r, t, row)
+                      : -1;
+        free(row);
+    }
+    free(key);
+    return rc;
+}
+
+/* Two rows may trade places: so what refers to each gets a value that nobody has first, and then its own. */
+static int adopt_first(struct renaming *r, struct target *t, const struct val *between)
+{
+    r->old = r->rekey->old;
+    r->new = *between;
+    return rename_all_references(r) || drop_deletes(r, t) || drop_row(r, t) ||
+                   rename_entries(r, t->table->name, t->table->col[t->table->key[0]])
+               ? -1
+               : 0;
+}
+
+static int adopt_then(struct renaming *r, struct target *t, const struct val *between)
+{
+    r->old = *between;
+    r->new = r->rekey->new;
+    if (rename_all_references(r) || rename_entries(r, t->table->name, t->table->col[t->table->key[0]]))
+        return -1;
+    return r->companion ? rekey_pass(r->w->db, r->rekey) : 0;
+}
+
+/* What was renamed stands there once, whichever archives say it: a snapshot tells all that there ever were. dx_renamed is of
+ * before: it knew no numbers. */
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_renamed (tbl TEXT, new INTEGER, PRIMARY KEY "
+    "(tbl, new)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS dx_rekeyed (tbl TEXT, id INTEGER, old, new, adopt INTEGER,"
+    " PRIMARY KEY (tbl, id, old, new)) WITHOUT ROWID";
 
 /* Notes it: 1, or 0 when it was noted before. */
 static int note(struct apply_context *w, const struct dx_rekey *k)
 {
-    if (db_execf(w->db, "INSERT OR IGNORE INTO dx_renamed (tbl, new) VALUES (%Q, %lld)", k->table,
-                 (long long)k->new))
+    int64_t known = 0;
+    if (!k->adopt &&
+        db_get_int(w->db, &known, "SELECT count(*) FROM dx_renamed WHERE tbl = %Q AND new = %lld", k->table,
+                   (long long)k->new.i))
         return -1;
-    return db_changes(w->db) > 0;
+    struct stmt *s =
+        known ? NULL : db_prepare(w->db, "INSERT OR IGNORE INTO dx_rekeyed VALUES (?1, ?2, ?3, ?4, ?5)");
+    if (s == NULL)
+        return known ? 0 : -1;
+    stmt_bind_text(s, 1, k->table);
+    stmt_bind_int(s, 2, k->id);
+    stmt_bind(s, 3, &k->old);
+    stmt_bind(s, 4, &k->new);
+    stmt_bind_int(s, 5, k->adopt);
+    int rc = stmt_run(s);
+    stmt_free(s);
+    return rc ? -1 : db_changes(w->db) > 0;
 }
 
 int rekey_client_none(struct apply_context *w)
@@ -194,18 +331,63 @@ int rekey_client_none(struct apply_context *w)
     return rc < 0 ? -1 : 0;
 }
 
-/* Renames what is noted for the first time; a table may have left the package since. */
-static int rename_new(struct renaming *r)
+/* The target of the rekey's table; NULL where it is not here (any more) or, *failed, cannot be renamed in. */
+static struct target *target_of(struct renaming *r, bool *failed)
 {
+    const struct dx_rekey *k = r->rekey;
     int64_t there;
-    int new = note(r->w, r->rekey);
-    if (new <= 0)
-        return new;
+    *failed = true;
     if (db_get_int(r->w->db, &there,
                    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
-                   r->rekey->table))
-        return -1;
-    return there ? rename_one(r) : 0;
+                   k->table))
+        return NULL;
+    struct target *t = there ? targets_named(&r->w->targets, k->table) : NULL;
+    if (t && !(k->adopt ? t->table->nkey == 1 : t->layout->rowid_key)) {
+        fail(ERR_REFUSED, "%s: the archive gives rows of table %s other integer keys, but it has none",
+             r->w->name, k->table);
+        return NULL;
+    }
+    *failed = there && t == NULL;
+    return t;
+}
+
+/* A value that no key is, one for each. */
+static struct val between(const struct dx_rekey *k, size_t i, char room[64])
+{
+    if (k->old.type == VAL_INT && k->new.type == VAL_INT)
+        return val_int(INT64_MIN / 2 + (int64_t)i);
+    snprintf(room, 64, "dx between keys %zu", i);
+    return (struct val){.type = VAL_TEXT, .p = (const void *)room, .n = strlen(room)};
+}
+
+enum pass { RENAME, ADOPT_FIRST, ADOPT_THEN };
+
+static int pass_one(struct renaming *r, size_t i, enum pass pass)
+{
+    bool failed;
+    char room[64];
+    struct target *t = target_of(r, &failed);
+    if (t == NULL)
+        return failed ? -1 : 0;
+    struct val b = between(r->rekey, i, room);
+    r->old = r->rekey->old;
+    r->new = r->rekey->new;
+    return pass == RENAME        ? rename_one(r, t)
+           : pass == ADOPT_FIRST ? adopt_first(r, t, &b)
+                                 : adopt_then(r, t, &b);
+}
+
+/* First rows get the new keys that nobody else has, then rows go over to others. */
+static int rename_new(struct renaming *r, const bool *new)
+{
+    const struct dx_head *h = r->w->head;
+    for (int pass = RENAME; pass <= ADOPT_THEN; pass++)
+        for (size_t i = 0; i < h->nrekey; i++) {
+            r->rekey = &h->rekey[i];
+            if (new[i] && r->rekey->adopt == (pass != RENAME) && pass_one(r, i, (enum pass)pass))
+                return -1;
+        }
+    return 0;
 }
 
 int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion)
@@ -213,15 +395,16 @@ int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion)
     struct renaming r = {.w = w, .settled = settled, .companion = companion};
     if (w->head->nrekey == 0)
         return 0;
+    bool *new = mem_zero(w->head->nrekey, sizeof *new);
     int rc = db_exec(w->db, sql_make) || journal_tables(w->db, &r.layout, &r.n) ? -1 : 0;
-    if (db_triggers(w->db, false))
-        rc = -1;
     for (size_t i = 0; i < w->head->nrekey && rc == 0; i++) {
-        r.rekey = &w->head->rekey[i];
-        rc = rename_new(&r);
+        int noted = note(w, &w->head->rekey[i]);
+        new[i] = noted > 0;
+        w->count->renamed += noted > 0;
+        rc = noted < 0 ? -1 : 0;
     }
-    if (db_triggers(w->db, true))
-        rc = -1;
+    rc = rc || rename_new(&r, new) ? -1 : 0;
     journal_tables_free(r.layout, r.n);
+    free(new);
     return rc;
 }

@@ -6,7 +6,7 @@
 #include "apply/apply_context.h"
 
 /* Does what the head of a download, or of a snapshot over a copy, asks for, and has not been done here before
- * (dx_renamed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
+ * (dx_rekeyed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
  * journal. A companion passes it on to its own nodes. */
 int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion);
 

@@ -10,13 +10,14 @@
 #include <string.h>
 #include <strings.h>
 
+/* The value points into the map then. */
 static bool map_value(const struct rekey_map *r, const char *table, struct val *v)
 {
-    int64_t new = v->type == VAL_INT ? rekey_map_lookup(r, table, v->i) : 0;
-    if (v->type != VAL_INT || new == v->i)
-        return false;
-    v->i = new;
-    return true;
+    const struct dx_rekey *k =
+        v->type == VAL_INT || v->type == VAL_TEXT ? rekey_map_lookup(r, table, v) : NULL;
+    if (k)
+        *v = k->new;
+    return k != NULL;
 }
 
 bool rekey_server_map(struct apply_context *w, struct target *t, struct change *c)
@@ -25,14 +26,14 @@ bool rekey_server_map(struct apply_context *w, struct target *t, struct change *
     bool any = false;
     if (r->n == 0)
         return false;
-    if (t->layout->rowid_key) {
+    if (t->table->nkey == 1) {
         size_t key = t->table->key[0];
         any |= map_value(r, t->table->name, c->op == CHANGE_INSERT ? &c->new[key] : &c->old[key]);
     }
     for (size_t i = 0; i < r->nref; i++) {
         int column =
             strcasecmp(r->ref[i].table, t->table->name) == 0 ? table_column(t->table, r->ref[i].column) : -1;
-        if (column < 0 || (t->layout->rowid_key && t->table->pk[column]))
+        if (column < 0 || (t->layout->rowid_key && t->table->pk[column])) /* it has followed its parent */
             continue;
         any |= map_value(r, r->ref[i].parent, &c->old[column]);
         any |= map_value(r, r->ref[i].parent, &c->new[column]);
@@ -40,12 +41,21 @@ bool rekey_server_map(struct apply_context *w, struct target *t, struct change *
     return any;
 }
 
+bool rekey_server_of_adopted(struct apply_context *w, const struct target *t, const struct change *c)
+{
+    if (t->table->nkey != 1 || c->op == CHANGE_UPDATE)
+        return false;
+    const struct val *key = c->op == CHANGE_INSERT ? &c->new[t->table->key[0]] : &c->old[t->table->key[0]];
+    const struct dx_rekey *k = rekey_map_lookup(&w->merge->rekeys, t->table->name, key);
+    return k && k->adopt;
+}
+
 /* ---- giving ---- */
 
 /* Whether the entry, of this upload, says that its row refers to the old key in that column. */
-static bool refers(const struct change *c, int column, int64_t old)
+static bool refers(const struct change *c, int column, const struct val *old)
 {
-    return c->op != CHANGE_DELETE && c->new[column].type == VAL_INT && c->new[column].i == old;
+    return c->op != CHANGE_DELETE && val_same(&c->new[column], old);
 }
 
 static int force(struct apply_context *w, struct target *t, const struct change *c)
@@ -53,24 +63,30 @@ static int force(struct apply_context *w, struct target *t, const struct change 
     return merge_force(w, t, c, w->merge->node.name);
 }
 
+/* There may be a row like that already, where rows that were two mean the same now. */
+static int put_mended(struct apply_context *w, struct target *t, struct change *c)
+{
+    int here = target_row(t, c, NULL);
+    return here < 0 ? -1 : here ? merge_one(w, t, c) : apply_change(w, t, c);
+}
+
 /* The row of the entry, if it still refers to the old key, refers to the new one. Where the reference is part of its
  * key, the row is another one then. */
-static int mend_row(struct apply_context *w, struct target *t, struct change *c, int column, int64_t old,
-                    int64_t new)
+static int mend_row(struct apply_context *w, struct target *t, struct change *c, int column,
+                    const struct val *old, const struct val *new)
 {
     size_t n = t->table->ncol;
     int here = target_row(t, c, NULL);
-    if (here <= 0 || t->now[column].type != VAL_INT || t->now[column].i != old)
+    if (here <= 0 || !val_same(&t->now[column], old))
         return here < 0 ? -1 : 0;
     struct val *row = vals_copy(t->now, n), *other = vals_copy(t->now, n), *none = mem_zero(n, sizeof *none);
-    other[column].i = new;
+    other[column] = *new;
     int rc = 0;
     if (t->table->pk[column]) {
         struct change gone = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row, .new = none};
         struct change come = {
             .table = t->table, .op = CHANGE_INSERT, .origin = "", .old = none, .new = other};
-        rc = apply_change(w, t, &gone) || apply_change(w, t, &come) || force(w, t, &gone) ||
-             force(w, t, &come);
+        rc = apply_change(w, t, &gone) || put_mended(w, t, &come) || force(w, t, &gone) || force(w, t, &come);
     } else {
         for (size_t i = 0; i < n; i++) {
             if (!t->table->pk[i] && i != (size_t)column)
@@ -92,10 +108,10 @@ static const char sql_waiting[] =
 
 _Static_assert(WORK_MERGE == 1, "sql_waiting names it by its number");
 
-/* A fresh key that the integer in a column becomes. */
+/* The key that the value in a column becomes. */
 struct renewal {
     int column;
-    int64_t old, new;
+    const struct val *old, *new;
 };
 
 /* Calls fn for each of the node's changes of the table that wait, on from that seq. */
@@ -112,10 +128,10 @@ static int each_waiting(struct apply_context *w, const struct target *t, int64_t
 
 /* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting
  * row's name only where no row here has it. */
-static int find_old(struct target *t, struct change *c, int column, int64_t old, struct val **out)
+static int find_old(struct target *t, struct change *c, int column, const struct val *old, struct val **out)
 {
     struct val *v = &c->old[column];
-    if (c->op != CHANGE_INSERT && t->table->pk[column] && v->type == VAL_INT && v->i == old) {
+    if (c->op != CHANGE_INSERT && t->table->pk[column] && val_same(v, old)) {
         int here = target_row(t, c, NULL);
         *out = v;
         if (here <= 0)
@@ -134,19 +150,21 @@ static int mend_reference(struct apply_context *w, struct deferred_entry *e, voi
         return found;
     if (force(w, e->target, &e->change))
         return -1;
-    v->i = r->new;
+    *v = *r->new;
     return deferred_rewrite(w, e) || force(w, e->target, &e->change) ? -1 : 0;
 }
 
 /* What the node has said under the old key's name in changes that wait, be it in quarantine. */
-static int mend_waiting(struct apply_context *w, struct target *t, int column, int64_t old, int64_t new)
+static int mend_waiting(struct apply_context *w, struct target *t, int column, const struct val *old,
+                        const struct val *new)
 {
     struct renewal r = {column, old, new};
     return w->defer->n ? each_waiting(w, t, INT64_MIN, mend_reference, &r) : 0;
 }
 
 /* What the node has said already under the old key's name: what waits, and what this upload has written. */
-static int mend(struct apply_context *w, const struct rekey_ref *ref, int64_t old, int64_t new)
+static int mend(struct apply_context *w, const struct rekey_ref *ref, const struct val *old,
+                const struct val *new)
 {
     struct target *t = targets_named(&w->targets, ref->table);
     int column = t ? table_column(t->table, ref->column) : -1;
@@ -182,14 +200,15 @@ static int mend_key(struct apply_context *w, struct deferred_entry *e, void *ctx
     const struct renewal *r = ctx;
     struct change *c = &e->change;
     struct val *v = c->op == CHANGE_INSERT ? &c->new[r->column] : &c->old[r->column];
-    if (v->type != VAL_INT || v->i != r->old)
+    if (!val_same(v, r->old))
         return 0;
-    v->i = r->new;
+    *v = *r->new;
     return deferred_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
 }
 
 /* What the node has said of the row itself, behind its insert that waited. */
-static int mend_behind(struct apply_context *w, struct target *t, int64_t old, int64_t new)
+static int mend_behind(struct apply_context *w, struct target *t, const struct val *old,
+                       const struct val *new)
 {
     struct renewal r = {(int)t->table->key[0], old, new};
     return deferred_retrying(w) ? each_waiting(w, t, w->defer->retrying, mend_key, &r) : 0;
@@ -255,7 +274,8 @@ static int fresh_key(struct apply_context *w, const struct target *t, int64_t ol
 }
 
 /* What refers to the row follows it to its new key, and what refers to rows that have its key for their own. */
-static int follow(struct apply_context *w, const struct target *t, int64_t old, int64_t new, int depth)
+static int follow(struct apply_context *w, const struct target *t, const struct val *old,
+                  const struct val *new, int depth)
 {
     struct merge *m = w->merge;
     bool failed = false;
@@ -266,8 +286,9 @@ static int follow(struct apply_context *w, const struct target *t, int64_t old, 
         if (mend(w, ref, old, new))
             return -1;
         const struct target *below = depth < FOLLOW_MAX ? follower(w, ref, &failed) : NULL;
-        if (below && (follow(w, below, old, new, depth + 1) ||
-                      rekey_add(&m->rekeys, w->db, m->node.id, below->table->name, old, new, gone_with(w))))
+        if (below &&
+            (follow(w, below, old, new, depth + 1) ||
+             rekey_add(&m->rekeys, w->db, m->node.id, below->table->name, old, new, false, gone_with(w))))
             return -1;
     }
     return failed ? -1 : 0;
@@ -277,12 +298,66 @@ int rekey_server_give(struct apply_context *w, struct target *t, struct change *
 {
     struct merge *m = w->merge;
     size_t key = t->table->key[0];
-    int64_t old = c->new[key].i, new;
-    if (fresh_key(w, t, old, &new) || conflict_rekeyed(w, t, c) || force(w, t, c) ||
-        follow(w, t, old, new, 0) || mend_behind(w, t, old, new) ||
-        rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, old, new, gone_with(w)))
+    struct val old = c->new[key], new = val_int(0);
+    int here = target_row(t, c, NULL);
+    if (here < 0 || fresh_key(w, t, old.i, &new.i) || (here && conflict_rekeyed(w, t, c)) || force(w, t, c) ||
+        follow(w, t, &old, &new, 0) || mend_behind(w, t, &old, &new) ||
+        rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, &old, &new, false, gone_with(w)))
         return -1;
-    c->new[key].i = new;
+    c->new[key] = new;
     rekey_server_map(w, t, c); /* a row may refer to itself */
     return merge_one(w, t, c) || force(w, t, c) ? -1 : 0;
+}
+
+/* ---- rows that mean the same ---- */
+
+/* Whether the key can be told to the node. */
+static bool can_tell(const struct val *key)
+{
+    return key->type == VAL_INT ||
+           (key->type == VAL_TEXT && (key->n == 0 || memchr(key->p, 0, key->n) == NULL));
+}
+
+/* What waits behind the newcomer's insert speaks of the row that is here, but its delete: that was of the newcomer. */
+static int mend_adopted(struct apply_context *w, struct deferred_entry *e, void *ctx)
+{
+    const struct renewal *r = ctx;
+    struct change *c = &e->change;
+    if (c->op == CHANGE_INSERT || !val_same(&c->old[r->column], r->old))
+        return 0;
+    if (c->op == CHANGE_DELETE)
+        return force(w, e->target, c) || deferred_done(w, e) ? -1 : 0;
+    c->old[r->column] = *r->new;
+    return deferred_rewrite(w, e) || force(w, e->target, c) ? -1 : 0;
+}
+
+int rekey_server_adopt(struct apply_context *w, struct target *t, struct change *c, const struct val *other)
+{
+    struct merge *m = w->merge;
+    size_t key = t->table->key[0];
+    if (!can_tell(&c->new[key]) || !can_tell(other))
+        return 0;
+    struct val *row = vals_copy(c->new, t->table->ncol), *to = vals_copy(other, 1);
+    struct val *none = mem_zero(t->table->ncol, sizeof *none),
+               *there = mem_zero(t->table->ncol, sizeof *there);
+    struct change come = {.table = t->table, .op = CHANGE_INSERT, .origin = "", .old = none, .new = row};
+    struct change stay = {.table = t->table, .op = CHANGE_INSERT, .origin = "", .old = none, .new = there};
+    struct renewal r = {(int)key, &row[key], to};
+    there[key] = *to;
+    int here = target_row(t, &stay, NULL);
+    int rc = here <= 0 || conflict_adopted(w, t, &come) || force(w, t, &come) || force(w, t, &stay) ? -1 : 0;
+    if (rc == 0 && !val_same(&row[key], to))
+        rc = follow(w, t, &row[key], to, 0) ||
+                     (w->defer->n && each_waiting(w, t, w->defer->retrying, mend_adopted, &r)) ||
+                     rekey_add(&m->rekeys, w->db, m->node.id, t->table->name, &row[key], to, true,
+                               gone_with(w))
+                 ? -1
+                 : 0;
+    free(row);
+    free(to);
+    free(none);
+    free(there);
+    return here == 0 ? fail(ERR_SYSTEM, "table %s: the row that has the user key is gone", t->table->name)
+           : rc      ? -1
+                     : 1;
 }

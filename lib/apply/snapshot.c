@@ -91,14 +91,6 @@ static int renumber(struct apply_context *w)
                : 0;
 }
 
-static int begin_over(struct apply_context *w, bool companion)
-{
-    int64_t settled;
-    if (pending_settled(w->db, &settled) || rekey_client_rows(w, settled, companion))
-        return -1;
-    return pending_load(w->db, &w->targets, settled, &w->pending);
-}
-
 int snapshot_begin(struct apply_context *w)
 {
     struct download_state s;
@@ -119,7 +111,12 @@ int snapshot_begin(struct apply_context *w)
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;
     w->way = WORK_DOWNLOAD;
-    return (p->over ? begin_over(w, companion) : rekey_client_none(w)) ? -1 : 1;
+    return 1;
+}
+
+int snapshot_ready(struct apply_context *w)
+{
+    return w->snapshot->over ? download_ready(w) : rekey_client_none(w);
 }
 
 void snapshot_free(struct snapshot *p)

@@ -7,6 +7,9 @@
 /* As download_begin: checks, makes the tables, and reads what is pending in a copy that is there. */
 int snapshot_begin(struct apply_context *w);
 
+/* As download_ready. */
+int snapshot_ready(struct apply_context *w);
+
 /* As download_end: removes the rows that are not in the snapshot, and makes the database the node's copy, with its
  * changes captured. */
 int snapshot_end(struct apply_context *w);

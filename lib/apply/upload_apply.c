@@ -282,6 +282,16 @@ int upload_apply_stranger(struct apply_context *w, const struct change *c)
     return conflict_stranger(w, c, err_message());
 }
 
+/* The node's row was adopted: its delete leaves the row alone that took its place. What it inserts under that key is
+ * another row, which gets another key at once, so that the two are told apart. */
+static int judge_adopted(struct apply_context *w, struct target *t, struct change *c)
+{
+    if (c->op == CHANGE_DELETE)
+        return merge_force(w, t, c, w->merge->node.name);
+    int may = t->layout->rowid_key ? allow(w, t, c) : 0;
+    return may > 0 ? w->merge->give(w, t, c) : may < 0 ? -1 : t->layout->rowid_key ? 0 : judge(w, t, c);
+}
+
 int upload_apply_one(struct apply_context *w, struct target *t, struct change *c)
 {
     if (upload_quota_row(&w->merge->quota, w->reader, w->count))
@@ -292,6 +302,8 @@ int upload_apply_one(struct apply_context *w, struct target *t, struct change *c
         return sound;
     if (w->merge->rekeys.n == 0)
         return judge(w, t, c);
+    if (rekey_server_of_adopted(w, t, c))
+        return judge_adopted(w, t, c);
     /* The row under the node's own key is not what the node takes it for; the row under the one here is. */
     struct buf room = {0};
     struct val own = change_packed_key(c, &room);

@@ -54,10 +54,13 @@ enum {
 
 #define DX_SIGNATURE "end.json.sig"
 
-/* A row whose integer key another row has got, under its new key. What referred to the old key is renamed with it. */
+/* A row whose integer key another row has got, under its new key; or one that means the same as the row with the new key,
+ * which takes its place (adopt; an integer or a text). What referred to the old key is renamed with it. */
 struct dx_rekey {
     char *table;
-    int64_t old, new;
+    struct val old, new; /* VAL_INT or VAL_TEXT, without a NUL in it; the head's */
+    int64_t id;          /* the sender's number of it; 0: none is told */
+    bool adopt;
     size_t nref;
     char **ref; /* table, column, table, column ... that may refer to it: 2 * nref texts */
 };
@@ -94,8 +97,11 @@ void dx_head_free(struct dx_head *h);
 int dx_head_settle(struct dx_head *h);
 void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
 void dx_head_add_schema(struct dx_head *h, const char *sql);
-/* Adds one whose references the caller adds; it is the head's. */
-struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new);
+/* Adds one whose references the caller adds; it is the head's, the values are copied. */
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, const struct val *old,
+                                   const struct val *new);
+void dx_rekey_init(struct dx_rekey *r, const char *table, const struct val *old, const struct val *new);
+void dx_rekey_free(struct dx_rekey *r);
 void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
 void dx_head_set(char **text, const char *value); /* replaces one of the texts */
 

@@ -50,10 +50,7 @@ void dx_head_free(struct dx_head *h)
     for (size_t i = 0; i < h->nschema; i++)
         free(h->schema[i]);
     for (size_t i = 0; i < h->nrekey; i++) {
-        for (size_t k = 0; k < 2 * h->rekey[i].nref; k++)
-            free(h->rekey[i].ref[k]);
-        free(h->rekey[i].ref);
-        free(h->rekey[i].table);
+        dx_rekey_free(&h->rekey[i]);
     }
     free(h->table);
     head_untell(h);
@@ -80,11 +77,42 @@ void dx_head_add_schema(struct dx_head *h, const char *sql)
     h->schema[h->nschema++] = mem_text(sql);
 }
 
-struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, int64_t old, int64_t new)
+static struct val copy_key(const struct val *v)
+{
+    struct val copy = *v;
+    if (v->type == VAL_TEXT) {
+        char *p = mem_alloc(v->n + 1);
+        memcpy(p, v->n ? v->p : "", v->n);
+        p[v->n] = 0;
+        copy.p = p;
+    }
+    return copy;
+}
+
+void dx_rekey_init(struct dx_rekey *r, const char *table, const struct val *old, const struct val *new)
+{
+    *r = (struct dx_rekey){.table = mem_text(table), .old = copy_key(old), .new = copy_key(new)};
+}
+
+void dx_rekey_free(struct dx_rekey *r)
+{
+    for (size_t k = 0; k < 2 * r->nref; k++)
+        free(r->ref[k]);
+    free(r->ref);
+    free(r->table);
+    if (r->old.type == VAL_TEXT)
+        free((void *)r->old.p);
+    if (r->new.type == VAL_TEXT)
+        free((void *)r->new.p);
+    *r = (struct dx_rekey){0};
+}
+
+struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, const struct val *old,
+                                   const struct val *new)
 {
     h->rekey = mem_grow(h->rekey, h->nrekey + 1, sizeof *h->rekey);
     struct dx_rekey *r = &h->rekey[h->nrekey++];
-    *r = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
+    dx_rekey_init(r, table, old, new);
     return r;
 }
 
@@ -257,14 +285,29 @@ static int get_schema(json_t *array, const char *name, struct dx_head *h)
     return 0;
 }
 
+/* An integer, or, of a row that is adopted, a text. */
+static bool get_key(const json_t *json, bool adopt, struct val *out)
+{
+    *out = val_int(json_integer_value(json));
+    if (json_is_string(json) && adopt)
+        *out = (struct val){
+            .type = VAL_TEXT, .p = (const void *)json_string_value(json), .n = json_string_length(json)};
+    return json_is_integer(json) || out->type == VAL_TEXT;
+}
+
 static int get_rekey(json_t *json, struct dx_head *h)
 {
     const char *table = json_string_value(json_object_get(json, "table"));
-    json_t *old = json_object_get(json, "old"), *new = json_object_get(json, "new");
-    json_t *refs = json_object_get(json, "refs");
-    if (table == NULL || !json_is_integer(old) || !json_is_integer(new) || json_array_size(refs) % 2)
+    json_t *refs = json_object_get(json, "refs"), *id = json_object_get(json, "id");
+    bool adopt = json_is_true(json_object_get(json, "adopt"));
+    struct val old, new;
+    if (table == NULL || !get_key(json_object_get(json, "old"), adopt, &old) ||
+        !get_key(json_object_get(json, "new"), adopt, &new) || json_array_size(refs) % 2 ||
+        (id && !json_is_integer(id)))
         return -1;
-    struct dx_rekey *r = dx_head_add_rekey(h, table, json_integer_value(old), json_integer_value(new));
+    struct dx_rekey *r = dx_head_add_rekey(h, table, &old, &new);
+    r->adopt = adopt;
+    r->id = json_integer_value(id);
     for (size_t i = 0; i < json_array_size(refs); i += 2) {
         const char *from = json_string_value(json_array_get(refs, i));
         const char *column = json_string_value(json_array_get(refs, i + 1));

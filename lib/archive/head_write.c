@@ -104,12 +104,24 @@ static void put_tables(struct buf *b, const struct dx_head *h)
     buf_byte(b, ']');
 }
 
-/* {"table":"t","old":7,"new":8,"refs":["u","t_id","t","parent"]} */
+static void put_key_value(struct buf *b, const char *key, const struct val *v)
+{
+    put_key(b, key);
+    if (v->type == VAL_TEXT)
+        put_string(b, (const char *)v->p);
+    else
+        buf_addf(b, "%lld", (long long)v->i);
+}
+
+/* {"table":"t","old":7,"new":8,"id":3,"refs":["u","t_id","t","parent"]} */
 static void put_rekey(struct buf *b, const struct dx_rekey *r)
 {
     buf_puts(b, "{\"table\":");
     put_string(b, r->table);
-    buf_addf(b, ",\"old\":%lld,\"new\":%lld,\"refs\":[", (long long)r->old, (long long)r->new);
+    put_key_value(b, "old", &r->old);
+    put_key_value(b, "new", &r->new);
+    put_int(b, "id", r->id);
+    buf_puts(b, r->adopt ? ",\"adopt\":true,\"refs\":[" : ",\"refs\":[");
     for (size_t i = 0; i < 2 * r->nref; i++) {
         buf_puts(b, i ? "," : "");
         put_string(b, r->ref[i]);

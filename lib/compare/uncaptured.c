@@ -27,7 +27,7 @@ enum { LEVEL = 9 };
 /* A key that another row has got, and a column that refers to it: the download renames both. */
 struct renamed {
     char *table, *column;
-    int64_t old, new;
+    struct val old, new; /* the arena's */
 };
 
 /* A row in quarantine: it is not as the server's for a reason that is known. */
@@ -45,7 +45,7 @@ struct settling {
     size_t nrenamed;
     struct set_aside *aside;
     size_t naside;
-    struct arena arena; /* of the keys set aside */
+    struct arena arena; /* of the keys set aside, and renamed */
     struct journal_writer *journal;
     const char *path; /* of the file for what is saved */
     struct file_new *file;
@@ -80,14 +80,14 @@ static bool of_table(const struct settling *x, const char *table)
     return diff_side_find(x->side, table) != NULL;
 }
 
-static int touch_key(struct settling *x, const char *table, int64_t key)
+static int touch_key(struct settling *x, const char *table, const struct val *key)
 {
     struct target *t = targets_named(&x->targets, table);
     if (t == NULL || t->table->nkey != 1)
         return t ? 0 : -1;
     struct val *old = mem_zero(t->table->ncol, sizeof *old), *new = mem_zero(t->table->ncol, sizeof *new);
     struct change c = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = old, .new = new};
-    old[t->table->key[0]] = val_int(key);
+    old[t->table->key[0]] = *key;
     rowset_mark(&x->touched, t, &c);
     free(old);
     free(new);
@@ -100,11 +100,12 @@ static int take_rekeys(struct settling *x, const struct dx_head *h)
     for (size_t i = 0; rc == 0 && i < h->nrekey; i++) {
         const struct dx_rekey *r = &h->rekey[i];
         if (of_table(x, r->table))
-            rc = touch_key(x, r->table, r->old) || touch_key(x, r->table, r->new) ? -1 : 0;
+            rc = touch_key(x, r->table, &r->old) || touch_key(x, r->table, &r->new) ? -1 : 0;
         for (size_t k = 0; k < r->nref; k++) {
             x->renamed = mem_grow(x->renamed, x->nrenamed + 1, sizeof *x->renamed);
             x->renamed[x->nrenamed++] =
-                (struct renamed){mem_text(r->ref[2 * k]), mem_text(r->ref[2 * k + 1]), r->old, r->new};
+                (struct renamed){mem_text(r->ref[2 * k]), mem_text(r->ref[2 * k + 1]),
+                                 arena_val(&x->arena, &r->old), arena_val(&x->arena, &r->new)};
         }
     }
     return rc;
@@ -324,8 +325,7 @@ static bool only_renamed(const struct comparing *c, size_t i)
     for (size_t k = 0; k < x->nrenamed; k++) {
         const struct renamed *r = &x->renamed[k];
         if (strcasecmp(r->table, c->table->name) == 0 && strcasecmp(r->column, c->table->col[i]) == 0 &&
-            c->row[i].type == VAL_INT && c->row[i].i == r->old && c->expected[i].type == VAL_INT &&
-            c->expected[i].i == r->new)
+            val_same(&c->row[i], &r->old) && val_same(&c->expected[i], &r->new))
             return true;
     }
     return false;

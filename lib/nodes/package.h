@@ -23,10 +23,11 @@ struct object {
     char *conflict;     /* "server", "client", "ask" or "newest COLUMN" */
     char *keys;         /* "rekey" or "issue": what becomes of an insert whose integer key is taken */
     char *deletes;      /* "win" or "lose" against an update of the row */
-    char *duplicates;   /* "issue" or "keep": what becomes of an insert whose user key another row has */
-    char *change_key;   /* as written, "" for none */
-    char *user_key;     /* as written, "" for none */
-    char *keep;         /* time filter, "" for none */
+    char *
+        duplicates; /* "issue", "keep" or "adopt": what becomes of an insert whose user key another row has */
+    char *change_key; /* as written, "" for none */
+    char *user_key;   /* as written, "" for none */
+    char *keep;       /* time filter, "" for none */
     char *
         references; /* what its columns refer to, beside declared foreign keys: "a -> x, b -> none"; "none"; "" */
     char *triggers; /* "server" or "copy": where the triggers of its table act for what nodes change */

@@ -225,6 +225,23 @@ static int take_choice(struct reading *r, const struct conf_entry *e, char **out
     return 0;
 }
 
+/* What adopts a row tells its node the key of the one that is there: one value. */
+static int take_duplicates(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    if (strcmp(e->value, "adopt") != 0)
+        return strcmp(e->value, "issue") && strcmp(e->value, "keep")
+                   ? packentry_refuse(r, e, "issue, keep or adopt")
+                   : take_choice(r, e, &d->o.duplicates, "issue", "keep");
+    if (d->layout->table->nkey != 1)
+        return packentry_refuse(r, e, "adopt needs a key of one column; that of %s has %zu",
+                                d->layout->table->name, d->layout->table->nkey);
+    if (conf_get(r->conf, e->section, "user_key") == NULL)
+        return packentry_refuse(r, e, "adopt needs `user_key`: by which columns do rows mean the same?");
+    free(d->o.duplicates);
+    d->o.duplicates = mem_text(e->value);
+    return 0;
+}
+
 /* `a -> object, b -> none`, or `none`. Whether there are such objects is known when all are read. */
 static int take_references(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
@@ -269,7 +286,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
     if (strcmp(n, "deletes") == 0)
         return take_choice(r, e, &d->o.deletes, "win", "lose");
     if (strcmp(n, "duplicates") == 0)
-        return take_choice(r, e, &d->o.duplicates, "issue", "keep");
+        return take_duplicates(r, d, e);
     if (strcmp(n, "references") == 0)
         return take_references(r, d, e);
     if (strcmp(n, "triggers") == 0)

@@ -14,14 +14,21 @@
  * separated by unit separators; NULL: the node is not told. */
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
-    " old INTEGER NOT NULL, new INTEGER NOT NULL, archive INTEGER, refs TEXT)";
+    " old NOT NULL, new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0)";
+static const char sql_renew[] = /* one of before: its keys were integers alone */
+    "ALTER TABLE dx_rekey RENAME TO dx_rekey_before;"
+    "CREATE TABLE dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
+    " old NOT NULL, new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0);"
+    "INSERT INTO dx_rekey (id, node, tbl, old, new, archive, refs) SELECT id, node, tbl, old, new, archive, "
+    "refs "
+    "FROM dx_rekey_before; DROP TABLE dx_rekey_before";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_rekey'";
 static const char sql_open[] =
-    "SELECT tbl, old, new FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
+    "SELECT tbl, old, new, %s FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
     " ORDER BY id";
 static const char sql_unsent[] =
-    "SELECT id, tbl, old, new, refs FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
+    "SELECT id, tbl, old, new, refs, %s FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
     " AND refs IS NOT NULL ORDER BY id";
 static const char sql_keys[] =
     "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
@@ -35,6 +42,27 @@ static int present(struct db *db)
 {
     int64_t n;
     return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
+}
+
+/* The column `adopt`, or what stands for it in a table of before. NULL on failure. */
+static const char *adopt_column(struct db *db)
+{
+    int64_t n;
+    if (db_get_int(db, &n, "SELECT count(*) FROM pragma_table_info('dx_rekey') WHERE name = 'adopt'"))
+        return NULL;
+    return n ? "adopt" : "0";
+}
+
+static int make(struct db *db)
+{
+    const char *adopt = db_exec(db, sql_make) ? NULL : adopt_column(db);
+    return adopt == NULL ? -1 : strcmp(adopt, "0") == 0 ? db_exec(db, sql_renew) : 0;
+}
+
+static struct stmt *prepare(struct db *db, const char *sql)
+{
+    const char *adopt = adopt_column(db);
+    return adopt ? db_preparef(db, sql, adopt) : NULL;
 }
 
 static void add_ref(struct rekey_map *r, const char *table, const char *column, const char *parent)
@@ -77,10 +105,12 @@ static int load_refs(struct rekey_map *r, struct db *db, const struct package *p
     return step == STEP_DONE ? 0 : -1;
 }
 
-static void note(struct rekey_map *r, const char *table, int64_t old, int64_t new)
+static void note(struct rekey_map *r, const char *table, const struct val *old, const struct val *new,
+                 bool adopt)
 {
     r->rekey = mem_grow(r->rekey, r->n + 1, sizeof *r->rekey);
-    r->rekey[r->n++] = (struct dx_rekey){.table = mem_text(table), .old = old, .new = new};
+    dx_rekey_init(&r->rekey[r->n], table, old, new);
+    r->rekey[r->n++].adopt = adopt;
 }
 
 int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t applied, const struct package *p)
@@ -91,14 +121,16 @@ int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t app
     r->applied = applied;
     if (there == 0)
         return 0;
-    struct stmt *s = db_prepare(db, sql_open);
+    struct stmt *s = prepare(db, sql_open);
     enum step step = STEP_ERROR;
     if (s) {
         stmt_bind_int(s, 1, node);
         stmt_bind_int(s, 2, applied);
     }
-    while (s && (step = stmt_step(s)) == STEP_ROW)
-        note(r, stmt_text(s, 0), stmt_int(s, 1), stmt_int(s, 2));
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        struct val old = stmt_val(s, 1), new = stmt_val(s, 2);
+        note(r, stmt_text(s, 0), &old, &new, stmt_int(s, 3) != 0);
+    }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;
 }
@@ -106,7 +138,7 @@ int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t app
 void rekey_map_cut(struct rekey_map *r, size_t n)
 {
     while (r->n > n)
-        free(r->rekey[--r->n].table);
+        dx_rekey_free(&r->rekey[--r->n]);
 }
 
 void rekey_map_free(struct rekey_map *r)
@@ -122,12 +154,12 @@ void rekey_map_free(struct rekey_map *r)
     *r = (struct rekey_map){0};
 }
 
-int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t key)
+const struct dx_rekey *rekey_map_lookup(const struct rekey_map *r, const char *table, const struct val *key)
 {
     for (size_t i = r->n; i > 0; i--)
-        if (r->rekey[i - 1].old == key && strcasecmp(r->rekey[i - 1].table, table) == 0)
-            return r->rekey[i - 1].new;
-    return key;
+        if (val_same(&r->rekey[i - 1].old, key) && strcasecmp(r->rekey[i - 1].table, table) == 0)
+            return &r->rekey[i - 1];
+    return NULL;
 }
 
 const char *rekey_map_parent(const struct rekey_map *r, const char *table, const char *column)
@@ -172,23 +204,35 @@ static char *refs_text(const struct rekey_map *r, const char *table)
     return buf_take(&b);
 }
 
-static int insert(struct db *db, int64_t node, const char *table, int64_t old, int64_t new, const char *refs)
+static int insert(struct db *db, int64_t node, const char *table, const struct val *old,
+                  const struct val *new, bool adopt, const char *refs)
 {
-    return db_execf(db, "INSERT INTO dx_rekey (node, tbl, old, new, refs) VALUES (%lld, %Q, %lld, %lld, %Q)",
-                    (long long)node, table, (long long)old, (long long)new, refs);
+    struct stmt *s = db_prepare(
+        db, "INSERT INTO dx_rekey (node, tbl, old, new, refs, adopt) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    if (s == NULL)
+        return -1;
+    stmt_bind_int(s, 1, node);
+    stmt_bind_text(s, 2, table);
+    stmt_bind(s, 3, old);
+    stmt_bind(s, 4, new);
+    stmt_bind_text(s, 5, refs);
+    stmt_bind_int(s, 6, adopt);
+    int rc = stmt_run(s);
+    stmt_free(s);
+    return rc;
 }
 
-int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
-              int64_t gone)
+int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
+              const struct val *new, bool adopt, int64_t gone)
 {
     char *refs = gone ? NULL : refs_text(r, table);
-    int rc = db_exec(db, sql_make) || insert(db, node, table, old, new, refs) ? -1 : 0;
+    int rc = make(db) || insert(db, node, table, old, new, adopt, refs) ? -1 : 0;
     if (rc == 0 && gone)
         rc = db_execf(db, "UPDATE dx_rekey SET archive = %lld WHERE id = last_insert_rowid()",
                       (long long)gone);
     free(refs);
     if (gone == 0 || r->applied < gone)
-        note(r, table, old, new);
+        note(r, table, old, new, adopt);
     return rc;
 }
 
@@ -211,7 +255,7 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     *last = 0;
     if (there <= 0)
         return there;
-    struct stmt *s = db_prepare(db, sql_unsent);
+    struct stmt *s = prepare(db, sql_unsent);
     enum step step = STEP_ERROR;
     if (s) {
         stmt_bind_int(s, 1, node);
@@ -219,7 +263,11 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     }
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         *last = stmt_int(s, 0);
-        add_refs(dx_head_add_rekey(h, stmt_text(s, 1), stmt_int(s, 2), stmt_int(s, 3)), stmt_text(s, 4));
+        struct val old = stmt_val(s, 2), new = stmt_val(s, 3);
+        struct dx_rekey *r = dx_head_add_rekey(h, stmt_text(s, 1), &old, &new);
+        r->id = *last;
+        r->adopt = stmt_int(s, 5) != 0;
+        add_refs(r, stmt_text(s, 4));
     }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;
@@ -253,17 +301,30 @@ int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number)
 
 /* ---- the companion ---- */
 
+/* What the node still calls by a key of before goes straight to the newest. */
+static int redirect(struct db *db, const struct dx_rekey *r, int64_t node)
+{
+    struct stmt *s =
+        db_prepare(db, "UPDATE dx_rekey SET new = ?1 WHERE node = ?2 AND tbl = ?3 AND new IS ?4");
+    if (s == NULL)
+        return -1;
+    stmt_bind(s, 1, &r->new);
+    stmt_bind_int(s, 2, node);
+    stmt_bind_text(s, 3, r->table);
+    stmt_bind(s, 4, &r->old);
+    int rc = stmt_run(s);
+    stmt_free(s);
+    return rc;
+}
+
 static int pass_to(struct db *db, const struct dx_rekey *r, const struct node *n)
 {
     struct buf refs = {0};
-    struct val key = val_int(r->new);
     for (size_t i = 0; i < 2 * r->nref; i++)
         buf_addf(&refs, "%s%s", i ? separator : "", r->ref[i]);
-    /* What the node still calls by a key of before goes straight to the newest. */
-    int rc = db_execf(db, "UPDATE dx_rekey SET new = %lld WHERE node = %lld AND tbl = %Q AND new = %lld",
-                      (long long)r->new, (long long)n->id, r->table, (long long)r->old);
-    rc = rc || insert(db, n->id, r->table, r->old, r->new, buf_text(&refs)) ||
-         node_force(db, n->id, r->table, &key);
+    int rc = redirect(db, r, n->id) ||
+             insert(db, n->id, r->table, &r->old, &r->new, r->adopt, buf_text(&refs)) ||
+             node_force(db, n->id, r->table, &r->new);
     buf_free(&refs);
     return rc ? -1 : 0;
 }
@@ -272,7 +333,7 @@ int rekey_pass(struct db *db, const struct dx_rekey *r)
 {
     struct node *nodes;
     size_t n;
-    if (db_exec(db, sql_make) || node_list(db, &nodes, &n))
+    if (make(db) || node_list(db, &nodes, &n))
         return -1;
     int rc = 0;
     for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
-/* rekey_map: integer keys that two databases handed out for different rows: which rows of a node's got a fresh key here
- * (dx_rekey), until the node has renamed them. */
+/* rekey_map: integer keys that two databases handed out for different rows: which rows of a node's got a fresh key here,
+ * and which were adopted by a row that means the same (dx_rekey), until the node has renamed them. */
 #ifndef REKEY_MAP_H
 #define REKEY_MAP_H
 
@@ -28,8 +28,8 @@ void rekey_map_free(struct rekey_map *r);
 /* Forgets all but the first n of them. */
 void rekey_map_cut(struct rekey_map *r, size_t n);
 
-/* What the node's key of that table is here. */
-int64_t rekey_map_lookup(const struct rekey_map *r, const char *table, int64_t key);
+/* What has become of the node's key of that table here; NULL: it is the same. */
+const struct dx_rekey *rekey_map_lookup(const struct rekey_map *r, const char *table, const struct val *key);
 
 /* The table that the column refers to, or NULL. */
 const char *rekey_map_parent(const struct rekey_map *r, const char *table, const char *column);
@@ -42,11 +42,11 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
 /* Whether a row of the table has that key: 1, 0, -1. */
 int rekey_taken(struct db *db, const char *table, const char *column, int64_t key);
 
-/* Notes that the node's row `old` is `new` here. gone: the archive that takes the row away from the node, when that is
+/* Notes that the node's row `old` is `new` here; adopt: that row was here before. gone: the archive that takes the row away from the node, when that is
  * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
  * node says in the work at hand is understood by r. */
-int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, int64_t old, int64_t new,
-              int64_t gone);
+int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
+              const struct val *new, bool adopt, int64_t gone);
 
 /* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
  * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
