@@ -2,6 +2,7 @@
 #include "apply/apply.h"
 #include "apply/conflict_print.h"
 #include "apply/conflict_resolve.h"
+#include "apply/rekey_client.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 
@@ -74,6 +75,9 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
                 (long long)n->updated, (long long)n->deleted, (long long)n->kept);
     if (n->released)
         cli_say("%s: %lld rows left quarantine", path, (long long)n->released);
+    if (n->renamed)
+        cli_warn("%s: %lld rows have other keys now, as the server gave them; see `dxapply renamed %s`", path,
+                 (long long)n->renamed, path);
     if (n->conflicts || n->refused || n->quarantined)
         cli_warn("%s: %lld conflicts, %lld rows refused, %lld rows quarantined; see `dxapply conflicts %s`",
                  path, (long long)n->conflicts, (long long)n->refused, (long long)n->quarantined, path);
@@ -342,6 +346,42 @@ static int resolve(int argc, char **argv)
     return rc;
 }
 
+/* ---- rows that got other keys ---- */
+
+static json_t *key_json(const struct val *v)
+{
+    return v->type == VAL_INT ? json_integer(v->i) : json_stringn((const char *)v->p, v->n);
+}
+
+static int print_renamed(void *ctx, const char *table, const struct val *old, const struct val *new, bool adopt)
+{
+    (void)ctx;
+    if (!as_json) {
+        char *was = mem_text(val_show(old));
+        printf(adopt ? "%s %s is %s now, which was there before\n" : "%s %s is %s now\n", table, was, val_show(new));
+        free(was);
+        return 0;
+    }
+    json_t *j = json_pack("{s:s, s:o, s:o, s:b}", "table", table, "old", key_json(old), "new", key_json(new),
+                          "adopted", adopt);
+    int rc = json_dumpf(j, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(j);
+    return rc ? fail(ERR_SYSTEM, "stdout: cannot write") : 0;
+}
+
+static int renamed(int argc, char **argv)
+{
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db ? rekey_client_each(db, print_renamed, NULL) : -1;
+    db_close(db);
+    return rc;
+}
+
+static const struct cli_option renamed_options[] = {
+    {"--json", NULL, "a JSON object a line for each", &as_json, NULL}, {0}};
+
 static const struct cli_verb verbs[] = {
     {.name = "conflicts",
      .operands = "DB",
@@ -350,6 +390,13 @@ static const struct cli_verb verbs[] = {
      .help = "list what merges decided against somebody, and rows in quarantine",
      .options = conflicts_options,
      .run = conflicts},
+    {.name = "renamed",
+     .operands = "DB",
+     .min = 1,
+     .max = 1,
+     .help = "list the rows of a copy that got other keys from the server",
+     .options = renamed_options,
+     .run = renamed},
     {.name = "resolve",
      .operands = "DB [ID ours|theirs|base|value JSON]",
      .min = 1,

@@ -408,3 +408,21 @@ int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion)
     free(new);
     return rc;
 }
+
+int rekey_client_each(struct db *db, rekey_client_fn *fn, void *ctx)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_rekeyed'"))
+        return -1;
+    if (there == 0)
+        return 0;
+    struct stmt *s = db_prepare(db, "SELECT tbl, old, new, adopt FROM dx_rekeyed ORDER BY tbl, id");
+    enum step step = STEP_ERROR;
+    int rc = 0;
+    while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        struct val old = stmt_val(s, 1), new = stmt_val(s, 2);
+        rc = fn(ctx, stmt_text(s, 0), &old, &new, stmt_int(s, 3) != 0);
+    }
+    stmt_free(s);
+    return rc ? rc : step == STEP_ERROR ? -1 : 0;
+}

@@ -13,4 +13,9 @@ int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion);
 /* Notes that nothing of it is to be done: a new copy has the rows by their keys of now. */
 int rekey_client_none(struct apply_context *w);
 
+/* Calls fn for each row that got another key here, or went over to another (adopt), by table, in their order. Stops at the
+ * first nonzero result and returns it. Values live until fn returns. */
+typedef int rekey_client_fn(void *ctx, const char *table, const struct val *old, const struct val *new, bool adopt);
+int rekey_client_each(struct db *db, rekey_client_fn *fn, void *ctx);
+
 #endif
