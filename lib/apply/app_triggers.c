@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "rules/token.h"
+#include "sql/token.h"
 #include "sql/layout.h"
 
 #include <stdlib.h>

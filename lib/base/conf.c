@@ -62,7 +62,7 @@ static int on_entry(void *user, const char *section, const char *name, const cha
         return 1;
     }
     c->entry = mem_grow(c->entry, c->n + 1, sizeof *c->entry);
-    c->entry[c->n++] = (struct conf_entry){mem_text(section), mem_text(name), mem_text(value), s->line};
+    c->entry[c->n++] = (struct conf_entry){mem_text(section), mem_text(name), mem_text(value), s->line, NULL};
     return 1;
 }
 
@@ -103,10 +103,44 @@ void conf_free(struct conf *c)
         free(c->entry[i].section);
         free(c->entry[i].name);
         free(c->entry[i].value);
+        free(c->entry[i].path);
     }
     free(c->entry);
     free(c->path);
     free(c);
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* Whether the first n entries of c say it. */
+static bool says(const struct conf *c, size_t n, const struct conf_entry *e, const char *const *either)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(c->entry[i].section, e->section) == 0 &&
+            (strcmp(c->entry[i].name, e->name) == 0 ||
+             (is_one_of(e->name, either) && is_one_of(c->entry[i].name, either))))
+            return true;
+    return false;
+}
+
+void conf_include(struct conf *c, struct conf *from, const char *without, const char *const *either)
+{
+    size_t own = c->n;
+    for (size_t i = 0; i < from->n; i++) {
+        struct conf_entry *e = &from->entry[i];
+        if (strcmp(e->section, without) == 0 || says(c, own, e, either))
+            continue;
+        c->entry = mem_grow(c->entry, c->n + 1, sizeof *c->entry);
+        c->entry[c->n++] = *e;
+        c->entry[c->n - 1].path = e->path ? e->path : mem_text(from->path);
+        *e = (struct conf_entry){0};
+    }
+    conf_free(from);
 }
 
 const char *conf_get(const struct conf *c, const char *section, const char *name)
@@ -119,7 +153,8 @@ const char *conf_get(const struct conf *c, const char *section, const char *name
 
 int conf_refuse(const struct conf *c, const struct conf_entry *e, const char *why)
 {
-    return fail(ERR_REFUSED, "%s:%d: [%s] %s: %s", c->path, e->line, e->section, e->name, why);
+    return fail(ERR_REFUSED, "%s:%d: [%s] %s: %s", e->path ? e->path : c->path, e->line, e->section, e->name,
+                why);
 }
 
 char *conf_word(const char **list, char separator)

@@ -8,7 +8,8 @@
  * with ; or #, or with " ;" behind a value. */
 struct conf_entry {
     char *section, *name, *value;
-    int line; /* where it begins, from 1 */
+    int line;   /* where it begins, from 1 */
+    char *path; /* of the file it is from, where that was included; else NULL */
 };
 
 struct conf {
@@ -20,6 +21,10 @@ struct conf {
 /* Reads a file of at most 1 MiB. NULL with file, line and reason (ERR_REFUSED; ERR_SYSTEM when it cannot be read). */
 struct conf *conf_read(const char *path);
 void conf_free(struct conf *c); /* NULL is fine */
+
+/* Moves the entries of `from`, which is freed, behind those of c, but for the section `without` and for what c says itself:
+ * a name that c has in a section of that name counts, and of the names in `either` (up to NULL) any one for all. */
+void conf_include(struct conf *c, struct conf *from, const char *without, const char *const *either);
 
 /* The value of the last entry of that section and name, or NULL. */
 const char *conf_get(const struct conf *c, const char *section, const char *name);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "nodes/rule_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -153,10 +154,59 @@ static int take_file(struct reading *r, const struct conf_entry *e, char **sql)
     return rc;
 }
 
+/* The rule of [rule NAME], to free; NULL when it is refused. */
+static char *named_rule(struct reading *r, const struct conf_entry *e, const char *name)
+{
+    char *section = mem_printf("rule %s", name), *sql = NULL;
+    const struct conf_entry *found = NULL;
+    for (size_t i = 0; i < r->conf->n; i++)
+        if (strcmp(r->conf->entry[i].section, section) == 0 && strcmp(r->conf->entry[i].name, "select") == 0)
+            found = &r->conf->entry[i];
+    if (found == NULL)
+        packentry_refuse(r, e, "there is no [%s] with `select = SELECT ...`", section);
+    else if (found->value[0] == '@') {
+        if (take_file(r, found, &sql))
+            sql = NULL;
+    } else
+        sql = mem_text(found->value);
+    free(section);
+    return sql;
+}
+
+/* `rule NAME`, or `rule NAME on column, column`: the rule yields nodes and the values of these columns. */
+static int take_named(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    const char *rest = e->value + 4;
+    char *word = conf_word(&rest, 0), **w;
+    char *on = word ? strstr(word, " on ") : NULL;
+    if (on)
+        *on = 0;
+    const char *list = word ? word : "";
+    char *name = conf_word(&list, 0), *sql = name ? named_rule(r, e, name) : NULL;
+    size_t n = packentry_words(on ? on + 4 : "", ',', &w), arms = 0;
+    struct buf b = {0};
+    int rc = sql && check_columns(r, e, d->layout->table, w, n) == 0 ? 0 : -1;
+    if (name == NULL)
+        rc = packentry_refuse(r, e, "which rule? `visible = rule NAME`, or `rule NAME on column`");
+    if (rc == 0 && n) {
+        char *why = rule_text_join(&b, &arms, sql, d->layout->table, w, n, NULL, "");
+        if (why)
+            rc = packentry_refuse(r, e, "rule %s: %s", name, why);
+        free(why);
+        free(sql);
+        sql = buf_take(&b);
+    }
+    buf_free(&b);
+    packentry_free_words(w, n);
+    free(name);
+    free(word);
+    d->o.rule = sql;
+    return rc;
+}
+
 static int take_visible(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
-    if (d->o.visible == VISIBLE_VIA)
-        return packentry_refuse(r, e, "the object has `via` already; one of the two says who sees it");
+    d->visible = true;
     if (strcasecmp(e->value, "all") == 0)
         d->o.visible = VISIBLE_ALL;
     else if (strcasecmp(e->value, "none") == 0)
@@ -165,34 +215,64 @@ static int take_visible(struct reading *r, struct draft *d, const struct conf_en
         d->o.visible = VISIBLE_SELECT;
         if (e->value[0] == '@')
             return take_file(r, e, &d->o.rule);
+        if (strncasecmp(e->value, "rule", 4) == 0 && strchr(" \t\n", e->value[4]))
+            return take_named(r, d, e);
         d->o.rule = mem_text(e->value);
     }
     return 0;
 }
 
+/* One `column, column -> object`. */
+static int take_one_via(struct reading *r, struct draft *d, const struct conf_entry *e, const char *text)
+{
+    const char *arrow = strstr(text, "->");
+    if (arrow == NULL)
+        return packentry_refuse(r, e, "`via = column -> object` is meant, or several separated by |");
+    char *column = mem_printf("%.*s", (int)(arrow - text), text);
+    const char *object = arrow + 2;
+    d->via = mem_grow(d->via, d->nvia + 1, sizeof *d->via);
+    struct draft_via *v = &d->via[d->nvia++];
+    *v = (struct draft_via){0};
+    v->n = packentry_words(column, ',', &v->column);
+    v->object = conf_word(&object, 0);
+    if (v->object == NULL)
+        v->object = mem_text("");
+    free(column);
+    return v->n ? check_columns(r, e, d->layout->table, v->column, v->n)
+                : packentry_refuse(r, e, "a column's name is missing");
+}
+
 static int take_via(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
-    const char *arrow = strstr(e->value, "->");
-    if (d->o.rule || d->o.visible == VISIBLE_ALL)
-        return packentry_refuse(r, e, "the object has `visible` already; one of the two says who sees it");
-    if (arrow == NULL)
-        return packentry_refuse(r, e, "`via = column -> object` is meant");
-    char *column = mem_printf("%.*s", (int)(arrow - e->value), e->value);
-    const char *object = arrow + 2;
     char **w;
-    size_t n = packentry_words(column, ',', &w);
-    int rc = n ? check_columns(r, e, d->layout->table, w, n)
-               : packentry_refuse(r, e, "a column's name is missing");
+    size_t n = packentry_words(e->value, '|', &w);
+    int rc = n ? 0 : packentry_refuse(r, e, "`via = column -> object` is meant");
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = take_one_via(r, d, e, w[i]);
+    packentry_free_words(w, n);
+    return rc;
+}
+
+/* Who sees the rows where one object alone says so; more are put together when all objects are known. */
+int packentry_settle(struct reading *r, struct draft *d)
+{
+    if (d->nvia == 0 && d->visible)
+        return 0;
+    if (d->nvia == 0)
+        return packentry_refuse(
+            r, d->at, "who sees it? `visible = all`, none, a SELECT or a rule, or `via = column -> object`");
+    if (d->visible && d->o.visible != VISIBLE_SELECT)
+        return packentry_refuse(
+            r, d->at, "`visible = all` or none, and `via`: the one leaves the other nothing to say");
+    if (d->nvia > 1 || d->visible)
+        return 0;
     struct buf list = {0};
-    for (size_t i = 0; i < n; i++)
-        buf_addf(&list, "%s%s", i ? ", " : "", w[i]);
+    for (size_t i = 0; i < d->via->n; i++)
+        buf_addf(&list, "%s%s", i ? ", " : "", d->via->column[i]);
     d->o.visible = VISIBLE_VIA;
     d->o.via_column = buf_take(&list);
-    object += strspn(object, " \t\r\n");
-    d->o.via_object = mem_printf("%.*s", (int)strcspn(object, " \t\r\n"), object);
-    packentry_free_words(w, n);
-    free(column);
-    return rc;
+    d->o.via_object = mem_text(d->via->object);
+    return 0;
 }
 
 static int take_conflict(struct reading *r, struct draft *d, const struct conf_entry *e)
@@ -271,6 +351,8 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
     const char *n = e->name;
     if (strcmp(n, "table") == 0)
         return 0; /* taken first */
+    if (strcmp(n, "except") == 0 && strcmp(e->section, "objects *") == 0)
+        return 0;
     if (strcmp(n, "visible") == 0)
         return take_visible(r, d, e);
     if (strcmp(n, "via") == 0)

@@ -9,10 +9,21 @@
 
 enum { PACKENTRY_FILE_MAX = 1 << 20 }; /* bytes of package.conf, and of a file that it names */
 
+/* `column, column -> object`: the row is visible where that one is. */
+struct draft_via {
+    char **column;
+    size_t n;
+    char *object;
+};
+
 /* An object while it is read. */
 struct draft {
     struct object o;
     struct layout *layout;
+    struct draft_via *via; /* all of them, in their order */
+    size_t nvia;
+    bool visible; /* there is an entry of that name */
+    bool composed, composing;
     const struct conf_entry *at; /* its first entry, for messages */
     bool done, open;             /* while ordering */
 };
@@ -29,6 +40,9 @@ struct reading {
 
 /* Takes one entry into the object. -1 with file, line and remedy. */
 int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e);
+
+/* When all of the object is taken: whether it says who sees it. */
+int packentry_settle(struct reading *r, struct draft *d);
 
 /* The columns that travel: those of the entry, or all when it is NULL. */
 int packentry_columns(struct reading *r, struct draft *d, const struct conf_entry *e);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "journal/meta.h"
 #include "nodes/packentry.h"
+#include "nodes/rule_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,20 +37,20 @@ static int check_repeats(const struct reading *r, const char *section)
     const struct conf *c = r->conf;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; of_section(c, i, section) && k < i; k++)
-            if (of_section(c, k, section) && strcmp(c->entry[i].name, c->entry[k].name) == 0)
+            if (of_section(c, k, section) && strcmp(c->entry[i].name, c->entry[k].name) == 0 &&
+                (c->entry[i].path == NULL) == (c->entry[k].path == NULL))
                 return packentry_refuse(r, &c->entry[i], "given twice");
     return 0;
 }
 
-static int take_object(struct reading *r, const char *section)
+/* table: NULL for the one named like the object. */
+static int take_object(struct reading *r, const char *section, const char *name, const char *table)
 {
     const struct conf *c = r->conf;
-    const char *name = section + strcspn(section, " \t");
-    const char *table = conf_get(c, section, "table");
+    r->draft = mem_grow(r->draft, r->n + 1, sizeof *r->draft);
     struct draft *d = &r->draft[r->n++];
-    bool columns = false, visible = false;
+    bool columns = false;
     *d = (struct draft){0};
-    name += strspn(name, " \t");
     for (size_t i = c->n; i-- > 0;)
         if (of_section(c, i, section))
             d->at = &c->entry[i];
@@ -78,13 +79,11 @@ static int take_object(struct reading *r, const char *section)
         if (!of_section(c, i, section))
             continue;
         columns |= strcmp(c->entry[i].name, "columns") == 0;
-        visible |= strcmp(c->entry[i].name, "visible") == 0 || strcmp(c->entry[i].name, "via") == 0;
         if (packentry_take(r, d, &c->entry[i]))
             return -1;
     }
-    if (!visible)
-        return packentry_refuse(
-            r, d->at, "who sees it? `visible = all`, none or a SELECT, or `via = column -> object`");
+    if (packentry_settle(r, d))
+        return -1;
     return columns ? 0 : packentry_columns(r, d, NULL);
 }
 
@@ -99,27 +98,33 @@ static struct draft *draft_named(const struct reading *r, const char *name)
 }
 
 /* The parent's key must compare with the column as SQLite's = does, whatever the values. */
-static int check_via(const struct reading *r, const struct draft *d)
+static int check_one_via(const struct reading *r, const struct draft *d, const struct draft_via *v)
 {
-    const struct draft *p = draft_named(r, d->o.via_object);
+    const struct draft *p = draft_named(r, v->object);
     if (p == NULL)
-        return packentry_refuse(r, d->at, "via %s: there is no object of that name", d->o.via_object);
+        return packentry_refuse(r, d->at, "via %s: there is no object of that name", v->object);
     const struct table *t = p->layout->table;
-    char **w;
-    size_t n = packentry_words(d->o.via_column, ',', &w);
-    int rc = n == t->nkey ? 0
-                          : packentry_refuse(r, d->at, "via: %zu columns are named, the key of %s has %zu", n,
-                                             t->name, t->nkey);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct layout_column *c = &d->layout->column[table_column(d->layout->table, w[i])];
+    int rc = v->n == t->nkey ? 0
+                             : packentry_refuse(r, d->at, "via: %zu columns are named, the key of %s has %zu",
+                                                v->n, t->name, t->nkey);
+    for (size_t i = 0; rc == 0 && i < v->n; i++) {
+        const struct layout_column *c = &d->layout->column[table_column(d->layout->table, v->column[i])];
         const struct layout_column *k = &p->layout->column[t->key[i]];
         if (c->affinity != k->affinity || strcasecmp(c->collation, k->collation) != 0)
             rc = packentry_refuse(
                 r, d->at,
                 "via: %s.%s (%s, %s) and %s.%s (%s, %s) compare by different rules; declare them alike",
-                d->o.table, w[i], c->type, c->collation, t->name, t->col[t->key[i]], k->type, k->collation);
+                d->o.table, v->column[i], c->type, c->collation, t->name, t->col[t->key[i]], k->type,
+                k->collation);
     }
-    packentry_free_words(w, n);
+    return rc;
+}
+
+static int check_via(const struct reading *r, const struct draft *d)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < d->nvia; i++)
+        rc = check_one_via(r, d, &d->via[i]);
     return rc;
 }
 
@@ -150,9 +155,10 @@ static int order(struct reading *r, struct draft *d);
 /* Whether the draft, or one that it depends on by `via`, waits for its turn further up. */
 static bool waits(const struct reading *r, const struct draft *d)
 {
-    while (!d->open && d->o.via_object)
-        d = draft_named(r, d->o.via_object);
-    return d->open;
+    bool open = d->open;
+    for (size_t i = 0; !open && i < d->nvia; i++)
+        open = waits(r, draft_named(r, d->via[i].object));
+    return open;
 }
 
 /* Declared references, as far as they form no cycle. */
@@ -176,8 +182,9 @@ static int order(struct reading *r, struct draft *d)
     if (d->done)
         return 0;
     d->open = true;
-    if (d->o.via_object && order(r, draft_named(r, d->o.via_object)))
-        return -1;
+    for (size_t i = 0; i < d->nvia; i++)
+        if (order(r, draft_named(r, d->via[i].object)))
+            return -1;
     if (!d->done && order_references(r, d))
         return -1;
     if (!d->done) {
@@ -188,17 +195,103 @@ static int order(struct reading *r, struct draft *d)
     return 0;
 }
 
+/* Whether `via` leads from d to `to`, in at most so many steps. */
+static bool leads(const struct reading *r, const struct draft *d, const struct draft *to, size_t steps)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < d->nvia && steps; i++) {
+        const struct draft *up = draft_named(r, d->via[i].object);
+        found = up == to || leads(r, up, to, steps - 1);
+    }
+    return found;
+}
+
 static int check_cycle(const struct reading *r, const struct draft *d)
 {
-    const struct draft *at = d;
-    for (size_t steps = 0; at->o.via_object; steps++) {
-        if (steps > r->n || ((at = draft_named(r, at->o.via_object)) == d))
-            return packentry_refuse(
-                r, d->at,
-                "via goes round in a circle back to %s; give one object of it a `visible` of its own",
-                d->o.name);
+    return leads(r, d, d, r->n)
+               ? packentry_refuse(
+                     r, d->at,
+                     "via goes round in a circle back to %s; give one object of it a `visible` of its own",
+                     d->o.name)
+               : 0;
+}
+
+/* ---- who sees it where several say so ---- */
+
+static int compose(struct reading *r, struct draft *d);
+
+/* The rule by which the object's rows are seen, as if it were written out; to free. NULL after a failure. */
+static char *rule_of(struct reading *r, struct draft *d)
+{
+    if (compose(r, d))
+        return NULL;
+    if (d->o.visible == VISIBLE_ALL)
+        return rule_text_all(d->layout->table);
+    if (d->o.visible != VISIBLE_VIA)
+        return mem_text(d->o.rule ? d->o.rule : "");
+    struct draft *up = draft_named(r, d->via->object);
+    struct buf b = {0};
+    size_t n = 0;
+    char *above = rule_of(r, up);
+    char *why = above ? rule_text_join(&b, &n, above, d->layout->table, d->via->column, d->via->n,
+                                       up->layout->table, up->o.keep)
+                      : NULL;
+    if (why)
+        packentry_refuse(r, d->at, "via %s: %s", d->via->object, why);
+    char *rule = above && !why ? buf_take(&b) : NULL;
+    buf_free(&b);
+    free(above);
+    free(why);
+    return rule;
+}
+
+/* A column by which rows are seen refers to the other object's, too. */
+static void add_reference(struct draft *d, const struct draft_via *v)
+{
+    struct object_reference *ref;
+    bool closed, known = false;
+    size_t n = object_references(&d->o, &ref, &closed);
+    for (size_t i = 0; i < n; i++)
+        known |= strcasecmp(ref[i].column, v->column[0]) == 0;
+    object_references_free(ref, n);
+    if (known || v->n != 1)
+        return;
+    char *more =
+        mem_printf("%s%s%s -> %s", d->o.references, *d->o.references ? ", " : "", v->column[0], v->object);
+    free(d->o.references);
+    d->o.references = more;
+}
+
+/* Of several `via`, or one beside `visible`, one rule is made: a row is seen where one of them lets it be seen. */
+static int compose(struct reading *r, struct draft *d)
+{
+    if (d->composed || d->nvia == 0 || d->o.visible == VISIBLE_VIA)
+        return 0;
+    struct buf b = {0};
+    size_t n = 0;
+    int rc = 0;
+    if (d->o.rule)
+        rule_text_add(&b, &n, d->o.rule);
+    for (size_t i = 0; rc == 0 && i < d->nvia; i++) {
+        const struct draft_via *v = &d->via[i];
+        struct draft *up = draft_named(r, v->object);
+        char *rule = rule_of(r, up);
+        char *why = rule && *rule ? rule_text_join(&b, &n, rule, d->layout->table, v->column, v->n,
+                                                   up->layout->table, up->o.keep)
+                                  : NULL;
+        rc = rule == NULL ? -1 : why ? packentry_refuse(r, d->at, "via %s: %s", v->object, why) : 0;
+        add_reference(d, v);
+        free(why);
+        free(rule);
     }
-    return 0;
+    if (rc == 0) {
+        free(d->o.rule);
+        d->o.rule = n ? buf_take(&b) : NULL;
+        d->o.visible = n ? VISIBLE_SELECT : VISIBLE_NONE;
+        d->composed = true;
+    }
+    buf_free(&b);
+    return rc;
 }
 
 /* Parents by `via` first, then, as far as that leaves it open, those that declared references name. */
@@ -206,10 +299,11 @@ static int order_all(struct reading *r)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->n; i++)
-        if (r->draft[i].o.visible == VISIBLE_VIA)
-            rc = check_via(r, &r->draft[i]);
+        rc = check_via(r, &r->draft[i]);
     for (size_t i = 0; rc == 0 && i < r->n; i++)
         rc = check_cycle(r, &r->draft[i]) || check_references(r, &r->draft[i]) ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < r->n; i++)
+        rc = compose(r, &r->draft[i]);
     r->p->object = mem_zero(r->n, sizeof *r->p->object);
     for (size_t i = 0; rc == 0 && i < r->n; i++)
         rc = order(r, &r->draft[i]);
@@ -222,8 +316,8 @@ static int take_package(struct reading *r)
     const struct conf *c = r->conf;
     for (size_t i = 0; i < c->n; i++)
         if (of_section(c, i, head) && strcmp(c->entry[i].name, "name") != 0 &&
-            strcmp(c->entry[i].name, "version") != 0)
-            return packentry_refuse(r, &c->entry[i], "no such option; there are name, version");
+            strcmp(c->entry[i].name, "version") != 0 && strcmp(c->entry[i].name, "include") != 0)
+            return packentry_refuse(r, &c->entry[i], "no such option; there are name, version, include");
     const char *name = conf_get(c, head, "name"), *version = conf_get(c, head, "version");
     if (name == NULL || version == NULL)
         return fail(ERR_REFUSED, "%s: [package] needs name = and version =", c->path);
@@ -234,24 +328,103 @@ static int take_package(struct reading *r)
     return 0;
 }
 
+/* ---- everything ---- */
+
+static const char everything[] = "objects *";
+
+static bool is_taken(const struct reading *r, const char *table)
+{
+    bool taken = false;
+    for (size_t i = 0; i < r->n && !taken; i++)
+        taken = strcasecmp(r->draft[i].o.table, table) == 0;
+    return taken;
+}
+
+/* [objects *]: an object for each captured table that is none's, but those excepted. */
+static int take_everything(struct reading *r, const struct conf_entry *at)
+{
+    const char *except = conf_get(r->conf, everything, "except");
+    char **w;
+    size_t n = packentry_words(except ? except : "", ',', &w), have = r->n;
+    struct stmt *s = db_prepare(r->db, "SELECT name FROM dx_table WHERE current ORDER BY name");
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        const char *table = stmt_text(s, 0);
+        bool out = is_taken(r, table);
+        for (size_t i = 0; i < n; i++)
+            out |= strcasecmp(w[i], table) == 0;
+        if (!out)
+            rc = take_object(r, everything, table, table);
+    }
+    stmt_free(s);
+    packentry_free_words(w, n);
+    if (rc == 0 && step == STEP_DONE && r->n == have)
+        return packentry_refuse(r, at, "no captured table is left for it");
+    return rc || step != STEP_DONE ? -1 : 0;
+}
+
+static bool has_word(const char *section, const char *word)
+{
+    size_t n = strlen(word);
+    return strncmp(section, word, n) == 0 && (section[n] == ' ' || section[n] == '\t');
+}
+
 static int take_sections(struct reading *r)
 {
     const struct conf *c = r->conf;
-    r->draft = mem_zero(c->n, sizeof *r->draft);
+    const struct conf_entry *all = NULL;
     for (size_t i = 0; i < c->n; i++) {
         const char *section = c->entry[i].section;
         bool first = true;
         for (size_t k = 0; k < i; k++)
             first &= !of_section(c, k, section);
-        if (!first || strcmp(section, "package") == 0)
+        if (!first || strcmp(section, "package") == 0 || has_word(section, "rule"))
             continue;
-        if (strncmp(section, "object", 6) != 0 || (section[6] != ' ' && section[6] != '\t'))
-            return packentry_refuse(r, &c->entry[i],
-                                    "no such section; there are [package] and [object NAME]");
-        if (take_object(r, section))
+        if (strcmp(section, everything) == 0) {
+            all = &c->entry[i];
+            continue;
+        }
+        if (!has_word(section, "object"))
+            return packentry_refuse(
+                r, &c->entry[i],
+                "no such section; there are [package], [object NAME], [objects *] and [rule NAME]");
+        const char *name = section + strcspn(section, " \t");
+        name += strspn(name, " \t");
+        if (take_object(r, section, name, conf_get(c, section, "table")))
             return -1;
     }
+    if (all && take_everything(r, all))
+        return -1;
     return r->n ? 0 : fail(ERR_REFUSED, "%s: no [object NAME] in it", c->path);
+}
+
+/* ---- files ---- */
+
+enum { INCLUDE_MAX = 8 };
+
+static int hash_conf(struct reading *r, const char *path);
+
+/* Reads what the file includes, relative to its own place; what it says itself counts. */
+static int include(struct reading *r, struct conf *c, int depth)
+{
+    static const char *const either[] = {"visible", "via", NULL};
+    const char *name = conf_get(c, "package", "include");
+    if (name == NULL)
+        return 0;
+    if (depth == INCLUDE_MAX)
+        return fail(ERR_REFUSED, "%s: [package] include: more than %d files deep", c->path, INCLUDE_MAX);
+    const char *slash = strrchr(c->path, '/');
+    char *path = *name == '/' || slash == NULL ? mem_text(name)
+                                               : mem_printf("%.*s/%s", (int)(slash - c->path), c->path, name);
+    struct conf *from = conf_read(path);
+    int rc = from && hash_conf(r, path) == 0 && include(r, from, depth + 1) == 0 ? 0 : -1;
+    if (rc)
+        conf_free(from);
+    else
+        conf_include(c, from, "package", either);
+    free(path);
+    return rc;
 }
 
 static int hash_conf(struct reading *r, const char *path)
@@ -264,6 +437,15 @@ static int hash_conf(struct reading *r, const char *path)
     return rc;
 }
 
+static void free_via(struct draft *d)
+{
+    for (size_t i = 0; i < d->nvia; i++) {
+        packentry_free_words(d->via[i].column, d->via[i].n);
+        free(d->via[i].object);
+    }
+    free(d->via);
+}
+
 struct package *package_read(struct db *db, const char *directory)
 {
     struct reading r = {.db = db, .directory = directory};
@@ -272,13 +454,14 @@ struct package *package_read(struct db *db, const char *directory)
     int rc = -1;
     r.sha = sha_new();
     r.p = mem_zero(1, sizeof *r.p);
-    if ((r.conf = conf_read(path)) && hash_conf(&r, path) == 0 && take_package(&r) == 0 &&
-        take_sections(&r) == 0)
+    if ((r.conf = conf_read(path)) && hash_conf(&r, path) == 0 && include(&r, r.conf, 0) == 0 &&
+        take_package(&r) == 0 && take_sections(&r) == 0)
         rc = order_all(&r);
     sha_end(r.sha, hex);
     r.p->hash = mem_text(hex);
     for (size_t i = 0; i < r.n; i++) {
         layout_free(r.draft[i].layout);
+        free_via(&r.draft[i]);
         if (!r.draft[i].done) { /* not moved into the package: let package_free have it */
             r.p->object = r.p->object ? r.p->object : mem_zero(r.n, sizeof *r.p->object);
             r.p->object[r.p->nobject++] = r.draft[i].o;

@@ -2,7 +2,7 @@
 #include "rules/fixed_now.h"
 
 #include "base/mem.h"
-#include "rules/token.h"
+#include "sql/token.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "rules/read_set.h"
 #include "rules/rule_check.h"
 #include "rules/table_refs.h"
-#include "rules/token.h"
+#include "sql/token.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "rules/read_set.h"
-#include "rules/token.h"
+#include "sql/token.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* token: see rules/token.h. */
-#include "rules/token.h"
+/* token: see sql/token.h. */
+#include "sql/token.h"
 
 #include "base/mem.h"
 

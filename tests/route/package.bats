@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# package.conf for a whole application: rules by name, files that include others, everything, several ways to be seen.
+
+load ../helper
+
+# office: territories of people, accounts in them, notes on accounts or on people's own projects.
+office() {
+    sql hq.db "CREATE TABLE position (login TEXT, territory TEXT, PRIMARY KEY (login, territory)) WITHOUT ROWID" \
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, territory TEXT, name TEXT)" \
+        "CREATE TABLE lead (id INTEGER PRIMARY KEY, area TEXT, name TEXT)" \
+        "CREATE TABLE project (id TEXT PRIMARY KEY, owner TEXT, state TEXT)" \
+        "CREATE TABLE note (id TEXT PRIMARY KEY, account INTEGER REFERENCES account, project TEXT REFERENCES project, body TEXT)" \
+        "CREATE TABLE remark (id TEXT PRIMARY KEY, note TEXT REFERENCES note, body TEXT)" \
+        "CREATE TABLE price (id TEXT PRIMARY KEY, v INT)" "CREATE TABLE secret (id TEXT PRIMARY KEY)" \
+        "CREATE INDEX a1 ON account (territory)" "CREATE INDEX l1 ON lead (area)" "CREATE INDEX n1 ON note (account)" \
+        "CREATE INDEX n2 ON note (project)" "CREATE INDEX r1 ON remark (note)" "CREATE INDEX p1 ON position (territory)" "CREATE INDEX o1 ON project (owner)" \
+        "INSERT INTO position VALUES ('alice', 'N'), ('bob', 'S'), ('bob', 'W')" \
+        "INSERT INTO account VALUES (1, 'N', 'one'), (2, 'S', 'two'), (3, 'W', 'three')" "INSERT INTO lead VALUES (1, 'N', 'l1'), (2, 'S', 'l2')" \
+        "INSERT INTO project VALUES ('P', 'alice', 'open'), ('Q', 'bob', 'open'), ('R', 'alice', 'closed')" \
+        "INSERT INTO note VALUES ('a', 1, NULL, 'x'), ('b', 2, 'P', 'x'), ('c', NULL, 'Q', 'x'), ('d', NULL, NULL, 'x'), ('e', NULL, 'R', 'x')" \
+        "INSERT INTO remark VALUES ('ra', 'a', ''), ('rb', 'b', ''), ('rc', 'c', ''), ('rd', 'd', '')" \
+        "INSERT INTO price VALUES ('p', 1)" "INSERT INTO secret VALUES ('s')"
+    txnlog attach hq.db
+    mkdir -p docking base package
+    cat >base/package.conf <<-'END'
+	[package]
+	name = base
+	version = 1
+	[rule territory]
+	select = SELECT n.name, p.territory FROM position p JOIN dx_node n ON n.user = p.login
+	[object account]
+	visible = rule territory on territory
+	[object lead]
+	visible = rule territory on area
+	[object project]
+	visible = SELECT n.name, o.id FROM project o JOIN dx_node n ON n.user = o.owner
+	keep = state = 'open'
+	[object note]
+	via = account -> account | project -> project
+	[object remark]
+	via = note -> note
+	[objects *]
+	except = secret, position
+	visible = all
+	write = no
+	END
+}
+
+copies() {
+    for who in alice bob; do
+        txnroute node add hq.db $who --package "$1" --user $who
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+}
+
+ids() {
+    sql "$1" "SELECT (SELECT group_concat(id) FROM account), (SELECT group_concat(id) FROM lead), (SELECT group_concat(id) FROM project),
+        (SELECT group_concat(id) FROM note), (SELECT group_concat(id) FROM remark)"
+}
+
+@test "a rule by name over several objects, a row below either of two others, everything else but what is excepted" {
+    office
+    txnroute load hq.db base
+    copies base
+    [ "$(ids alice.db)" = "1|1|P|a,b|ra,rb" ]
+    [ "$(ids bob.db)" = "2,3|2|Q|b,c|rb,rc" ]
+    [ "$(app_tables alice.db | paste -sd,)" = account,lead,note,price,project,remark ]
+    # what moves one of them moves what is below
+    sql hq.db "UPDATE position SET territory = 'X' WHERE login = 'alice'" "UPDATE project SET state = 'open' WHERE id = 'R'" \
+        "UPDATE project SET owner = 'alice' WHERE id = 'Q'" "UPDATE note SET account = 1 WHERE id = 'd'"
+    exchange alice bob
+    [ "$(ids alice.db)" = "||P,Q,R|b,c,e|rb,rc" ]
+    [ "$(ids bob.db)" = "2,3|2||b|rb" ]
+    sql hq.db "UPDATE position SET territory = 'N' WHERE login = 'bob' AND territory = 'S'" "UPDATE project SET state = 'closed' WHERE id = 'P'" \
+        "DELETE FROM note WHERE id = 'a'"
+    exchange alice bob
+    [ "$(ids alice.db)" = "||Q,R|c,e|rc" ]
+    [ "$(ids bob.db)" = "1,3|1||d|rd" ]
+}
+
+@test "what is seen by its own rule or below another" {
+    office
+    sed -i 's/^via = account.*/visible = SELECT n.name, x.id FROM note x JOIN dx_node n ON n.user = x.body\nvia = account -> account/' base/package.conf
+    sed -i '/^\[object project/,/^keep/d' base/package.conf
+    sql hq.db "UPDATE note SET body = 'alice' WHERE id = 'c'"
+    txnroute load hq.db base
+    copies base
+    [ "$(sql alice.db "SELECT group_concat(id) FROM note")" = a,c ]
+    sql hq.db "UPDATE note SET body = 'bob' WHERE id = 'c'" "UPDATE note SET account = 1 WHERE id = 'b'"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM note") $(sql bob.db "SELECT group_concat(id) FROM note")" = "a,b c" ]
+}
+
+@test "a package that differs in one line is written in one line" {
+    office
+    printf '[package]\nname = senior\nversion = 1\ninclude = ../base/package.conf\n[object lead]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    copies senior
+    [ "$(ids alice.db)" = "1|1,2|P|a,b|ra,rb" ]
+    sed -i 's/^write = no/write = maybe/' base/package.conf
+    run -3 --separate-stderr txnroute load hq.db package
+    [[ $stderr == *"base/package.conf:"*"[objects *] write: 'maybe'"* ]]
+    sed -i 's/^write = maybe/write = no/; s/^version = 1/version = 1\ninclude = package.conf/' base/package.conf
+    run -3 --separate-stderr txnroute load hq.db package
+    [[ $stderr == *"files deep"* ]]
+}
+
+@test "what cannot be put together is refused with the line and the word" {
+    office
+    refused() {
+        run -3 --separate-stderr txnroute load hq.db base
+        [[ $stderr == *"$1"* ]] || { echo "$stderr"; return 1; }
+    }
+    cp base/package.conf good
+    sed -i 's/rule territory on area/rule region on area/' base/package.conf
+    refused "there is no [rule region]"
+    sed 's/rule territory on area/rule territory on area, name/' good >base/package.conf
+    refused "1 values beside the node, but 2 columns"
+    sed 's/ON n.user = p.login/ON n.user = p.login GROUP BY 1, 2/' good >base/package.conf
+    refused "GROUP: a rule with it cannot be joined"
+    sed 's/account -> account |/account -> account | id -> remark |/' good >base/package.conf
+    refused "circle"
+    sed 's/^via = account.*/visible = all\nvia = account -> account/' good >base/package.conf
+    refused "leaves the other nothing to say"
+    sed 's/^via = account.*/write = no/' good >base/package.conf
+    refused "who sees it?"
+}
