@@ -7,6 +7,7 @@
 #include "nodes/membership_log.h"
 #include "report/site_verbs.h"
 #include "route/explain.h"
+#include "route/propose.h"
 #include "route/route.h"
 #include "route/what_if.h"
 
@@ -257,6 +258,28 @@ static int try(int argc, char **argv)
     return rc ? rc : n ? ERR_LOOK : 0;
 }
 
+static const char *people;
+
+static int propose(int argc, char **argv)
+{
+    struct buf out = {0};
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db && db_begin_read(db) == 0 ? propose_package(db, people, &out) : -1;
+    if (rc == 0)
+        fputs(buf_text(&out), stdout);
+    buf_free(&out);
+    db_close(db);
+    return rc;
+}
+
+static const struct cli_option propose_options[] = {
+    {.name = "--user-table",
+     .value = "TABLE",
+     .help = "the table of people, by whom rows are given out",
+     .text = &people},
+    {0}};
+
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
@@ -320,6 +343,13 @@ static const struct cli_verb verbs[] = {
      .max = -1,
      .help = "say why the node has the row (exit 0) or has it not (exit 1)",
      .run = why},
+    {.name = "propose",
+     .operands = "DB",
+     .min = 1,
+     .max = 1,
+     .help = "write a package.conf for the database, guessed from its schema and rows",
+     .options = propose_options,
+     .run = propose},
     {.name = "try",
      .operands = "DB DIR",
      .min = 2,

@@ -142,7 +142,7 @@ static int again(struct apply_context *w)
     w->count->repeat = true;
     if (dx_skip(w->reader) || check_last(w))
         return -1;
-    if (h->number == 0 && dx_end(w->reader)->changes)
+    if (*h->to && h->number == 0 && dx_end(w->reader)->changes)
         return fail(ERR_REFUSED, "%s: the archive has no number, but a download needs one", w->name);
     int same = h->number && dx_end(w->reader)->changes
                    ? applied_digests_same(w->db, dx_kind_name(h->kind), h->epoch, h->number,

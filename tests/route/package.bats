@@ -125,3 +125,51 @@ ids() {
     sed 's/^via = account.*/write = no/' good >base/package.conf
     refused "who sees it?"
 }
+
+# proposes DB [OPTION...]: DB is captured, proposed for, and what is proposed loads.
+proposes() {
+    local db=$1
+    shift
+    mkdir -p proposed
+    txnroute propose "$db" "$@" >proposed/package.conf
+    txnlog attach "$db" 2>/dev/null || [ $? -eq 1 ]
+    txnroute load "$db" proposed 2>load.err
+}
+
+@test "propose writes a package that loads, with references by look, rows that mean the same, secrets, triggers and indexes" {
+    sql app.db "CREATE TABLE person (id INTEGER PRIMARY KEY, login TEXT, password TEXT NOT NULL)" \
+        "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)" \
+        "CREATE TABLE \"my item\" (id INTEGER PRIMARY KEY, owner_person_id INTEGER, name TEXT)" \
+        "CREATE TABLE item_tag (item INTEGER REFERENCES \"my item\", tag_id INTEGER, PRIMARY KEY (item, tag_id))" \
+        "CREATE TABLE loose (a, b)" "CREATE TABLE nocase (k TEXT COLLATE NOCASE PRIMARY KEY)" "CREATE VIRTUAL TABLE f USING fts5(x)" \
+        "CREATE TRIGGER t1 AFTER INSERT ON tag BEGIN DELETE FROM loose; END" \
+        "INSERT INTO person VALUES (1, 'alice', 'x'), (2, 'bob', 'y')" "INSERT INTO \"my item\" VALUES (1, 1, 'hers'), (2, 2, 'his')" \
+        "INSERT INTO tag VALUES (1, 'red')" "INSERT INTO item_tag VALUES (1, 1), (2, 1)"
+    proposes app.db --user-table person
+    grep -qx 'references = owner_person_id -> person' proposed/package.conf
+    grep -qx 'references = tag_id -> tag' proposed/package.conf
+    grep -qx 'via = item -> my item' proposed/package.conf
+    grep -qx 'duplicates = adopt' proposed/package.conf
+    grep -qx 'columns = \* except password' proposed/package.conf
+    grep -q '^; Triggers: t1\.' proposed/package.conf
+    grep -q '^; Table loose is left out: it has no primary key' proposed/package.conf
+    grep -q '^; Table nocase is left out: its key does not compare byte by byte' proposed/package.conf
+    grep -qx '; CREATE INDEX "my item_owner_person_id" ON "my item" ("owner_person_id");' proposed/package.conf
+    mkdir -p docking
+    txnroute node add app.db alice --package app --user alice
+    txnroute extract app.db alice docking | dxapply alice.db
+    [ "$(sql alice.db 'SELECT name FROM "my item"' 'SELECT count(*) FROM item_tag' 'SELECT group_concat(login) FROM person' | paste -sd' ')" = "hers 1 alice,bob" ]
+    run -3 --separate-stderr txnroute propose app.db --user-table nobody
+    [[ $stderr == *"--user-table nobody: no table of that name"* ]]
+}
+
+@test "propose: what it writes for public databases loads, and gives everybody everything" {
+    for name in chinook northwind sakila; do
+        shared_data $name.db.xz
+        xz -dc "$shared" >$name.db
+        proposes $name.db
+        [ "$(grep -c '^\[object ' proposed/package.conf)" -ge 11 ]
+    done
+    proposes chinook.db --user-table Employee
+    grep -qx 'via = CustomerId -> Customer' proposed/package.conf
+}
