@@ -36,8 +36,8 @@ static const struct kind download = {download_begin, download_ready, download_on
                                      NULL,           false,          NULL};
 static const struct kind snapshot = {snapshot_begin,  snapshot_ready, snapshot_one, snapshot_end,
                                      snapshot_attach, false,          NULL};
-static const struct kind upload = {upload_apply_begin, NULL, upload_apply_one, upload_apply_end, upload_apply_last, true,
-                                   upload_apply_stranger};
+static const struct kind upload = {upload_apply_begin, NULL, upload_apply_one,     upload_apply_end,
+                                   upload_apply_last,  true, upload_apply_stranger};
 static const struct kind replay = {log_apply_begin, NULL, merge_one, log_apply_end, NULL, false, NULL};
 static const struct kind rows = {plan_apply_begin, NULL, plan_apply_one, plan_apply_end, NULL, false, NULL};
 

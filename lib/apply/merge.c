@@ -174,8 +174,11 @@ static struct merge *merge_of(struct apply_context *w, const char *origin)
         m = m->next;
     } while (m != first);
     m = mem_zero(1, sizeof *m);
-    *m = (struct merge){
-        .next = first->next, .origin = mem_text(name), .give = first->give, .adopt = first->adopt, .clear = first->clear};
+    *m = (struct merge){.next = first->next,
+                        .origin = mem_text(name),
+                        .give = first->give,
+                        .adopt = first->adopt,
+                        .clear = first->clear};
     first->next = m;
     return set_node(m, w->db) ? NULL : m;
 }
@@ -389,20 +392,6 @@ static bool from_node(const struct apply_context *w)
     return w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0;
 }
 
-/* They made a row that people know already, under another key, or under this one (here). */
-static int merge_duplicate(struct apply_context *w, struct target *t, struct change *c, bool here,
-                           const char *reason)
-{
-    const struct merge_table *m = &w->merge->table[t->index];
-    size_t key = t->table->key[0];
-    if (m->policy.adopt && from_node(w)) {
-        int adopted = w->merge->adopt(w, t, c, here ? &c->new[key] : &userkey_row(m->userkey)[key]);
-        if (adopted)
-            return adopted < 0 ? -1 : 0;
-    }
-    return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
-}
-
 /* Whether the node may know that this row is here. */
 static int sees(struct apply_context *w, struct target *t, const struct change *c)
 {
@@ -411,6 +400,31 @@ static int sees(struct apply_context *w, struct target *t, const struct change *
         return w->merge->noded && m == NULL ? -1 : 1;
     int seen = node_view_holds(w, m, t, c);
     return seen ? seen : node_view_held(w, m, t, c);
+}
+
+/* The row with that key takes the place of the insert, unless the node may not know of it: 1, 0 it does not, -1. */
+static int adopt(struct apply_context *w, struct target *t, struct change *c, const struct val *other)
+{
+    struct val *row = mem_zero(t->table->ncol, sizeof *row);
+    struct change there = {.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = row};
+    row[t->table->key[0]] = *other;
+    int seen = sees(w, t, &there);
+    free(row);
+    return seen > 0 ? w->merge->adopt(w, t, c, other) : seen;
+}
+
+/* They made a row that people know already, under another key, or under this one (here). */
+static int merge_duplicate(struct apply_context *w, struct target *t, struct change *c, bool here,
+                           const char *reason)
+{
+    const struct merge_table *m = &w->merge->table[t->index];
+    size_t key = t->table->key[0];
+    if (m->policy.adopt && from_node(w)) {
+        int adopted = adopt(w, t, c, here ? &c->new[key] : &userkey_row(m->userkey)[key]);
+        if (adopted)
+            return adopted < 0 ? -1 : 0;
+    }
+    return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
 }
 
 /* Whether the insert's key may be another yet, because the row whose key it has, its parent, is not judged: 1, 0, -1. */

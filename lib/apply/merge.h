@@ -56,8 +56,9 @@ struct merge {
     struct stmt *hide, *hidden; /* hidden_columns.h; NULL until wanted */
     int64_t nhidden;
     struct upload_quota quota;
-    int (*adopt)(struct apply_context *w, struct target *t, struct change *c,
-                 const struct val *other); /* lets another row take the place of an insert (rekey_server_adopt) */
+    int (*adopt)(
+        struct apply_context *w, struct target *t, struct change *c,
+        const struct val *other); /* lets another row take the place of an insert (rekey_server_adopt) */
     apply_one_fn *give;  /* gives an insert whose integer key is taken another one (rekey_server_give) */
     apply_one_fn *clear; /* whether rows that refer to it let the row be deleted (fk_delete_clear) */
     size_t n;

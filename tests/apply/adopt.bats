@@ -129,3 +129,15 @@ office r|red" ]
     run -3 --separate-stderr txnroute load hq.db package
     [[ $stderr == *"adopt needs a key of one column"* ]]
 }
+
+@test "a row that the node may not see takes nobody's place: the newcomer waits for somebody to decide" {
+    office
+    sed -i "s/^\\[object tag\\]/[object tag]\nkeep = color IS NOT 'hidden'/" package/package.conf
+    sql hq.db "INSERT INTO tag VALUES (1, 'red', 'hidden')"
+    txnroute load hq.db package 2>load.err
+    sql alice.db "INSERT INTO tag VALUES (7, 'red', NULL)" "INSERT INTO favourite VALUES (1, 'r', 7)"
+    exchange alice bob
+    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .resolved] | join(" ")')" = "duplicate " ]
+    [ "$(sql alice.db "SELECT count(*) FROM tag")" = 0 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_rekey WHERE adopt" 2>/dev/null || echo 0)" = 0 ]
+}
