@@ -13,17 +13,13 @@ static const char sql_make[] =
     "base, ours,"
     " theirs, incoming BLOB, row BLOB, outcome TEXT, reason TEXT, origin TEXT, archive TEXT, resolved TEXT, "
     "made TEXT)";
-static const char sql_has_made[] =
-    "SELECT count(*) FROM pragma_table_info('dx_conflict') WHERE name = 'made'";
-static const char sql_add_made[] = "ALTER TABLE dx_conflict ADD COLUMN made TEXT";
 static const char sql_add[] = "INSERT INTO dx_conflict (kind, tbl, col, key, base, ours, theirs, incoming, "
                               "row, outcome, reason, origin, archive, made)"
                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
                               " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))";
-/* %s: the time, or NULL in a table of an earlier release; what follows on the table. */
 static const char sql_read[] =
     "SELECT id, kind, tbl, col, outcome, reason, origin, archive, resolved, key, base, "
-    "ours, theirs, incoming, row, %s FROM dx_conflict %s";
+    "ours, theirs, incoming, row, made FROM dx_conflict %s";
 static const char sql_all[] = "ORDER BY id";
 static const char sql_open[] = "WHERE resolved IS NULL ORDER BY id";
 static const char sql_one[] = "WHERE id = ?1";
@@ -32,18 +28,10 @@ static const char sql_present[] =
 
 /* ---- recording ---- */
 
-/* Makes the table, or adds to one of an earlier release the time at which a conflict was recorded. */
-static int make_table(struct db *db)
-{
-    int64_t has;
-    if (db_exec(db, sql_make) || db_get_int(db, &has, "%s", sql_has_made))
-        return -1;
-    return has ? 0 : db_exec(db, sql_add_made);
-}
-
 static int add(struct apply_context *w, const struct conflict *c)
 {
-    if (w->conflict == NULL && (make_table(w->db) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
+    if (w->conflict == NULL &&
+        (db_exec(w->db, sql_make) || (w->conflict = db_prepare(w->db, sql_add)) == NULL))
         return -1;
     struct stmt *s = w->conflict;
     const struct val *const values[] = {&c->key, &c->base, &c->ours, &c->theirs, &c->incoming, &c->row};
@@ -171,10 +159,7 @@ static int present(struct db *db)
 /* A statement over the table, which is there; NULL on failure. */
 static struct stmt *prepare_read(struct db *db, const char *which)
 {
-    int64_t has;
-    if (db_get_int(db, &has, "%s", sql_has_made))
-        return NULL;
-    char *sql = mem_printf(sql_read, has ? "made" : "NULL", which);
+    char *sql = mem_printf(sql_read, which);
     struct stmt *s = db_prepare(db, sql);
     free(sql);
     return s;

@@ -17,7 +17,7 @@
 
 enum {
     PIECE = 256 << 10,
-    PADDING_MAX = 64 << 10 /* of the tar, behind end.json */
+    PADDING_MAX = 64 << 10 /* of the tar and of a signature, behind end.json */
 };
 
 enum where { BETWEEN, IN_CHANGES, AT_END, BROKEN };
@@ -271,6 +271,7 @@ static bool same_end(const struct dx_reader *r, const struct dx_end *said, const
 /* Behind end.json comes its signature or nothing, then the tar's padding and the seal. */
 static int at_seal(struct dx_reader *r)
 {
+    r->where = AT_END;
     int got = next_member(r);
     if (got > 0 && strcmp(r->member, DX_SIGNATURE) == 0) {
         if (r->left == 0)
@@ -278,10 +279,8 @@ static int at_seal(struct dx_reader *r)
         if (watch_member(r) || load_member(r, DX_SIGNATURE_MAX))
             return -1;
         buf_add(&r->signature, r->in.p, r->in.n);
-        r->where = AT_END;
         got = next_member(r);
     }
-    r->where = AT_END;
     return got > 0 ? refuse(r, "a member behind the end") : got;
 }
 

@@ -149,8 +149,10 @@ static int from_1(struct db *db)
 
 static int from_2(struct db *db)
 {
-    /* The mark of a reader is of an epoch. Late programs of format 2 noted it already. */
-    if (add_column(db, "dx_peer", "epoch", "TEXT NOT NULL DEFAULT ''") ||
+    /* The time at which a conflict was recorded; and the mark of a reader is of an epoch, which late programs of format 2
+     * noted already. */
+    if (add_column(db, "dx_conflict", "made", "TEXT") ||
+        add_column(db, "dx_peer", "epoch", "TEXT NOT NULL DEFAULT ''") ||
         db_exec(
             db,
             "UPDATE dx_peer SET epoch = (SELECT value FROM dx_meta WHERE name = 'epoch') WHERE epoch = ''"))

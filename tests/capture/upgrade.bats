@@ -21,14 +21,16 @@ upgrade() {
     for db in hq ann bob; do txnlog attach "$db.db" 2>>upgrade.err; done
 }
 
-# books DB: what must be the same after an upgrade as before: the journal and all that waits, was decided or is known.
+# books DB: what must be the same after an upgrade as before, in the columns that there were when it was first asked: the
+# journal and all that waits, was decided or is known.
 books() {
-    local table
+    local table columns
     for table in dx_journal dx_table dx_upload dx_quarantine dx_conflict dx_rekey dx_renamed dx_copy dx_nodes dx_package \
         dx_object dx_audience dx_archive dx_routed dx_force dx_seen; do
         echo "$table"
-        [ -z "$(sql "$1" "SELECT 1 FROM sqlite_schema WHERE name = '$table'")" ] ||
-            sqlite3 "$1" -cmd '.mode insert' "SELECT * FROM $table ORDER BY 1, 2"
+        columns=$1.$table.columns
+        [ -e "$columns" ] || sql "$1" "SELECT group_concat('\"' || name || '\"', ', ') FROM pragma_table_info('$table')" >"$columns"
+        [ -z "$(cat "$columns")" ] || sqlite3 "$1" -cmd '.mode insert' "SELECT $(cat "$columns") FROM $table ORDER BY 1, 2"
     done
     sql "$1" "SELECT * FROM dx_meta WHERE name NOT IN ('format', 'captured_schema', 'captured_upto') ORDER BY 1" "SELECT name, mark FROM dx_peer ORDER BY 1"
 }

@@ -197,7 +197,7 @@ edit() {
     pack dx.json changes/000001 changes/000001 end.json >x.dx
     all_refuse x.dx "member 'changes/000001' where changes/000002"
     pack dx.json changes/000001 end.json end.json >x.dx
-    all_refuse x.dx "a member behind end.json"
+    all_refuse x.dx "a member behind the end"
     cp d/changes/000001 d/changes/000002
     finish 3 dx.json changes/000002
     pack dx.json changes/000002 end.json >x.dx
@@ -205,7 +205,7 @@ edit() {
     finish 3 dx.json changes/000001
     head -c 1000 /dev/zero >d/zeros
     { tar --format=ustar -C d -cf - dx.json changes/000001 end.json; head -c 300000 /dev/zero; } | seal >x.dx
-    all_refuse x.dx "goes on behind end.json"
+    all_refuse x.dx "goes on behind its last member"
 }
 
 @test "counts and digests that do not agree" {
@@ -355,7 +355,7 @@ bounded() {
     run -3 bounded dxpack verify x.dx
     { tar --format=ustar -C d -cf - dx.json changes/000001 end.json; head -c "$size" /dev/zero; } | seal >x.dx
     run -3 bounded dxpack verify x.dx
-    [[ $output == *"goes on behind end.json"* ]]
+    [[ $output == *"goes on behind its last member"* ]]
     { truncate -s "$size" zeros; tar --format=gnu --transform 's,zeros,dx.json,' -cf - zeros; } | seal >x.dx
     run -3 bounded dxpack verify x.dx
     [[ $output == *"dx.json: too large"* ]]
