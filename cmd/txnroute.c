@@ -189,10 +189,12 @@ static int node(int argc, char **argv)
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
     if (strcmp(verb, "list") == 0)
         return list_nodes(argv[1], name);
+    if (strcmp(verb, "key") == 0 && name)
+        return site_node_key(argv[1], name);
     bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
     bool hold = strcmp(verb, "hold") == 0, release = strcmp(verb, "release") == 0;
     if (!add && !set && !hold && !release && strcmp(verb, "end") != 0)
-        return fail(ERR_USAGE, "node %s: add, set, end, hold, release or list is meant", verb);
+        return fail(ERR_USAGE, "node %s: add, set, end, hold, release, key or list expected", verb);
     if (name == NULL)
         return fail(ERR_USAGE, "node %s: which node?", verb);
     if (add && package == NULL)
@@ -317,10 +319,11 @@ static const struct cli_verb verbs[] = {
      .help = "load or replace the package in DIR",
      .run = load},
     {.name = "node",
-     .operands = "add|set|end|hold|release|list DB [NODE]",
+     .operands = "add|set|end|hold|release|key|list DB|SITE [NODE]",
      .min = 2,
      .max = 3,
-     .help = "register, change, end, hold, release or list nodes",
+     .help = "register, change, end, hold, release or list nodes; key: of SITE, id.pub on stdin, for "
+             "authorized_keys",
      .options = node_options,
      .run = node},
     {.name = "run",
@@ -371,6 +374,12 @@ static const struct cli_verb verbs[] = {
      .help = "check SITE/site.conf and print what holds (exit 1: something is not as it wants it)",
      .options = site_check_options,
      .run = site_verb_check},
+    {.name = "init",
+     .operands = "SITE",
+     .min = 1,
+     .max = 1,
+     .help = "make the directories of a site and its site.conf, and say what comes next",
+     .run = site_verb_init},
     {.name = "metrics",
      .operands = "SITE",
      .min = 1,

@@ -21,6 +21,9 @@ static const struct family site_families[] = {
     SITE("dx_database_bytes", "bytes", FIELD_INT, database, "Size of the server database and its WAL."),
     SITE("dx_disk_free_bytes", "bytes", FIELD_INT, free, "Free where the docking directory is."),
     SITE("dx_last_run_timestamp_seconds", "seconds", FIELD_TIME, run, "When dxcron ran last; 0: never."),
+    SITE("dx_last_success_timestamp_seconds", "seconds", FIELD_TIME, success,
+         "When a run of dxcron last ended with 0 or 1; 0: never."),
+    SITE("dx_last_run_exit_code", NULL, FIELD_INT, run_exit, "Exit code of the last run of dxcron."),
 };
 
 #define NODE(name, unit, type, member, help)                         \

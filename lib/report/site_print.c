@@ -38,6 +38,10 @@ void site_status_remarks(const struct site_status *s, const struct node_status *
     char text[96], age[FIELDS_SHORT];
     if (!n->node.active)
         remark(out, "ended");
+    if (n->held) {
+        remark(out, "held: ");
+        buf_puts(out, n->held);
+    }
     if (n->blocked) {
         snprintf(text, sizeof text, "upload %lld blocked for %s", (long long)n->blocked,
                  fields_age(s->time - n->blocked_time, age));
@@ -87,7 +91,8 @@ static void heading(const struct site_status *s, struct buf *out)
     buf_addf(out, "; disk: %s used", fields_bytes(s->database, text));
     buf_addf(out, ", %s free\n", fields_bytes(s->free, text));
     if (s->run)
-        buf_addf(out, "dxcron: last run %s ago\n", fields_age(s->time - s->run, text));
+        buf_addf(out, "dxcron: last run %s ago, ended with %lld\n", fields_age(s->time - s->run, text),
+                 (long long)s->run_exit);
     buf_addf(out, "%-16s %7s %7s %7s %7s %7s %7s  %s\n", "NODE", "ARCHIVE", "UNCONF.", "ROWS", "BYTES", "AGE",
              "SEEN", "RELEASE");
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
+#include "nodes/hold.h"
 #include "nodes/site_conf.h"
 #include "route/outbox.h"
 
@@ -51,6 +52,7 @@ const struct field node_status_fields[] = {
     NODE("uploads_bytes", FIELD_INT, uploads_bytes),
     NODE("blocked", FIELD_INT, blocked),
     NODE("blocked_time", FIELD_TIME, blocked_time),
+    NODE("held", FIELD_TEXT, held),
     NODE("conflicts", FIELD_INT, conflicts),
     NODE("quarantined", FIELD_INT, quarantined),
     NODE("session", FIELD_TIME, session),
@@ -78,6 +80,8 @@ const struct field site_status_fields[] = {
     SITE("docking", FIELD_TEXT, docking),
     SITE("disk_free", FIELD_INT, free),
     SITE("last_run", FIELD_TIME, run),
+    SITE("last_success", FIELD_TIME, success),
+    SITE("last_exit", FIELD_INT, run_exit),
     {0},
 };
 
@@ -259,8 +263,8 @@ static void judge(const struct reading *r, struct node_status *s)
     if (!s->node.active)
         return;
     s->behind = s->waiting.archives > 0 || s->aside > 0 || s->uploads > 0;
-    s->stuck =
-        s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED || s->session_exit == ERR_GUARD;
+    s->stuck = s->held != NULL || s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED ||
+               s->session_exit == ERR_GUARD;
     s->silent = s->session > 0 && r->site->time - s->session > r->site->silent_days * DAY;
 }
 
@@ -284,8 +288,11 @@ static int read_node(const struct reading *r, struct node_status *s)
         (r->quarantine && db_get_int(r->db, &s->quarantined,
                                      "SELECT count(*) FROM dx_quarantine WHERE origin = %Q", s->node.name)))
         return -1;
+    char *since = NULL;
+    int held = hold_find(r->db, s->node.id, &s->held, &since);
+    free(since);
     judge(r, s);
-    return 0;
+    return held < 0 ? -1 : 0;
 }
 
 /* ---- the site ---- */
@@ -313,6 +320,26 @@ static void read_run(struct reading *r)
     free(path);
 }
 
+/* A line for each run is in DOCKING/cron.log. */
+static void read_runs(struct reading *r)
+{
+    char *path = file_join(r->site->docking, "cron.log"), *line = NULL;
+    size_t room = 0;
+    FILE *f = fopen(path, "re");
+    while (f && getline(&line, &room, f) > 0) {
+        char *end = word_of(line, "end"), *code = word_of(line, "exit");
+        r->site->run_exit = code ? strtoll(code, NULL, 10) : 0;
+        if (code && r->site->run_exit <= ERR_LOOK)
+            r->site->success = fields_time_get(end);
+        free(end);
+        free(code);
+    }
+    if (f)
+        fclose(f);
+    free(line);
+    free(path);
+}
+
 static int read_site(struct db *db, const char *docking, struct reading *r)
 {
     struct site_status *s = r->site;
@@ -335,6 +362,7 @@ static int read_site(struct db *db, const char *docking, struct reading *r)
     r->conflicts = conflicts > 0;
     r->quarantine = quarantine > 0;
     read_run(r);
+    read_runs(r);
     return 0;
 }
 
@@ -362,6 +390,7 @@ static void free_node(struct node_status *n)
 {
     node_free(&n->node);
     free(n->waiting.oldest);
+    free(n->held);
     free(n->session_why);
     free(n->release);
 }

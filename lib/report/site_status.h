@@ -20,6 +20,7 @@ struct node_status {
     int64_t uploads, uploads_bytes;        /* uploads in its inbox that are not merged */
     int64_t blocked;                /* number of the upload that a run of dxcron has left unmerged; 0: none */
     int64_t blocked_time;           /* when that upload came */
+    char *held;                     /* why its uploads are held; NULL: they are not */
     int64_t conflicts, quarantined; /* not resolved; rows that could not be applied */
     int64_t session;                /* when its last session was; 0: never */
     int64_t session_exit;           /* its exit code */
@@ -37,6 +38,8 @@ struct site_status {
     int64_t database;    /* bytes of the database and its WAL */
     int64_t free;        /* bytes free where the docking directory is */
     int64_t run;         /* when dxcron ran last; 0: never */
+    int64_t success;     /* when it last ended with 0 or 1; 0: never, as far as its log tells */
+    int64_t run_exit;    /* the exit code of its last run */
     int64_t silent_days; /* of site.conf */
     char *database_path, *docking;
     size_t n;

@@ -1,4 +1,5 @@
 /* site_verbs: see report/site_verbs.h. */
+#define _GNU_SOURCE /* realpath */
 #include "report/site_verbs.h"
 
 #include "base/file.h"
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static bool json, behind;
 static const char *warning, *critical;
@@ -142,5 +145,119 @@ int site_verb_report(int argc, char **argv)
     print_and_free(&page);
     site_status_free(&s);
     db_close(db);
+    return rc;
+}
+
+/* ---- init ---- */
+
+static int make_directory(const char *site, const char *name)
+{
+    char *path = file_join(site, name);
+    int rc = file_make_directory(path) || chmod(path, 0700) ? fail_errno("%s: cannot make it", path) : 0;
+    free(path);
+    return rc;
+}
+
+/* A site.conf with every entry as it holds without it, all of them comments. */
+static int write_conf(const char *site)
+{
+    struct site_conf c;
+    struct buf text = {0}, out = {0};
+    char *path = file_join(site, "site.conf");
+    int rc = site_conf_read(site, &c);
+    if (rc == 0 && !file_exists(path)) {
+        site_conf_print(&c, &text);
+        buf_puts(&out,
+                 "# The configuration of this site, dx-site.conf(5). What is commented out holds anyway.\n");
+        for (const char *p = buf_text(&text), *end; (end = strchr(p, '\n')) != NULL; p = end + 1)
+            buf_addf(&out, "%s%.*s\n", *p == '[' || p == end ? "" : "# ", (int)(end - p), p);
+        struct file_new *f = file_new_open(path);
+        rc = f == NULL || file_write(file_new_fd(f), out.p, out.n, path) ? -1 : 0;
+        if (rc == 0)
+            rc = file_new_commit(f);
+        else
+            file_new_abort(f);
+    }
+    buf_free(&text);
+    buf_free(&out);
+    site_conf_free(&c);
+    free(path);
+    return rc;
+}
+
+int site_verb_init(int argc, char **argv)
+{
+    static const char *const directories[] = {"", "docking", "files"};
+    const char *site = argv[0];
+    (void)argc;
+    umask(077);
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        if (make_directory(site, directories[i]))
+            return -1;
+    if (write_conf(site))
+        return -1;
+    char *db = file_join(site, "hq.db");
+    printf("%s is ready. Next:\n", site);
+    if (!file_exists(db))
+        printf("  put the server database there:  %s\n", db);
+    printf("  capture its changes:            txnlog attach %s\n"
+           "  load a package:                 txnroute load %s DIRECTORY\n"
+           "  register a node:                txnroute node add %s NODE --package PACKAGE\n"
+           "  let it in over ssh:             txnroute node key %s NODE < id.pub >> ~/.ssh/authorized_keys\n"
+           "  run dxcron every five minutes:  see dxcron(1), for systemd and for cron\n",
+           db, db, db, site);
+    free(db);
+    return 0;
+}
+
+/* ---- node key ---- */
+
+/* TYPE BASE64 [COMMENT], as ssh-keygen writes it: no options before it. */
+static bool is_public_key(const char *line)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789@.-";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    size_t type = strspn(line, name), body = line[type] == ' ' ? strspn(line + type + 1, digits) : 0;
+    bool known =
+        strncmp(line, "ssh-", 4) == 0 || strncmp(line, "ecdsa-", 6) == 0 || strncmp(line, "sk-", 3) == 0;
+    if (!known || body < 40)
+        return false;
+    const char *rest = line + type + 1 + body;
+    for (const char *p = rest; *p; p++)
+        if ((unsigned char)*p < ' ')
+            return false;
+    return *rest == 0 || *rest == ' ';
+}
+
+static int check_node(const char *site, const char *name)
+{
+    char *path = file_join(site, "hq.db");
+    struct db *db = db_open(path, DB_READ);
+    struct node n = {0};
+    int rc = db && db_begin_read(db) == 0 ? node_require(db, name, &n) : -1;
+    if (rc == 0)
+        node_free(&n);
+    db_close(db);
+    free(path);
+    return rc;
+}
+
+int site_node_key(const char *site, const char *node)
+{
+    char *path = realpath(site, NULL), *line = NULL;
+    size_t room = 0;
+    int rc = path ? check_node(site, node) : fail_errno("%s: cannot open", site);
+    if (rc == 0 && strpbrk(path, "\"\\'`$ \t\n"))
+        rc = fail(ERR_REFUSED, "%s: a path with quotes, spaces, $ or backslashes is not for authorized_keys",
+                  path);
+    ssize_t n = rc == 0 ? getline(&line, &room, stdin) : -1;
+    if (n > 0 && line[n - 1] == '\n')
+        line[--n] = 0;
+    if (rc == 0 && (n <= 0 || strlen(line) != (size_t)n || !is_public_key(line)))
+        rc = fail(ERR_REFUSED, "stdin: not a public key as ssh-keygen writes it to id_ed25519.pub");
+    if (rc == 0)
+        printf("restrict,command=\"dxserve --site %s --node %s\" %s\n", path, node, line);
+    free(line);
+    free(path);
     return rc;
 }

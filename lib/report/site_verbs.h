@@ -10,5 +10,9 @@ int site_verb_status(int argc, char **argv);  /* DB [DOCKING] */
 int site_verb_check(int argc, char **argv);   /* SITE */
 int site_verb_metrics(int argc, char **argv); /* SITE */
 int site_verb_report(int argc, char **argv);  /* SITE */
+int site_verb_init(int argc, char **argv);    /* SITE */
+
+/* `node key`: prints the line for authorized_keys by which the holder of the public key on stdin is that node. */
+int site_node_key(const char *site, const char *node);
 
 #endif

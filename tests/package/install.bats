@@ -48,3 +48,30 @@ make_dx() {
         [[ $("$command" --version) == "$command (dx) $version"* ]] || { "$command" --version; return 1; }
     done
 }
+
+@test "init makes a site for its owner alone, with a site.conf, and leaves what is there" {
+    run -0 txnroute init site
+    [ "$(stat -c %a site site/docking site/files site/site.conf | tr '\n' ' ')" = "700 700 700 600 " ]
+    [[ $output == *"txnlog attach site/hq.db"* ]]
+    run -0 txnroute check site
+    echo "# mine" >site/site.conf
+    run -0 txnroute init site
+    [ "$(cat site/site.conf)" = "# mine" ]
+}
+
+@test "node key prints the line of authorized_keys, for one public key and a node that is there" {
+    txnroute init site
+    sqlite3 site/hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY)"
+    txnlog attach site/hq.db
+    mkdir p && printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n' >p/package.conf
+    txnroute load site/hq.db p
+    txnroute node add site/hq.db alice --package p
+    ssh-keygen -q -t ed25519 -N '' -C 'alice@laptop' -f id
+    run -0 txnroute node key site alice <id.pub
+    [ "$output" = "restrict,command=\"dxserve --site $(realpath site) --node alice\" $(cat id.pub)" ]
+    ssh-keygen -l -f <(echo "$output")
+    run -3 txnroute node key site bob <id.pub
+    run -3 txnroute node key site alice <id
+    run -3 txnroute node key site alice < <(echo "command=\"sh\" $(cat id.pub)")
+    run -3 txnroute node key site alice </dev/null
+}

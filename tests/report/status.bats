@@ -144,3 +144,33 @@ change() {
     run -0 txnroute report site
     [[ $output == *$'<h2>Needs a person</h2>\n<p>Nothing.</p>'* ]]
 }
+
+@test "dxcron keeps a line for each run, and the metrics and the page that site.conf asks for" {
+    printf '[site]\nmetrics = %s\nreport = cat >page.html\n' "$PWD/dx.prom" >site/site.conf
+    run -0 dxcron -v site
+    [[ $output == *"dxcron: start=20"*" node=* merged=0 left=0 exit=0"* ]]
+    [ "$(wc -l <site/docking/cron.log)" -eq 1 ]
+    [ "$(tail -n 1 dx.prom)" = "# EOF" ] && [ ! -e dx.prom.new ]
+    grep -qx 'dx_last_run_exit_code 0' dx.prom
+    grep -q '<h1>' site/page.html
+    mkdir -p site/docking/bob/inbox
+    echo "no archive" >site/docking/bob/inbox/00000001.dx
+    run -1 dxcron site
+    [[ $(tail -n 1 site/docking/cron.log) == *" merged=0 left=1 exit=1" ]]
+    [ "$(txnroute status site/hq.db --json | jq -c '[.last_exit, .last_success == null]')" = '[1,false]' ]
+}
+
+@test "a site that is not there and a lock that cannot be opened are named in our words" {
+    run -4 dxcron nosuch
+    [ "$output" = "dxcron: nosuch: no such directory, or one that $(id -un) may not enter" ]
+    mkdir -p site/docking/cron.lock
+    run -4 dxcron site
+    [ "$output" = "dxcron: site/docking/cron.lock: cannot open it for writing" ]
+}
+
+@test "a node that is held is stuck, and status says why" {
+    txnroute node hold site/hq.db bob --reason "stolen laptop"
+    [ "$(of bob '[.held, .stuck]')" = '["stolen laptop",true]' ]
+    run -0 txnroute status site/hq.db
+    [[ $output == *$'\n    held: stolen laptop'* ]]
+}
