@@ -2,7 +2,7 @@
 load ../helper
 
 make_dx() {
-    (unset MAKEFLAGS MAKELEVEL; exec make -s -C "$DX_ROOT" O="$DX_BUILD" "$@")
+    (unset MAKEFLAGS MAKELEVEL; exec make -s -C "$DX_ROOT" O="$(realpath --relative-to="$DX_ROOT" "$DX_BUILD")" "$@")
 }
 
 setup() {

@@ -3,7 +3,7 @@ load ../helper
 
 # make_dx ARGUMENT...: make with what the tests run against, in the checkout.
 make_dx() {
-    (unset MAKEFLAGS MAKELEVEL; exec make -s -C "$DX_ROOT" O="$DX_BUILD" "$@")
+    (unset MAKEFLAGS MAKELEVEL; exec make -s -C "$DX_ROOT" O="$(realpath --relative-to="$DX_ROOT" "$DX_BUILD")" "$@")
 }
 
 @test "install builds the commands alone" {
