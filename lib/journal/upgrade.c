@@ -149,9 +149,11 @@ static int from_1(struct db *db)
 
 static int from_2(struct db *db)
 {
-    /* The time at which a conflict was recorded; and the mark of a reader is of an epoch, which late programs of format 2
-     * noted already. */
+    /* The time at which a conflict was recorded; what an object says of references and triggers; and the mark of a reader is
+     * of an epoch, which late programs of format 2 noted already. */
     if (add_column(db, "dx_conflict", "made", "TEXT") ||
+        add_column(db, "dx_object", "refs", "TEXT NOT NULL DEFAULT ''") ||
+        add_column(db, "dx_object", "triggers", "TEXT NOT NULL DEFAULT 'server'") ||
         add_column(db, "dx_peer", "epoch", "TEXT NOT NULL DEFAULT ''") ||
         db_exec(
             db,

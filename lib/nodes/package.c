@@ -29,26 +29,14 @@ static const char sql_make[] =
     " written INTEGER NOT NULL, conflict TEXT NOT NULL, keys TEXT NOT NULL, deletes TEXT NOT NULL,"
     " duplicates TEXT NOT NULL, change_key TEXT NOT NULL, user_key TEXT NOT NULL, keep TEXT NOT NULL,"
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
+    " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server',"
     " UNIQUE (package, name));";
-
-/* Columns that came later; a database of before has them from its next load on, and until then their defaults. */
-static const char sql_later[] = "ALTER TABLE dx_object ADD COLUMN refs TEXT NOT NULL DEFAULT '';"
-                                "ALTER TABLE dx_object ADD COLUMN triggers TEXT NOT NULL DEFAULT 'server'";
-
-static int has_later(struct db *db)
-{
-    int64_t n;
-    if (db_get_int(db, &n, "SELECT count(*) FROM pragma_table_info('dx_object') WHERE name = 'triggers'"))
-        return -1;
-    return n > 0;
-}
 
 static const char *const visible_names[] = {"all", "none", "select", "via"};
 
 int package_init(struct db *db)
 {
-    int later = db_exec(db, sql_make) ? -1 : has_later(db);
-    return later < 0 ? -1 : later ? 0 : db_exec(db, sql_later);
+    return db_exec(db, sql_make);
 }
 
 /* ---- storing ---- */
@@ -127,7 +115,8 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep, deletes, duplicates, %s FROM dx_object WHERE package = ?1 AND gone = ?2 "
+    "change_key, user_key, keep, deletes, duplicates, refs, triggers FROM dx_object WHERE package = ?1 AND "
+    "gone = ?2 "
     "ORDER "
     "BY place, id";
 
@@ -160,8 +149,7 @@ static int take_object(struct package *p, struct stmt *s)
 
 static int get_objects(struct db *db, struct package *p, bool gone)
 {
-    int later = has_later(db);
-    struct stmt *s = later < 0 ? NULL : db_preparef(db, sql_get, later ? "refs, triggers" : "'', 'server'");
+    struct stmt *s = db_prepare(db, sql_get);
     if (s == NULL)
         return -1;
     stmt_bind_text(s, 1, p->name);

@@ -49,7 +49,7 @@ picture() (
     cd "$1" || exit
     for db in *.db; do
         echo "== $db"
-        sqlite3 "$db" .dump | sed "s/'20[0-9-]* [0-9:]*'/'now'/"
+        sqlite3 "$db" .dump | sed -E "s/'20[0-9-]*[ T][0-9:]*Z?'/'now'/g"
         sqlite3 "$db" "PRAGMA integrity_check"
     done
     find . -type f ! -name '*.db*' ! -name lock ! -name log.dx -printf '%P\n' | sort | xargs -r sha256sum

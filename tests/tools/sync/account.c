@@ -149,6 +149,18 @@ static int keys_of(struct run *r, int node, int64_t applied, const char *table, 
     return n;
 }
 
+/* Whether the entry sets the column by which `conflict = newest COLUMN` decides: what it decides against is no conflict of
+ * its own. */
+static bool is_timestamp(struct run *r, const struct entry *e)
+{
+    int64_t n = 0;
+    return e->column == AT &&
+           db_get_int(r->server.db, &n,
+                      "SELECT count(*) FROM dx_object WHERE tbl = %Q AND conflict = 'newest at'",
+                      e->table) == 0 &&
+           n > 0;
+}
+
 /* Whether the server has, or had, what the entry says, or a record of why not. */
 static bool known(struct run *r, int node, const struct entry *e)
 {
@@ -182,7 +194,7 @@ int account_check(struct run *r, int node)
     const struct party *p = &r->client[node];
     for (size_t i = 0; i < p->did.n; i++) {
         const struct entry *e = &p->did.e[i];
-        if (overwritten(p, i) || undone(p, i) || known(r, node, e))
+        if (overwritten(p, i) || undone(p, i) || is_timestamp(r, e) || known(r, node, e))
             continue;
         struct buf key = {0}, value = {0};
         same_show(&key, &e->key);
