@@ -86,6 +86,9 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
                  "the way; "
                  "they come up again in the next comparison",
                  path, (long long)n->left);
+    if (n->unplaced)
+        cli_warn("%s: that is true of %lld changes, whose other columns were applied", n->unplaced_why,
+                 (long long)n->unplaced);
     if (n->saved)
         cli_warn(
             "%s: %lld changes that were not sent have no place any more; they are saved in %s (dxpack cat)",
@@ -94,7 +97,9 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
         cli_warn("%s: %lld changed rows are not in this copy; compare it with `txnlog digest`, renew it with "
                  "initsync",
                  path, (long long)n->missing);
-    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved ? ERR_LOOK : 0;
+    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved || n->unplaced
+               ? ERR_LOOK
+               : 0;
 }
 
 /* Applies archive after archive; *db is opened when the first one has told its kind. */
@@ -106,9 +111,12 @@ static int apply_each(const char *path, struct dx_reader *r, struct db **db, con
         struct apply_count n;
         if (*db == NULL && (*db = db_open(path, h->kind == DX_SNAPSHOT ? DB_CREATE : DB_WRITE)) == NULL)
             return -1;
-        if (apply_archive(*db, r, h, o, &n))
+        if (apply_archive(*db, r, h, o, &n)) {
+            free(n.unplaced_why);
             return -1;
+        }
         int look = report(path, h, &n, o->dry);
+        free(n.unplaced_why);
         code = look ? look : code;
     }
     return got < 0 ? -1 : code;

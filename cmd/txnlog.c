@@ -95,8 +95,7 @@ static int attach_tables(struct db *db, int n, char **table, struct capture_repo
         return -1;
     if (opt_again)
         return capture_again(db, report) ? -1 : db_commit(db);
-    if (capture_attach(db, (const char *const *)table, (size_t)n, report) ||
-        set_node(db, opt_node))
+    if (capture_attach(db, (const char *const *)table, (size_t)n, report) || set_node(db, opt_node))
         return -1;
     return db_commit(db);
 }
@@ -426,7 +425,8 @@ static int recover(int argc, char **argv)
 
 static const struct cli_option attach_options[] = {
     {.name = "--again", .help = "only mend the capture of tables that are captured", .flag = &opt_again},
-    {.name = "--node", .value = "NAME", .help = "this database is that node's copy", .text = &opt_node}, {0}};
+    {.name = "--node", .value = "NAME", .help = "this database is that node's copy", .text = &opt_node},
+    {0}};
 static const struct cli_option read_options[] = {
     OPTION_PEER,
     {.name = "--after", .value = "SEQ", .help = "from there on, whatever the mark", .text = &opt_after},
@@ -463,7 +463,9 @@ static const struct cli_verb verbs[] = {
     {"digest", "DB [TABLE...]", 1, -1, "print the SHA-256 of the rows, per table and over all",
      digest_options, digest},
     {"recover", "DB [ROWS [ARCHIVE...]]", 1, -1,
-     "find what was changed in a copy without capture, by the server's rows; without ROWS list the tables (exit 1)", recover_options, recover},
+     "find what was changed in a copy without capture, by the server's rows; without ROWS list the tables "
+     "(exit 1)",
+     recover_options, recover},
     {"prove", "DB [TABLE...]", 1, -1, "compare the rows with those digests; name what differs (exit 1)", NULL,
      prove},
 };

@@ -87,8 +87,6 @@ static int run(int argc, char **argv)
                       .node = to_node,
                       .out = STDOUT_FILENO,
                       .sign = sign_key};
-    if (argc < 2 && to_node == NULL)
-        return fail(ERR_USAGE, "run: where to? a docking directory, or --node NODE for stdout");
     if (to_node && cli_archive_to_stdout())
         return -1;
     r.fold = FOLD;

@@ -2,12 +2,12 @@
  * the length of the transaction. */
 #include "apply/app_triggers.h"
 
-#include "journal/client_tables.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "sql/token.h"
+#include "journal/client_tables.h"
 #include "sql/layout.h"
+#include "sql/token.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -80,6 +80,20 @@ static const struct kind *choose(const struct dx_head *h, const struct apply_opt
 
 /* ---- changes ---- */
 
+/* A value whose column is not here is not passed over in silence: of an upload it is recorded with the change. */
+static int check_columns(struct apply_context *w, const struct kind *k, const struct target *t,
+                         const struct change *c)
+{
+    int column = target_unplaced(t, c->table, c);
+    if (column < 0)
+        return 0;
+    w->count->unplaced++;
+    fail(ERR_REFUSED, "%s: table %s has no column %s", w->name, c->table->name, c->table->col[column]);
+    if (w->count->unplaced == 1)
+        w->count->unplaced_why = mem_text(err_message());
+    return k->stranger ? k->stranger(w, c) : 0;
+}
+
 static int apply_changes(struct apply_context *w, const struct kind *k)
 {
     struct change *c = &w->read, local;
@@ -91,6 +105,8 @@ static int apply_changes(struct apply_context *w, const struct kind *k)
                 return -1;
             continue;
         }
+        if (check_columns(w, k, t, c))
+            return -1;
         target_map(t, c->table, c, &local);
         if (w->leave && deferred_blocks(w, t, &local)) {
             w->count->left++;

@@ -18,8 +18,8 @@ struct apply_options {
     const char *approve;     /* the digest of an archive that guards let through, or NULL */
     struct signers signers; /* file NULL: none; else the archive is refused unless its sender has signed it */
     const char *undo;       /* where to write the archive that takes this apply back, or NULL */
-    const char *save;    /* snapshots: where to save changes made here that have no place any more, or NULL */
-    int64_t guard_rows;     /* at most so many rows of a table deleted or overwritten; -1: no guard */
+    const char *save;   /* snapshots: where to save changes made here that have no place any more, or NULL */
+    int64_t guard_rows; /* at most so many rows of a table deleted or overwritten; -1: no guard */
     int64_t guard_percent;
 };
 
@@ -33,6 +33,8 @@ struct apply_count {
     int64_t quarantined; /* rows put into quarantine by this apply */
     int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
     int64_t released;    /* rows that were in quarantine and are applied now */
+    int64_t unplaced;    /* changes that set a column which is not here: that value was left out */
+    char *unplaced_why;  /* of the first: the caller's to free */
     int64_t saved;       /* changes made here that have no place any more, saved */
     int64_t renamed;     /* rows that got other keys from the server, or went over to another row */
     bool repeat;         /* was applied before: nothing done */

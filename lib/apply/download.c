@@ -61,7 +61,8 @@ static int check_acknowledged(struct apply_context *w)
     int rc = w->head->ack <= sent
                  ? 1
                  : fail(ERR_REFUSED,
-                        "%s: the archive acknowledges upload %lld, but this copy has made only %lld: it was restored "
+                        "%s: the archive acknowledges upload %lld, but this copy has made only %lld: it was "
+                        "restored "
                         "from an older file, or is a second copy of %s; %s, what was not sent is kept",
                         w->name, (long long)w->head->ack, (long long)sent, w->head->to,
                         companion ? "run hhextract pair --adopt on its companion" : "run initsync");

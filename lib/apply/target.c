@@ -11,8 +11,9 @@
 /* An archive's table and what its columns are here. */
 struct target_source {
     const struct table *from;
-    int *map;  /* column of `from` -> column here, or -1 */
-    bool same; /* the same columns in the same order */
+    int *map;   /* column of `from` -> column here, or -1 */
+    bool same;  /* the same columns in the same order */
+    bool lacks; /* `from` has columns that are not here */
     struct val *old, *new;
 };
 
@@ -137,8 +138,10 @@ static struct target *add_source(struct targets *ts, const struct table *from)
     struct target_source *s = &t->source[t->nsource++];
     *s = (struct target_source){
         .from = from, .map = table_map(from, t->table), .same = from->ncol == t->table->ncol};
-    for (size_t i = 0; i < from->ncol; i++)
+    for (size_t i = 0; i < from->ncol; i++) {
         s->same &= s->map[i] == (int)i;
+        s->lacks |= s->map[i] < 0;
+    }
     s->old = mem_zero(t->table->ncol, sizeof *s->old);
     s->new = mem_zero(t->table->ncol, sizeof *s->new);
     return t;
@@ -171,6 +174,18 @@ void target_map(struct target *t, const struct table *from, const struct change 
         }
     out->old = s->old;
     out->new = s->new;
+}
+
+int target_unplaced(const struct target *t, const struct table *from, const struct change *c)
+{
+    const struct target_source *s = t->source;
+    while (s->from != from)
+        s++;
+    for (size_t i = 0; s->lacks && i < from->ncol; i++)
+        if (s->map[i] < 0 && c->new[i].type != VAL_NONE &&
+            !(c->op == CHANGE_INSERT && c->new[i].type == VAL_NULL))
+            return (int)i;
+    return -1;
 }
 
 /* ---- statements ---- */

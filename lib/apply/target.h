@@ -44,6 +44,10 @@ void targets_forget(struct targets *ts, const struct table *from);
  * same archive table, and points to the same bytes. Columns that the target does not have are left out. */
 void target_map(struct target *t, const struct table *from, const struct change *c, struct change *out);
 
+/* A column of the archive's table that the change sets, to something else than NULL in an insert, and that the target does not
+ * have: its number there, or -1. */
+int target_unplaced(const struct target *t, const struct table *from, const struct change *c);
+
 enum done {
     DONE_ERROR = -1,
     DONE_NOTHING = 0, /* no such row, or its old values differ */

@@ -66,6 +66,27 @@ static int on_entry(void *user, const char *section, const char *name, const cha
     return 1;
 }
 
+/* A section with nothing under it is forgotten by inih; whoever wrote it meant something. */
+static int check_sections(const struct conf *c, const char *text)
+{
+    int number = 1;
+    for (const char *line = text; line; number++) {
+        const char *end = *line == '[' ? strpbrk(line, "]\n") : NULL;
+        if (end && *end == ']') {
+            size_t n = (size_t)(end - line - 1);
+            bool any = false;
+            for (size_t i = 0; i < c->n && !any; i++)
+                any = strlen(c->entry[i].section) == n && memcmp(c->entry[i].section, line + 1, n) == 0;
+            if (!any)
+                return fail(ERR_REFUSED, "%s:%d: [%.*s] has nothing under it", c->path, number, (int)n,
+                            line + 1);
+        }
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    return 0;
+}
+
 struct conf *conf_read(const char *path)
 {
     struct buf text = {0};
@@ -88,6 +109,8 @@ struct conf *conf_read(const char *path)
         rc = fail(ERR_REFUSED, "%s:%d: neither [section], nor name = value, nor a comment", path, bad);
     else if (nul)
         rc = fail(ERR_REFUSED, "%s: holds a NUL byte; it must be text", path);
+    if (rc == 0)
+        rc = check_sections(c, buf_text(&text));
     buf_free(&text);
     if (rc == 0)
         return c;

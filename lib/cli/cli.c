@@ -198,6 +198,24 @@ static const struct cli_option *find_option(const struct cli_verb *v, const char
     return NULL;
 }
 
+/* Short options in one word, "-nv": flags all of them, of which there are more than one. Whether it is that. */
+static bool take_bundle(const struct cli_verb *v, const char *word)
+{
+    size_t n = strlen(word);
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 1; i < n; i++) {
+            const char one[] = {'-', word[i], 0};
+            const struct cli_option *o = find_option(v, one, 2);
+            if (n < 3 || word[1] == '-' || (word[i] != 'v' && (o == NULL || o->value)))
+                return false;
+            if (pass && word[i] == 'v')
+                cli_verbose = true;
+            else if (pass)
+                *o->flag = true;
+        }
+    return true;
+}
+
 /* Takes the options out of argv, leaving the operands. Their number, or -1 after a message. */
 static int take_options(const struct cli_command *c, const struct cli_verb *v, int argc, char **argv)
 {
@@ -214,6 +232,8 @@ static int take_options(const struct cli_command *c, const struct cli_verb *v, i
             cli_verbose |= word[1] == 'v';
             continue;
         }
+        if (take_bundle(v, word))
+            continue;
         const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
         const struct cli_option *o = find_option(v, word, equals ? (size_t)(equals - word) : strlen(word));
         if (o == NULL || (equals && o->value == NULL))

@@ -132,12 +132,13 @@ static int fill(const char *path, int fd, const char *id, bool resend)
 {
     const struct dx_head *h;
     const struct apply_options options = {.guard_rows = -1, .guard_percent = -1, .resend = resend};
-    struct apply_count count;
+    struct apply_count count = {0};
     struct dx_reader *r = dx_reader_open(fd, "extract");
     struct db *db = r ? db_open(path, DB_CREATE) : NULL;
     int rc = db && dx_next(r, &h) > 0 && apply_archive(db, r, h, &options, &count) == 0 ? 0 : -1;
     if (rc == 0)
         rc = db_begin_write(db) || meta_set_text(db, "companion", id) || db_commit(db) ? -1 : 0;
+    free(count.unplaced_why);
     db_close(db);
     dx_reader_close(r);
     return rc;

@@ -494,6 +494,18 @@ static int hand_out(struct running *x)
     return rc;
 }
 
+/* Whether a run has put archives somewhere before. */
+static bool knows_docking(struct db *db)
+{
+    char *docking = NULL;
+    int rc = meta_get_text(db, "docking", &docking);
+    if (rc == 0 && docking == NULL)
+        fail(ERR_USAGE, "run: where to? a docking directory, or --node NODE for stdout");
+    bool known = docking != NULL;
+    free(docking);
+    return known;
+}
+
 int route_run(struct db *db, const struct route *r, struct route_done *done)
 {
     struct running x = {.db = db, .route = r, .done = done};
@@ -514,6 +526,8 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
         return -1;
     if (name)
         node_free(&n);
+    else if (r->docking == NULL && !knows_docking(db))
+        return -1;
     x.outbox =
         outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);
     int rc = x.outbox ? db_begin_read(db) : -1;
