@@ -274,8 +274,22 @@ static int require_node(struct db *db)
     return rc;
 }
 
+/* A file under the number that was just given is of a state of this database that was lost: it was restored from a
+ * backup. */
+static int drop_stranger(struct db *db, const char *directory)
+{
+    int64_t number;
+    if (meta_get_int(db, "sent", &number))
+        return -1;
+    char *path = file_of(directory, number);
+    int rc =
+        unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove the file of a lost upload", path) : 0;
+    free(path);
+    return rc;
+}
+
 /* Forgets what is acknowledged and records the next upload, in the caller's transaction. */
-static int record(struct db *db, int64_t *acked, int64_t *newest)
+static int record(struct db *db, const char *directory, int64_t *acked, int64_t *newest)
 {
     int64_t last, own;
     if (require_node(db) || capture_check(db) || meta_get_int(db, "acked", acked) ||
@@ -283,7 +297,9 @@ static int record(struct db *db, int64_t *acked, int64_t *newest)
         db_execf(db, "DELETE FROM dx_upload WHERE number <= %lld", (long long)*acked) ||
         db_get_int(db, &own, sql_own, (long long)last))
         return -1;
-    if ((own && record_next(db, last)) || capture_note_whole(db))
+    if (own && (record_next(db, last) || drop_stranger(db, directory)))
+        return -1;
+    if (capture_note_whole(db))
         return -1;
     return meta_get_int(db, "sent", newest);
 }
@@ -321,7 +337,7 @@ int upload_make(struct db *db, const char *directory, const char *key, int64_t *
     int64_t acked;
     if (db_begin_write(db))
         return -1;
-    if (record(db, &acked, newest)) {
+    if (record(db, directory, &acked, newest)) {
         db_rollback(db);
         return -1;
     }

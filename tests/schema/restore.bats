@@ -1,0 +1,61 @@
+# Backup and restore as dx(7) tells it, and the commands of its "CHANGING THE SCHEMA".
+load ../helper
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    mkdir site package
+    sql site/hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO account VALUES (1, 'one')"
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = all\n' >package/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    txnroute node add site/hq.db a --package p
+    initsync a.db site --node a
+}
+
+@test "changing the schema: the commands of dx(7) in their order give every copy the column" {
+    sql site/hq.db "ALTER TABLE account ADD COLUMN phone TEXT"
+    run -3 dxcron site
+    [[ $output == *"column phone is new and not captured; run \`txnlog attach\` again"* ]]
+    run -0 txnlog attach site/hq.db
+    run -0 txnroute try site/hq.db package
+    run -0 txnroute load site/hq.db package
+    sql site/hq.db "UPDATE account SET phone = '7'"
+    run -0 dxcron site
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql a.db "SELECT * FROM account")" = '1|one|7' ]
+}
+
+@test "the server is restored: what only the copy has is saved, named, and can be put back; nothing is lost" {
+    sql site/hq.db ".backup bak.db"
+    sql a.db "INSERT INTO account VALUES (5, 'mine')"
+    remotesync --now a.db site
+    sql site/hq.db "INSERT INTO account VALUES (9, 'office')"
+    remotesync --now a.db site
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    run -3 remotesync --now a.db site
+    [[ $output == *"the server was restored from a backup"*initsync* ]]
+    run -1 initsync a.db site --node a
+    [[ $output == *"is behind a.db; what it lacks is saved as it was here, in a.db-dx/saved/restored-1.dx"* ]]
+    run -0 dxapply --log site/hq.db <a.db-dx/saved/restored-1.dx
+    [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n5|mine\n9|office' ]
+    run -0 remotesync --now --prove a.db site
+    same_tables a.db site/hq.db
+}
+
+@test "a client is restored: initsync makes it whole again, and what it had not sent goes up" {
+    sql a.db "INSERT INTO account VALUES (5, 'sent')"
+    remotesync --now a.db site
+    sql a.db "INSERT INTO account VALUES (6, 'unsent')" ".backup bak.db"
+    sql a.db "INSERT INTO account VALUES (7, 'later')"
+    remotesync --now a.db site
+    rm -f a.db-wal a.db-shm
+    cp bak.db a.db
+    run -3 remotesync --now a.db site
+    [[ $output == *initsync* ]]
+    run initsync a.db site --node a
+    [ "$status" -le 1 ]
+    remotesync --now a.db site || [ $? -eq 1 ]
+    run -0 remotesync --now --prove a.db site
+    [[ $(sql site/hq.db "SELECT group_concat(name) FROM account") == *unsent*later* ]]
+}
