@@ -147,8 +147,25 @@ static int from_1(struct db *db)
 
 /* ---- 2 to 3 ---- */
 
+/* The keys of rows that another row took the place of may be texts. */
+static int untype_rekeys(struct db *db)
+{
+    bool has;
+    if (has_table(db, "dx_rekey", &has) || !has)
+        return has ? -1 : 0;
+    return db_exec(db, "ALTER TABLE dx_rekey RENAME TO dx_rekey_2;"
+                       "CREATE TABLE dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT "
+                       "NULL, old NOT NULL,"
+                       " new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0);"
+                       "INSERT INTO dx_rekey (id, node, tbl, old, new, archive, refs)"
+                       " SELECT id, node, tbl, old, new, archive, refs FROM dx_rekey_2;"
+                       "DROP TABLE dx_rekey_2");
+}
+
 static int from_2(struct db *db)
 {
+    if (untype_rekeys(db))
+        return -1;
     /* The time at which a conflict was recorded; what an object says of references and triggers; and the mark of a reader is
      * of an epoch, which late programs of format 2 noted already. */
     if (add_column(db, "dx_conflict", "made", "TEXT") ||

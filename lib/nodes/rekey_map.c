@@ -15,20 +15,13 @@
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
     " old NOT NULL, new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0)";
-static const char sql_renew[] = /* one of before: its keys were integers alone */
-    "ALTER TABLE dx_rekey RENAME TO dx_rekey_before;"
-    "CREATE TABLE dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
-    " old NOT NULL, new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0);"
-    "INSERT INTO dx_rekey (id, node, tbl, old, new, archive, refs) SELECT id, node, tbl, old, new, archive, "
-    "refs "
-    "FROM dx_rekey_before; DROP TABLE dx_rekey_before";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_rekey'";
 static const char sql_open[] =
-    "SELECT tbl, old, new, %s FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
+    "SELECT tbl, old, new, adopt FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
     " ORDER BY id";
 static const char sql_unsent[] =
-    "SELECT id, tbl, old, new, refs, %s FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
+    "SELECT id, tbl, old, new, refs, adopt FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
     " AND refs IS NOT NULL ORDER BY id";
 static const char sql_keys[] =
     "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
@@ -42,27 +35,6 @@ static int present(struct db *db)
 {
     int64_t n;
     return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
-}
-
-/* The column `adopt`, or what stands for it in a table of before. NULL on failure. */
-static const char *adopt_column(struct db *db)
-{
-    int64_t n;
-    if (db_get_int(db, &n, "SELECT count(*) FROM pragma_table_info('dx_rekey') WHERE name = 'adopt'"))
-        return NULL;
-    return n ? "adopt" : "0";
-}
-
-static int make(struct db *db)
-{
-    const char *adopt = db_exec(db, sql_make) ? NULL : adopt_column(db);
-    return adopt == NULL ? -1 : strcmp(adopt, "0") == 0 ? db_exec(db, sql_renew) : 0;
-}
-
-static struct stmt *prepare(struct db *db, const char *sql)
-{
-    const char *adopt = adopt_column(db);
-    return adopt ? db_preparef(db, sql, adopt) : NULL;
 }
 
 static void add_ref(struct rekey_map *r, const char *table, const char *column, const char *parent)
@@ -121,7 +93,7 @@ int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t app
     r->applied = applied;
     if (there == 0)
         return 0;
-    struct stmt *s = prepare(db, sql_open);
+    struct stmt *s = db_prepare(db, sql_open);
     enum step step = STEP_ERROR;
     if (s) {
         stmt_bind_int(s, 1, node);
@@ -226,7 +198,7 @@ int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *tabl
               const struct val *new, bool adopt, int64_t gone)
 {
     char *refs = gone ? NULL : refs_text(r, table);
-    int rc = make(db) || insert(db, node, table, old, new, adopt, refs) ? -1 : 0;
+    int rc = db_exec(db, sql_make) || insert(db, node, table, old, new, adopt, refs) ? -1 : 0;
     if (rc == 0 && gone)
         rc = db_execf(db, "UPDATE dx_rekey SET archive = %lld WHERE id = last_insert_rowid()",
                       (long long)gone);
@@ -255,7 +227,7 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     *last = 0;
     if (there <= 0)
         return there;
-    struct stmt *s = prepare(db, sql_unsent);
+    struct stmt *s = db_prepare(db, sql_unsent);
     enum step step = STEP_ERROR;
     if (s) {
         stmt_bind_int(s, 1, node);
@@ -333,7 +305,7 @@ int rekey_pass(struct db *db, const struct dx_rekey *r)
 {
     struct node *nodes;
     size_t n;
-    if (make(db) || node_list(db, &nodes, &n))
+    if (db_exec(db, sql_make) || node_list(db, &nodes, &n))
         return -1;
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
