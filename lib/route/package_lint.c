@@ -313,3 +313,68 @@ int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(co
     free(names);
     return rc;
 }
+
+/* ---- what a merge will meet ---- */
+
+/* A column that a node's insert cannot give a value: 1, 0. */
+static bool is_missing(const struct layout *l, const struct object *o, size_t i)
+{
+    return table_column(o->sent, l->table->col[i]) < 0 && l->column[i].notnull && l->column[i].value == NULL;
+}
+
+/* How many columns of the table a CHECK that begins at token i names. */
+static size_t checked_columns(const struct table *t, const char *sql, const struct token *token, size_t n,
+                              size_t i)
+{
+    size_t end = token_close(sql, token, n, i + 1), found = 0;
+    for (size_t c = 0; c < t->ncol; c++)
+        for (size_t k = i + 2; k < end; k++) {
+            char *name = token_name(sql, &token[k]);
+            bool same = name && strcasecmp(name, t->col[c]) == 0;
+            free(name);
+            if (same) {
+                found++;
+                break;
+            }
+        }
+    return found;
+}
+
+/* Whether a CHECK compares columns with each other: two sides can change one each, and the row that comes of it fails. */
+static bool checks_columns(const struct layout *l)
+{
+    size_t n;
+    bool found = false;
+    struct token *token = tokens_of(l->sql ? l->sql : "", &n);
+    for (size_t i = 0; i + 1 < n && !found; i++)
+        found = token_is(l->sql, &token[i], "CHECK") && token_is(l->sql, &token[i + 1], "(") &&
+                checked_columns(l->table, l->sql, token, n, i) > 1;
+    free(token);
+    return found;
+}
+
+int package_lint_merges(struct db *db, const struct object *o, void (*tell)(const char *fmt, ...))
+{
+    if (o->visible == VISIBLE_NONE || o->write == 0)
+        return 0;
+    struct layout *l = layout_of(db, o->table);
+    for (size_t i = 0; l && (o->write & WRITE_INSERT) && i < l->table->ncol; i++)
+        if (is_missing(l, o, i))
+            tell("object %s: a row that a node inserts cannot be merged: column %s does not travel, is NOT "
+                 "NULL and has "
+                 "no default; say `write = update, delete`, let it travel, or give it a DEFAULT",
+                 o->name, l->table->col[i]);
+    if (l && l->replaces)
+        tell("object %s: table %s says ON CONFLICT; in a merge nothing is replaced or ignored: a row that "
+             "another is in "
+             "the way of waits in quarantine",
+             o->name, l->table->name);
+    if (l && (o->write & WRITE_UPDATE) && checks_columns(l))
+        tell("object %s: a CHECK of table %s is on several columns; where two sides change one each, what "
+             "comes of both may "
+             "fail it, and the node's change waits in quarantine",
+             o->name, l->table->name);
+    int rc = l ? 0 : -1;
+    layout_free(l);
+    return rc;
+}

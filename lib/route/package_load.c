@@ -37,7 +37,7 @@ static int check_object(struct db *db, struct transition_tables *im, const struc
         return -1;
     tell_rule(w.rule, tell);
     int rc = package_lint_indexes(db, &w, tell) || package_lint_references(db, p, o, tell) ||
-                     package_lint_triggers(db, o, tell)
+                     package_lint_triggers(db, o, tell) || package_lint_merges(db, o, tell)
                  ? -1
                  : 0;
     rule_free(w.rule);

@@ -173,3 +173,19 @@ proposes() {
     proposes chinook.db --user-table Employee
     grep -qx 'via = CustomerId -> Customer' proposed/package.conf
 }
+
+@test "load says what an insert or an update by a node will meet: columns without a value, ON CONFLICT, a CHECK on several columns" {
+    sql hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, secret TEXT NOT NULL, u TEXT UNIQUE ON CONFLICT IGNORE, CHECK (a < b), CHECK (a > 0))" \
+        "CREATE TABLE fine (id INTEGER PRIMARY KEY, a INT CHECK (a > 0), secret TEXT NOT NULL DEFAULT '')"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[objects *]\nvisible = all\ncolumns = * except secret\n' >package/package.conf
+    run -0 --separate-stderr txnroute load hq.db package
+    [[ $stderr == *"object t: a row that a node inserts cannot be merged: column secret "* ]]
+    [[ $stderr == *"object t: table t says ON CONFLICT"* ]]
+    [[ $stderr == *"object t: a CHECK of table t is on several columns"* ]]
+    [[ $stderr != *"object fine"* ]]
+    sed -i 's/^visible.*/visible = all\nwrite = no/' package/package.conf
+    run -0 --separate-stderr txnroute load hq.db package
+    [ -z "$stderr" ]
+}
