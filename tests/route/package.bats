@@ -189,3 +189,36 @@ proposes() {
     run -0 --separate-stderr txnroute load hq.db package
     [ -z "$stderr" ]
 }
+
+@test "each recipe of dx-package(5) loads, and a copy by it is the view of its node" {
+    sql hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, owner INTEGER, name TEXT, rating INT, changed TEXT)" \
+        "CREATE TABLE contact (id INTEGER PRIMARY KEY, account INTEGER, name TEXT)" \
+        "CREATE TABLE note (id INTEGER PRIMARY KEY, contact INTEGER, author INTEGER, at TEXT)" "CREATE TABLE product (id INTEGER PRIMARY KEY, price REAL)" \
+        "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)" "CREATE TABLE contact_tag (contact INTEGER, tag INTEGER, PRIMARY KEY (contact, tag))" \
+        "CREATE TABLE person (id INTEGER PRIMARY KEY, login TEXT)" "CREATE TABLE setting (name TEXT PRIMARY KEY)" \
+        "CREATE TRIGGER changes AFTER UPDATE OF name ON account BEGIN UPDATE account SET changed = 'now' WHERE id = new.id; END" \
+        "INSERT INTO person VALUES (1, 'alice'), (2, 'bob')" "INSERT INTO account (id, owner, name) VALUES (1, 1, 'a'), (2, 2, 'b')" \
+        "INSERT INTO contact VALUES (1, 1, 'x'), (2, 2, 'y')" "INSERT INTO note VALUES (1, 1, 2, '2999-01-01'), (2, 2, 1, '2999-01-01'), (3, 2, 2, '2001-01-01')"
+    txnlog attach hq.db
+    mkdir -p docking recipe
+    awk '/^\.\\" recipe/ { n++ } /^\.Ed/ { in_block = 0 } in_block { print > ("recipe/" n) } /^\.Bd/ && n > last { in_block = 1; last = n }' "$DX_ROOT/man/dx-package.5"
+    [ "$(ls recipe | wc -l)" = 6 ]
+    for n in 1 2 3 4 5 6; do
+        mkdir -p p$n
+        sed 's/^\.Pp$//' recipe/$n >p$n/package.conf
+        if [ $n = 1 ]; then
+            # the schema declares nothing, so what refers to what must be said
+            run -3 --separate-stderr txnroute load hq.db p$n
+            sed -n '/^\[object/,$p' <<<"$stderr" >refs
+            [ "$(grep -c '^\[object' refs)" -ge 2 ]
+            awk '/^\[object/ { print; print "visible = all"; next } { print }' refs >>p$n/package.conf
+        fi
+        txnroute load hq.db p$n 2>load.err
+        name=$(sed -n 's/^name = //p' p$n/package.conf)
+        txnroute node add hq.db n$n --package "$name" --user alice
+        txnroute extract hq.db n$n docking | dxapply n$n.db
+        diff <(txnlog digest n$n.db) <(txnlog digest hq.db --node n$n)
+    done
+    [ "$(sql n3.db "SELECT group_concat(id) FROM note")" = 1,2 ]
+    [ "$(sql n4.db "SELECT group_concat(id) FROM note")" = 1,2 ]
+}
