@@ -67,9 +67,14 @@ static enum fit fit_one(const char *base, bool said, const char *table)
     char *one = singular(table), *own = singular(base);
     bool same = strcmp(own, one) == 0, ends = strlen(one) >= 3 && ends_with(own, one);
     bool part = strlen(own) >= 4 && ends_with(one, own);
+    bool counts = !said && strcmp(own, base) != 0; /* "posts" counts them */
     free(one);
     free(own);
-    return same ? FIT_EXACT : ends ? (said ? FIT_ENDS : FIT_VAGUE) : part ? FIT_VAGUE : FIT_NONE;
+    return counts ? FIT_NONE
+           : same ? FIT_EXACT
+           : ends ? (said ? FIT_ENDS : FIT_VAGUE)
+           : part ? FIT_VAGUE
+                  : FIT_NONE;
 }
 
 /* A key column's own name, used elsewhere: ArtistId, but not plain id. */
