@@ -30,7 +30,6 @@ static const char sql_make[] =
     " duplicates TEXT NOT NULL, change_key TEXT NOT NULL, user_key TEXT NOT NULL, keep TEXT NOT NULL,"
     " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server',"
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
-    " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server',"
     " UNIQUE (package, name));";
 
 static const char *const visible_names[] = {"all", "none", "select", "via"};
