@@ -68,7 +68,7 @@ static int route(const char *path, const struct route *r)
     if (rc == 0)
         tell_run(&done);
     db_close(db);
-    return rc;
+    return rc || r->extract || done.aside == 0 ? rc : ERR_LOOK;
 }
 
 /* With /dev/null for a log, as from cron, the journal alone says what changed. */
@@ -93,6 +93,7 @@ static int run(int argc, char **argv)
     if (fold && cli_number(fold, "--fold", &r.fold))
         return -1;
     r.log = -1;
+    r.tell = cli_warn;
     return !without_log() && (r.log = dx_open_input(NULL, &name)) < 0 ? -1 : route(argv[0], &r);
 }
 
@@ -103,6 +104,7 @@ static int extract(int argc, char **argv)
                       .log = -1,
                       .fold = FOLD,
                       .extract = argv[1],
+                      .tell = cli_warn,
                       .sign = sign_key,
                       .out = STDOUT_FILENO};
     return cli_archive_to_stdout() ? -1 : route(argv[0], &r);

@@ -30,6 +30,7 @@ int dx_block_encode(struct buf *bytes, const struct change *c, enum changeset_fo
     size_t n = bytes->n - start;
     if (n <= DX_CHANGE_MAX)
         return 0;
+    bytes->n = start;
     return fail(ERR_REFUSED, "%s: a change of %zu bytes, %d MiB are the most an archive carries",
                 change_show(c), n, DX_CHANGE_MAX >> 20);
 }

@@ -1,11 +1,35 @@
 /* site_print: a site's status as text and as JSON (report/site_status.h). */
 #include "base/err.h"
+#include "base/mem.h"
 #include "report/site_status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WIDTH = 80, INDENT = 4 };
+
+#define LINE(name, member)                                        \
+    {                                                             \
+        name, FIELD_TEXT, offsetof(struct set_aside_line, member) \
+    }
+static const struct field set_aside_fields[] = {
+    LINE("kind", kind), LINE("package", package), LINE("object", object), LINE("node", node),
+    LINE("key", key),   LINE("reason", reason),   LINE("remedy", remedy), {0},
+};
+
+static json_t *set_aside_json(const struct site_status *s)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < s->naside; i++) {
+        char since[FIELDS_TIME];
+        json_t *one = fields_json(set_aside_fields, &s->set_aside[i]);
+        fields_time(fields_time_get(s->set_aside[i].since), since);
+        json_object_set_new(one, "since", json_string(since));
+        json_array_append_new(all, one);
+    }
+    return all;
+}
 
 json_t *site_status_json(const struct site_status *s)
 {
@@ -13,6 +37,7 @@ json_t *site_status_json(const struct site_status *s)
     for (size_t i = 0; i < s->n; i++)
         json_array_append_new(nodes, fields_json(node_status_fields, &s->node[i]));
     json_object_set_new(j, "nodes", nodes);
+    json_object_set_new(j, "set_aside", set_aside_json(s));
     return j;
 }
 
@@ -117,9 +142,21 @@ static void node_line(const struct site_status *s, const struct node_status *n, 
     buf_free(&remarks);
 }
 
+/* What runs could not do, with the reason and the remedy. */
+static void set_aside_line(const struct site_status *s, const struct set_aside_line *l, struct buf *out)
+{
+    char age[FIELDS_SHORT];
+    char *why = mem_printf("%s; %s", l->reason, l->remedy);
+    buf_addf(out, "%s: set aside for %s\n", l->what, fields_age(s->time - fields_time_get(l->since), age));
+    wrap(out, why);
+    free(why);
+}
+
 void site_status_text(const struct site_status *s, struct buf *out)
 {
     heading(s, out);
     for (size_t i = 0; i < s->n; i++)
         node_line(s, &s->node[i], out);
+    for (size_t i = 0; i < s->naside; i++)
+        set_aside_line(s, &s->set_aside[i], out);
 }

@@ -374,7 +374,8 @@ int site_status_read(struct db *db, const char *docking, struct site_status *s)
     if (docking && !file_exists(docking))
         return fail_errno("%s: cannot open", docking);
     if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
-        read_site(db, docking, &r) || node_list(db, &node, &s->n))
+        read_site(db, docking, &r) || set_aside_lines(db, &s->set_aside, &s->naside) ||
+        node_list(db, &node, &s->n))
         return -1;
     s->node = mem_zero(s->n, sizeof *s->node);
     int rc = 0;
@@ -399,6 +400,7 @@ void site_status_free(struct site_status *s)
 {
     for (size_t i = 0; i < s->n; i++)
         free_node(&s->node[i]);
+    set_aside_lines_free(s->set_aside, s->naside);
     free(s->node);
     free(s->docking);
     free(s->database_path);

@@ -6,6 +6,7 @@
 #include "cli/fields.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
+#include "route/set_aside.h"
 
 #include <stdbool.h>
 
@@ -44,6 +45,8 @@ struct site_status {
     char *database_path, *docking;
     size_t n;
     struct node_status *node; /* by name */
+    size_t naside;
+    struct set_aside_line *set_aside; /* what runs of the router could not do */
 };
 
 /* The fields of both, as status --json tells them; dx-json(5). */

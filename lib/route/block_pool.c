@@ -160,6 +160,21 @@ int block_pool_end(struct block_pool *p)
     return rc;
 }
 
+void block_pool_cut(struct block_pool *p, size_t n, int64_t changes)
+{
+    for (; p->n > n; p->n--) {
+        struct dx_block *b = p->piece[p->n - 1].block;
+        p->kept -= p->kept < dx_block_memory(b) ? p->kept : dx_block_memory(b);
+        dx_block_free(b);
+    }
+    for (size_t i = 0; i < p->nbuilder; i++)
+        dx_block_free(p->builder[i].block);
+    forget_builders(p);
+    buf_clear(&p->encoded);
+    p->ndue = 0;
+    p->changes = changes;
+}
+
 /* ---- the blocks being filled, by audience ---- */
 
 static struct slot *slot_of(const struct block_pool *p, int64_t audience, bool upsert)
@@ -208,8 +223,10 @@ int block_pool_add(struct block_pool *p, int64_t audience, const struct change *
     }
     p->due[p->ndue++] =
         (struct due){(uint32_t)p->encoded.n, builder_for(p, audience, c->op != CHANGE_DELETE)};
-    if (dx_block_encode(&p->encoded, c, CHANGESET_PATCH))
-        return -1;
+    if (dx_block_encode(&p->encoded, c, CHANGESET_PATCH)) {
+        p->ndue--;
+        return 1;
+    }
     p->changes++;
     return p->encoded.n + p->ndue * sizeof *p->due > GATHERED_MAX ? deal(p, false) : 0;
 }

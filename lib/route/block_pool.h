@@ -36,8 +36,11 @@ struct block_pool {
 /* From here on blocks are of this table. */
 void block_pool_begin(struct block_pool *p, const struct table *t, int64_t place);
 
-/* Adds a change for all nodes of the audience. */
+/* Adds a change for all nodes of the audience. 1 when it is larger than an archive carries: it is not added. */
 int block_pool_add(struct block_pool *p, int64_t audience, const struct change *c);
+
+/* Takes back all but the first n blocks, and what was added since; `changes` is their count. */
+void block_pool_cut(struct block_pool *p, size_t n, int64_t changes);
 
 /* Ends the blocks being filled. */
 int block_pool_end(struct block_pool *p);

@@ -8,6 +8,7 @@
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
 #include "route/package_run.h"
+#include "route/set_aside.h"
 #include "rules/fixed_now.h"
 #include "sql/key.h"
 
@@ -313,12 +314,16 @@ static int tell(struct asking *a, const struct object_delta *w, char *const *tex
 {
     struct buf packed = {0};
     struct val key;
+    if (w->aside)
+        return fail(ERR_REFUSED, "object %s is set aside; `txnroute status` says why", w->object->name);
     if (typed_key(a, w, text, n, &packed, &key)) {
         buf_free(&packed);
         return -1;
     }
     int holds = membership_holds(a->db, &a->node, w->object, &key);
     char *row = show_row(w, &key);
+    if (w->retry)
+        buf_addf(a->out, "object %s is set aside; `txnroute status` says why\n", w->object->name);
     buf_addf(a->out, "%s %s %s\n", a->node.name, holds ? "holds" : "does not hold", row);
     free(row);
     int now = holds < 0 ? -1 : tell_now(a, w, &key);
@@ -353,11 +358,14 @@ int explain_row(struct db *db, const char *node, const char *table, char *const 
     char now[MOMENT_ROOM];
     struct package_run *plan = NULL;
     size_t n = 0;
+    struct set_aside aside = {0};
+    struct object_deltas views = {.db = db, .aside = &aside};
     fixed_now_now(now);
     if (meta_require(db) || node_require(db, node, &a.node))
         return -1;
     struct transition_tables *im = transition_open(db);
-    int rc = im && membership_functions(db) == 0 && package_runs_open(db, im, now, &plan, &n) == 0 ? 0 : -1;
+    int rc =
+        im && membership_functions(db) == 0 && package_runs_open(&views, im, now, &plan, &n) == 0 ? 0 : -1;
     for (size_t i = 0; i < n; i++)
         if (strcmp(plan[i].package->name, a.node.package) == 0)
             a.plan = &plan[i];
@@ -370,6 +378,7 @@ int explain_row(struct db *db, const char *node, const char *table, char *const 
         rc = a.plan ? find_and_tell(&a, table, key, nkey)
                     : fail(ERR_REFUSED, "package %s of node %s is not loaded", a.node.package, node);
     package_runs_close(plan, n);
+    set_aside_free(&aside);
     transition_close(im);
     node_free(&a.node);
     return rc;

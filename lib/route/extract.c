@@ -8,6 +8,8 @@
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
 #include "route/declare.h"
+#include "route/set_aside.h"
+#include "sql/key.h"
 #include "sql/layout.h"
 
 #include <stdlib.h>
@@ -30,13 +32,25 @@ static int hold_keys(struct db *db, const struct object_delta *w, const char *au
         id, audiences, id, id, AUDIENCE_ALL);
 }
 
+/* Whether every copy holds every row, as far as this run has moved the object. */
+static bool held_whole(const struct object_delta *w)
+{
+    return w->aside && w->was != WAS_SAME ? w->was == WAS_WHOLE : membership_whole(w->object);
+}
+
+/* Whether the snapshot tells of the object: of one that is set aside, what the copies hold. */
+static bool told(const struct object_delta *w)
+{
+    return !w->gone && w->object->visible != VISIBLE_NONE && !w->unread;
+}
+
 static struct stmt *prepare_rows(struct db *db, const struct object_delta *w)
 {
     const struct table *t = w->object->sent;
     struct buf sql = {0};
     buf_puts(&sql, "SELECT ");
     layout_columns(&sql, t, "x.");
-    if (membership_whole(w->object)) {
+    if (held_whole(w)) {
         buf_puts(&sql, " FROM main.");
         buf_name(&sql, t->name);
         buf_puts(&sql, " AS x");
@@ -47,7 +61,7 @@ static struct stmt *prepare_rows(struct db *db, const struct object_delta *w)
         membership_where(&sql, t, "x", "h.key");
     }
     buf_puts(&sql, " ORDER BY ");
-    if (!membership_whole(w->object) && t->nkey == 1)
+    if (!held_whole(w) && t->nkey == 1)
         buf_puts(&sql, "h.key"); /* the same order, in which they stand there */
     else
         layout_keys(&sql, t, "x.");
@@ -56,7 +70,36 @@ static struct stmt *prepare_rows(struct db *db, const struct object_delta *w)
     return s;
 }
 
-static int write_rows(struct db *db, struct dx_writer *w, const struct object_delta *v)
+static bool keyed(const struct change *c)
+{
+    for (size_t k = 0; k < c->table->nkey; k++)
+        if (c->new[c->table->key[k]].type == VAL_NULL)
+            return false;
+    return true;
+}
+
+/* A row that no archive carries is set aside. */
+static int set_row_aside(struct set_aside *aside, const struct object_delta *v, const struct change *c)
+{
+    struct buf room = {0};
+    struct val *key = mem_zero(c->table->nkey, sizeof *key);
+    if (!set_aside_can()) {
+        free(key);
+        return -1;
+    }
+    change_key(c, key);
+    struct val packed = key_pack(key, c->table->nkey, &room);
+    struct set_aside_entry *e = set_aside_note(aside, SET_ASIDE_ROW, SET_ASIDE_SMALLER);
+    e->object = v->object->id;
+    e->key = mem_text(vals_show(key, c->table->nkey));
+    e->packed = vals_copy(&packed, 1);
+    buf_free(&room);
+    free(key);
+    return 0;
+}
+
+static int write_rows(struct db *db, struct dx_writer *w, const struct object_delta *v,
+                      struct set_aside *aside)
 {
     const struct table *t = v->object->sent;
     struct stmt *s = prepare_rows(db, v);
@@ -67,7 +110,8 @@ static int write_rows(struct db *db, struct dx_writer *w, const struct object_de
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
         for (size_t i = 0; i < t->ncol; i++)
             row[i] = stmt_val(s, (int)i);
-        rc = dx_write(w, &c);
+        if (keyed(&c) && dx_write(w, &c))
+            rc = set_row_aside(aside, v, &c);
     }
     stmt_free(s);
     free(row);
@@ -88,13 +132,13 @@ static struct val sql_holds(void *ctx, const struct val *args, size_t n)
 }
 
 static int write_objects(struct db *db, struct dx_writer *w, const struct package_run *p,
-                         const char *audiences)
+                         const char *audiences, struct set_aside *aside)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct object_delta *v = &p->viewed[i];
-        if (v->gone || v->object->visible == VISIBLE_NONE)
+        if (!told(v) || (v->aside && v->was == WAS_NONE))
             continue;
-        if ((!membership_whole(v->object) && hold_keys(db, v, audiences)) || write_rows(db, w, v))
+        if ((!held_whole(v) && hold_keys(db, v, audiences)) || write_rows(db, w, v, aside))
             return -1;
     }
     return 0;
@@ -111,7 +155,20 @@ static int add_schema(struct db *db, struct dx_head *h, const struct object *o)
     return rc;
 }
 
-static int fill_head(struct db *db, struct dx_head *h, const struct package_run *p, const struct node *n,
+/* Whether the object's table and columns are there, as an object that is set aside may lack. 1, 0, -1. */
+static int readable(struct db *db, const struct object_delta *w)
+{
+    const struct table *t = w->object->sent;
+    int64_t n;
+    for (size_t i = 0; i < t->ncol; i++)
+        if (db_get_int(db, &n, "SELECT count(*) FROM pragma_table_xinfo(%Q) WHERE name = %Q COLLATE NOCASE",
+                       t->name, t->col[i]) ||
+            n == 0)
+            return n == 0 ? 0 : -1;
+    return 1;
+}
+
+static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, const struct node *n,
                      struct extract_mark *mark)
 {
     dx_head_set(&h->to, n->name);
@@ -121,18 +178,22 @@ static int fill_head(struct db *db, struct dx_head *h, const struct package_run 
     h->upto = mark->position;
     h->ack = mark->told;
     h->form = CHANGESET_PATCH;
-    for (size_t i = 0; i < p->n; i++)
-        if (!p->viewed[i].gone && p->viewed[i].object->visible != VISIBLE_NONE &&
-            add_schema(db, h, p->viewed[i].object))
+    for (size_t i = 0; i < p->n; i++) {
+        struct object_delta *w = &p->viewed[i];
+        int there = w->aside ? readable(db, w) : 1;
+        w->unread = !there;
+        if (there < 0 || (told(w) && add_schema(db, h, w->object)))
             return -1;
+    }
     return rekey_fill(db, n->id, true, h, &mark->rekey);
 }
 
 /* Rows in key order: the next level takes half as long again and makes many a snapshot larger. */
 enum { LEVEL = 2 };
 
-int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, const char *sign, int fd, struct extract_mark *mark)
+int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,
+                  struct audiences *all, const char *sign, int fd, struct set_aside *aside,
+                  struct extract_mark *mark)
 {
     static struct holder holder;
     struct dx_head h;
@@ -152,7 +213,7 @@ int extract_write(struct db *db, const struct package_run *p, const struct node 
     struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, LEVEL);
     if (w)
         dx_writer_sign(w, sign);
-    rc = w ? write_objects(db, w, p, buf_text(&audiences)) : -1;
+    rc = w ? write_objects(db, w, p, buf_text(&audiences), aside) : -1;
     mark->changes = w ? dx_written(w) : 0;
     if (w && rc == 0)
         rc = dx_writer_close(w);

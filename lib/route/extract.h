@@ -13,9 +13,11 @@ struct extract_mark {
 };
 
 /* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd,
- * signed with the private key in the file `sign`, or not (NULL). */
-int extract_write(struct db *db, const struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, const char *sign, int fd, struct extract_mark *mark);
+ * signed with the private key in the file `sign`, or not (NULL). Of an object that is set aside it holds the rows that
+ * other copies have, and nothing where these cannot be read; rows that no archive carries are noted in `aside`. */
+int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,
+                  struct audiences *all, const char *sign, int fd, struct set_aside *aside,
+                  struct extract_mark *mark);
 
 /* Records it, in the transaction of that run, at that time. */
 int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership.h"
+#include "route/set_aside.h"
 #include "sql/key.h"
 #include "sql/layout.h"
 
@@ -63,6 +64,23 @@ static struct stmt *prepare_moved(struct fanning *g)
     return s;
 }
 
+/* The range of the journal that concerns the object: that of the run, or from where it was set aside; for nodes that wake,
+ * only up to where it is set aside still. */
+static int64_t after_of(const struct fanout *f, const struct object_delta *w)
+{
+    return w->retry && !w->aside && w->since < f->after ? w->since : f->after;
+}
+
+static int64_t upto_of(const struct fanout *f, const struct object_delta *w)
+{
+    return w->aside ? w->since : f->upto;
+}
+
+static bool whole_range(const struct fanout *f, const struct object_delta *w)
+{
+    return f->images && !w->retry && !w->aside;
+}
+
 static int open_streams(struct fanning *g)
 {
     struct fanout *f = g->f;
@@ -70,10 +88,12 @@ static int open_streams(struct fanning *g)
     g->moved = prepare_moved(g);
     g->member = open_members(g);
     bool touched = !g->w->gone && g->w->object->visible != VISIBLE_NONE &&
-                   (f->images == NULL || transition_touched(f->images, g->sent->name));
+                   after_of(f, g->w) < upto_of(f, g->w) &&
+                   (!whole_range(f, g->w) || transition_touched(f->images, g->sent->name));
     if (touched)
-        g->net = journal_net_some(f->sender->db, g->sent->name, f->after, f->upto, JOURNAL_TOUCHED, NULL,
-                                  f->images ? transition_ordered(f->images, g->sent->name) : 0);
+        g->net = journal_net_some(f->sender->db, g->sent->name, after_of(f, g->w), upto_of(f, g->w),
+                                  JOURNAL_TOUCHED, NULL,
+                                  whole_range(f, g->w) ? transition_ordered(f->images, g->sent->name) : 0);
     return g->moved && g->member && (g->net || !touched) ? row_emit_object_open(&g->to, f->sender, g->w) : -1;
 }
 
@@ -113,16 +133,42 @@ static int next_moved(struct fanning *g)
     return 1;
 }
 
+static bool has_key(const struct change *c)
+{
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    for (size_t k = 0; k < c->table->nkey; k++)
+        if (row[c->table->key[k]].type == VAL_NULL)
+            return false;
+    return true;
+}
+
+/* A row whose key is NULL: no copy could hold it. */
+static void note_keyless(struct fanning *g, const struct change *c)
+{
+    struct set_aside *s = g->f->sender->aside;
+    const struct set_aside_entry *last = s->n ? &s->entry[s->n - 1] : NULL;
+    if (c->op == CHANGE_DELETE || (last && last->kind == SET_ASIDE_KEYS && last->object == g->w->object->id))
+        return;
+    fail(ERR_REFUSED, "%s: the key is NULL, so that no copy can hold the row", c->table->name);
+    set_aside_note(s, SET_ASIDE_KEYS, "give the row a key")->object = g->w->object->id;
+}
+
 static int merge_streams(struct fanning *g)
 {
     struct change c = {0};
     struct val *net_key = mem_zero(g->sent->nkey, sizeof *net_key);
     int net = g->net ? journal_net_next(g->net, &c) : 0, moved = next_moved(g), rc = 0;
     while (rc == 0 && net >= 0 && moved >= 0 && (net || moved)) {
+        if (net && !has_key(&c)) {
+            note_keyless(g, &c);
+            net = journal_net_next(g->net, &c);
+            continue;
+        }
         if (net)
             change_key(&c, net_key);
         int order = !net ? 1 : !moved ? -1 : vals_compare(net_key, g->moved_key, g->sent->nkey);
-        struct known_row r = {.net = order <= 0 ? &c : NULL, .forced = order >= 0 && g->to.forced};
+        struct known_row r = {.net = order <= 0 ? &c : NULL,
+                              .forced = order >= 0 && (g->to.forced || g->to.owed)};
         if (order <= 0)
             r.touch = journal_net_touch(g->net);
         memcpy(g->to.key, order <= 0 ? net_key : g->moved_key, g->sent->nkey * sizeof *net_key);
@@ -148,13 +194,11 @@ static int merge_streams(struct fanning *g)
 
 /* ---- nodes that hold nothing yet ---- */
 
-/* The rows that everybody holds, to those that are new. */
-static int fill_fresh(struct fanning *g)
+/* Whole rows to an audience: all of an object that everybody holds, else those of which the condition holds, an SQL
+ * expression that is `before`, the row's audience, and `behind`. */
+static int fill_rows(struct fanning *g, int64_t audience, const char *before, const char *behind)
 {
     struct buf sql = {0};
-    if (g->f->fresh == AUDIENCE_NOBODY || g->w->gone || g->w->object->visible == VISIBLE_NONE ||
-        g->w->object->visible == VISIBLE_SELECT)
-        return 0;
     buf_puts(&sql, "SELECT ");
     layout_columns(&sql, g->sent, "x.");
     buf_puts(&sql, " FROM main.");
@@ -163,9 +207,9 @@ static int fill_fresh(struct fanning *g)
     if (!membership_whole(g->w->object)) {
         struct buf key = {0};
         membership_key(&key, g->sent, "x");
-        buf_puts(&sql, " WHERE ");
+        buf_addf(&sql, " WHERE %s", before);
         object_delta_audience(&sql, g->w, buf_text(&key));
-        buf_addf(&sql, " = %d", AUDIENCE_ALL);
+        buf_puts(&sql, behind);
         buf_free(&key);
     }
     buf_puts(&sql, " ORDER BY ");
@@ -174,10 +218,25 @@ static int fill_fresh(struct fanning *g)
     buf_free(&sql);
     enum step step = STEP_ERROR;
     int rc = s ? 0 : -1;
-    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW)
-        rc = row_emit_object_whole(&g->to, g->f->fresh, s);
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        for (size_t k = 0; k < g->sent->nkey; k++)
+            g->to.key[k] = stmt_val(s, (int)g->sent->key[k]);
+        rc = row_emit_object_whole(&g->to, audience, s);
+    }
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+/* The rows that everybody holds, to those that are new. */
+static int fill_fresh(struct fanning *g)
+{
+    if (g->f->fresh == AUDIENCE_NOBODY || g->w->gone || g->w->object->visible == VISIBLE_NONE ||
+        g->w->object->visible == VISIBLE_SELECT)
+        return 0;
+    char *all = mem_printf(" = %d", AUDIENCE_ALL);
+    int rc = fill_rows(g, g->f->fresh, "", all);
+    free(all);
+    return rc;
 }
 
 /* Whether a node wrote anything in the range. 1, 0, -1. */
@@ -202,7 +261,7 @@ static int concerns(struct fanout *f, const struct object_delta *w)
 {
     struct buf moved = {0};
     int64_t n;
-    if (membership_whole(w->object))
+    if (membership_whole(w->object) || w->retry)
         return 1;
     add_moved(&moved, f, w);
     int rc = db_get_int(f->sender->db, &n,
@@ -212,9 +271,42 @@ static int concerns(struct fanout *f, const struct object_delta *w)
     return rc ? -1 : n ? 1 : written_elsewhere(f);
 }
 
+/* The rows of an object to nodes that have none of them, because they came while it was set aside: node by node. */
+static int fill_bare(struct fanning *g)
+{
+    struct stmt *nodes =
+        db_preparef(g->f->sender->db,
+                    "SELECT n.dx_id FROM main.dx_set_aside_node AS b JOIN temp.dx_node_now AS n ON n.dx_id "
+                    "= b.node WHERE b.bare AND b.obj = %lld",
+                    (long long)g->w->object->id);
+    enum step step = STEP_ERROR;
+    int rc = nodes ? 0 : -1;
+    while (rc == 0 && (step = stmt_step(nodes)) == STEP_ROW) {
+        int64_t node = stmt_int(nodes, 0), audience = audience_intern(g->f->sender->audiences, &node, 1);
+        char *holds = mem_printf(", %lld)", (long long)node);
+        rc = audience == AUDIENCE_ERROR ? -1 : fill_rows(g, audience, "dx_holds(", holds);
+        free(holds);
+    }
+    stmt_free(nodes);
+    return rc || step == STEP_ERROR ? -1 : 0;
+}
+
+int fanout_bare(struct fanout *f, const struct object_delta *w)
+{
+    struct fanning g = {.f = f, .w = w, .sent = w->object->sent};
+    block_pool_begin(&f->sender->pieces, g.sent, (int64_t)w->place);
+    int rc = row_emit_object_open(&g.to, f->sender, w) || fill_bare(&g) || block_pool_end(&f->sender->pieces)
+                 ? -1
+                 : 0;
+    row_emit_object_close(&g.to);
+    return rc;
+}
+
 int fanout_object(struct fanout *f, const struct object_delta *w)
 {
     struct fanning g = {.f = f, .w = w, .sent = w->object->sent};
+    if (!object_delta_travels(w))
+        return 0;
     int concerned = concerns(f, w);
     if (concerned <= 0)
         return concerned;

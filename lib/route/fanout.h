@@ -22,4 +22,7 @@ struct fanout {
  * the requests for single rows. */
 int fanout_object(struct fanout *f, const struct object_delta *w);
 
+/* Sends the rows of an object that was set aside to the nodes that came meanwhile and have no snapshot. */
+int fanout_bare(struct fanout *f, const struct object_delta *w);
+
 #endif

@@ -1,8 +1,13 @@
 /* full_refresh: see route/full_refresh.h. */
 #include "route/full_refresh.h"
 
+#include "base/mem.h"
+#include "journal/journal.h"
 #include "nodes/membership.h"
 #include "route/evaluate.h"
+#include "sql/key.h"
+
+#include <stdlib.h>
 
 static int run_sql(struct object_deltas *v, struct buf *sql)
 {
@@ -26,6 +31,43 @@ static int compare_member(struct object_deltas *v, const struct object_delta *w)
                     id, id, id, id);
 }
 
+/* The rows that came (here) or went since the object was set aside, into temp.dx_came. */
+static int find_came(struct object_deltas *v, const struct object_delta *w)
+{
+    const struct table *t = w->object->sent;
+    struct change c = {0};
+    struct buf room = {0};
+    struct val *key = mem_zero(t->nkey, sizeof *key);
+    int64_t end;
+    if (db_exec(v->db, "CREATE TEMP TABLE IF NOT EXISTS dx_came (key PRIMARY KEY, here INTEGER) WITHOUT "
+                       "ROWID; DELETE FROM "
+                       "temp.dx_came") ||
+        journal_end(v->db, &end)) {
+        free(key);
+        return -1;
+    }
+    struct stmt *put = db_prepare(v->db, "INSERT INTO temp.dx_came (key, here) VALUES (?1, ?2)");
+    struct journal_net *net =
+        put ? journal_net_some(v->db, t->name, w->since, end, JOURNAL_TOUCHED, NULL, 0) : NULL;
+    int got = net ? 1 : -1;
+    while (got > 0 && (got = journal_net_next(net, &c)) > 0) {
+        struct journal_touch touch = journal_net_touch(net);
+        if (touch.existed == touch.exists)
+            continue;
+        change_key(&c, key);
+        struct val packed = key_pack(key, t->nkey, &room);
+        stmt_bind(put, 1, &packed);
+        stmt_bind_int(put, 2, touch.exists);
+        if (stmt_run(put))
+            got = -1;
+    }
+    journal_net_close(net);
+    stmt_free(put);
+    buf_free(&room);
+    free(key);
+    return got;
+}
+
 /* The object was held by everybody: the rows there were before the run are those of now, without those that came,
  * with those that went. */
 static int compare_whole(struct object_deltas *v, const struct object_delta *w)
@@ -33,6 +75,8 @@ static int compare_whole(struct object_deltas *v, const struct object_delta *w)
     long long id = (long long)w->object->id;
     struct buf sql = {0};
     const struct relation *r = w->rule ? w->rule->relation : NULL;
+    if (w->retry && find_came(v, w))
+        return -1;
     buf_addf(&sql,
              "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT key, %d, coalesce((SELECT "
              "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
@@ -41,7 +85,12 @@ static int compare_whole(struct object_deltas *v, const struct object_delta *w)
     buf_puts(&sql, " AS key FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x");
-    if (r) {
+    if (w->retry)
+        buf_puts(
+            &sql,
+            " EXCEPT SELECT key FROM temp.dx_came WHERE here UNION SELECT key FROM temp.dx_came WHERE NOT "
+            "here");
+    else if (r) {
         buf_puts(&sql, " EXCEPT SELECT ");
         membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, " FROM %s AS x UNION SELECT ", r->new_name);
@@ -127,12 +176,14 @@ static int name_all(struct object_deltas *v, const struct object_delta *w)
 
 bool full_refresh_needed(const struct object_delta *w)
 {
-    return w->gone || w->fresh || object_delta_redefined(w) || w->rule->whole || membership_whole(w->object);
+    return w->gone || w->fresh || w->retry || object_delta_redefined(w) || w->rule->whole ||
+           membership_whole(w->object);
 }
 
 int full_refresh_move(struct object_deltas *v, const struct object_delta *w)
 {
-    int rc =
-        !w->gone && membership_whole(w->object) && w->was == WAS_SAME ? move_all(v, w) : move_whole(v, w);
+    bool all = !w->gone && membership_whole(w->object) && w->was == WAS_SAME;
+    /* The children of what was set aside were so, too: they ask for nothing. */
+    int rc = !all ? move_whole(v, w) : w->retry ? 0 : move_all(v, w);
     return rc || (w->fresh && name_all(v, w)) ? -1 : 0;
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
+#include "route/set_aside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +48,12 @@ static int by_rank(const void *a, const void *b)
     return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
 }
 
-/* Whether nodes have rows of the object, or are to get some. */
-static bool travels(const struct object_delta *w)
-{
-    return w->was == WAS_WHOLE || w->was == WAS_MEMBER || (!w->gone && w->object->visible != VISIBLE_NONE);
-}
-
 /* The tables of the node's package, and those that it lost with this archive. */
 static void add_tables(struct dx_head *h, const struct package_run *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct table *t = p->viewed[i].object->sent;
-        if (travels(&p->viewed[i]) && !dx_head_table(h, t->name))
+        if (object_delta_travels(&p->viewed[i]) && !dx_head_table(h, t->name))
             dx_head_add_table(h, t);
     }
 }
@@ -118,12 +113,36 @@ static int fill_head(struct node_archives *x, struct receiver *r, struct members
                                                                                                           : 0;
 }
 
+/* The node gets nothing in this run: all that is for it waits, as for one that does not fetch. */
+static void put_to_sleep(const struct node_archives *x, struct receiver *r)
+{
+    if (r->state == RECEIVER_AWAKE) {
+        r->node.asleep = x->after;
+        r->node.slept = x->run;
+        r->fell = true;
+    }
+    r->state = RECEIVER_ASLEEP;
+}
+
+/* What nobody may sleep through, a new definition, it gets with a new copy. */
+static void set_node_aside(const struct node_archives *x, struct receiver *r, const char *remedy)
+{
+    struct set_aside_entry *e = set_aside_note(x->aside, SET_ASIDE_NODE, remedy);
+    e->node = r->node.id;
+    r->renew = x->redefined;
+    put_to_sleep(x, r);
+}
+
 static int write_archive(struct node_archives *x, struct receiver *r, struct membership_log_notes *notes)
 {
     const char *name;
     if (fill_head(x, r, notes))
         return -1;
     int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
+    if (fd == OUTBOX_ALONE) {
+        set_node_aside(x, r, "mend its directory there; the next run tries again");
+        return 0;
+    }
     struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
     int rc = w ? 0 : -1;
     if (w)
@@ -151,14 +170,23 @@ static bool owed(const struct receiver *r)
     return r->node.told < r->node.merged;
 }
 
+/* Whether the node was set aside, and so is tried again. */
+static bool failed(const struct node_archives *x, const struct receiver *r)
+{
+    int64_t n = 0;
+    db_get_int(x->db, &n, "SELECT count(*) FROM main.dx_set_aside WHERE kind = 'node' AND node = %lld",
+               (long long)r->node.id);
+    return n > 0;
+}
+
 void node_archives_wake(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
         bool fetched = r->node.asleep >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
-        r->state = r->node.asleep < 0                   ? RECEIVER_AWAKE
-                   : x->redefined || owed(r) || fetched ? RECEIVER_WAKING
-                                                        : RECEIVER_ASLEEP;
+        r->state = r->node.asleep < 0                                   ? RECEIVER_AWAKE
+                   : x->redefined || owed(r) || fetched || failed(x, r) ? RECEIVER_WAKING
+                                                                        : RECEIVER_ASLEEP;
     }
 }
 
@@ -195,12 +223,9 @@ int node_archives_write(struct node_archives *x)
         struct receiver *r = &x->receiver[i];
         if (r->plan == NULL || (r->npiece == 0 && !owed(r) && !package_run_redeclared(r->plan)))
             continue;
-        if (falls_asleep(x, r)) {
-            r->state = RECEIVER_ASLEEP;
-            r->node.asleep = x->after;
-            r->node.slept = x->run;
-            r->fell = true;
-        } else
+        if (falls_asleep(x, r))
+            put_to_sleep(x, r);
+        else
             rc = write_archive(x, r, notes);
     }
     membership_log_notes_close(notes);
@@ -293,16 +318,30 @@ static int store_sleepers(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
-        if ((r->fell || r->state == RECEIVER_WAKING) &&
+        bool back = r->state == RECEIVER_ASLEEP && r->plan && r->plan->back < r->node.asleep;
+        if ((r->fell || back || r->state == RECEIVER_WAKING) &&
             db_execf(x->db,
                      "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END, slept = %lld WHERE id = %lld",
-                     r->state == RECEIVER_ASLEEP, (long long)r->node.asleep, (long long)r->node.slept,
+                     r->state == RECEIVER_ASLEEP, (long long)(back ? r->plan->back : r->node.asleep),
+                     (long long)r->node.slept, (long long)r->node.id))
+            return -1;
+        if (r->renew &&
+            db_execf(x->db, "UPDATE dx_nodes SET epoch = lower(hex(randomblob(8))) WHERE id = %lld",
                      (long long)r->node.id))
             return -1;
     }
-    return db_exec(x->db,
-                   "DELETE FROM dx_meta WHERE name = 'asleep'; INSERT INTO dx_meta (name, value) SELECT "
-                   "'asleep', min(asleep) FROM dx_nodes WHERE active HAVING min(asleep) IS NOT NULL");
+    return 0;
+}
+
+int node_archives_sleep_on(struct node_archives *x, int64_t audience)
+{
+    const struct audience *set = audience_get(x->sender->audiences, audience);
+    for (size_t i = 0; set && i < set->n; i++) {
+        size_t r = receiver_from(x, 0, set->node[i]);
+        if (r < x->nreceiver && x->receiver[r].node.id == set->node[i])
+            set_node_aside(x, &x->receiver[r], "mend what it names; the next run tries again");
+    }
+    return set ? 0 : -1;
 }
 
 int node_archives_store(struct node_archives *x, const char *now)

@@ -16,6 +16,7 @@ struct receiver {
         RECEIVER_WAKING  /* has fetched all: gets what came to be since it fell asleep, net */
     } state;
     bool fell;  /* asleep in this run */
+    bool renew; /* its copy has to be made again */
     bool woken; /* what it slept through is dealt with */
     const struct package_run *plan;
     size_t npiece, *piece; /* numbers in sender->pieces */
@@ -29,7 +30,8 @@ struct node_archives {
     struct db *db;
     const struct row_emitter *sender;
     struct outbox *outbox;
-    const char *sign; /* as route.sign */
+    struct set_aside *aside; /* gets the nodes whose outbox cannot be written */
+    const char *sign;        /* as route.sign */
     int64_t after, upto, archives;
     int64_t run;               /* the number of the run before */
     int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
@@ -63,6 +65,9 @@ int node_archives_next_woken(struct node_archives *x, const struct package_run *
 
 /* The same as node_archives_deal, for pieces whose audiences are of nodes that wake. */
 int node_archives_deal_woken(struct node_archives *x, const struct package_run *p, size_t first);
+
+/* The nodes of the audience that were to wake sleep on, for the reason recorded last. */
+int node_archives_sleep_on(struct node_archives *x, int64_t audience);
 
 /* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
 int node_archives_write(struct node_archives *x);

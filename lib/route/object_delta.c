@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership.h"
+#include "route/set_aside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_forcing (obj INTEGER, key, node INTEGER, PRIMARY KEY (obj, key, "
     "node)) "
     "WITHOUT ROWID;"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_owed (obj INTEGER, key, PRIMARY KEY (obj, key)) WITHOUT ROWID;"
     /* Pairs that a rule yields, and what they come to by key. */
     "CREATE TEMP TABLE IF NOT EXISTS dx_pair (key, node INTEGER);"
     "CREATE TEMP TABLE IF NOT EXISTS dx_next (key PRIMARY KEY, audience INTEGER) WITHOUT ROWID;"
@@ -169,6 +171,29 @@ bool object_delta_parent_moved(struct object_deltas *v, const struct object_delt
     return w->parent && n;
 }
 
+bool object_delta_travels(const struct object_delta *w)
+{
+    return w->was == WAS_WHOLE || w->was == WAS_MEMBER || (!w->gone && w->object->visible != VISIBLE_NONE);
+}
+
+int object_delta_set_aside(struct object_deltas *v, struct object_delta *w)
+{
+    if (!set_aside_can())
+        return -1;
+    struct set_aside_entry *e = set_aside_note(v->aside, SET_ASIDE_OBJECT,
+                                               w->parent && w->parent->aside
+                                                   ? "see there; the next run tries again"
+                                                   : "mend the row, the table or the rule that it names; the "
+                                                     "next run tries again, and `txnroute load` takes a "
+                                                     "changed package");
+    e->object = w->object->id;
+    e->position = w->since;
+    e->run = w->since_run;
+    w->aside = true;
+    w->redeclared = false;
+    return db_execf(v->db, "DELETE FROM temp.dx_moved_%lld", (long long)w->object->id);
+}
+
 /* The audience of each row that moved since then, before it did: the first move tells. */
 static int put_past(struct object_deltas *v, const struct object_delta *w, int64_t run)
 {
@@ -243,7 +268,7 @@ int object_delta_store(struct object_deltas *v, const struct object_delta *w, st
 {
     long long id = (long long)w->object->id;
     bool gone;
-    if (w->gone)
+    if (w->gone || w->aside)
         return 0;
     if (membership_whole(w->object) || w->object->visible == VISIBLE_NONE)
         return w->was == WAS_SAME ? 0 : db_execf(v->db, "DELETE FROM main.dx_member_%lld", id);
@@ -259,6 +284,37 @@ int object_delta_store(struct object_deltas *v, const struct object_delta *w, st
                     id, id);
 }
 
+/* Names the rows of which a SELECT gives the keys in temp.dx_moved_ID, moved or not. */
+static int name_rows(struct object_deltas *v, const struct object_delta *w, const char *keys)
+{
+    struct buf sql = {0};
+    long long id = (long long)w->object->id;
+    buf_addf(&sql,
+             "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, audience, audience FROM "
+             "(SELECT key, ",
+             id);
+    object_delta_audience(&sql, w, "f.key");
+    buf_addf(&sql, " AS audience FROM (%s) AS f)", keys);
+    int rc = db_exec(v->db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}
+
+int object_delta_owed(struct object_deltas *v, const struct object_delta *w)
+{
+    if (!w->owed)
+        return 0;
+    long long id = (long long)w->object->id;
+    char *keys = mem_printf("SELECT key FROM temp.dx_owed WHERE obj = %lld", id);
+    int rc = db_execf(v->db,
+                      "INSERT OR IGNORE INTO temp.dx_owed (obj, key) SELECT obj, key FROM main.dx_set_aside "
+                      "WHERE kind = 'row' AND obj = %lld",
+                      id) ||
+             name_rows(v, w, keys);
+    free(keys);
+    return rc ? -1 : 0;
+}
+
 int object_delta_force(struct object_deltas *v, const struct object_delta *w)
 {
     struct buf sql = {0};
@@ -268,13 +324,9 @@ int object_delta_force(struct object_deltas *v, const struct object_delta *w)
              "main.dx_force AS f CROSS JOIN temp.dx_node_now AS n WHERE n.dx_id = f.node AND f.tbl = ",
              id);
     buf_quote(&sql, w->object->table);
-    buf_addf(&sql,
-             ";INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, audience, audience "
-             "FROM (SELECT key, ",
-             id);
-    object_delta_audience(&sql, w, "f.key");
-    buf_addf(&sql, " AS audience FROM (SELECT DISTINCT key FROM temp.dx_forcing WHERE obj = %lld) AS f)", id);
-    int rc = db_exec(v->db, buf_text(&sql));
+    char *keys = mem_printf("SELECT DISTINCT key FROM temp.dx_forcing WHERE obj = %lld", id);
+    int rc = db_exec(v->db, buf_text(&sql)) || name_rows(v, w, keys) ? -1 : 0;
+    free(keys);
     buf_free(&sql);
     return rc;
 }

@@ -30,6 +30,11 @@ struct object_delta {
     struct declaration
         declared;    /* how its table is made; none of an object that is gone, or travels to nobody */
     bool redeclared; /* otherwise than in the run before, so that nodes are told */
+    bool aside;      /* set aside in this run (route/set_aside.h): it is left as it was */
+    bool retry;      /* a run before set it aside: nodes have its rows as of then, */
+    int64_t since, since_run; /* ... that position of the journal, and that run; else those before this run */
+    bool owed;                /* single rows of it are set aside */
+    bool unread;              /* set aside, and its table cannot be read */
 };
 
 /* What the views of one run share. */
@@ -37,6 +42,7 @@ struct object_deltas {
     struct db *db;
     struct audiences *audiences;
     struct row_classes *classes; /* route/row_class.h */
+    struct set_aside *aside;     /* what the run sets aside */
     int64_t statements;          /* of rules that ran, for tests and -v */
 };
 
@@ -49,6 +55,13 @@ int object_delta_object(struct db *db, const struct object_delta *w);
 
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
 bool object_delta_redefined(const struct object_delta *w);
+
+/* Whether nodes have rows of the object, or are to get some. */
+bool object_delta_travels(const struct object_delta *w);
+
+/* Sets the object aside, for the reason that was recorded last: nothing of it has moved. -1 when that is trouble that no
+ * object is to blame for. */
+int object_delta_set_aside(struct object_deltas *v, struct object_delta *w);
 
 /* Whether rows of its parent moved. */
 bool object_delta_parent_moved(struct object_deltas *v, const struct object_delta *w);
@@ -74,6 +87,9 @@ void object_delta_where_parent(struct buf *sql, const struct object_delta *w, co
 /* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved_ID,
  * moved or not. */
 int object_delta_force(struct object_deltas *v, const struct object_delta *w);
+
+/* The same for rows that were set aside: into temp.dx_owed(obj, key), and named in temp.dx_moved_ID. */
+int object_delta_owed(struct object_deltas *v, const struct object_delta *w);
 
 /* Fills temp.dx_woken (as temp.dx_moved_ID) with the object's rows that moved since a run (dx_meta `routes`), this run
  * among it, and those that any node asks for. */

@@ -145,7 +145,7 @@ static int each(const char *directory, const char *suffix, each_fn *fn, void *ct
     DIR *d = opendir(directory);
     int rc = 0;
     if (d == NULL)
-        return errno == ENOENT ? 0 : fail_errno("%s: cannot open", directory);
+        return errno == ENOENT || errno == ENOTDIR ? 0 : fail_errno("%s: cannot open", directory);
     for (struct dirent *e; rc == 0 && (e = readdir(d));) {
         int64_t number = number_in(e->d_name, suffix);
         char *path = number ? file_join(directory, e->d_name) : NULL;
@@ -294,6 +294,13 @@ void outbox_close(struct outbox *o)
 
 /* ---- writing ---- */
 
+/* Whether an error is of the directory alone, and the next node's may be well. */
+static bool of_directory(int error)
+{
+    return error == ENOTDIR || error == EISDIR || error == EACCES || error == EPERM || error == ELOOP ||
+           error == ENAMETOOLONG || error == ENOENT || error == EEXIST;
+}
+
 int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const char **name)
 {
     struct letter l = {.directory = outbox_of(o->docking, n->name)};
@@ -305,8 +312,14 @@ int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const c
     l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (l.fd < 0 && errno == ENOENT && file_make_directory(l.directory) == 0)
         l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (l.fd < 0)
+    if (l.fd < 0) {
+        bool alone = of_directory(errno);
         fail_errno("%s: cannot create", l.temp);
+        free(l.temp);
+        free(l.path);
+        free(l.directory);
+        return alone ? OUTBOX_ALONE : -1;
+    }
     o->scattered |= l.fd >= 0 && (fstat(l.fd, &st) || st.st_dev != o->device);
     crashpoint();
     o->letter = mem_grow(o->letter, o->n + 1, sizeof *o->letter);

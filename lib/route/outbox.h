@@ -20,7 +20,9 @@ void outbox_close(struct outbox *o); /* removes what was not committed; frees th
 /* What dx_meta's `docking` should say so that the next run finds this directory. */
 const char *outbox_note(const struct outbox *o);
 
-/* A new file for the node's archive of that number; *name is for messages. The descriptor is the outbox's; -1. */
+/* A new file for the node's archive of that number; *name is for messages. The descriptor is the outbox's; -1, or
+ * OUTBOX_ALONE where the fault is with this node's directory. */
+enum { OUTBOX_ALONE = -2 };
 int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const char **name);
 
 /* The file begun last is complete. Nothing is synced yet. */

@@ -95,7 +95,8 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
     return meta_set_int(db, "routed", end) || continuity_note(db) || forget_held(db) ||
                    db_exec(
                        db,
-                       "DELETE FROM dx_routed; DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
+                       "DELETE FROM dx_set_aside; DELETE FROM dx_set_aside_node; DELETE FROM dx_routed; "
+                       "DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
                        "dx_object SET was = 'none', bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = "
                        "lower(hex(randomblob(8)))")
                ? -1

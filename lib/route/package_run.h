@@ -11,11 +11,14 @@ struct package_run {
     struct object *old;          /* the objects that are gone */
     size_t nold;
     bool routed; /* by this run */
+    int64_t
+        back; /* nodes that sleep lack what changed since this position: what was set aside has moved; INT64_MAX */
 };
 
-/* All loaded packages with their rules, at that time. NULL with *n 0 when there are none. */
-int package_runs_open(struct db *db, struct transition_tables *im, const char *now, struct package_run **out,
-                      size_t *n);
+/* All loaded packages with their rules, at that time. NULL with *n 0 when there are none. Objects of which the rule cannot
+ * be compiled any more are set aside, and have none; where v->aside is NULL that is a failure. */
+int package_runs_open(struct object_deltas *v, struct transition_tables *im, const char *now,
+                      struct package_run **out, size_t *n);
 void package_runs_close(struct package_run *p, size_t n);
 
 /* Whether a definition is another than in the run before. */

@@ -27,6 +27,7 @@
 #include "route/outbox.h"
 #include "route/package_run.h"
 #include "route/row_class.h"
+#include "route/set_aside.h"
 #include "rules/fixed_now.h"
 
 #include <stdio.h>
@@ -65,12 +66,16 @@ struct running {
     struct spill *spill;
     FILE *snapshot;
     struct extract_mark mark;
+    struct set_aside aside;
+    char *drift; /* what is amiss with the capture of some table, or NULL */
 };
 
 int route_init(struct db *db)
 {
-    return membership_init(db) || membership_log_init(db) || declare_init(db) || db_exec(db, sql_make) ? -1
-                                                                                                       : 0;
+    return membership_init(db) || membership_log_init(db) || declare_init(db) || set_aside_init(db) ||
+                   db_exec(db, sql_make)
+               ? -1
+               : 0;
 }
 
 /* ---- before ---- */
@@ -115,7 +120,7 @@ static int any_fetched(struct running *x)
 static int anything(struct running *x)
 {
     int64_t n, schema;
-    if (x->a < x->b || x->last_force || x->route->extract)
+    if (x->a < x->b || x->last_force || x->route->extract || x->drift)
         return 1;
     if (meta_get_int(x->db, "routed_schema", &schema))
         return -1;
@@ -123,7 +128,9 @@ static int anything(struct running *x)
         return 1;
     if (db_get_int(
             x->db, &n,
-            "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND told < merged) OR EXISTS (SELECT 1 "
+            "SELECT EXISTS (SELECT 1 FROM dx_set_aside WHERE kind IN ('object', 'node')) OR EXISTS (SELECT 1 "
+            "FROM dx_nodes "
+            "WHERE active AND told < merged) OR EXISTS (SELECT 1 "
             "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT 1 FROM "
             "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
             ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
@@ -199,12 +206,21 @@ static bool for_nobody(const struct running *x, const struct package_run *p, con
     return x->unheard && !w->gone && membership_whole(w->object);
 }
 
+/* What keeps the object from being routed at all: 1 with the message recorded, 0. */
+static int hindered(const struct object_delta *w)
+{
+    const char *why = w->gone ? NULL : rule_broken(w->rule);
+    if (w->parent && w->parent->aside)
+        return fail(ERR_REFUSED, "object %s, which it is below, is set aside", w->parent->object->name), 1;
+    return why ? fail(ERR_REFUSED, "%s", why), 1 : 0;
+}
+
 /* What moved of one object: nothing, when nothing that its rule reads has changed. */
 static int move_object(struct object_deltas *v, const struct object_delta *w)
 {
     if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
         return 0;
-    if (!w->gone && !w->fresh && !object_delta_redefined(w) && !rule_touched(w->rule) &&
+    if (!w->gone && !w->fresh && !w->retry && !object_delta_redefined(w) && !rule_touched(w->rule) &&
         !object_delta_parent_moved(v, w) && !membership_whole(w->object))
         return 0;
     if (full_refresh_needed(w))
@@ -224,6 +240,7 @@ static int wake(struct running *x, const struct package_run *p, const struct rec
     size_t first = x->sender.pieces.n;
     struct fanout woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
     int64_t present = x->sender.only;
+    int64_t changes = x->sender.pieces.changes;
     int rc = 0;
     x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
@@ -232,7 +249,12 @@ static int wake(struct running *x, const struct package_run *p, const struct rec
                  ? -1
                  : 0;
     x->sender.only = present;
-    return rc || node_archives_deal_woken(&x->delivery, p, first) ? -1 : 0;
+    if (rc == 0)
+        return node_archives_deal_woken(&x->delivery, p, first);
+    if (!set_aside_can())
+        return -1;
+    block_pool_cut(&x->sender.pieces, first, changes);
+    return node_archives_sleep_on(&x->delivery, audience);
 }
 
 /* Nodes that fell asleep together are woken together: a whole company comes back from its holidays. */
@@ -256,6 +278,78 @@ static int idle(struct running *x, const struct package_run *p)
     return db_get_int(x->db, &n, "SELECT count(*) FROM temp.dx_node_now") ? -1 : n == 0;
 }
 
+static int move(struct running *x, const struct package_run *p, struct object_delta *w)
+{
+    if (w->aside || (!w->retry && for_nobody(x, p, w)))
+        return 0;
+    return (hindered(w) || move_object(&x->views, w)) && object_delta_set_aside(&x->views, w) ? -1 : 0;
+}
+
+/* The nodes that came while the object was set aside, and have none of its rows, are left out of *only. */
+static int leave_bare(struct running *x, const struct object_delta *w, int64_t *only)
+{
+    struct stmt *s = db_preparef(x->db,
+                                 "SELECT dx_id FROM temp.dx_node_now WHERE dx_id NOT IN (SELECT node FROM "
+                                 "main.dx_set_aside_node WHERE obj = %lld AND bare) ORDER BY dx_id",
+                                 (long long)w->object->id);
+    int64_t *node = NULL, others, bare = 0;
+    size_t n = 0;
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        node = mem_grow(node, n + 1, sizeof *node);
+        node[n++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    others = step == STEP_ERROR ? AUDIENCE_ERROR : audience_intern(x->views.audiences, node, n);
+    free(node);
+    if (others == AUDIENCE_ERROR ||
+        db_get_int(x->db, &bare, "SELECT count(*) FROM main.dx_set_aside_node WHERE obj = %lld AND bare",
+                   (long long)w->object->id))
+        return -1;
+    if (bare)
+        *only = *only == AUDIENCE_ALL ? others : audience_both(x->views.audiences, *only, others);
+    return *only == AUDIENCE_ERROR ? -1 : bare > 0;
+}
+
+/* What of an object goes to whom. Where that was set aside before, all that came meanwhile goes now. */
+static int fan_out_one(struct running *x, const struct object_delta *w)
+{
+    int64_t only = x->sender.only;
+    int bare = w->retry ? leave_bare(x, w, &x->sender.only) : 0;
+    int rc = bare < 0 ||
+                     (!w->gone && (object_delta_force(&x->views, w) || object_delta_owed(&x->views, w))) ||
+                     fanout_object(&x->fan, w)
+                 ? -1
+                 : 0;
+    x->sender.only = only;
+    return rc || (bare > 0 && fanout_bare(&x->fan, w)) ? -1 : 0;
+}
+
+static int fan_out(struct running *x, struct package_run *p, struct object_delta *w)
+{
+    struct block_pool *pool = &x->sender.pieces;
+    size_t pieces = pool->n, aside = x->aside.n;
+    int64_t changes = pool->changes, moved = x->fan.rows_moved;
+    if (w->aside || (!w->gone && !object_delta_travels(w)))
+        return 0;
+    if (w->parent && w->parent->aside)
+        hindered(w);
+    else if (fan_out_one(x, w) == 0) {
+        if (w->retry && w->since < p->back)
+            p->back = w->since;
+        return 0;
+    }
+    if (!set_aside_can())
+        return -1;
+    block_pool_cut(pool, pieces, changes);
+    x->fan.rows_moved = moved;
+    char *why = mem_text(err_message());
+    set_aside_cut(&x->aside, aside);
+    fail(ERR_REFUSED, "%s", why);
+    free(why);
+    return object_delta_set_aside(&x->views, w);
+}
+
 static int route_package(struct running *x, struct package_run *p)
 {
     size_t first = x->sender.pieces.n;
@@ -269,12 +363,12 @@ static int route_package(struct running *x, struct package_run *p)
     if (x->fan.fresh == AUDIENCE_ERROR)
         return -1;
     p->routed = true;
+    p->back = INT64_MAX;
     for (size_t i = 0; i < p->n; i++)
-        if (!for_nobody(x, p, &p->viewed[i]) && move_object(&x->views, &p->viewed[i]))
+        if (move(x, p, &p->viewed[i]))
             return -1;
     for (size_t i = 0; i < p->n; i++)
-        if ((!p->viewed[i].gone && object_delta_force(&x->views, &p->viewed[i])) ||
-            fanout_object(&x->fan, &p->viewed[i]))
+        if (fan_out(x, p, &p->viewed[i]))
             return -1;
     return node_archives_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
 }
@@ -282,7 +376,7 @@ static int route_package(struct running *x, struct package_run *p)
 static int write_snapshot(struct running *x)
 {
     struct node n;
-    const struct package_run *p = NULL;
+    struct package_run *p = NULL;
     if (node_require(x->db, x->route->extract, &n))
         return -1;
     for (size_t i = 0; i < x->nplan; i++)
@@ -290,7 +384,7 @@ static int write_snapshot(struct running *x)
             p = &x->plan[i];
     x->snapshot = spool_stream();
     int rc = x->snapshot == NULL || extract_write(x->db, p, &n, x->b, x->views.audiences, x->route->sign,
-                                                  fileno(x->snapshot), &x->mark)
+                                                  fileno(x->snapshot), &x->aside, &x->mark)
                  ? -1
                  : 0;
     node_free(&n);
@@ -311,6 +405,8 @@ static int store_routed(struct running *x)
 /* What a definition gives or takes when it is loaded is no news of a row. */
 static int store_object(struct running *x, const struct object_delta *w)
 {
+    if (w->aside)
+        return 0;
     bool news = !w->gone && w->was == WAS_SAME && !membership_whole(w->object);
     struct membership_moves *moves =
         news ? membership_log_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
@@ -318,10 +414,57 @@ static int store_object(struct running *x, const struct object_delta *w)
     return membership_log_moves_close(moves) || rc ? -1 : 0;
 }
 
+/* What the run set aside, and who came meanwhile. A row that was set aside and travels again, nodes that sleep get when
+ * they wake. */
+static int store_aside(struct running *x)
+{
+    if (set_aside_store(x->db, &x->aside, x->now, x->route->tell) ||
+        db_exec(x->db, "INSERT OR IGNORE INTO main.dx_force (node, tbl, key) SELECT n.id, o.tbl, w.key FROM "
+                       "temp.dx_was_aside AS w "
+                       "JOIN main.dx_object AS o ON o.id = w.obj JOIN main.dx_nodes AS n ON n.package = "
+                       "o.package AND n.active AND "
+                       "n.asleep IS NOT NULL WHERE w.kind = 'row' AND NOT EXISTS (SELECT 1 FROM "
+                       "main.dx_set_aside AS a WHERE a.kind "
+                       "= 'row' AND a.obj = w.obj AND a.key = w.key);"
+                       "DELETE FROM main.dx_set_aside_node WHERE obj NOT IN (SELECT obj FROM "
+                       "main.dx_set_aside WHERE kind = "
+                       "'object');"
+                       "INSERT OR IGNORE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 1 "
+                       "FROM main.dx_set_aside "
+                       "AS a JOIN main.dx_object AS o ON o.id = a.obj JOIN temp.dx_node_all AS n ON "
+                       "n.package = o.package WHERE "
+                       "a.kind = 'object' AND NOT EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE r.id = "
+                       "n.id AND r.package = "
+                       "n.package)") ||
+        (x->route->extract &&
+         db_execf(
+             x->db,
+             "INSERT OR REPLACE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 0 FROM "
+             "main.dx_set_aside AS a JOIN main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON "
+             "n.package = "
+             "o.package WHERE a.kind = 'object' AND n.name = %Q",
+             x->route->extract)) ||
+        db_get_int(x->db, &x->done->aside, "SELECT count(*) FROM main.dx_set_aside"))
+        return -1;
+    return 0;
+}
+
+/* The journal is kept from where nodes sleep and objects are set aside. */
+static int hold_journal(struct running *x)
+{
+    return db_exec(
+        x->db,
+        "DELETE FROM main.dx_meta WHERE name = 'asleep'; INSERT INTO main.dx_meta (name, value) SELECT "
+        "'asleep', min(at) FROM (SELECT asleep AS at FROM main.dx_nodes WHERE active UNION ALL SELECT "
+        "position "
+        "FROM main.dx_set_aside WHERE kind = 'object') HAVING min(at) IS NOT NULL");
+}
+
 static int forget(struct running *x)
 {
     int64_t asleep;
-    return db_get_int(x->db, &asleep, "SELECT coalesce(min(asleep), %lld) FROM dx_nodes WHERE active",
+    return db_get_int(x->db, &asleep,
+                      "SELECT coalesce((SELECT value FROM dx_meta WHERE name = 'asleep'), %lld)",
                       (long long)x->b) ||
                    membership_log_forget(x->db, x->a, x->b, asleep) || audience_gc(x->db)
                ? -1
@@ -355,11 +498,16 @@ static int store(struct running *x)
         if (package_run_settle(x->db, &x->plan[p]))
             return -1;
     }
-    if (node_archives_store(&x->delivery, x->now) || store_routed(x) || forget(x) ||
-        db_execf(x->db,
-                 "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
-                 "WHERE active AND asleep IS NOT NULL)",
-                 (long long)x->last_force) ||
+    if (node_archives_store(&x->delivery, x->now) || store_aside(x) || store_routed(x) || hold_journal(x) ||
+        forget(x) ||
+        db_execf(
+            x->db,
+            "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
+            "WHERE active AND asleep IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM main.dx_set_aside AS a JOIN "
+            "main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON n.package = o.package WHERE "
+            "a.kind = "
+            "'object' AND o.tbl = dx_force.tbl AND n.id = dx_force.node)",
+            (long long)x->last_force) ||
         (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
         return -1;
     if (meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
@@ -382,6 +530,13 @@ static int commit(struct running *x)
 
 /* ---- the run ---- */
 
+static int note_amiss(void *ctx, const char *table, bool captured, const char *amiss)
+{
+    if (captured && *amiss)
+        transition_break(ctx, table, amiss);
+    return 0;
+}
+
 static int prepare(struct running *x)
 {
     x->spill = spill_open();
@@ -398,9 +553,11 @@ static int prepare(struct running *x)
     x->views.classes = row_classes_open(x->db);
     x->images = transition_open(x->db);
     row_emit_init(&x->sender, x->db, x->views.audiences, x->spill);
+    x->views.aside = x->sender.aside = x->delivery.aside = &x->aside;
     if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
-        membership_functions(x->db) || object_delta_init(x->db) || delta_join_init(&x->views) ||
-        package_runs_open(x->db, x->images, x->now, &x->plan, &x->nplan) ||
+        (x->drift && capture_each(x->db, note_amiss, x->images)) || membership_functions(x->db) ||
+        object_delta_init(x->db) || delta_join_init(&x->views) ||
+        package_runs_open(&x->views, x->images, x->now, &x->plan, &x->nplan) ||
         node_archives_list(&x->delivery, x->route->extract))
         return -1;
     x->fan = (struct fanout){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
@@ -441,9 +598,11 @@ static void release(struct running *x)
     audiences_close(x->views.audiences);
     node_archives_free(&x->delivery);
     spill_close(x->spill);
+    set_aside_free(&x->aside);
     if (x->snapshot)
         fclose(x->snapshot);
     free(x->mark.epoch);
+    free(x->drift);
 }
 
 /* Archives that a new numbering has put out of use, and those of nodes that have ended. */
@@ -464,7 +623,7 @@ static int run_once(struct running *x)
 {
     int todo = read_positions(x) ? -1 : anything(x);
     if (todo <= 0)
-        return todo;
+        return todo || db_get_int(x->db, &x->done->aside, "SELECT count(*) FROM dx_set_aside") ? -1 : 0;
     if (work(x) || commit(x) || outbox_commit(x->outbox))
         return -1;
     return clean(x);
@@ -506,6 +665,50 @@ static bool knows_docking(struct db *db)
     return known;
 }
 
+static int any_amiss(void *ctx, const char *table, bool captured, const char *amiss)
+{
+    (void)ctx;
+    (void)table;
+    return captured && *amiss;
+}
+
+/* A database that was routed before things could be set aside lacks the tables for them. */
+static int make_tables(struct db *db)
+{
+    int there = set_aside_present(db);
+    if (there)
+        return there < 0 ? -1 : 0;
+    if (db_begin_write(db))
+        return -1;
+    if (set_aside_init(db) == 0)
+        return db_commit(db);
+    db_rollback(db);
+    return -1;
+}
+
+/* Whether all is captured. Where the fault is with single tables, the objects that read them are set aside; it is told, and
+ * looked at in each run. */
+static int check_capture(struct running *x)
+{
+    if (capture_check(x->db) == 0)
+        return 0;
+    if (!set_aside_can())
+        return -1;
+    x->drift = mem_text(err_message());
+    int found = capture_each(x->db, any_amiss, NULL);
+    if (found > 0 && x->route->extract) /* what a snapshot holds, no later archive may follow */
+        found = 0;
+    else if (found == 0)
+        found = capture_each_gone(x->db, any_amiss, NULL);
+    if (found <= 0) {
+        fail(ERR_REFUSED, "%s", x->drift);
+        return -1;
+    }
+    if (x->route->tell)
+        x->route->tell("%s", x->drift);
+    return 0;
+}
+
 int route_run(struct db *db, const struct route *r, struct route_done *done)
 {
     struct running x = {.db = db, .route = r, .done = done};
@@ -527,12 +730,16 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     if (name)
         node_free(&n);
     else if (r->docking == NULL && !knows_docking(db))
+}
+
+    if (make_tables(db))
         return -1;
     x.outbox =
         outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);
     int rc = x.outbox ? db_begin_read(db) : -1;
-    rc = rc || capture_check(db) || run_once(&x) ? -1 : 0;
+    rc = rc || check_capture(&x) || run_once(&x) ? -1 : 0;
     done->steps = db_steps(db);
+    done->aside += x.drift != NULL;
     db_rollback(db);
     if (rc == 0 && r->node)
         rc = hand_out(&x);

@@ -21,16 +21,19 @@ struct route {
                                               * undoes it, nothing is routed */
     void *ctx;
     const char *sign; /* the private key, in a file, with which archives are signed, or NULL */
+    void (*tell)(const char *fmt, ...); /* hears of what is set aside, when it is new; NULL: nobody does */
 };
 
 struct route_done {
     int64_t after, upto;          /* of the journal */
     int64_t moved, changes;       /* rows whose audience changed; changes encoded, each once */
     int64_t archives, statements; /* written; statements of rules that ran */
+    int64_t aside;                /* objects, rows and nodes that are set aside now (route/set_aside.h) */
     int64_t steps;                /* db_steps of the run */
 };
 
-/* Runs the router. Nothing has changed when it fails (ERR_REFUSED, ERR_BUSY with the holder, ...). */
+/* Runs the router. What it fails on, an object, a row or a node, is set aside (done->aside), and all else is done: the next
+ * run tries it again. Nothing has changed when the run itself fails (ERR_REFUSED, ERR_BUSY with the holder, ...). */
 int route_run(struct db *db, const struct route *r, struct route_done *done);
 
 /* Loads a package (the caller's write transaction): analyses its rules, and calls `tell` with a line for each that

@@ -1,7 +1,9 @@
 /* row_emit: see route/row_emit.h. */
 #include "route/row_emit.h"
 
+#include "base/err.h"
 #include "base/mem.h"
+#include "route/set_aside.h"
 #include "sql/key.h"
 #include "sql/layout.h"
 
@@ -108,6 +110,24 @@ static int any_forced(struct row_emit_object *g)
     return 0;
 }
 
+static int find_late(struct row_emit_object *g)
+{
+    struct stmt *s = db_preparef(
+        g->sender->db, "SELECT node FROM main.dx_set_aside_node WHERE obj = %lld AND NOT bare ORDER BY node",
+        (long long)g->w->object->id);
+    int64_t *node = NULL;
+    size_t n = 0;
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        node = mem_grow(node, n + 1, sizeof *node);
+        node[n++] = stmt_int(s, 0);
+    }
+    stmt_free(s);
+    g->late = audience_intern(g->sender->audiences, node, n);
+    free(node);
+    return step == STEP_ERROR || g->late == AUDIENCE_ERROR ? -1 : 0;
+}
+
 int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const struct object_delta *w)
 {
     const struct table *t = w->object->sent;
@@ -117,13 +137,18 @@ int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const
     g->new = mem_zero(t->ncol, sizeof *g->new);
     g->row = w->gone ? NULL : open_rows(g);
     g->forcing = db_prepare(s->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
-    return (g->row || w->gone) && g->forcing ? any_forced(g) : -1;
+    if (w->owed)
+        g->owed = db_prepare(s->db, "SELECT 1 FROM temp.dx_owed WHERE obj = ?1 AND key = ?2");
+    if ((g->row == NULL && !w->gone) || g->forcing == NULL || (w->owed && g->owed == NULL))
+        return -1;
+    return any_forced(g) || (w->retry && find_late(g)) ? -1 : 0;
 }
 
 void row_emit_object_close(struct row_emit_object *g)
 {
     key_cursor_close(g->row);
     stmt_free(g->forcing);
+    stmt_free(g->owed);
     free(g->map);
     free(g->key);
     free(g->old);
@@ -146,6 +171,29 @@ static void set_key(const struct row_emit_object *g, struct val *row)
         row[g->table->key[k]] = g->key[k];
 }
 
+/* Notes that the row at hand cannot travel. */
+static void set_row_aside(struct row_emit_object *g)
+{
+    struct set_aside *s = g->sender->aside;
+    struct val packed = key_pack(g->key, g->table->nkey, &g->room);
+    const struct set_aside_entry *last = s->n ? &s->entry[s->n - 1] : NULL;
+    if (last && last->kind == SET_ASIDE_ROW && last->object == g->w->object->id &&
+        val_same(last->packed, &packed))
+        return;
+    struct set_aside_entry *e = set_aside_note(s, SET_ASIDE_ROW, SET_ASIDE_SMALLER);
+    e->object = g->w->object->id;
+    e->key = mem_text(vals_show(g->key, g->table->nkey));
+    e->packed = vals_copy(&packed, 1);
+}
+
+static int send(struct row_emit_object *g, int64_t audience, const struct change *c)
+{
+    int rc = block_pool_add(&g->sender->pieces, audience, c);
+    if (rc > 0)
+        set_row_aside(g);
+    return rc < 0 ? -1 : 0;
+}
+
 static int send_delete(struct row_emit_object *g, int64_t audience)
 {
     struct change c = {.table = g->table, .op = CHANGE_DELETE, .origin = "", .old = g->old, .new = g->new};
@@ -153,7 +201,7 @@ static int send_delete(struct row_emit_object *g, int64_t audience)
         return 0;
     clear_row(g, g->new);
     set_key(g, g->old);
-    return block_pool_add(&g->sender->pieces, audience, &c);
+    return send(g, audience, &c);
 }
 
 int row_emit_object_whole(struct row_emit_object *g, int64_t audience, struct stmt *row)
@@ -162,7 +210,7 @@ int row_emit_object_whole(struct row_emit_object *g, int64_t audience, struct st
     clear_row(g, g->old);
     for (size_t i = 0; i < g->table->ncol; i++)
         g->new[i] = stmt_val(row, (int)i);
-    return block_pool_add(&g->sender->pieces, audience, &c);
+    return send(g, audience, &c);
 }
 
 /* The row as it is now, whole. A row that is not there goes, and so do all of an object that is none any more: its table
@@ -196,7 +244,7 @@ static int send_update(struct row_emit_object *g, int64_t audience, const struct
             g->new[i] = net->new[g->map[i]];
             any |= g->new[i].type != VAL_NONE;
         }
-    return any ? block_pool_add(&g->sender->pieces, audience, &c) : 0;
+    return any ? send(g, audience, &c) : 0;
 }
 
 /* A node to which the row is sent by a rule of its own. */
@@ -224,10 +272,13 @@ static int specials(struct row_emit_object *g, const struct known_row *r, struct
     *n = 0;
     for (size_t i = 0; i < r->touch.norigin; i++) {
         int64_t node = r->touch.origin[i][0] ? node_named(g->sender, r->touch.origin[i]) : 0;
+        int late = node && g->late ? audience_has(g->sender->audiences, g->late, node) : 0;
+        if (late < 0)
+            return -1;
         if (node)
-            *n = add_special(out, *n, node, false);
+            *n = add_special(out, *n, node, late > 0);
     }
-    if (!r->forced)
+    if (!r->forced || !g->forced)
         return 0;
     struct val packed = key_pack(g->key, g->table->nkey, &g->room);
     stmt_bind_int(g->forcing, 1, g->w->object->id);
@@ -282,9 +333,23 @@ static int send_specials(struct row_emit_object *g, const struct known_row *r, i
     return rc || *special == AUDIENCE_ERROR ? -1 : 0;
 }
 
+/* Whether the row was set aside: 1, 0, -1. */
+static int is_owed(struct row_emit_object *g)
+{
+    struct val packed = key_pack(g->key, g->table->nkey, &g->room);
+    stmt_bind_int(g->owed, 1, g->w->object->id);
+    stmt_bind(g->owed, 2, &packed);
+    enum step step = stmt_step(g->owed);
+    stmt_reset(g->owed);
+    return step == STEP_ERROR ? -1 : step == STEP_ROW;
+}
+
 int row_emit_object_row(struct row_emit_object *g, const struct known_row *r)
 {
     int64_t special = AUDIENCE_NOBODY;
+    int owed = r->forced && g->owed ? is_owed(g) : 0;
+    if (owed < 0)
+        return -1;
     bool origins = r->touch.norigin > 1 || (r->touch.norigin == 1 && r->touch.origin[0][0]);
     if ((r->forced || origins) && send_specials(g, r, &special))
         return -1;
@@ -294,7 +359,7 @@ int row_emit_object_row(struct row_emit_object *g, const struct known_row *r)
         audience_diffs_of(g->sender->shares, r->old, r->new, special, g->sender->only);
     if (share == NULL || send_whole(g, share->enter) || send_delete(g, share->leave))
         return -1;
-    if (g->w->fresh || (r->net && r->net->op == CHANGE_INSERT))
+    if (g->w->fresh || owed || (r->net && r->net->op == CHANGE_INSERT))
         return send_whole(g, share->stay);
     return r->net && r->net->op == CHANGE_UPDATE && !r->touch.same ? send_update(g, share->stay, r->net) : 0;
 }

@@ -15,7 +15,8 @@ struct row_emitter {
     int64_t only; /* audience of the nodes that are dealt with; AUDIENCE_ALL: new ones, too */
     struct block_pool pieces;
     struct audience_diffs *shares;
-    size_t nname; /* the package's nodes by name, for echoes: ascending */
+    struct set_aside *aside; /* gets the rows that no archive carries */
+    size_t nname;            /* the package's nodes by name, for echoes: ascending */
     char **name;
     int64_t *id;
 };
@@ -37,7 +38,12 @@ struct row_emit_object {
     struct key_cursor *row;    /* the table as it is now */
     struct stmt *forcing;
     bool forced; /* there are requests for rows of the object */
-    int *map;    /* column of the table -> column of `mapped`, or -1 */
+    struct stmt *
+        owed; /* asks whether a row was set aside, and so is sent whole to all that hold it; NULL: none was */
+    int64_t
+        late; /* audience of nodes that got a snapshot while the object was set aside: of what they wrote they know
+                        * nothing any more */
+    int *map; /* column of the table -> column of `mapped`, or -1 */
     const struct table *mapped;
     struct buf room;
 };
@@ -50,7 +56,7 @@ void row_emit_object_close(struct row_emit_object *g);
 struct known_row {
     const struct change *net;
     struct journal_touch touch;
-    bool forced; /* there may be requests for it */
+    bool forced; /* there may be requests for it, or it may have been set aside */
     int64_t old, new;
 };
 

@@ -8,6 +8,7 @@
 #include "route/package_run.h"
 #include "route/route.h"
 #include "route/row_class.h"
+#include "route/set_aside.h"
 #include "rules/fixed_now.h"
 
 #include <stdlib.h>
@@ -98,6 +99,8 @@ static int evaluate(struct trying *t)
     for (size_t i = 0; i < t->plan->n; i++) {
         const struct object_delta *w = &t->plan->viewed[i];
         enum step step = STEP_ERROR;
+        if (w->aside)
+            continue;
         bool all = !w->gone && membership_whole(w->object) && w->was == WAS_SAME;
         if (!all && (full_refresh_needed(w) || w->parent) && full_refresh_move(&t->views, w))
             return -1;
@@ -148,6 +151,7 @@ static int try_plan(struct trying *t, const char *package, const struct package_
 int what_if_package(struct db *db, const char *directory, struct what_if_line **line, size_t *n)
 {
     struct trying t = {.db = db};
+    struct set_aside aside = {0};
     char now[MOMENT_ROOM];
     struct package_run *plan = NULL;
     size_t nplan = 0;
@@ -160,14 +164,16 @@ int what_if_package(struct db *db, const char *directory, struct what_if_line **
     struct package *p = route_init(db) ? NULL : package_read(db, directory);
     int rc = p ? route_load(db, directory, tell_nothing) : -1;
     t.views.db = db;
+    t.views.aside = &aside;
     if (rc == 0 && ((im = transition_open(db)) == NULL || (t.views.audiences = audiences_open(db)) == NULL ||
                     (t.views.classes = row_classes_open(db)) == NULL || membership_functions(db) ||
-                    object_delta_init(db) || package_runs_open(db, im, now, &plan, &nplan)))
+                    object_delta_init(db) || package_runs_open(&t.views, im, now, &plan, &nplan)))
         rc = -1;
     rc = rc || try_plan(&t, p->name, plan, nplan, line, n) ? -1 : 0;
     db_rollback(db);
     free(t.node);
     package_runs_close(plan, nplan);
+    set_aside_free(&aside);
     transition_close(im);
     row_classes_close(t.views.classes);
     audiences_close(t.views.audiences);

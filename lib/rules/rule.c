@@ -58,6 +58,14 @@ bool rule_touched(const struct rule *r)
     return false;
 }
 
+const char *rule_broken(const struct rule *r)
+{
+    for (size_t i = 0; i < r->nreading; i++)
+        if (r->reading[i].relation->broken)
+            return r->reading[i].relation->broken;
+    return r->relation->broken;
+}
+
 bool rule_touched_by(const struct rule *r, const struct relation *relation)
 {
     for (size_t i = 0; i < r->nreading; i++)

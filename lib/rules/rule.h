@@ -72,4 +72,7 @@ void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, 
 bool rule_touched(const struct rule *r);
 bool rule_touched_by(const struct rule *r, const struct relation *relation);
 
+/* Why the images of a table that the rule reads could not be filled; NULL: they were. */
+const char *rule_broken(const struct rule *r);
+
 #endif

@@ -10,8 +10,14 @@
 #include <string.h>
 #include <strings.h>
 
+struct broken {
+    char *table, *why;
+};
+
 struct transition_tables {
     struct db *db;
+    struct broken *broken;
+    size_t nbroken;
     struct relation **relation;
     size_t n;
     struct range_scan survey;
@@ -48,6 +54,7 @@ static void free_relation(struct relation *r)
     free(r->name);
     free(r->old_name);
     free(r->new_name);
+    free(r->broken);
     free(r);
 }
 
@@ -58,6 +65,11 @@ void transition_close(struct transition_tables *im)
     for (size_t i = 0; i < im->n; i++)
         free_relation(im->relation[i]);
     free(im->relation);
+    for (size_t i = 0; i < im->nbroken; i++) {
+        free(im->broken[i].table);
+        free(im->broken[i].why);
+    }
+    free(im->broken);
     range_scan_close(&im->survey);
     free(im);
 }
@@ -157,6 +169,9 @@ static struct relation *new_relation(struct transition_tables *im, const char *n
     }
     r->name = mem_text(r->layout->table->name);
     set_columns(r, r->layout->table->ncol, (const char *const *)r->layout->table->col);
+    for (size_t i = 0; i < im->nbroken; i++)
+        if (r->broken == NULL && strcasecmp(im->broken[i].table, r->name) == 0)
+            r->broken = mem_text(im->broken[i].why);
     for (size_t i = 0; i < im->survey.n; i++)
         r->captured |= im->survey.layout[i].current && strcmp(im->survey.layout[i].table->name, r->name) == 0;
     name_tables(r);
@@ -180,6 +195,12 @@ struct relation *transition_relation(struct transition_tables *im, const char *n
         return NULL;
     }
     return new_relation(im, name);
+}
+
+void transition_break(struct transition_tables *im, const char *table, const char *why)
+{
+    im->broken = mem_grow(im->broken, im->nbroken + 1, sizeof *im->broken);
+    im->broken[im->nbroken++] = (struct broken){mem_text(table), mem_printf("table %s: %s", table, why)};
 }
 
 void transition_read(struct relation *r, const char *column)
@@ -331,10 +352,23 @@ static int put_update(struct filling *f, const struct change *c)
     return rc;
 }
 
+static bool has_key(const struct filling *f, const struct change *c)
+{
+    const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
+    for (size_t k = 0; k < c->table->nkey; k++) {
+        enum val_type type = row[c->table->key[k]].type;
+        if (type == VAL_NULL || (f->r->layout->rowid_key && type != VAL_INT))
+            return false;
+    }
+    return true;
+}
+
 static int put_change(struct filling *f, const struct change *c)
 {
     if (f->table != c->table && match_columns(f, c->table))
         return -1;
+    if (!has_key(f, c))
+        return 0;
     if (c->op == CHANGE_UPDATE)
         return put_update(f, c);
     bool insert = c->op == CHANGE_INSERT;
@@ -396,8 +430,12 @@ int transition_fill(struct transition_tables *im, int64_t after, int64_t upto)
         return -1;
     for (size_t i = 0; i < im->n; i++) {
         struct relation *r = im->relation[i];
-        if (r->wanted && r->layout && transition_touched(im, r->name) && fill(im, r, after, upto))
+        if (r->broken || !r->wanted || !r->layout || !transition_touched(im, r->name) ||
+            fill(im, r, after, upto) == 0)
+            continue;
+        if (err_code() != ERR_REFUSED)
             return -1;
+        r->broken = mem_text(err_message());
     }
     return 0;
 }

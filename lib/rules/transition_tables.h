@@ -18,6 +18,7 @@ struct relation {
     bool has_old, has_new;     /* after transition_fill: there are rows */
     bool *moved;               /* per column: it changed in some row that stayed */
     bool came, went;           /* rows came or went; rows went */
+    char *broken;              /* why its images could not be filled, or NULL */
     bool both;                 /* of rows that stayed the old image is needed, too */
     char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
 };
@@ -40,7 +41,12 @@ void transition_read(struct relation *r, const char *column);
 /* Of rows that changed and stayed, the old image is asked for, beside the new one. */
 void transition_both(struct relation *r);
 
-/* Fills the images of the range (after, upto] of the journal; dx_node's from temp.dx_o_dx_node, which the caller
+/* From now on the relation of that table is broken: what changed in it the journal does not tell. */
+void transition_break(struct transition_tables *im, const char *table, const char *why);
+
+/* Fills the images of the range (after, upto] of the journal, as far as no relation is broken after it. Rows that no key
+ * names, or a key of another type than the rowid, are in none: no table holds such a row, and an image must not give it
+ * the key of another; dx_node's from temp.dx_o_dx_node, which the caller
  * fills. */
 int transition_fill(struct transition_tables *im, int64_t after, int64_t upto);
 
