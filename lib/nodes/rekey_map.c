@@ -210,12 +210,23 @@ int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *tabl
 
 /* ---- the router ---- */
 
-static void add_refs(struct dx_rekey *r, const char *text)
+/* The table of that name among those that travel, or NULL. */
+static const struct table *sent_table(const struct dx_head *h, const char *name)
+{
+    for (size_t i = 0; i < h->ntable; i++)
+        if (strcasecmp(h->table[i]->name, name) == 0)
+            return h->table[i];
+    return NULL;
+}
+
+/* Of what refers to the key, the node hears of those columns that travel to it. */
+static void add_refs(const struct dx_head *h, struct dx_rekey *r, const char *text)
 {
     char *copy = mem_text(text ? text : ""), *at = NULL;
     for (char *table = strtok_r(copy, separator, &at); table; table = strtok_r(NULL, separator, &at)) {
         const char *column = strtok_r(NULL, separator, &at);
-        if (column)
+        const struct table *t = column ? sent_table(h, table) : NULL;
+        if (t && table_column(t, column) >= 0)
             dx_rekey_refer(r, table, column);
     }
     free(copy);
@@ -235,11 +246,13 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     }
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         *last = stmt_int(s, 0);
+        if (sent_table(h, stmt_text(s, 1)) == NULL)
+            continue;
         struct val old = stmt_val(s, 2), new = stmt_val(s, 3);
         struct dx_rekey *r = dx_head_add_rekey(h, stmt_text(s, 1), &old, &new);
         r->id = *last;
         r->adopt = stmt_int(s, 5) != 0;
-        add_refs(r, stmt_text(s, 4));
+        add_refs(h, r, stmt_text(s, 4));
     }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;

@@ -48,7 +48,7 @@ int rekey_taken(struct db *db, const char *table, const char *column, int64_t ke
 int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
               const struct val *new, bool adopt, int64_t gone);
 
-/* Router: adds what no archive has carried yet to the head, or all that there are (a snapshot may come in place of
+/* Router: adds what no archive has carried yet to the head, as far as it is of tables and columns that the head has, or all that there are (a snapshot may come in place of
  * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
 int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
 

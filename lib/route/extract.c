@@ -175,7 +175,7 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
     dx_head_set(&h->epoch, mark->epoch);
     dx_head_set(&h->package, p->package->name);
     h->number = mark->number;
-    h->upto = mark->position;
+    h->upto = mark->number;
     h->ack = mark->told;
     h->form = CHANGESET_PATCH;
     for (size_t i = 0; i < p->n; i++) {

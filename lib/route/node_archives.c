@@ -104,8 +104,8 @@ static int fill_head(struct node_archives *x, struct receiver *r, struct members
     dx_head_set(&h->to, r->node.name);
     dx_head_set(&h->epoch, r->node.epoch);
     h->number = r->node.archive + 1;
-    h->after = r->node.position ? r->node.position : x->after;
-    h->upto = x->upto;
+    h->after = h->number - 1; /* of the node's own numbering: where the journal stands is not its business */
+    h->upto = h->number;
     h->ack = r->node.merged;
     free(h->follows);
     h->follows = NULL;
@@ -385,7 +385,7 @@ int node_archives_empty(const struct node *n, const char *sign, int fd)
     dx_head_set(&h.epoch, n->epoch);
     dx_head_set(&h.package, n->package);
     h.number = n->archive;
-    h.after = h.upto = n->position;
+    h.after = h.upto = n->archive;
     h.ack = n->merged;
     h.form = CHANGESET_PATCH;
     struct dx_writer *w = dx_writer_open(fd, "stdout", &h, 1);

@@ -164,7 +164,7 @@ site_and_copy() {
     run -1 txnroute run site/hq.db site/docking </dev/null
     [[ $output == *"object p/c is set aside: table c: the table was made again"* ]]
     run -3 txnroute extract site/hq.db a
-    run -3 dxcron site
+    run -1 dxcron site
     [[ $output == *"table c: the table was made again"* ]]
     [ "$(sql site/hq.db "SELECT id, name, vat FROM c WHERE id = 1")" = '1|one|' ]
 }

@@ -61,6 +61,9 @@ static void make_object(struct history *h, int t)
         make_rule(h, t);
     if (x->visible != NONE && chance(15))
         x->keep = rules_keep();
+    x->brittle = x->visible != NONE && !x->keep && chance(15);
+    if (x->brittle)
+        x->keep = mem_text("abs(iif(b = " PLOT_POISON ", -9223372036854775807 - 1, 1)) > 0");
 }
 
 static void make_tables(struct history *h)
@@ -179,6 +182,20 @@ static void add_upheaval(struct history *h, int day)
             add_step(h, STEP_USER, mem_printf("n%d --user %s", n, any_user()), day);
 }
 
+/* A value on which a rule fails comes, or goes again. */
+static void add_poison(struct history *h, bool come, int day)
+{
+    for (int t = 0; t < h->ntable; t++)
+        if (h->table[t].brittle && (!come || chance(50)))
+            add_step(h, STEP_SQL,
+                     come ? mem_printf("UPDATE %s SET b = " PLOT_POISON
+                                       " WHERE id = (SELECT id FROM %s ORDER BY id LIMIT 1 "
+                                       "OFFSET %d)",
+                                       h->table[t].name, h->table[t].name, below(3))
+                          : mem_printf("UPDATE %s SET b = 1 WHERE b = " PLOT_POISON, h->table[t].name),
+                     day);
+}
+
 static void make_steps(struct history *h)
 {
     int day = 1;
@@ -194,11 +211,14 @@ static void make_steps(struct history *h)
             add_step(h, STEP_USER, mem_printf("n%d --user %s", below(h->nnode), any_user()), day);
         if (chance(30))
             add_upheaval(h, day);
+        if (chance(60))
+            add_poison(h, chance(50), day);
         day += chance(40) ? 1 + below(3) : 0;
         if (chance(10) && h->nnode < NODES)
             add_step(h, STEP_ADD, mem_printf("n%d --user %s", h->nnode++, any_user()), day);
         add_step(h, STEP_ROUTE, make_away(h), day);
     }
+    add_poison(h, false, day);
     add_step(h, STEP_ROUTE, mem_text(""), day);
 }
 

@@ -25,7 +25,11 @@ struct sim_table {
     int parent;                   /* VIA */
     const char *column, *column2; /* column2: to a parent with a composite key */
     char *keep;                   /* time filter, or NULL */
+    bool brittle;                 /* its time filter fails on rows with PLOT_POISON in b */
 };
+
+/* A value that no rule brings about. */
+#define PLOT_POISON "x'baad'"
 
 struct sim_step {
     enum { STEP_SQL, STEP_USER, STEP_ADD, STEP_ROUTE } kind;
