@@ -132,7 +132,8 @@ static int make_device(struct db *pc, const char *path, const char *id)
     int fd = spool_new();
     if (fd < 0)
         return -1;
-    const struct route r = {.log = -1, .extract = device, .out = fd, .accept = check_limits, .ctx = &l};
+    const struct route r = {
+        .log = -1, .extract = device, .out = fd, .accept = check_limits, .ctx = &l, .tell = cli_warn};
     struct route_done done;
     int rc = route_run(pc, &r, &done) ? -1
              : adopt                  ? handheld_adopt(path, device, fd, id)
@@ -258,7 +259,8 @@ static int extract(struct db *pc, int64_t most)
                             .extract = full ? device : NULL,
                             .out = fd,
                             .accept = check_limits,
-                            .ctx = &l};
+                            .ctx = &l,
+                            .tell = cli_warn};
     struct route_done done;
     int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
     if (rc == 0)

@@ -1,6 +1,7 @@
 /* declare: see route/declare.h. */
 #include "route/declare.h"
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/sha.h"
 #include "sql/layout.h"
@@ -84,12 +85,23 @@ static int add_indexes(struct db *db, struct declaration *d, const struct table 
     return rc || step == STEP_ERROR ? -1 : 0;
 }
 
+/* Whether the table still has all columns that travel. */
+static int check_columns(const struct layout *l, const struct object *o)
+{
+    for (size_t i = 0; i < o->sent->ncol; i++)
+        if (table_column(l->table, o->sent->col[i]) < 0)
+            return fail(ERR_REFUSED, "table %s has no column %s any more", o->table, o->sent->col[i]);
+    return 0;
+}
+
 int declare_object(struct db *db, const struct object *o, struct declaration *out)
 {
     *out = (struct declaration){0};
     struct layout *l = layout_of(db, o->table);
-    if (l == NULL)
+    if (l == NULL || check_columns(l, o)) {
+        layout_free(l);
         return -1;
+    }
     bool all = o->sent->ncol == l->table->ncol;
     struct buf b = {0};
     if (all)

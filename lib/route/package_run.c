@@ -193,10 +193,10 @@ int package_run_settle(struct db *db, const struct package_run *p)
     for (size_t i = 0; i < p->n; i++) {
         const struct object_delta *w = &p->viewed[i];
         long long id = (long long)w->object->id;
-        int rc = 0;
         if (w->aside)
             continue;
-        if (w->gone)
+        int rc = declare_store(db, w->object, &w->declared);
+        if (rc == 0 && w->gone)
             rc = db_execf(db,
                           "DELETE FROM main.dx_object WHERE id = %lld; DELETE FROM main.dx_set_aside_node "
                           "WHERE obj = %lld",
