@@ -13,7 +13,7 @@ quoted() {
 
 # object NAME RULE...: an object of the table NAME; its number is in $i.
 object() {
-    printf '[object o%d]\ntable = %s\n' "$i" "$1"
+    printf '[object o%d]\ntable = %s\nkeys = issue\n' "$i" "$1"
     shift
     printf '%s\n' "$@"
 }
