@@ -730,8 +730,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     if (name)
         node_free(&n);
     else if (r->docking == NULL && !knows_docking(db))
-}
-
+        return -1;
     if (make_tables(db))
         return -1;
     x.outbox =
