@@ -1,41 +1,226 @@
-/* syncdiff: compares two databases by key and change key with what they agreed on last, and plans both directions. */
-#include "base/buf.h"
+/* syncdiff: compares two databases by key and change key with what they agreed on last, and brings them together. */
+#include "base/file.h"
 #include "base/spool.h"
 #include "cli/cli.h"
 #include "compare/diff.h"
 #include "compare/diffscreen.h"
+#include "compare/local.h"
+#include "compare/peer.h"
+#include "compare/planfile.h"
+#include "compare/resolve.h"
+#include "compare/view.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static const char *conf_path, *base_path, *new_base, *plan[SIDES], *max_delete, *approve;
-static bool as_json;
+enum { PEER_IN = 3, PEER_OUT = 4, WIDTH = 80 };
+
+static const char *conf_path, *base_path, *new_base, *plan[SIDES], *max_delete, *max_update, *approve, *only,
+    *take;
+static bool as_json, as_stat, as_rows, as_sql, as_check, dry, initial, revert;
 
 static const char *const sides[SIDES] = {"mine", "theirs"};
 
 static int load_conf(struct conf **conf)
 {
-    *conf = conf_path ? conf_read(conf_path) : NULL;
+    *conf = conf_path ? conf_read_sparse(conf_path) : NULL;
     return conf_path && *conf == NULL ? -1 : 0;
 }
 
-/* ---- keys ---- */
+/* ---- options of a run ---- */
 
-static int keys(int argc, char **argv)
+static void on_warn(void *ctx, const char *line)
 {
-    struct conf *conf;
-    (void)argc;
-    if (cli_archive_to_stdout() || load_conf(&conf))
-        return -1;
-    int rc = diff_keys(argv[0], conf, STDOUT_FILENO, "stdout");
-    conf_free(conf);
+    (void)ctx;
+    cli_warn("%s", line);
+}
+
+static void warn_line(const char *line)
+{
+    cli_warn("%s", line);
+}
+
+/* "N" or "N%". */
+static int read_limit(const char *text, const char *what, int64_t *number, int *percent, int64_t *free_rows)
+{
+    int64_t n;
+    if (text == NULL)
+        return 0;
+    size_t end = strlen(text);
+    bool part = end > 0 && text[end - 1] == '%';
+    char *digits = strndup(text, end - part);
+    int rc = cli_number(digits, what, &n);
+    free(digits);
+    if (rc == 0 && part && n > 100)
+        rc = fail(ERR_USAGE, "%s: %s is more than 100%%", what, text);
+    *free_rows = 0;
+    *percent = part ? (int)n : 100;
+    *number = part ? -1 : n;
     return rc;
 }
 
-/* ---- compare ---- */
+static int read_side(const char *text, const char *what, int *side)
+{
+    *side = text == NULL                  ? SIDES
+            : strcmp(text, "mine") == 0   ? MINE
+            : strcmp(text, "theirs") == 0 ? THEIRS
+                                          : -1;
+    return *side < 0 ? fail(ERR_USAGE, "%s: mine or theirs, not '%s'", what, text) : 0;
+}
+
+static int read_take(struct sync_options *o)
+{
+    static const char newest[] = "newest ";
+    if (take == NULL)
+        return 0;
+    o->taking = true;
+    o->newest = take + strlen(newest);
+    if (strcmp(take, "mine") == 0)
+        o->take = TAKE_MINE;
+    else if (strcmp(take, "theirs") == 0)
+        o->take = TAKE_THEIRS;
+    else if (strncmp(take, newest, strlen(newest)) == 0)
+        o->take = TAKE_NEWEST;
+    else
+        return fail(ERR_USAGE, "--take: mine, theirs or 'newest COLUMN', not '%s'", take);
+    return 0;
+}
+
+static int read_options(struct sync_options *o)
+{
+    *o = (struct sync_options){.conf = conf_path,
+                               .base = base_path,
+                               .dry = dry,
+                               .initial = initial,
+                               .revert = revert,
+                               .all_rows = as_rows || as_sql || as_check,
+                               .check = as_check,
+                               .limits = guard_defaults(),
+                               .approve = approve,
+                               .warn = on_warn};
+    struct guard_limits *l = &o->limits;
+    if (read_limit(max_delete, "--max-delete", &l->deletes, &l->delete_percent, &l->free_deletes) ||
+        read_limit(max_update, "--max-update", &l->updates, &l->update_percent, &l->free_updates) ||
+        read_side(only, "--only", &o->only) || read_take(o))
+        return -1;
+    return revert && o->only == SIDES ? fail(ERR_USAGE, "--revert: with --only, which says what is written")
+                                      : 0;
+}
+
+/* ---- sync, and compare of databases ---- */
+
+/* THEIRS is "-": syncdiff serve answers on descriptors 3 and 4. */
+static struct side *open_theirs(const char *path)
+{
+    return strcmp(path, "-") == 0 ? peer_open(PEER_IN, PEER_OUT, "theirs", THEIRS) : local_open(path, THEIRS);
+}
+
+static struct sync *open_sync(char **path, const struct sync_options *o)
+{
+    struct side *side[SIDES] = {local_open(path[MINE], MINE), NULL};
+    side[THEIRS] = side[MINE] ? open_theirs(path[THEIRS]) : NULL;
+    if (side[THEIRS])
+        return sync_open(side, o);
+    side_close(side[MINE]);
+    return NULL;
+}
+
+static bool shown(void)
+{
+    return as_json || as_stat || as_rows || as_sql;
+}
+
+static int show(struct sync *s)
+{
+    if (as_json)
+        return view_json(s, stdout);
+    if (as_stat)
+        return view_stat(s, stdout);
+    if (as_rows)
+        return view_rows(s, stdout);
+    if (as_sql)
+        return view_sql(s, MINE, stdout);
+    return view_counts(s, stdout) || view_conflicts(s, stdout) ? -1 : 0;
+}
+
+static void tell_written(const struct sync *s)
+{
+    for (int side = 0; side < SIDES; side++) {
+        const struct side_written *w = &s->written[side];
+        if (w->undo)
+            cli_say("%s: %lld inserted, %lld updated, %lld deleted; dxapply --log takes them back with %s",
+                    s->side[side]->name, (long long)w->inserted, (long long)w->updated, (long long)w->deleted,
+                    w->undo);
+    }
+}
+
+/* Shows the plan and what the guards say of it: ERR_LOOK when there is something to do. */
+static int show_plan(struct sync *s)
+{
+    int64_t n = 0;
+    if (as_check)
+        return view_check(s, stdout, &n) ? -1 : n || s->look ? ERR_LOOK : 0;
+    int rc = show(s);
+    for (int side = 0; rc == 0 && side < SIDES; side++)
+        if (plan[side])
+            rc = planfile_write(&s->work, side, plan[side]);
+    if (rc == 0)
+        rc = sync_guard(s);
+    return rc ? rc : s->look || sync_pending(s) ? ERR_LOOK : 0;
+}
+
+static int do_plan(struct sync *s)
+{
+    if ((shown() && show(s)) || (cli_verbose && !shown() && view_counts(s, stderr)) || sync_write(s))
+        return -1;
+    tell_written(s);
+    if ((!shown() && view_conflicts(s, stdout)) || view_issues(s->base, warn_line))
+        return -1;
+    return s->look ? ERR_LOOK : 0;
+}
+
+static int sync_verb(int argc, char **argv)
+{
+    struct sync_options o;
+    (void)argc;
+    if (base_path == NULL)
+        return fail(ERR_USAGE, "--base BASE is needed: the file that keeps what both sides agreed on");
+    if (read_options(&o))
+        return -1;
+    struct sync *s = open_sync(argv, &o);
+    int rc = s ? sync_compare(s) : -1;
+    if (rc == 0)
+        rc = dry ? show_plan(s) : do_plan(s);
+    sync_close(s);
+    return rc;
+}
+
+static int compare_databases(char **path)
+{
+    struct sync_options o;
+    if (as_check && base_path)
+        return fail(ERR_USAGE, "--check: compares the content of both sides, without --base");
+    if (as_sql) { /* makes mine what theirs is */
+        only = "mine";
+        revert = true;
+    }
+    if (read_options(&o))
+        return -1;
+    o.dry = true;
+    struct sync *s = open_sync(path, &o);
+    int rc = s ? sync_compare(s) : -1;
+    if (rc == 0)
+        rc = show_plan(s);
+    sync_close(s);
+    return rc;
+}
+
+/* ---- compare, with archives of keys ---- */
 
 /* What is printed: conflicts wait in a file until the counts are out. */
 struct report {
@@ -92,6 +277,8 @@ static void on_counted(void *ctx, const struct diff_counts *n)
 {
     struct report *r = ctx;
     r->look |= n->conflicts > 0;
+    for (int side = MINE; side < SIDES; side++)
+        r->look |= n->inserts[side] || n->updates[side] || n->deletes[side];
     if (as_json) {
         json_array_append_new(r->objects,
                               json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "object", n->table,
@@ -107,9 +294,9 @@ static void on_counted(void *ctx, const struct diff_counts *n)
         if (n->inserts[side] || n->updates[side] || n->deletes[side])
             printf("; to %s: %lld inserts, %lld updates, %lld deletes", sides[side],
                    (long long)n->inserts[side], (long long)n->updates[side], (long long)n->deletes[side]);
-    printf("%s", n->conflicts ? "" : "\n");
     if (n->conflicts)
-        printf("; %lld conflicts\n", (long long)n->conflicts);
+        printf("; %lld conflicts", (long long)n->conflicts);
+    printf("\n");
     if (n->initial && base_path)
         cli_warn("%s: %s: not in the base, or its key or change key is another now; compared as for the "
                  "first time",
@@ -118,8 +305,9 @@ static void on_counted(void *ctx, const struct diff_counts *n)
 
 static void on_only(void *ctx, int side, const char *table)
 {
-    (void)ctx;
-    cli_say("%s: only in %s, not compared", table, sides[side]);
+    struct report *r = ctx;
+    r->look = true;
+    cli_warn("%s: not compared: only in %s", table, sides[side]);
 }
 
 static void print_conflicts(struct report *r)
@@ -138,28 +326,6 @@ static void print_conflicts(struct report *r)
         printf("]}\n");
 }
 
-static int read_limit(struct diff_options *o)
-{
-    enum { DEFAULT_PERCENT = 50, DEFAULT_FREE = 10 };
-    int64_t n = DEFAULT_PERCENT;
-    o->max_deletes = -1;
-    o->max_percent = DEFAULT_PERCENT;
-    o->free_deletes = DEFAULT_FREE;
-    if (max_delete == NULL)
-        return 0;
-    size_t end = strlen(max_delete);
-    bool percent = end > 0 && max_delete[end - 1] == '%';
-    char *digits = strndup(max_delete, end - percent);
-    int rc = cli_number(digits, "--max-delete", &n);
-    free(digits);
-    if (rc == 0 && percent && n > 100)
-        rc = fail(ERR_USAGE, "--max-delete: %s is more than 100%%", max_delete);
-    o->free_deletes = 0;
-    o->max_percent = percent ? (int)n : 100;
-    o->max_deletes = percent ? -1 : n;
-    return rc;
-}
-
 static int compare_sides(char **path, const struct conf *conf, const struct diff_options *o)
 {
     struct diff_side *side[SIDES] = {diff_side_open(path[MINE], conf), NULL}, *base = NULL;
@@ -174,9 +340,10 @@ static int compare_sides(char **path, const struct conf *conf, const struct diff
     return rc;
 }
 
-static int compare(int argc, char **argv)
+static int compare_archives(char **path)
 {
     struct report r = {.conflicts = spool_stream(), .objects = json_array()};
+    struct guard_limits l = guard_defaults();
     struct diff_options o = {.plan = {plan[MINE], plan[THEIRS]},
                              .new_base = new_base,
                              .approve = approve,
@@ -185,10 +352,15 @@ static int compare(int argc, char **argv)
                              .only = on_only,
                              .ctx = &r};
     struct conf *conf = NULL;
-    (void)argc;
-    int rc = r.conflicts ? 0 : -1;
+    int rc =
+        r.conflicts && !read_limit(max_delete, "--max-delete", &l.deletes, &l.delete_percent, &l.free_deletes)
+            ? 0
+            : -1;
+    o.max_deletes = l.deletes;
+    o.max_percent = l.delete_percent;
+    o.free_deletes = l.free_deletes;
     if (rc == 0)
-        rc = read_limit(&o) || load_conf(&conf) || compare_sides(argv, conf, &o) ? -1 : 0;
+        rc = load_conf(&conf) || compare_sides(path, conf, &o) ? -1 : 0;
     if (rc == 0 || (r.conflicts && err_code() == ERR_GUARD))
         print_conflicts(&r);
     if (r.conflicts && fclose(r.conflicts) && rc == 0)
@@ -198,7 +370,109 @@ static int compare(int argc, char **argv)
     return rc ? rc : r.look ? ERR_LOOK : 0;
 }
 
-/* ---- rows, screen ---- */
+/* All that is no database is taken for an archive; what is not there, for a database. */
+static bool is_archive(const char *path)
+{
+    static const char magic[] = "SQLite format 3";
+    char head[sizeof magic] = {0};
+    struct stat st;
+    if (strcmp(path, "-") == 0)
+        return true;
+    if (stat(path, &st) != 0)
+        return false;
+    if (!S_ISREG(st.st_mode)) /* reading from it would take from it */
+        return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && !(read(fd, head, sizeof head) == (ssize_t)sizeof head &&
+                           memcmp(head, magic, sizeof magic) == 0);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+static int compare(int argc, char **argv)
+{
+    (void)argc;
+    bool archives = is_archive(argv[MINE]) || is_archive(argv[THEIRS]) ||
+                    (base_path && is_archive(base_path)) || new_base;
+    if (!archives)
+        return compare_databases(argv);
+    if (as_stat || as_rows || as_sql || as_check || only || revert || take || initial || max_update)
+        return fail(ERR_USAGE, "of archives of keys only counts and plans can be made; name two databases");
+    return compare_archives(argv);
+}
+
+/* ---- conflicts, resolve, serve ---- */
+
+static int with_base(const char *path, bool write, int (*fn)(struct base *b))
+{
+    struct base *b = file_exists(path) ? base_open(path, write) : NULL;
+    if (b == NULL)
+        return file_exists(path) ? -1 : fail(ERR_SYSTEM, "%s: no such file", path);
+    int rc = fn(b);
+    base_close(b);
+    return rc;
+}
+
+static bool any_conflict;
+
+static int count_one(void *ctx, const struct base_conflict *c)
+{
+    (void)ctx;
+    (void)c;
+    any_conflict = true;
+    return 0;
+}
+
+static int print_lists(struct base *b)
+{
+    int rc = as_json ? view_base_json(b, stdout) : view_base_conflicts(b, WIDTH, stdout);
+    if (rc == 0 && !as_json)
+        rc = view_issues(b, warn_line);
+    if (rc == 0)
+        rc = base_each_conflict(b, count_one, NULL);
+    return rc ? rc : any_conflict ? ERR_LOOK : 0;
+}
+
+static int conflicts(int argc, char **argv)
+{
+    (void)argc;
+    return with_base(argv[0], false, print_lists);
+}
+
+static int take_answers(struct base *b)
+{
+    int64_t n = 0;
+    int rc = isatty(STDIN_FILENO) ? resolve_ask(b, stdin, stdout, WIDTH, &n) : resolve_lines(b, stdin, &n);
+    if (rc == 0)
+        cli_say("%lld answers; the next run heeds them", (long long)n);
+    return rc;
+}
+
+static int resolve(int argc, char **argv)
+{
+    (void)argc;
+    return with_base(argv[0], true, take_answers);
+}
+
+static int serve(int argc, char **argv)
+{
+    (void)argc;
+    return serve_run(argv[0], STDIN_FILENO, STDOUT_FILENO);
+}
+
+/* ---- keys, rows, screen ---- */
+
+static int keys(int argc, char **argv)
+{
+    struct conf *conf;
+    (void)argc;
+    if (cli_archive_to_stdout() || load_conf(&conf))
+        return -1;
+    int rc = diff_keys(argv[0], conf, STDOUT_FILENO, "stdout");
+    conf_free(conf);
+    return rc;
+}
 
 static void on_issue(void *ctx, enum diff_issue issue, const struct change *c, const struct val *other)
 {
@@ -253,26 +527,54 @@ static int screen(int argc, char **argv)
     return pass_archive(argv[0], diff_screen);
 }
 
+/* ---- the command line ---- */
+
 #define CONF                                                                                            \
     {                                                                                                   \
         "--conf", "FILE", "the objects, their columns and keys, as in a package.conf", NULL, &conf_path \
     }
+#define RUN                                                                                                 \
+    {"--max-delete", "N", "stop at more deletes of an object on one side than N, or N% (50%)", NULL,        \
+     &max_delete},                                                                                          \
+        {"--max-update", "N", "the same for rows overwritten (50%, from 11 on)", NULL, &max_update},        \
+        {"--approve", "DIGEST", "let exactly the plan of this digest pass the guards", NULL, &approve},     \
+        {"--initial", NULL, "begin again: configuration, schema or a database is another", &initial, NULL}, \
+        {"--only", "SIDE", "write only mine, or only theirs", NULL, &only},                                 \
+        {"--revert", NULL, "with --only: take back what that side changed, too", &revert, NULL},            \
+        {"--take", "WHO", "decide conflicts: mine, theirs, or 'newest COLUMN'", NULL, &take},               \
+        {"--json", NULL, "counts and conflicts as JSON", &as_json, NULL},                                   \
+        {"--stat", NULL, "a bar per object and side", &as_stat, NULL},                                      \
+    {                                                                                                       \
+        "--rows", NULL, "each row, column by column, before and after", &as_rows, NULL                      \
+    }
+
 static const struct cli_option only_conf[] = {CONF, {0}};
+static const struct cli_option sync_options[] = {
+    CONF,
+    {"--base", "BASE", "what both sides agreed on last; made by the first run", NULL, &base_path},
+    {"-n", NULL, "show the plan; nothing is written", &dry, NULL},
+    RUN,
+    {0}};
 static const struct cli_option compare_options[] = {
     CONF,
-    {"--base", "BASE", "what both sides agreed on last, written by --save-base", NULL, &base_path},
+    {"--base", "BASE", "what both sides agreed on last: of sync, or of --save-base", NULL, &base_path},
     {"--to-mine", "FILE", "write the plan of what is to be done in MINE, if anything", NULL, &plan[MINE]},
     {"--to-theirs", "FILE", "the same for THEIRS", NULL, &plan[THEIRS]},
-    {"--save-base", "FILE", "write the new base: the keys that both sides agree on", NULL, &new_base},
-    {"--max-delete", "N", "stop at more deletes of an object than N, or N% (50%, from 11 on)", NULL,
-     &max_delete},
-    {"--approve", "LIST", "OBJECT:N,...: these deletes are what is wanted", NULL, &approve},
-    {"--json", NULL, "counts and conflicts as JSON", &as_json, NULL},
+    {"--save-base", "FILE", "write an archive of the keys that both sides agree on", NULL, &new_base},
+    RUN,
+    {"--sql", NULL, "statements that make MINE what THEIRS is", &as_sql, NULL},
+    {"--check", NULL, "find rows that differ under the same change key", &as_check, NULL},
     {0}};
+static const struct cli_option json_option[] = {{"--json", NULL, "as JSON Lines", &as_json, NULL}, {0}};
 
 static const struct cli_verb verbs[] = {
-    {"keys", "DB", 1, 1, "write key and change key of every row as an archive", only_conf, keys},
+    {"sync", "MINE THEIRS", 2, 2, "bring two databases together, both ways", sync_options, sync_verb},
     {"compare", "MINE THEIRS", 2, 2, "compare databases or archives of keys", compare_options, compare},
+    {"conflicts", "BASE", 1, 1, "show what waits for an answer, and what was left alone", json_option,
+     conflicts},
+    {"resolve", "BASE", 1, 1, "answer conflicts, on a terminal or as JSON Lines on stdin", NULL, resolve},
+    {"serve", "DB", 1, 1, "answer on stdin and stdout for a sync at the other end", NULL, serve},
+    {"keys", "DB", 1, 1, "write key and change key of every row as an archive", only_conf, keys},
     {"rows", "DB", 1, 1, "write the full rows that the plan on stdin asks for", only_conf, rows},
     {"screen", "DB", 1, 1, "leave out of the rows on stdin the inserts whose user key another row of DB has",
      only_conf, screen},
@@ -282,7 +584,7 @@ int main(int argc, char **argv)
 {
     static const struct cli_command command = {
         .name = "syncdiff",
-        .help = "compare two databases by key and change key, and plan both directions",
+        .help = "compare two databases by key and change key, and bring them together",
         .verb = verbs,
         .nverb = sizeof verbs / sizeof *verbs};
     return cli_main(&command, argc, argv);

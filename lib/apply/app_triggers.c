@@ -33,6 +33,7 @@ struct range_scan {
     size_t ntable;
     bool capturing; /* there is a dx_table, and what is captured counts as travelling */
     bool packaged;  /* there is a dx_object */
+    bool checking;  /* triggers that write nothing fire */
     app_triggers_act *act;
     void *ctx;
     size_t n;
@@ -147,12 +148,13 @@ static int probe(struct range_scan *v, const struct table *t)
     return rc;
 }
 
-/* Whether the trigger may fire: it is the server's own, or it writes, and nothing that travels. 1, 0, -1. */
+/* Whether the trigger may fire: it is the server's own, or it writes, and nothing that travels, or it only checks. 1, 0,
+ * -1. */
 static int may_fire(struct range_scan *v, const struct trigger *t)
 {
     if (!t->ours && v->act && v->act(v->ctx, t->table))
         return 1;
-    int synced = t->ours || t->nwrites == 0;
+    int synced = t->ours || (t->nwrites == 0 && !v->checking);
     for (size_t i = 0; i < t->nwrites && synced == 0; i++)
         synced = is_synced(v, t->writes[i]);
     return synced < 0 ? -1 : !synced;
@@ -223,7 +225,7 @@ static int drop_others(struct app_triggers *f, const struct range_scan *v)
     bool behind = false; /* one that was dropped: triggers fire in the order in which they were made */
     for (size_t i = 0; i < v->n; i++) {
         struct trigger *t = &v->trigger[i];
-        char *tamed = t->fires && v->act ? tame(t->sql) : NULL;
+        char *tamed = t->fires && (v->act || v->checking) ? tame(t->sql) : NULL;
         int rc = 0;
         if ((!t->fires && (t->ours || t->here || t->nwrites)) || tamed)
             rc = drop(f, t);
@@ -243,10 +245,8 @@ static int drop_others(struct app_triggers *f, const struct range_scan *v)
     return 0;
 }
 
-int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n,
-                       app_triggers_act *act, void *ctx, bool log)
+static int begin(struct app_triggers *f, struct range_scan v, struct db *db, bool log)
 {
-    struct range_scan v = {.db = db, .table = table, .ntable = n, .act = act, .ctx = ctx};
     *f = (struct app_triggers){.db = db};
     int rc = load(&v) || look_around(&v, log) ? -1 : 0;
     bool any = false;
@@ -263,6 +263,18 @@ int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *cons
     }
     free_survey(&v);
     return rc;
+}
+
+int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n,
+                       app_triggers_act *act, void *ctx, bool log)
+{
+    return begin(f, (struct range_scan){.db = db, .table = table, .ntable = n, .act = act, .ctx = ctx}, db,
+                 log);
+}
+
+int app_triggers_begin_checking(struct app_triggers *f, struct db *db, struct table *const *table, size_t n)
+{
+    return begin(f, (struct range_scan){.db = db, .table = table, .ntable = n, .checking = true}, db, false);
 }
 
 int app_triggers_end(struct app_triggers *f)

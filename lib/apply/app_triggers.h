@@ -23,6 +23,10 @@ typedef bool app_triggers_act(void *ctx, const char *table);
 int app_triggers_begin(struct app_triggers *f, struct db *db, struct table *const *table, size_t n,
                        app_triggers_act *act, void *ctx, bool log);
 
+/* The same for rows that come from no database where they fired: those that write nothing, and can only refuse, fire,
+ * too. */
+int app_triggers_begin_checking(struct app_triggers *f, struct db *db, struct table *const *table, size_t n);
+
 /* Makes the triggers again as they were, in their order, before the commit. */
 int app_triggers_end(struct app_triggers *f);
 void app_triggers_free(

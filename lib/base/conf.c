@@ -24,6 +24,24 @@ struct source {
     bool too_long;
 };
 
+/* Notes a line "[SECTION]": inih says nothing of one without entries. */
+static void note_section(struct conf *c, const char *line, size_t n, int number)
+{
+    const char *end = n && *line == '[' ? memchr(line, ']', n) : NULL;
+    if (end == NULL)
+        return;
+    char *name = mem_printf("%.*s", (int)(end - line - 1), line + 1);
+    for (size_t i = 0; i < c->nsection; i++)
+        if (strcmp(c->section[i], name) == 0) {
+            free(name);
+            return;
+        }
+    c->section = mem_grow(c->section, c->nsection + 1, sizeof *c->section);
+    c->section_line = mem_grow(c->section_line, c->nsection + 1, sizeof *c->section_line);
+    c->section_line[c->nsection] = number;
+    c->section[c->nsection++] = name;
+}
+
 static char *next_line(char *line, int room, void *stream)
 {
     struct source *s = stream;
@@ -41,6 +59,7 @@ static char *next_line(char *line, int room, void *stream)
     line[n] = 0;
     s->start = s->at;
     s->at += n;
+    note_section(s->conf, line, n, s->line);
     return line;
 }
 
@@ -66,28 +85,32 @@ static int on_entry(void *user, const char *section, const char *name, const cha
     return 1;
 }
 
-/* A section with nothing under it is forgotten by inih; whoever wrote it meant something. */
-static int check_sections(const struct conf *c, const char *text)
+/* Whoever wrote a section with nothing under it meant something. */
+static int check_sections(const struct conf *c)
 {
-    int number = 1;
-    for (const char *line = text; line; number++) {
-        const char *end = *line == '[' ? strpbrk(line, "]\n") : NULL;
-        if (end && *end == ']') {
-            size_t n = (size_t)(end - line - 1);
-            bool any = false;
-            for (size_t i = 0; i < c->n && !any; i++)
-                any = strlen(c->entry[i].section) == n && memcmp(c->entry[i].section, line + 1, n) == 0;
-            if (!any)
-                return fail(ERR_REFUSED, "%s:%d: [%.*s] has nothing under it", c->path, number, (int)n,
-                            line + 1);
-        }
-        line = strchr(line, '\n');
-        line = line ? line + 1 : NULL;
+    for (size_t k = 0; k < c->nsection; k++) {
+        bool any = false;
+        for (size_t i = 0; i < c->n && !any; i++)
+            any = strcmp(c->entry[i].section, c->section[k]) == 0;
+        if (!any)
+            return fail(ERR_REFUSED, "%s:%d: [%s] has nothing under it", c->path, c->section_line[k],
+                        c->section[k]);
     }
     return 0;
 }
 
-struct conf *conf_read(const char *path)
+/* What inih cuts would not be found again. */
+static int check_lengths(const struct conf *c)
+{
+    enum { SECTION_MAX = 49 };
+    for (size_t i = 0; i < c->nsection; i++)
+        if (strlen(c->section[i]) > SECTION_MAX)
+            return fail(ERR_REFUSED, "%s:%d: [%s]: a name of a section over %d characters", c->path,
+                        c->section_line[i], c->section[i], SECTION_MAX);
+    return 0;
+}
+
+static struct conf *read_file(const char *path, bool sparse)
 {
     struct buf text = {0};
     if (file_load(path, FILE_MAX, &text)) {
@@ -110,12 +133,22 @@ struct conf *conf_read(const char *path)
     else if (nul)
         rc = fail(ERR_REFUSED, "%s: holds a NUL byte; it must be text", path);
     if (rc == 0)
-        rc = check_sections(c, buf_text(&text));
+        rc = check_lengths(c) || (!sparse && check_sections(c)) ? -1 : 0;
     buf_free(&text);
     if (rc == 0)
         return c;
     conf_free(c);
     return NULL;
+}
+
+struct conf *conf_read(const char *path)
+{
+    return read_file(path, false);
+}
+
+struct conf *conf_read_sparse(const char *path)
+{
+    return read_file(path, true);
 }
 
 void conf_free(struct conf *c)
@@ -128,6 +161,10 @@ void conf_free(struct conf *c)
         free(c->entry[i].value);
         free(c->entry[i].path);
     }
+    for (size_t i = 0; i < c->nsection; i++)
+        free(c->section[i]);
+    free(c->section);
+    free(c->section_line);
     free(c->entry);
     free(c->path);
     free(c);

@@ -16,10 +16,16 @@ struct conf {
     char *path;
     size_t n;
     struct conf_entry *entry; /* as in the file */
+    size_t nsection;
+    char **section;    /* as in the file; one that comes again is there once */
+    int *section_line; /* where each begins */
 };
 
 /* Reads a file of at most 1 MiB. NULL with file, line and reason (ERR_REFUSED; ERR_SYSTEM when it cannot be read). */
 struct conf *conf_read(const char *path);
+
+/* The same, where a section may have nothing under it: its name says enough. */
+struct conf *conf_read_sparse(const char *path);
 void conf_free(struct conf *c); /* NULL is fine */
 
 /* Moves the entries of `from`, which is freed, behind those of c, but for the section `without` and for what c says itself:

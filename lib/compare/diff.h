@@ -16,8 +16,7 @@
 #define DIFF_H
 
 #include "compare/diffside.h"
-
-enum { MINE, THEIRS, SIDES };
+#include "compare/spec.h"
 
 /* What happened to a row on one side since the base. */
 enum diff_what { DIFF_SAME, DIFF_INSERTED, DIFF_UPDATED, DIFF_DELETED };

@@ -20,9 +20,13 @@ static bool is_object(const char *section)
 
 static int check_entry(const struct conf *conf, const struct conf_entry *e)
 {
-    static const char *const known[] = {"table",   "columns", "change_key", "user_key",
-                                        "visible", "via",     "write",      "conflict",
-                                        "keep",    "keys",    "deletes",    "duplicates"};
+    static const char *const known[] = {"table",   "columns",    "change_key", "user_key", "visible",
+                                        "via",     "write",      "conflict",   "keep",     "keys",
+                                        "deletes", "duplicates", "fields",     "filter"};
+    if (strncmp(e->section, "mine ", 5) == 0 || strncmp(e->section, "theirs ", 7) == 0)
+        return conf_refuse(conf, e, "archives of keys know no columns of other names; compare the databases");
+    if (strcmp(e->name, "filter") == 0 || strcmp(e->name, "keep") == 0)
+        return conf_refuse(conf, e, "archives of keys know no filters; compare the databases");
     if (!is_object(e->section))
         return strcmp(e->section, "package") == 0 ? 0 : conf_refuse(conf, e, "not a section of an object");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -31,11 +35,11 @@ static int check_entry(const struct conf *conf, const struct conf_entry *e)
     return conf_refuse(conf, e, "no such setting");
 }
 
-/* Whether entry i is the first of an object that is to be compared. */
+/* Whether section i is an object that is to be compared. */
 static bool begins_object(const struct conf *conf, size_t i)
 {
-    const char *section = conf->entry[i].section;
-    if (!is_object(section) || (i > 0 && strcmp(conf->entry[i - 1].section, section) == 0))
+    const char *section = conf->section[i];
+    if (!is_object(section))
         return false;
     const char *visible = conf_get(conf, section, "visible");
     return visible == NULL || strcmp(visible, "none") != 0;
@@ -54,11 +58,11 @@ static int by_text(const void *a, const void *b)
 
 char **diff_set_names(const struct conf *conf, size_t *n)
 {
-    char **names = mem_zero(conf->n, sizeof *names);
+    char **names = mem_zero(conf->nsection, sizeof *names);
     *n = 0;
-    for (size_t i = 0; i < conf->n; i++)
+    for (size_t i = 0; i < conf->nsection; i++)
         if (begins_object(conf, i))
-            names[(*n)++] = mem_text(table_of(conf, conf->entry[i].section));
+            names[(*n)++] = mem_text(table_of(conf, conf->section[i]));
     qsort(names, *n, sizeof *names, by_text);
     return names;
 }
@@ -222,10 +226,11 @@ static int add_table(void *ctx, const char *table, bool has_key)
 
 static int add_configured(struct diff_set *s, struct db *db, const struct conf *conf)
 {
-    for (size_t i = 0; i < conf->n; i++) {
-        const char *section = conf->entry[i].section;
+    for (size_t i = 0; i < conf->n; i++)
         if (check_entry(conf, &conf->entry[i]))
             return -1;
+    for (size_t i = 0; i < conf->nsection; i++) {
+        const char *section = conf->section[i];
         if (begins_object(conf, i) && add_object(s, db, table_of(conf, section), conf, section))
             return -1;
     }

@@ -1,10 +1,10 @@
 /* scope: see compare/scope.h. */
 #include "compare/scope.h"
 
-#include "journal/client_tables.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "journal/capture.h"
+#include "journal/client_tables.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"
 
