@@ -108,7 +108,7 @@ static int attach(int argc, char **argv)
     if (rc == 0)
         print_lines(buf_text(&report.text));
     buf_free(&report.text);
-    return done(db, rc, report.lost ? ERR_LOOK : 0);
+    return done(db, rc, report.lost || report.left_out ? ERR_LOOK : 0);
 }
 
 static int detach(int argc, char **argv)

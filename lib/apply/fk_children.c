@@ -13,7 +13,6 @@ static const char sql_keys[] =
     "SELECT s.name, f.id, f.\"from\", coalesce(f.\"to\", (SELECT name FROM pragma_table_info(?1)"
     " WHERE pk = f.seq + 1)), f.on_delete FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) AS f"
     " WHERE s.type = 'table' AND f.\"table\" = ?1 COLLATE NOCASE ORDER BY s.name, f.id, f.seq";
-static const char sql_has_key[] = "SELECT count(*) FROM pragma_table_info(%Q) WHERE pk";
 
 /* One foreign key. */
 struct referrer {
@@ -42,10 +41,9 @@ static enum children_action action_of(const char *word)
 /* Whether the toolkit looks after the table: it has a key, and is none of its own. */
 static int cared_for(struct target *parent, const char *table)
 {
-    int64_t n;
     if (strncasecmp(table, "dx_", 3) == 0 || strncasecmp(table, "sqlite_", 7) == 0)
         return 0;
-    return db_get_int(parent->db, &n, sql_has_key, table) ? -1 : n > 0;
+    return layout_has_key(parent->db, table);
 }
 
 static int add_column(struct fk_children *c, struct targets *ts, struct stmt *s)

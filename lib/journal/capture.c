@@ -15,14 +15,14 @@
 
 /* Triggers first: what is made on a table goes with it. */
 static const char sql_ours[] = "SELECT type, name FROM main.sqlite_schema "
-                               "WHERE type = 'trigger' AND name GLOB 'dx_[a-z]_[0-9]*' UNION ALL "
+                               "WHERE type = 'trigger' AND name GLOB 'dx_[a-z]*_[0-9]*' UNION ALL "
                                "SELECT type, name FROM main.sqlite_schema "
                                "WHERE type = 'table' AND name GLOB 'dx_replaced_[0-9]*'";
 
 static const char sql_later_trigger[] =
     "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE "
-    "AND name NOT GLOB 'dx_[a-z]_[0-9]*' AND rowid > "
-    "(SELECT min(rowid) FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'dx_[a-z]_%lld')";
+    "AND name NOT GLOB 'dx_[a-z]*_[0-9]*' AND rowid > "
+    "(SELECT min(rowid) FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'dx_[a-z]*_%lld')";
 
 static const char sql_trigger_table[] =
     "SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
@@ -35,6 +35,11 @@ static const char sql_same_table[] =
     "SELECT count(*) FROM main.sqlite_schema AS r JOIN main.sqlite_schema AS t ON t.rowid < r.rowid "
     "WHERE r.type = 'table' AND r.name = 'dx_replaced_%lld' AND t.type = 'table' AND t.name = %Q COLLATE "
     "NOCASE";
+
+/* A collation of a table's indexes, or the one given, that is not SQLite's own. */
+static const char sql_collation[] =
+    "SELECT coll FROM (SELECT x.coll FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS x UNION "
+    "ALL SELECT ?2) WHERE coll COLLATE NOCASE NOT IN ('BINARY', 'NOCASE', 'RTRIM') LIMIT 1";
 
 static const char sql_exists[] =
     "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE";
@@ -51,6 +56,7 @@ struct amiss {
     struct buf text; /* empty: nothing */
     bool gone;       /* there is no such table */
     bool gap;        /* it was, or may have been, changed without an entry in the journal */
+    bool upgraded;   /* given: its triggers are of an older format, with one for all updates */
 };
 
 /* ---- one table as it is ---- */
@@ -74,12 +80,11 @@ static void subject_close(struct subject *s)
 }
 
 /* Whether a trigger that the table needs is there, on this table. */
-static int check_present(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
-                         struct amiss *amiss)
+static int check_present(struct db *db, const struct subject *s, int64_t id, int number, struct amiss *amiss)
 {
-    char *name = trigger_name(kind, id), *want = trigger_sql(kind, s->l, &s->u, id), *table = NULL;
+    char *name = trigger_name(number, id), *want = trigger_sql(number, s->l, &s->u, id), *table = NULL;
     int rc = want ? db_get_text(db, &table, sql_trigger_table, name) : 0;
-    bool elsewhere = table && kind != TRIGGER_SETTLE && strcasecmp(table, s->l->table->name) != 0;
+    bool elsewhere = table && number != TRIGGER_SETTLE && strcasecmp(table, s->l->table->name) != 0;
     if (rc == 0 && want && (table == NULL || elsewhere)) {
         buf_addf(&amiss->text, "trigger %s is missing", name);
         amiss->gap = true;
@@ -126,27 +131,26 @@ static int written_since(struct db *db, const struct subject *s, int64_t id, boo
 
 /* A trigger is missing, or not as it should be. A new unique index, or a new cascade, is a gap when rows were written since:
  * they may have made others go. */
-static int judge_unfit(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
-                       bool missing, struct amiss *amiss)
+static int judge_unfit(struct db *db, const struct subject *s, int64_t id, int number, bool missing,
+                       struct amiss *amiss)
 {
     int knows = knows_indexes(db, s, id);
     if (knows < 0)
         return -1;
-    if (!knows || (missing && kind == TRIGGER_DOOM))
+    if (!knows || (missing && number == TRIGGER_DOOM))
         return written_since(db, s, id, &amiss->gap);
     amiss->gap = missing;
     return 0;
 }
 
 /* Whether the trigger is as it should be. */
-static int check_trigger(struct db *db, const struct subject *s, int64_t id, enum trigger_kind kind,
-                         struct amiss *amiss)
+static int check_trigger(struct db *db, const struct subject *s, int64_t id, int number, struct amiss *amiss)
 {
-    char *name = trigger_name(kind, id), *want = trigger_sql(kind, s->l, &s->u, id), *have = NULL;
+    char *name = trigger_name(number, id), *want = trigger_sql(number, s->l, &s->u, id), *have = NULL;
     int rc = db_get_text(db, &have, sql_trigger, name);
     if (rc == 0 && (want == NULL ? have != NULL : have == NULL || strcmp(want, have) != 0)) {
         buf_addf(&amiss->text, "trigger %s does not fit the table's columns and indexes", name);
-        rc = judge_unfit(db, s, id, kind, want && have == NULL, amiss);
+        rc = judge_unfit(db, s, id, number, want && have == NULL, amiss);
     }
     free(have);
     free(want);
@@ -154,29 +158,30 @@ static int check_trigger(struct db *db, const struct subject *s, int64_t id, enu
     return rc;
 }
 
-/* Whether the table is the one that was captured, with its triggers on it: columns are another question. */
-static int check_identity(struct db *db, const struct subject *s, int64_t id, struct amiss *amiss)
+/* Whether the table, captured as `was`, is still that one, with its triggers on it: columns are another question. */
+static int check_identity(struct db *db, const struct subject *s, const struct journal_table *was,
+                          struct amiss *amiss)
 {
     int64_t same;
-    if (db_get_int(db, &same, sql_same_table, (long long)id, s->l->table->name))
+    if (db_get_int(db, &same, sql_same_table, (long long)was->id, s->l->table->name))
         return -1;
     if (!same) {
         buf_puts(&amiss->text, "the table was made again after it was captured");
         amiss->gap = true;
     }
-    int rc = 0;
-    for (int kind = 0; rc == 0 && amiss->text.n == 0 && kind < TRIGGER_KINDS; kind++)
-        if (kind != TRIGGER_UNIQUE &&
-            kind != TRIGGER_DOOM) /* which these columns need, those before may not have */
-            rc = check_present(db, s, id, (enum trigger_kind)kind, amiss);
+    int rc = 0, n = amiss->upgraded ? TRIGGER_UPDATE : trigger_count(was->table);
+    for (int i = 0; rc == 0 && amiss->text.n == 0 && i < n; i++)
+        if (i != TRIGGER_UNIQUE &&
+            i != TRIGGER_DOOM) /* which these columns need, those before may not have */
+            rc = check_present(db, s, was->id, i, amiss);
     return rc;
 }
 
 static int check_triggers(struct db *db, const struct subject *s, int64_t id, struct amiss *amiss)
 {
-    int rc = 0;
-    for (int kind = 0; rc == 0 && amiss->text.n == 0 && kind < TRIGGER_KINDS; kind++)
-        rc = check_trigger(db, s, id, (enum trigger_kind)kind, amiss);
+    int rc = 0, n = trigger_count(s->l->table);
+    for (int i = 0; rc == 0 && amiss->text.n == 0 && i < n; i++)
+        rc = check_trigger(db, s, id, i, amiss);
     return rc;
 }
 
@@ -222,7 +227,7 @@ static int check_table(struct db *db, const struct journal_table *t, struct amis
     struct subject s;
     int rc = subject_open(&s, db, t->table->name);
     if (rc == 0)
-        rc = check_identity(db, &s, t->id, amiss);
+        rc = check_identity(db, &s, t, amiss);
     if (rc == 0) {
         check_columns(t->table, s.l->table, &amiss->text);
         if (amiss->text.n == 0)
@@ -408,6 +413,7 @@ int capture_forget(struct db *db)
 
 struct attach {
     struct db *db;
+    bool upgraded; /* its tables were of an older format, and so are its triggers */
     struct capture_report *report;
     struct journal_table *was; /* layouts before */
     size_t nwas;
@@ -447,6 +453,33 @@ static int refuse_null_keys(struct db *db, const struct layout *l)
     return rc;
 }
 
+/* Who writes a table needs the collations of its columns and indexes; those of an application are not known here. */
+static int refuse_collations(struct db *db, const struct layout *l)
+{
+    struct stmt *s = db_prepare(db, sql_collation);
+    if (s == NULL)
+        return -1;
+    enum step step = STEP_DONE;
+    struct val none = {.type = VAL_NULL}, own;
+    int rc = 0;
+    stmt_bind_text(s, 1, l->table->name);
+    for (size_t i = 0; rc == 0 && i <= l->table->ncol; i++) { /* the last time for the indexes */
+        own = i < l->table->ncol ? val_text(l->column[i].collation) : none;
+        stmt_bind(s, 2, &own);
+        step = stmt_step(s);
+        if (step == STEP_ROW)
+            rc = fail(
+                ERR_REFUSED,
+                "%s: table %s uses the collation %s, which only the application knows; use BINARY, NOCASE "
+                "or RTRIM, and attach again",
+                db_path(db), l->table->name, stmt_text(s, 0));
+        stmt_reset(s);
+        rc = step == STEP_ERROR ? -1 : rc;
+    }
+    stmt_free(s);
+    return rc;
+}
+
 static int refuse_reserved(struct db *db, const char *table)
 {
     if (strncasecmp(table, "dx_", 3) == 0 || strncasecmp(table, "sqlite_", 7) == 0)
@@ -460,8 +493,8 @@ static int create(struct db *db, const struct subject *s, int64_t id)
     char *sql = trigger_table_sql(s->l, id);
     int rc = db_exec(db, sql);
     free(sql);
-    for (int kind = 0; rc == 0 && kind < TRIGGER_KINDS; kind++) {
-        sql = trigger_sql((enum trigger_kind)kind, s->l, &s->u, id);
+    for (int i = trigger_count(s->l->table) - 1; rc == 0 && i >= 0; i--) {
+        sql = trigger_sql(i, s->l, &s->u, id);
         rc = sql ? db_exec(db, sql) : 0;
         free(sql);
     }
@@ -533,7 +566,8 @@ static int attach_subject(struct attach *a, const struct subject *s, const struc
                           bool compared)
 {
     int64_t id;
-    if (refuse_null_keys(a->db, s->l) || (was && drop_layout(a->db, was->id)))
+    if (refuse_collations(a->db, s->l) || refuse_null_keys(a->db, s->l) ||
+        (was && drop_layout(a->db, was->id)))
         return -1;
     if (was && table_same(was->table, s->l->table)) /* the layout stands */
         return db_execf(a->db, "UPDATE dx_table SET current = 1 WHERE id = %lld", (long long)was->id) ||
@@ -546,13 +580,14 @@ static int attach_subject(struct attach *a, const struct subject *s, const struc
 static int attach_table(struct attach *a, const char *table)
 {
     struct subject s = {0};
-    struct amiss amiss = {0};
+    struct amiss amiss = {.upgraded = a->upgraded};
     int rc = refuse_reserved(a->db, table);
     rc = rc || subject_open(&s, a->db, table);
     const struct journal_table *was = rc ? NULL : find_current(a->was, a->nwas, s.l->table->name);
     if (was) {
         rc = check_table(a->db, was, &amiss);
-        if (rc == 0 && amiss.text.n)
+        bool only_older = a->upgraded && !amiss.gap && table_same(was->table, s.l->table);
+        if (rc == 0 && amiss.text.n && !only_older)
             tell(a, was->table->name, &amiss);
         if (rc == 0 && amiss.gap && a->copy)
             rc = note_uncaptured(a, was->table->name);
@@ -575,11 +610,24 @@ static int gather_name(void *ctx, const char *table, bool has_key)
 {
     struct names *names = ctx;
     if (!has_key) {
-        buf_addf(&names->a->report->text, "table %s has no primary key and is not captured\n", table);
+        buf_addf(
+            &names->a->report->text,
+            "table %s has no primary key, nor a UNIQUE over columns that are NOT NULL, and is not captured\n",
+            table);
         return 0;
     }
     names->name = mem_grow(names->name, names->n + 1, sizeof *names->name);
     names->name[names->n++] = mem_text(table);
+    return 0;
+}
+
+/* A table that is refused keeps no other from being captured, if it was not captured before: then changes would be lost. */
+static int leave_out(struct attach *a, const char *table)
+{
+    if (err_code() != ERR_REFUSED || find_current(a->was, a->nwas, table))
+        return -1;
+    buf_addf(&a->report->text, "%s; it is not captured\n", err_message());
+    a->report->left_out = true;
     return 0;
 }
 
@@ -588,7 +636,8 @@ static int attach_every(struct attach *a)
     struct names names = {.a = a};
     int rc = layout_each(a->db, gather_name, &names);
     for (size_t i = 0; i < names.n; i++) {
-        rc = rc || attach_table(a, names.name[i]);
+        if (rc == 0 && (rc = attach_table(a, names.name[i])) != 0)
+            rc = leave_out(a, names.name[i]);
         free(names.name[i]);
     }
     free(names.name);
@@ -670,16 +719,17 @@ static int attach_all(struct attach *a, const char *const *table, size_t ntable)
     return ntable ? 0 : capture_note_whole(a->db);
 }
 
-/* The toolkit's own tables, made or upgraded. */
-static int own_tables(struct db *db, struct buf *report)
+/* Makes or upgrades the toolkit's own tables. */
+static int own_tables(struct attach *a)
 {
     int64_t from;
-    if (upgrade_tables(db, &from))
+    if (upgrade_tables(a->db, &from))
         return -1;
-    if (from && from < UPGRADE_FORMAT)
-        buf_addf(report, "its dx_ tables were of format %lld and are of format %d now\n", (long long)from,
-                 UPGRADE_FORMAT);
-    return meta_init(db);
+    a->upgraded = from && from < UPGRADE_FORMAT;
+    if (a->upgraded)
+        buf_addf(&a->report->text, "its dx_ tables were of format %lld and are of format %d now\n",
+                 (long long)from, UPGRADE_FORMAT);
+    return meta_init(a->db);
 }
 
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report)
@@ -687,9 +737,7 @@ int capture_attach(struct db *db, const char *const *table, size_t ntable, struc
     struct capture_report own = {0};
     struct attach a = {.db = db, .report = report ? report : &own};
     *a.report = own;
-    int rc = own_tables(db, &a.report->text) || journal_tables(db, &a.was, &a.nwas)
-                 ? -1
-                 : attach_all(&a, table, ntable);
+    int rc = own_tables(&a) || journal_tables(db, &a.was, &a.nwas) ? -1 : attach_all(&a, table, ntable);
     journal_tables_free(a.was, a.nwas);
     buf_free(&own.text);
     return rc;
@@ -792,7 +840,7 @@ static int look_at(void *ctx, const char *table, bool has_key)
     if (t)
         rc = check_table(k->db, t, &amiss);
     else
-        buf_puts(&amiss.text, has_key ? "not attached" : "no primary key");
+        buf_puts(&amiss.text, has_key ? "not attached" : "no key");
     if (rc == 0)
         rc = k->fn(k->ctx, table, t != NULL, buf_text(&amiss.text));
     buf_free(&amiss.text);

@@ -9,12 +9,14 @@
 struct capture_report {
     struct buf text; /* lines */
     bool lost;       /* changes were made that the journal does not hold */
+    bool left_out;   /* a table with a key cannot be captured, and is not */
 };
 
-/* Captures the tables named, or with ntable 0 all that have a primary key. Inside the caller's write transaction; makes
- * the toolkit's tables (meta_init) if they are not there, and upgrades those of an older format (upgrade_tables). What is captured rightly already stays untouched; layouts that
- * changed are recorded anew, and rows with something in an added column are journalled as updates of it. Refuses
- * (ERR_REFUSED) what cannot be captured. The report, if it is not NULL, is filled; its text is the caller's to free. */
+/* Captures the tables named, or with ntable 0 all that have a key (layout_of). Inside the caller's write transaction; makes
+ * the toolkit's tables (meta_init) if they are not there, and upgrades those of an older format (upgrade_tables). What is
+ * captured rightly already stays untouched; layouts that changed are recorded anew, and rows with something in an added
+ * column are journalled as updates of it. Refuses (ERR_REFUSED) a table named, or captured before, that cannot be
+ * captured; others are left out. The report, if it is not NULL, is filled; its text is the caller's to free. */
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report);
 
 /* The same for the tables that are captured already, and are still there. */

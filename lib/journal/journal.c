@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "data/arena.h"
 #include "data/columns.h"
 #include "journal/meta.h"
 
@@ -97,6 +98,9 @@ struct journal_reader {
     size_t ntable, at; /* at: the layout of the change at hand */
     struct val *old, *new;
     bool insert_follows; /* the second half of a key change */
+    bool waiting;        /* s stands on an entry that is not taken yet, */
+    bool ended;          /* or there are no more */
+    struct arena arena;  /* holds an update whose neighbours are looked at */
 };
 
 /* seq, what, origin, then c0, d0, c1, d1, ... */
@@ -141,6 +145,7 @@ void journal_reader_close(struct journal_reader *r)
         return;
     stmt_free(r->s);
     journal_tables_free(r->tables, r->ntable);
+    arena_free(&r->arena);
     free(r->old);
     free(r->new);
     free(r);
@@ -207,16 +212,67 @@ static int take(struct journal_reader *r, struct change *c, bool second)
     return 1;
 }
 
+/* Whether the entry at hand updates other columns of the same row than the update taken before. */
+static bool is_neighbour(struct journal_reader *r, const struct change *c)
+{
+    const struct table *t = c->table;
+    const char *origin = stmt_text(r->s, AT_ORIGIN);
+    if (stmt_int(r->s, AT_WHAT) != r->tables[r->at].id * JOURNAL_WHAT + JOURNAL_UPDATE ||
+        strcmp(origin ? origin : "", c->origin) != 0)
+        return false;
+    for (size_t i = 0; i < t->ncol; i++) {
+        struct val old = stmt_val(r->s, AT_VALUES + 2 * (int)i);
+        struct val new = stmt_val(r->s, AT_VALUES + 2 * (int)i + 1);
+        if (t->pk[i] ? !val_same(&old, &r->old[i]) : r->new[i].type != VAL_NONE && !val_same(&old, &new))
+            return false;
+    }
+    return true;
+}
+
+static void add_neighbour(struct journal_reader *r, struct change *c)
+{
+    for (size_t i = 0; i < c->table->ncol; i++) {
+        struct val old = stmt_val(r->s, AT_VALUES + 2 * (int)i);
+        struct val new = stmt_val(r->s, AT_VALUES + 2 * (int)i + 1);
+        if (c->table->pk[i] || val_same(&old, &new))
+            continue;
+        r->old[i] = arena_val(&r->arena, &old);
+        r->new[i] = arena_val(&r->arena, &new);
+    }
+    c->seq = stmt_int(r->s, AT_SEQ);
+}
+
+/* The update of one row may stand in several entries, one after another, each of some columns (journal/trigger.c). */
+static int take_neighbours(struct journal_reader *r, struct change *c)
+{
+    arena_clear(&r->arena);
+    for (size_t i = 0; i < c->table->ncol; i++) {
+        r->old[i] = arena_val(&r->arena, &r->old[i]);
+        r->new[i] = arena_val(&r->arena, &r->new[i]);
+    }
+    c->origin = arena_copy(&r->arena, c->origin, strlen(c->origin) + 1);
+    enum step step;
+    while ((step = stmt_step(r->s)) == STEP_ROW && is_neighbour(r, c))
+        add_neighbour(r, c);
+    r->waiting = step == STEP_ROW;
+    r->ended = step == STEP_DONE;
+    return step == STEP_ERROR ? -1 : 1;
+}
+
 int journal_next(struct journal_reader *r, struct change *c)
 {
     if (r->insert_follows) {
         r->insert_follows = false;
         return take(r, c, true);
     }
-    enum step step;
+    enum step step = STEP_DONE;
     int got = 0;
-    while (got == 0 && (step = stmt_step(r->s)) == STEP_ROW)
+    while (got == 0 && !r->ended && (r->waiting || (step = stmt_step(r->s)) == STEP_ROW)) {
+        r->waiting = false;
         got = take(r, c, false);
+    }
+    if (got > 0 && c->op == CHANGE_UPDATE)
+        return take_neighbours(r, c);
     return got ? got : step == STEP_ERROR ? -1 : 0;
 }
 

@@ -13,7 +13,10 @@
  *   collation may take different texts for equal. Only columns without affinity tell 2 from 2.0, or 0.0 from -0.0, which
  *   SQL cannot see at all: there a REAL zero counts as perhaps changed, and whoever reads the journal looks at the bits.
  *   Integer affinity tells -2^63 from its REAL alone.
- * - The journalling triggers of UPDATE exclude each other by what changed, never by the order in which they fire.
+ * - A statement is prepared with the whole program of each trigger that may fire. So UPDATE has a trigger for every few
+ *   columns, which names them (UPDATE OF): a statement that sets one column compiles what journals that one, however
+ *   wide the table. One row updated may leave several entries next to each other, of different columns; readers put
+ *   them together. dx_q_ID is made after them and fires before: what was replaced is deleted before its value is taken.
  * - A BEFORE INSERT trigger sees a rowid of -1 where SQLite will choose it; a row of that number is then kept in vain.
  */
 #include "journal/trigger.h"
@@ -25,8 +28,11 @@
 #include <string.h>
 #include <strings.h>
 
+/* Columns of one TRIGGER_UPDATE. */
+enum { PART = 2 };
+
 /* Words in braces are replaced by the pieces below. */
-static const char *const templates[TRIGGER_KINDS] = {
+static const char *const templates[] = {
     [TRIGGER_INSERT] = "CREATE TRIGGER dx_i_{id} AFTER INSERT ON {table} BEGIN\n"
                        "{refuse null key}"
                        " DELETE FROM dx_replaced_{id} WHERE ({kept is new}) OR ({kept is gone});\n"
@@ -39,17 +45,15 @@ static const char *const templates[TRIGGER_KINDS] = {
                        "END",
 
     [TRIGGER_UPDATE] =
-        "CREATE TRIGGER dx_u_{id} AFTER UPDATE ON {table}\n"
-        "WHEN NOT ({key changed}) AND NOT ({unique changed}) AND ({perhaps changed}) BEGIN\n"
+        "CREATE TRIGGER {name} AFTER UPDATE OF {part} ON {table}\n"
+        "WHEN NOT ({key changed}) AND ({part changed}) BEGIN\n"
         " INSERT INTO dx_journal (what, {update columns}) VALUES ({update}, {update values});\n"
         "END",
 
-    [TRIGGER_UNIQUE] =
-        "CREATE TRIGGER dx_q_{id} AFTER UPDATE OF {unique columns} ON {table}\n"
-        "WHEN NOT ({key changed}) AND ({unique changed}) BEGIN\n"
-        " DELETE FROM dx_replaced_{id} WHERE {kept is gone};\n"
-        " INSERT INTO dx_journal (what, {update columns}) VALUES ({update}, {update values});\n"
-        "END",
+    [TRIGGER_UNIQUE] = "CREATE TRIGGER dx_q_{id} AFTER UPDATE OF {unique columns} ON {table}\n"
+                       "WHEN NOT ({key changed}) AND ({unique changed}) BEGIN\n"
+                       " DELETE FROM dx_replaced_{id} WHERE {kept is gone};\n"
+                       "END",
 
     [TRIGGER_KEY] =
         "CREATE TRIGGER dx_k_{id} AFTER UPDATE OF {key columns} ON {table}\n"
@@ -89,7 +93,7 @@ static const char *const templates[TRIGGER_KINDS] = {
                        "END",
 };
 
-static const char letters[TRIGGER_KINDS] = "iduqkbces";
+static const char letters[] = "idqkbcesu";
 
 /* ---- the pieces ---- */
 
@@ -99,12 +103,29 @@ struct subject {
     const struct table *t;
     const struct unique *u;
     int64_t id;
+    size_t part; /* of TRIGGER_UPDATE */
 };
 
 static void put_id(struct buf *b, const struct subject *s, int unused)
 {
     (void)unused;
     buf_addf(b, "%lld", (long long)s->id);
+}
+
+/* Whether the column belongs to the part at hand. */
+static bool in_part(const struct subject *s, size_t column)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < column; i++)
+        before += !s->t->pk[i];
+    return !s->t->pk[column] && before / PART == s->part;
+}
+
+static void put_name(struct buf *b, const struct subject *s, int kind)
+{
+    char *name = trigger_name(kind + (int)s->part, s->id);
+    buf_puts(b, name);
+    free(name);
 }
 
 /* dx_journal.what of an operation. */
@@ -186,12 +207,23 @@ static void put_unique_changed(struct buf *b, const struct subject *s, int unuse
     buf_puts(b, * or ? "" : "0");
 }
 
-static void put_perhaps_changed(struct buf *b, const struct subject *s, int unused)
+static void put_part(struct buf *b, const struct subject *s, int unused)
+{
+    (void)unused;
+    const char *comma = "";
+    for (size_t i = 0; i < s->t->ncol; i++)
+        if (in_part(s, i)) {
+            put_side(b, s, comma, i);
+            comma = ", ";
+        }
+}
+
+static void put_part_changed(struct buf *b, const struct subject *s, int unused)
 {
     (void)unused;
     const char * or = "";
     for (size_t i = 0; i < s->t->ncol; i++)
-        if (!s->t->pk[i]) {
+        if (in_part(s, i)) {
             buf_puts(b, or);
             put_changed(b, s, i, true);
             or = " OR ";
@@ -201,25 +233,31 @@ static void put_perhaps_changed(struct buf *b, const struct subject *s, int unus
 static void put_update_columns(struct buf *b, const struct subject *s, int unused)
 {
     (void)unused;
+    const char *comma = "";
     for (size_t i = 0; i < s->t->ncol; i++)
-        buf_addf(b, s->t->pk[i] ? "%sc%zu" : "%sc%zu, d%zu", i ? ", " : "", i, i);
+        if (s->t->pk[i] || in_part(s, i)) {
+            buf_addf(b, s->t->pk[i] ? "%sc%zu" : "%sc%zu, d%zu", comma, i, i);
+            comma = ", ";
+        }
 }
 
 static void put_update_values(struct buf *b, const struct subject *s, int unused)
 {
     (void)unused;
+    const char *comma = "";
     for (size_t i = 0; i < s->t->ncol; i++) {
-        buf_puts(b, i ? ", " : "");
         if (s->t->pk[i]) {
+            buf_puts(b, comma);
             put_side(b, s, "NEW.", i);
-            continue;
+            comma = ", ";
         }
-        for (int d = 0; d < 2; d++) {
-            buf_puts(b, d ? ", CASE WHEN " : "CASE WHEN ");
+        for (int d = 0; d < 2 && in_part(s, i); d++) {
+            buf_addf(b, "%sCASE WHEN ", comma);
             put_changed(b, s, i, true);
             buf_puts(b, " THEN ");
             put_side(b, s, d ? "NEW." : "OLD.", i);
             buf_puts(b, " END");
+            comma = ", ";
         }
     }
 }
@@ -394,10 +432,12 @@ static const struct pooled_block {
     {"kept is old", put_kept_is_old, 0},
     {"key changed", put_key_changed, 0},
     {"key columns", put_of, OF_KEY},
+    {"name", put_name, TRIGGER_UPDATE},
     {"new", put_columns, 1},
     {"old c", put_letters, 2},
     {"old", put_columns, 2},
-    {"perhaps changed", put_perhaps_changed, 0},
+    {"part", put_part, 0},
+    {"part changed", put_part_changed, 0},
     {"refuse cascade", put_refuse_cascade, 0},
     {"refuse null key", put_refuse_null_key, 0},
     {"rekey", put_what, JOURNAL_REKEY},
@@ -438,7 +478,7 @@ static char *fill(const char *template, const struct subject *s)
 
 /* ---- statements ---- */
 
-static bool needed(enum trigger_kind kind, const struct subject *s)
+static bool needed(int kind, const struct subject *s)
 {
     bool decides = s->u->rowid != NULL;
     for (size_t i = 0; i < s->t->ncol; i++)
@@ -450,14 +490,22 @@ static bool needed(enum trigger_kind kind, const struct subject *s)
     return kind != TRIGGER_UPDATE || s->t->nkey < s->t->ncol;
 }
 
-char *trigger_name(enum trigger_kind kind, int64_t id)
+int trigger_count(const struct table *t)
 {
-    return mem_printf("dx_%c_%lld", letters[kind], (long long)id);
+    return TRIGGER_UPDATE + (int)((t->ncol - t->nkey + PART - 1) / PART);
 }
 
-char *trigger_sql(enum trigger_kind kind, const struct layout *l, const struct unique *u, int64_t id)
+char *trigger_name(int number, int64_t id)
 {
-    struct subject s = {.l = l, .t = l->table, .u = u, .id = id};
+    if (number > TRIGGER_UPDATE)
+        return mem_printf("dx_u%d_%lld", number - TRIGGER_UPDATE, (long long)id);
+    return mem_printf("dx_%c_%lld", letters[number], (long long)id);
+}
+
+char *trigger_sql(int number, const struct layout *l, const struct unique *u, int64_t id)
+{
+    int kind = number < TRIGGER_UPDATE ? number : TRIGGER_UPDATE;
+    struct subject s = {.l = l, .t = l->table, .u = u, .id = id, .part = (size_t)(number - kind)};
     return needed(kind, &s) ? fill(templates[kind], &s) : NULL;
 }
 

@@ -49,7 +49,7 @@ static void add_rebuilt(struct buf *b, const struct layout *l, const struct tabl
         if (c->value)
             buf_addf(b, " DEFAULT (%s)", c->value);
     }
-    buf_puts(b, ", PRIMARY KEY (");
+    buf_puts(b, l->unique_key ? ", UNIQUE (" : ", PRIMARY KEY (");
     layout_keys(b, sent, "");
     buf_addf(b, "))%s", l->without_rowid ? " WITHOUT ROWID" : "");
 }

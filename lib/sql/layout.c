@@ -9,9 +9,24 @@
 #include <string.h>
 #include <strings.h>
 
+/* The index that stands in for a primary key of the table that the SQL expression names. */
+#define SQL_UNIQUE_KEY(table)                                                                    \
+    "(SELECT i.name FROM pragma_index_list(" table ") AS i WHERE i.\"unique\" AND NOT i.partial" \
+    " AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(i.name) AS x"                             \
+    "  LEFT JOIN pragma_table_xinfo(" table ") AS c ON c.cid = x.cid"                            \
+    "  WHERE x.key AND (c.name IS NULL OR NOT c.\"notnull\" OR c.hidden OR x.coll <> 'BINARY'))" \
+    " ORDER BY i.origin = 'u' DESC, length(i.name), i.name LIMIT 1)"
+
+/* Whether it has a primary key. */
+#define SQL_PRIMARY_KEY(table) "EXISTS (SELECT 1 FROM pragma_table_xinfo(" table ") WHERE pk > 0)"
+
+/* A column's place in the key, from 1, or 0. */
 static const char sql_columns[] =
-    "SELECT x.name, x.type, x.\"notnull\", x.dflt_value, x.pk FROM pragma_table_xinfo(?1) AS x "
-    "WHERE x.hidden = 0 ORDER BY x.cid";
+    "SELECT x.name, x.type, x.\"notnull\", x.dflt_value, CASE WHEN k.name IS NULL THEN x.pk ELSE "
+    "coalesce((SELECT seqno + 1 FROM pragma_index_xinfo(k.name) WHERE key AND cid = x.cid), 0) END "
+    "FROM (SELECT iif(" SQL_PRIMARY_KEY("?1") ", NULL, " SQL_UNIQUE_KEY(
+        "?1") ") AS name) AS k, "
+              "pragma_table_xinfo(?1) AS x WHERE x.hidden = 0 ORDER BY x.cid";
 
 static const char sql_table[] =
     "WITH RECURSIVE above (name) AS ("
@@ -21,15 +36,19 @@ static const char sql_table[] =
     " EXISTS (SELECT 1 FROM pragma_index_list(l.name) WHERE origin = 'pk'),"
     " EXISTS (SELECT 1 FROM pragma_foreign_key_list(l.name) WHERE \"table\" = l.name COLLATE NOCASE"
     " AND on_update NOT IN ('NO ACTION', 'RESTRICT')),"
-    " EXISTS (SELECT 1 FROM above WHERE name = l.name COLLATE NOCASE) "
-    "FROM pragma_table_list AS l LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = 'table' "
-    "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
+    " EXISTS (SELECT 1 FROM above WHERE name = l.name COLLATE NOCASE), " SQL_PRIMARY_KEY(
+        "l.name") " "
+                  "FROM pragma_table_list AS l LEFT JOIN sqlite_schema AS s ON s.name = l.name AND s.type = "
+                  "'table' "
+                  "WHERE l.schema = 'main' AND l.name = ?1 COLLATE NOCASE";
 
-static const char sql_each[] =
-    "SELECT l.name, (SELECT count(*) FROM pragma_table_xinfo(l.name) WHERE pk > 0) FROM pragma_table_list AS "
-    "l "
-    "WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-    "AND l.name NOT LIKE 'dx\\_%' ESCAPE '\\' ORDER BY l.name";
+static const char sql_each[] = "SELECT l.name, " SQL_PRIMARY_KEY("l.name") " OR " SQL_UNIQUE_KEY(
+    "l.name") " IS NOT NULL "
+              "FROM pragma_table_list AS l WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE "
+              "'sqlite\\_%' ESCAPE '\\' "
+              "AND l.name NOT LIKE 'dx\\_%' ESCAPE '\\' ORDER BY l.name";
+
+static const char sql_has_key[] = "SELECT " SQL_PRIMARY_KEY("%Q") " OR " SQL_UNIQUE_KEY("%Q") " IS NOT NULL";
 
 static enum affinity affinity_of(const char *type)
 {
@@ -137,7 +156,9 @@ static int find_table(struct layout *l, struct db *db, const char *table, char *
         l->strict = stmt_int(s, 4) != 0;
         l->cascades_to_itself = stmt_int(s, 6) != 0;
         l->deletes_itself = stmt_int(s, 7) != 0;
-        l->rowid_key = !l->without_rowid && !stmt_int(s, 5); /* a key without an index is the rowid */
+        l->unique_key = !stmt_int(s, 8);
+        /* A key without an index is the rowid. */
+        l->rowid_key = !l->unique_key && !l->without_rowid && !stmt_int(s, 5);
     }
     stmt_free(s);
     return rc;
@@ -173,11 +194,11 @@ struct layout *layout_of(struct db *db, const char *table)
     if (rc == 0)
         rc = gather_columns(&g, db, name);
     if (rc == 0 && g.nkey == 0)
-        rc = fail(ERR_REFUSED,
-                  "%s: table %s has no primary key, so its rows cannot be told apart; give it one (a new "
-                  "table with "
-                  "PRIMARY KEY, INSERT ... SELECT, rename)",
-                  db_path(db), name);
+        rc = fail(
+            ERR_REFUSED,
+            "%s: table %s has no primary key, nor a UNIQUE over columns that are NOT NULL, so its rows "
+            "cannot be told apart; give it one (a new table with PRIMARY KEY, INSERT ... SELECT, rename)",
+            db_path(db), name);
     if (rc == 0 && g.nkey > UINT8_MAX)
         rc = fail(ERR_REFUSED, "%s: the key of table %s has %zu columns, %d are the most", db_path(db), name,
                   g.nkey, UINT8_MAX);
@@ -214,6 +235,12 @@ int layout_each(struct db *db, layout_each_fn *fn, void *ctx)
         rc = fn(ctx, stmt_text(s, 0), stmt_int(s, 1) > 0);
     stmt_free(s);
     return rc ? rc : step == STEP_ERROR ? -1 : 0;
+}
+
+int layout_has_key(struct db *db, const char *table)
+{
+    int64_t has;
+    return db_get_int(db, &has, sql_has_key, table, table, table, table) ? -1 : has != 0;
 }
 
 void layout_columns(struct buf *b, const struct table *t, const char *prefix)

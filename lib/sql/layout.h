@@ -21,21 +21,27 @@ struct layout {
     struct layout_column *column; /* table->ncol of them */
     bool without_rowid, strict;
     bool rowid_key;          /* the key is an INTEGER PRIMARY KEY, an alias of the rowid */
+    bool unique_key;         /* there is no PRIMARY KEY: the key is a UNIQUE over columns that are NOT NULL */
     bool cascades_to_itself; /* it has a foreign key to itself with an ON UPDATE action */
     bool replaces;           /* a constraint of it has an ON CONFLICT clause */
     bool deletes_itself;     /* a delete may come back to it over ON DELETE CASCADE */
     char *sql;               /* its CREATE TABLE */
 };
 
-/* The layout of an ordinary table. NULL with a message when there is no such table, it is a view or virtual table,
- * or it has no primary key (ERR_REFUSED, with the remedy). */
+/* The layout of an ordinary table. Its key is the PRIMARY KEY; without one the UNIQUE over columns that are all NOT NULL
+ * and compared as BINARY, the first in the CREATE TABLE if there are several, else the first unique index by name.
+ * NULL with a message when there is no such table, it is a view or virtual table, or it has no key (ERR_REFUSED, with
+ * the remedy). */
 struct layout *layout_of(struct db *db, const char *table);
 void layout_free(struct layout *l);
 
 /* Calls fn for each ordinary table that could be synchronized (not sqlite_*, not dx_*, not virtual or shadow tables),
- * by name. has_key tells whether it has a primary key. Stops at the first nonzero result and returns it. */
+ * by name. has_key tells whether it has a key (layout_of). Stops at the first nonzero result and returns it. */
 typedef int layout_each_fn(void *ctx, const char *table, bool has_key);
 int layout_each(struct db *db, layout_each_fn *fn, void *ctx);
+
+/* Whether the table has a key: 1, 0, -1. */
+int layout_has_key(struct db *db, const char *table);
 
 /* "name", "name", ... of the columns, each after the prefix (e.g. "new." or ""), joined by ", ". */
 void layout_columns(struct buf *b, const struct table *t, const char *prefix);

@@ -259,9 +259,9 @@ k|1|1|2|3|x|x" ]
     [[ $output == "txnlog: now.db: table bare has no primary key"*"give it one"* ]]
     [ "$(sql now.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'dx%'")" = 0 ]
     run -0 txnlog attach now.db
-    [ "$output" = "txnlog: table bare has no primary key and is not captured" ]
+    [ "$output" = "txnlog: table bare has no primary key, nor a UNIQUE over columns that are NOT NULL, and is not captured" ]
     run -0 txnlog status now.db
-    [[ $output == *"table bare: not captured: no primary key"* ]]
+    [[ $output == *"table bare: not captured: no key"* ]]
 }
 
 @test "views, virtual tables, our own and SQLite's tables are refused" {
@@ -275,7 +275,7 @@ k|1|1|2|3|x|x" ]
 
 @test "NULL in a key is refused: at attach where there is one, afterwards as it is written" {
     sql now.db "CREATE TABLE t (a TEXT, b TEXT, PRIMARY KEY (a, b))" "INSERT INTO t VALUES ('x', NULL)"
-    run -3 txnlog attach now.db
+    run -3 txnlog attach now.db t
     [[ $output == *"table t holds 1 rows with NULL in the primary key"*"attach again"* ]]
     sql now.db "DELETE FROM t"
     txnlog attach now.db
@@ -286,6 +286,44 @@ k|1|1|2|3|x|x" ]
     sql now.db "INSERT INTO t VALUES ('x', 'y')"
     run -1 sql now.db "UPDATE t SET b = NULL"
     [ "$(entries now.db)" = 1 ]
+}
+
+@test "a table that cannot be captured is named with the remedy and left out; the others are captured" {
+    sql now.db "$contact" "CREATE TABLE hole (a TEXT PRIMARY KEY, b)" "INSERT INTO hole VALUES (NULL, 1)" \
+        "CREATE TABLE own (a TEXT PRIMARY KEY COLLATE uint, b)" "CREATE TABLE index_of (a INTEGER PRIMARY KEY, b COLLATE uint)" \
+        "CREATE TABLE soft (a TEXT PRIMARY KEY COLLATE NOCASE, b)"
+    run -1 txnlog attach now.db
+    [[ $output == *"table hole holds 1 rows with NULL in the primary key"*"; it is not captured"* ]]
+    [[ $output == *"table own uses the collation uint, which only the application knows; use BINARY"*"; it is not captured"* ]]
+    [[ $output == *"table index_of uses the collation uint"* ]]
+    [ "$(txnlog status now.db | grep -c ': captured')" -eq 2 ]
+    run -3 txnlog attach now.db own
+    sql now.db "INSERT INTO contact VALUES ('a', 'Ann', '1')" "INSERT INTO soft VALUES ('A', 1)" "UPDATE soft SET a = 'a'"
+    [ "$(entries now.db)" = 3 ]
+    sql now.db "DELETE FROM hole WHERE a IS NULL"
+    run -1 txnlog attach now.db
+    [[ $output != *hole* ]]
+    [ "$(txnlog status now.db | grep -c ': captured')" -eq 3 ]
+}
+
+@test "a table without PRIMARY KEY is captured by a UNIQUE over columns that are NOT NULL" {
+    made "CREATE TABLE setting (user INTEGER NOT NULL, name TEXT NOT NULL, value, UNIQUE (user, name))" \
+        "CREATE TABLE late (a, n INTEGER NOT NULL, v)" "CREATE UNIQUE INDEX late_n ON late (n)" \
+        "CREATE TABLE two (a TEXT NOT NULL UNIQUE, b TEXT NOT NULL UNIQUE)" "INSERT INTO setting VALUES (1, 'a', 'x'), (2, 'a', 'y')"
+    [ "$(sql now.db "SELECT group_concat(key) FROM (SELECT key FROM dx_table ORDER BY name)")" = '["n"],["user","name"],["a"]' ]
+    sql now.db "INSERT INTO setting VALUES (1, 'b', 1), (1, 'c', 2)" "REPLACE INTO setting VALUES (1, 'a', 'z')" \
+        "UPDATE setting SET value = 3 WHERE name = 'b'" "UPDATE setting SET user = 5 WHERE user = 2" "DELETE FROM setting WHERE name = 'c'" \
+        "UPDATE OR REPLACE setting SET name = 'a' WHERE name = 'b'" "INSERT INTO late VALUES (1, 7, 1)" "UPDATE late SET n = 8, rowid = 3" \
+        "INSERT INTO two VALUES ('a', 'x'), ('b', 'y')" "UPDATE OR REPLACE two SET b = 'y' WHERE a = 'a'"
+    run -1 sql now.db "INSERT INTO setting VALUES (5, NULL, 1)"
+    txnlog read now.db --after 0 | dxapply --log was.db
+    same_tables now.db was.db
+    run -3 txnlog attach now.db none
+    for bare in "a, UNIQUE (a)" "a TEXT NOT NULL COLLATE NOCASE UNIQUE" "a TEXT NOT NULL, b AS (a) NOT NULL UNIQUE" "a NOT NULL, b"; do
+        sql now.db "DROP TABLE IF EXISTS bare" "CREATE TABLE bare ($bare)" "CREATE UNIQUE INDEX part ON bare (a) WHERE a > 1"
+        run -3 txnlog attach now.db bare
+        [[ $output == *"table bare has no primary key, nor a UNIQUE over columns that are NOT NULL"* ]]
+    done
 }
 
 @test "what is rolled back is not logged, and leaves no gap in the numbers" {
@@ -628,4 +666,21 @@ peer tape: at 0, 1 behind" ]]
     run -6 txnlog detach now.db
     [[ $output == *"another program holds the write lock"* ]]
     kill "$HOLD_PID"
+}
+
+@test "a table whose key is a UNIQUE syncs, whole and without some columns" {
+    sql hq.db "CREATE TABLE setting (user INTEGER NOT NULL, name TEXT NOT NULL, value, other, UNIQUE (user, name))" \
+        "CREATE TABLE word (w TEXT NOT NULL UNIQUE, v)" "INSERT INTO setting VALUES (1, 'a', 1, 1), (2, 'b', 2, 2)" \
+        "INSERT INTO word VALUES ('x', 1)"
+    printf '[package]\nname = p\nversion = 1\n[object setting]\nvisible = all\ncolumns = * except other\n[object word]\nvisible = all\n' >package.conf
+    txnlog attach hq.db
+    txnroute load hq.db .
+    txnroute node add hq.db ann --package p --user ann
+    txnroute extract hq.db ann | dxapply ann.db
+    mkdir docking
+    sql ann.db "UPDATE setting SET value = 3 WHERE user = 1" "INSERT INTO setting VALUES (3, 'c', 3)" "DELETE FROM word" "INSERT INTO word VALUES ('y', 2)"
+    sql hq.db "UPDATE setting SET other = 9, user = 7 WHERE user = 2" "INSERT INTO word VALUES ('z', 3)"
+    exchange ann
+    [ "$(sql hq.db "SELECT * FROM setting ORDER BY 1")" = "$(printf '1|a|3|1\n3|c|3|\n7|b|2|9')" ]
+    [ "$(sql ann.db "SELECT w FROM word ORDER BY 1")" = "$(printf 'y\nz')" ]
 }
