@@ -282,6 +282,12 @@ static int prepare_new(struct db *db, const struct dx_head *h)
     return n ? 0 : db_exec(db, "PRAGMA journal_mode = WAL");
 }
 
+/* What a copy may hold no more is not to be found in its free pages either. */
+static int leave_no_trace(struct db *db, const struct dx_head *h)
+{
+    return *h->to ? db_exec(db, "PRAGMA secure_delete = ON") : 0;
+}
+
 static int run(struct apply_context *w, const struct kind *k, struct app_triggers *f)
 {
     int go = check_capture(w) ? -1 : k->begin(w);
@@ -300,7 +306,7 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     struct app_triggers fires = {0};
     const struct kind *k = choose(h, o, w.name);
     *count = (struct apply_count){0};
-    if (k == NULL || prepare_new(db, h) || db_begin_write(db))
+    if (k == NULL || prepare_new(db, h) || leave_no_trace(db, h) || db_begin_write(db))
         return -1;
     targets_init(&w.targets, db);
     w.one[WORK_DOWNLOAD] = download_one;

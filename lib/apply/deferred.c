@@ -25,6 +25,7 @@ static const char sql_add[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
+static const char sql_own_of_row[] = "SELECT 1 FROM temp.dx_wait WHERE row = ?1 AND origin IS ?2 LIMIT 1";
 static const char sql_next_of_row[] = "SELECT change, seq FROM temp.dx_wait WHERE row = ?1 AND"
                                       " (?2 IS NULL OR origin = ?2) AND seq > ?3 ORDER BY seq LIMIT 1";
 static const char sql_again[] =
@@ -181,10 +182,31 @@ bool deferred_blocks(struct apply_context *w, struct target *t, const struct cha
     return w->defer->n && rowset_find(&w->defer->rows, t, c);
 }
 
+/* Whether a change of the row waits that is of the origin at hand: 1, 0, -1. What others have said of the row is no
+ * reason to wait: it meets the row as it then is. */
+static int own_waits(struct apply_context *w, struct target *t, const struct change *c)
+{
+    struct buf room = {0};
+    struct val row = row_of(t, c, &room);
+    struct stmt *s = db_prepare(w->db, sql_own_of_row);
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind(s, 1, &row);
+        stmt_bind_text(s, 2, w->effect.origin);
+        step = stmt_step(s);
+    }
+    stmt_free(s);
+    buf_free(&room);
+    return step == STEP_ERROR ? -1 : step == STEP_ROW;
+}
+
 int deferred_behind(struct apply_context *w, struct target *t, const struct change *c)
 {
-    if (!deferred_blocks(w, t, c))
-        return 0;
+    int waits = deferred_blocks(w, t, c);
+    if (waits && w->way == WORK_MERGE)
+        waits = own_waits(w, t, c);
+    if (waits <= 0)
+        return waits;
     return deferred_add(w, t, c, false, false, "an earlier change of the row waits") ? -1 : 1;
 }
 
@@ -369,4 +391,47 @@ int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e)
     buf_free(&bytes);
     buf_free(&room);
     return rc;
+}
+
+/* ---- rows of which changes wait ---- */
+
+struct waiting_origin {
+    char *name;
+    struct rowset rows;
+};
+
+static struct waiting_origin *waiting_origin(struct waiting_rows *r, const struct deferred_entry *e)
+{
+    const char *name = e->origin ? e->origin : "";
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->origin[i].name, name) == 0)
+            return &r->origin[i];
+    return NULL;
+}
+
+bool waiting_rows_find(struct waiting_rows *r, const struct deferred_entry *e)
+{
+    struct waiting_origin *o = waiting_origin(r, e);
+    return o && rowset_find(&o->rows, e->target, &e->change);
+}
+
+void waiting_rows_add(struct waiting_rows *r, const struct deferred_entry *e)
+{
+    struct waiting_origin *o = waiting_origin(r, e);
+    if (o == NULL) {
+        r->origin = mem_grow(r->origin, r->n + 1, sizeof *r->origin);
+        o = &r->origin[r->n++];
+        *o = (struct waiting_origin){.name = mem_text(e->origin ? e->origin : "")};
+    }
+    rowset_add(&o->rows, e->target, &e->change);
+}
+
+void waiting_rows_free(struct waiting_rows *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->origin[i].name);
+        rowset_free(&r->origin[i].rows);
+    }
+    free(r->origin);
+    *r = (struct waiting_rows){0};
 }

@@ -44,6 +44,15 @@ void deferred_entry_free(struct deferred_entry *e);
 /* Has the function judge the entry's change, as its origin's. Unless it puts it aside again, the change is done. */
 int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge);
 
+/* Rows of which changes wait, by whose they are. A zeroed one is empty. */
+struct waiting_rows {
+    size_t n;
+    struct waiting_origin *origin;
+};
+bool waiting_rows_find(struct waiting_rows *r, const struct deferred_entry *e);
+void waiting_rows_add(struct waiting_rows *r, const struct deferred_entry *e);
+void waiting_rows_free(struct waiting_rows *r);
+
 /* The entry's change is done: it waits no more. deferred_note: and is noted as its origin's. */
 int deferred_done(struct apply_context *w, const struct deferred_entry *e);
 int deferred_note(struct apply_context *w, const struct deferred_entry *e);

@@ -32,20 +32,20 @@ static int ask_first(struct apply_context *w, struct target *t, struct change *c
 
 static int check(struct apply_context *w, struct deferred_entry *e, void *rows)
 {
-    struct rowset *met = rows;
-    if (deferred_try(w, e, rowset_find(met, e->target, &e->change) ? ask : ask_first))
+    struct waiting_rows *met = rows;
+    if (deferred_try(w, e, waiting_rows_find(met, e) ? ask : ask_first))
         return -1;
     if (w->defer->blocked)
-        rowset_add(met, e->target, &e->change);
+        waiting_rows_add(met, e);
     return 0;
 }
 
 int quarantine_recheck(struct apply_context *w)
 {
-    struct rowset met = {0};
+    struct waiting_rows met = {0};
     if (w->defer->n == 0)
         return 0;
     int rc = deferred_each(w, db_prepare(w->db, sql_held), INT64_MIN, check, &met);
-    rowset_free(&met);
+    waiting_rows_free(&met);
     return rc;
 }

@@ -51,22 +51,22 @@ static int try_entry(struct apply_context *w, struct deferred_entry *e)
 /* What waits behind an older one of its row goes on waiting. */
 static int try_first(struct apply_context *w, struct deferred_entry *e, void *rows)
 {
-    struct rowset *still = rows;
-    if (rowset_find(still, e->target, &e->change))
+    struct waiting_rows *still = rows;
+    if (waiting_rows_find(still, e))
         return 0;
     if (try_entry(w, e))
         return -1;
     if (w->defer->blocked)
-        rowset_add(still, e->target, &e->change);
+        waiting_rows_add(still, e);
     return 0;
 }
 
 /* One pass over all that waits, oldest first. */
 static int pass_up(struct apply_context *w)
 {
-    struct rowset still = {0};
+    struct waiting_rows still = {0};
     int rc = deferred_each(w, db_prepare(w->db, sql_up), INT64_MIN, try_first, &still);
-    rowset_free(&still);
+    waiting_rows_free(&still);
     return rc;
 }
 

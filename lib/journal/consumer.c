@@ -89,6 +89,15 @@ int consumer_check(struct db *db, const char *who, int64_t mark)
     return 0;
 }
 
+/* In a copy (it has dx_copy), values of rows that it may hold no more do not stay in free pages. */
+static int leave_no_trace(struct db *db)
+{
+    int64_t copy;
+    if (db_get_int(db, &copy, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_copy'"))
+        return -1;
+    return copy ? db_exec(db, "PRAGMA secure_delete = ON") : 0;
+}
+
 int consumer_trim(struct db *db, int64_t *removed, struct consumer *holder)
 {
     *removed = 0;
@@ -98,7 +107,7 @@ int consumer_trim(struct db *db, int64_t *removed, struct consumer *holder)
     if (step == STEP_ROW)
         *holder = (struct consumer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
     stmt_free(s);
-    if (step == STEP_ROW && db_execf(db, sql_trim, (long long)holder->mark))
+    if (step == STEP_ROW && (leave_no_trace(db) || db_execf(db, sql_trim, (long long)holder->mark)))
         return -1;
     if (step == STEP_ROW)
         *removed = db_changes(db);

@@ -407,3 +407,39 @@ refused() {
     txnroute run hq.db docking </dev/null
     [ -z "$(dxpack cat docking/mallory/outbox/00000001.dx | grep -v '"op":"delete"')" ]
 }
+
+@test "a change that waits keeps no other node's change of the row waiting" {
+    sql hq.db "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, n INTEGER CHECK (n < 1000))" "INSERT INTO item VALUES (1, 'a', 1)"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object item]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    for who in alice mallory; do txnroute node add hq.db $who --package p; done
+    epoch=$(epoch_of mallory)
+    forge 1 <<<'{"table":"item","op":"update","key":{"id":1},"old":{"n":1},"new":{"n":5000}}' >1.dx
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" -eq 1 ]
+    dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 1 \
+        <<<'{"table":"item","op":"update","key":{"id":1},"old":{"name":"a"},"new":{"name":"b"}}' |
+        dxapply hq.db --upload-from alice
+    [ "$(sql hq.db "SELECT name, n FROM item")" = "b|1" ]
+    # her own later ones wait behind it
+    forge 2 <<<'{"table":"item","op":"update","key":{"id":1},"old":{"name":"b"},"new":{"name":"c"}}' >2.dx
+    run -1 dxapply hq.db --upload-from mallory <2.dx
+    [ "$(sql hq.db "SELECT name FROM item")" = b ]
+}
+
+@test "a row that left a copy leaves no trace in its file" {
+    office
+    sql hq.db "UPDATE note SET text = 'a very private note of alice' WHERE id = 1"
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <docking/alice/outbox/00000001.dx
+    sql alice.db "PRAGMA wal_checkpoint(TRUNCATE)"
+    grep -q "very private note" alice.db
+    sql hq.db "UPDATE account SET region = 'mallory' WHERE id = 1"
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <docking/alice/outbox/00000002.dx
+    txnlog trim alice.db
+    sql alice.db "PRAGMA wal_checkpoint(TRUNCATE)"
+    run -1 grep -c "very private note" alice.db
+}

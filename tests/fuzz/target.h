@@ -1,6 +1,6 @@
 /* target: what every fuzz target is: one function, called with any bytes at all. It returns 0, or aborts. */
-#ifndef TARGET_H
-#define TARGET_H
+#ifndef FUZZ_TARGET_H
+#define FUZZ_TARGET_H
 
 #include <stddef.h>
 #include <stdint.h>

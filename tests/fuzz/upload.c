@@ -1,0 +1,312 @@
+/*
+ * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one or two
+ * uploads of node mallory; tar, seal and head are sound. Whatever they are: no row outside of her permission changes,
+ * she comes to hold none of another's, the router runs, and another node's upload is merged.
+ */
+#include "apply/apply.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/spool.h"
+#include "journal/capture.h"
+#include "nodes/membership.h"
+#include "route/route.h"
+#include "target.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the server ---- */
+
+static const char schema[] =
+    "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT UNIQUE, region TEXT, credit INTEGER);"
+    "CREATE TABLE note (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, text "
+    "TEXT);"
+    "CREATE TABLE tag (name TEXT, no INTEGER, account INTEGER, what, PRIMARY KEY (name, no));"
+    "CREATE TABLE price (id TEXT PRIMARY KEY, n REAL);"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, what);"
+    "INSERT INTO account VALUES (1, 'Acme', 'alice', 100), (2, 'Bolt', 'mallory', 200), (3, 'Cog', 'alice', "
+    "300);"
+    "INSERT INTO note VALUES (1, 1, 'hers'), (2, 2, 'mine'), (3, 3, 'hers');"
+    "INSERT INTO tag VALUES ('1', 1, 1, 'hers'), ('2', 2, 2, 'mine');"
+    "INSERT INTO price VALUES ('1', 9.5), ('2', 1.5);"
+    "INSERT INTO audit VALUES (1, 1, 'made'), (2, 2, 'made'), (3, 3, 'made');";
+
+static const char package[] =
+    "[package]\nname = p\nversion = 1\n"
+    "[object account]\nvisible = SELECT n.name, a.id FROM account a JOIN dx_node n ON n.user = a.region\n"
+    "columns = * except credit\nconflict = client\n"
+    "[object note]\nvia = account -> account\ndeletes = lose\n"
+    "[object tag]\nvia = account -> account\nkeys = issue\n"
+    "[object price]\nvisible = all\nwrite = no\n"
+    "[object audit]\nvisible = none\n";
+
+/* What mallory may not change, as one text. */
+static const char protected_rows[] =
+    "SELECT (SELECT group_concat(quote(id) || quote(name) || quote(region) || quote(credit)) FROM account "
+    "WHERE id IN (1, 3))"
+    " || (SELECT group_concat(quote(id) || quote(account) || quote(text)) FROM note WHERE account IN (1, 3) "
+    "OR id IN (1, 3))"
+    " || (SELECT group_concat(quote(name) || quote(no) || quote(account) || quote(what)) FROM tag WHERE "
+    "account IN (1, 3) OR (name = '1' AND no = 1))"
+    " || (SELECT group_concat(quote(id) || quote(n)) FROM price)"
+    " || (SELECT group_concat(quote(id) || quote(account) || quote(what)) FROM audit WHERE id <> 2)"
+    " || (SELECT group_concat(name || user || package || epoch || active) FROM dx_nodes)";
+
+static char *directory, *template_path, *case_path, *docking;
+
+static void require(int condition, const char *what)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "fuzz upload: %s (%s)\n", what, err_message());
+    abort();
+}
+
+static void clear(void)
+{
+    char *command = mem_printf("rm -rf %s", directory);
+    if (system(command))
+        fprintf(stderr, "%s: is left\n", directory);
+    free(command);
+}
+
+static void ignore(const char *fmt, ...)
+{
+    (void)fmt;
+}
+
+static void make_package(void)
+{
+    char *path = file_join(directory, "package.conf");
+    FILE *f = fopen(path, "w");
+    require(f && fputs(package, f) >= 0 && fclose(f) == 0, "no package");
+    free(path);
+}
+
+static int run_router(struct db *db)
+{
+    struct route r = {.docking = docking, .log = -1, .out = -1};
+    struct route_done done;
+    return route_run(db, &r, &done);
+}
+
+static void make_server(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    directory = mem_printf("%s/dx-fuzz-XXXXXX", tmp ? tmp : "/tmp");
+    require(mkdtemp(directory) != NULL, "no directory");
+    atexit(clear);
+    template_path = file_join(directory, "hq.db");
+    case_path = file_join(directory, "case.db");
+    docking = file_join(directory, "docking");
+    make_package();
+    struct db *db = db_open(template_path, DB_CREATE);
+    require(db && db_exec(db, schema) == 0 && db_begin_write(db) == 0 &&
+                capture_attach(db, NULL, 0, NULL) == 0 && route_init(db) == 0 &&
+                route_load(db, directory, ignore) == 0 && node_add(db, "alice", "alice", "p") == 0 &&
+                node_add(db, "mallory", "mallory", "p") == 0 && db_commit(db) == 0 && run_router(db) == 0,
+            "no server");
+    db_close(db);
+}
+
+static void fresh_case(void)
+{
+    struct buf bytes = {0};
+    char *remove = mem_printf("%s-wal", case_path);
+    unlink(remove);
+    free(remove);
+    require(file_load(template_path, 1 << 24, &bytes) == 0, "no template");
+    FILE *f = fopen(case_path, "w");
+    require(f && fwrite(bytes.p, 1, bytes.n, f) == bytes.n && fclose(f) == 0, "no case");
+    buf_free(&bytes);
+}
+
+/* ---- the uploads ---- */
+
+struct input {
+    const uint8_t *p, *end;
+};
+
+static unsigned next(struct input *in, unsigned below)
+{
+    return in->p < in->end ? *in->p++ % below : 0;
+}
+
+enum { TABLES = 7, COLUMNS = 4 };
+
+static const struct layout_of_table {
+    const char *name, *column[COLUMNS];
+    uint8_t pk[COLUMNS];
+    size_t n;
+} layouts[TABLES] = {{"account", {"id", "name", "region", "credit"}, {1}, 4},
+                     {"note", {"id", "account", "text"}, {1}, 3},
+                     {"tag", {"name", "no", "account", "what"}, {1, 2}, 4},
+                     {"price", {"id", "n"}, {1}, 2},
+                     {"audit", {"id", "account", "what"}, {1}, 3},
+                     {"dx_nodes", {"id", "name", "user", "package"}, {1}, 4},
+                     {"nowhere", {"id", "x"}, {1}, 2}};
+
+static struct val value(struct input *in)
+{
+    static const char *const texts[] = {"1", "2",   " 3",         "alice", "mallory",
+                                        "",  "2.0", "9999-12-31", "Acme",  "mine"};
+    static const int64_t integers[] = {0, 1, 2, 3, 4, 50, -1, INT64_MAX, INT64_MIN};
+    const double reals[] = {1.0, 2.0, 3.5, NAN, INFINITY, -0.0, 9.3e18};
+    switch (next(in, 8)) {
+    case 0:
+        return (struct val){.type = VAL_NULL};
+    case 1:
+        return (struct val){.type = VAL_REAL, .r = reals[next(in, sizeof reals / sizeof *reals)]};
+    case 2:
+    case 3:
+        return val_text(texts[next(in, sizeof texts / sizeof *texts)]);
+    case 4:
+        return (struct val){.type = VAL_BLOB, .p = "1\0x", .n = next(in, 4)};
+    default:
+        return val_int(integers[next(in, sizeof integers / sizeof *integers)]);
+    }
+}
+
+static void fill(struct input *in, struct change *c)
+{
+    const struct table *t = c->table;
+    bool told = false;
+    for (size_t i = 0; i < t->ncol; i++) {
+        struct val *old = (struct val *)&c->old[i], *new = (struct val *)&c->new[i];
+        *old = *new = (struct val){.type = VAL_NONE};
+        if (t->pk[i])
+            *(c->op == CHANGE_INSERT ? new : old) = value(in);
+        else if (c->op == CHANGE_DELETE)
+            *old = value(in);
+        else if (next(in, 3)) {
+            *new = value(in);
+            *old = c->op == CHANGE_UPDATE ? value(in) : *old;
+            told = true;
+        }
+    }
+    for (size_t i = 0; c->op == CHANGE_UPDATE && !told && i < t->ncol; i++)
+        if (!t->pk[i]) {
+            ((struct val *)c->new)[i] = value(in);
+            ((struct val *)c->old)[i] = value(in);
+            break;
+        }
+}
+
+static void add_tables(struct dx_head *h)
+{
+    for (size_t i = 0; i < TABLES; i++) {
+        struct table *t = table_new(layouts[i].name, layouts[i].n, layouts[i].column, layouts[i].pk);
+        dx_head_add_table(h, t);
+        table_free(t);
+    }
+}
+
+/* One archive of that node in a file; its changes chosen by the input, or one honest one of alice's. */
+static int make_upload(struct input *in, struct db *db, const char *node, int64_t number)
+{
+    enum { CHANGES_MOST = 16 };
+    struct dx_head h;
+    struct val old[COLUMNS], new[COLUMNS];
+    char *epoch;
+    int fd = spool_new();
+    require(fd >= 0 && db_get_text(db, &epoch, "SELECT epoch FROM dx_nodes WHERE name = %Q", node) == 0,
+            "no epoch");
+    dx_head_init(&h, DX_UPLOAD);
+    dx_head_set(&h.from, node);
+    dx_head_set(&h.epoch, epoch);
+    h.number = number;
+    add_tables(&h);
+    struct dx_writer *w = dx_writer_open(fd, "upload", &h, 1);
+    require(w != NULL, "no writer");
+    for (unsigned n = in ? 1 + next(in, CHANGES_MOST) : 1; n > 0; n--) {
+        struct change c = {.origin = "", .old = old, .new = new, .op = CHANGE_UPDATE, .table = h.table[0]};
+        if (in) {
+            c.table = h.table[next(in, TABLES)];
+            c.op = (enum change_op[]){CHANGE_INSERT, CHANGE_UPDATE, CHANGE_DELETE}[next(in, 3)];
+            fill(in, &c);
+        } else {
+            memset(old, 0, sizeof old);
+            memset(new, 0, sizeof new);
+            old[0] = val_int(1);
+            old[1] = val_text("Acme");
+            new[1] = val_text("Acorn");
+        }
+        require(dx_write(w, &c) == 0, "cannot write");
+    }
+    require(dx_writer_close(w) == 0 && lseek(fd, 0, SEEK_SET) == 0, "no archive");
+    dx_head_free(&h);
+    free(epoch);
+    return fd;
+}
+
+static int merge(struct db *db, int fd, const char *node, struct apply_count *count)
+{
+    const struct apply_options o = {.upload_from = node, .guard_rows = -1, .guard_percent = -1};
+    const struct dx_head *h;
+    struct dx_reader *r = dx_reader_open(fd, "upload");
+    int rc = dx_next(r, &h) > 0 ? apply_archive(db, r, h, &o, count) : -1;
+    dx_reader_close(r);
+    close(fd);
+    return rc;
+}
+
+/* ---- what must hold ---- */
+
+static int holds(struct db *db, const char *node, const char *table, int64_t key)
+{
+    struct node n;
+    struct package *p = package_get(db, "p");
+    struct val v = val_int(key);
+    require(p && node_find(db, node, &n) > 0, "no node");
+    int held = membership_holds(db, &n, package_object(p, table), &v);
+    node_free(&n);
+    package_free(p);
+    return held;
+}
+
+static char *state(struct db *db)
+{
+    char *text;
+    require(db_get_text(db, &text, "%s", protected_rows) == 0 && text, "a protected row is gone");
+    return text;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, data + size};
+    struct apply_count count;
+    if (template_path == NULL)
+        make_server();
+    fresh_case();
+    struct db *db = db_open(case_path, DB_WRITE);
+    require(db != NULL, "no database");
+    char *before = state(db);
+    for (int64_t number = 1, n = 1 + next(&in, 2); number <= n; number++) {
+        int rc = merge(db, make_upload(&in, db, "mallory", number), "mallory", &count);
+        require(rc == 0 || err_code() == ERR_REFUSED || err_code() == ERR_GUARD, "the merge failed");
+        if (rc)
+            break;
+    }
+    char *after = state(db);
+    require(strcmp(before, after) == 0, "a row that she may not change has changed");
+    require(run_router(db) == 0, "the router does not run");
+    require(holds(db, "alice", "account", 1) == 1 && holds(db, "alice", "note", 1) == 1 &&
+                holds(db, "alice", "note", 3) == 1,
+            "another node has lost a row");
+    require(holds(db, "mallory", "account", 1) == 0 && holds(db, "mallory", "note", 1) == 0 &&
+                holds(db, "mallory", "note", 3) == 0,
+            "she holds another's row");
+    require(merge(db, make_upload(NULL, db, "alice", 1), "alice", &count) == 0, "another node is not served");
+    int64_t served;
+    require(db_get_int(db, &served, "SELECT count(*) FROM account WHERE id = 1 AND name = 'Acorn'") == 0 &&
+                (served == 1 || count.quarantined + count.conflicts > 0),
+            "another node's change is not merged");
+    free(before);
+    free(after);
+    db_close(db);
+    return 0;
+}
