@@ -89,6 +89,10 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
     if (n->unplaced)
         cli_warn("%s: that is true of %lld changes, whose other columns were applied", n->unplaced_why,
                  (long long)n->unplaced);
+    if (n->indexes_due)
+        cli_warn(
+            "%s: %lld unique indexes are not made yet: rows here violate them; the next archives try again",
+            path, (long long)n->indexes_due);
     if (n->saved)
         cli_warn(
             "%s: %lld changes that were not sent have no place any more; they are saved in %s (dxpack cat)",
@@ -97,7 +101,8 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
         cli_warn("%s: %lld changed rows are not in this copy; compare it with `txnlog digest`, renew it with "
                  "initsync",
                  path, (long long)n->missing);
-    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved || n->unplaced
+    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved ||
+                   n->indexes_due || n->unplaced
                ? ERR_LOOK
                : 0;
 }
@@ -361,12 +366,14 @@ static json_t *key_json(const struct val *v)
     return v->type == VAL_INT ? json_integer(v->i) : json_stringn((const char *)v->p, v->n);
 }
 
-static int print_renamed(void *ctx, const char *table, const struct val *old, const struct val *new, bool adopt)
+static int print_renamed(void *ctx, const char *table, const struct val *old, const struct val *new,
+                         bool adopt)
 {
     (void)ctx;
     if (!as_json) {
         char *was = mem_text(val_show(old));
-        printf(adopt ? "%s %s is %s now, which was there before\n" : "%s %s is %s now\n", table, was, val_show(new));
+        printf(adopt ? "%s %s is %s now, which was there before\n" : "%s %s is %s now\n", table, was,
+               val_show(new));
         free(was);
         return 0;
     }

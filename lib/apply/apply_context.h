@@ -35,6 +35,7 @@ struct apply_count {
     int64_t released;    /* rows that were in quarantine and are applied now */
     int64_t unplaced;    /* changes that set a column which is not here: that value was left out */
     char *unplaced_why;  /* of the first: the caller's to free */
+    int64_t indexes_due; /* unique indexes that rows here violate: not made yet */
     int64_t saved;       /* changes made here that have no place any more, saved */
     int64_t renamed;     /* rows that got other keys from the server, or went over to another row */
     bool repeat;         /* was applied before: nothing done */
@@ -75,6 +76,7 @@ struct apply_context {
     struct fk_optimistic *trust;
     struct plan_apply *rows;
     struct change read; /* the change being judged, in the archive's columns */
+    bool indexed;       /* indexes were made: capture has to know */
     bool leave;         /* what cannot be done is left alone, not quarantined */
     char *archive;      /* what conflicts and quarantined rows say they came from */
 };

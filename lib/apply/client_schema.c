@@ -358,8 +358,69 @@ int client_schema_replace(struct apply_context *w)
 
 /* ---- indexes ---- */
 
+/* A unique index that rows of here violate, pending ones: it waits until the server has decided on them. */
+static const char sql_make_due[] =
+    "CREATE TABLE IF NOT EXISTS dx_index_due (sql TEXT PRIMARY KEY) WITHOUT ROWID";
+
+static int make_index(struct apply_context *w, char *sql)
+{
+    if (schema_make(w->db, &sql, 1, true) == 0)
+        return db_execf(w->db, "DELETE FROM dx_index_due WHERE sql = %Q", sql);
+    if (err_code() != ERR_REFUSED)
+        return -1;
+    w->count->indexes_due++;
+    return db_execf(w->db, "INSERT OR IGNORE INTO dx_index_due (sql) VALUES (%Q)", sql);
+}
+
+/* Those that waited; gathered first, for a table is not changed under a scan. */
+static int make_due(struct apply_context *w)
+{
+    char **sql = NULL;
+    size_t n = 0;
+    struct stmt *s = db_prepare(w->db, "SELECT sql FROM dx_index_due ORDER BY sql");
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW) {
+        sql = mem_grow(sql, n + 1, sizeof *sql);
+        sql[n++] = mem_text(stmt_text(s, 0));
+    }
+    stmt_free(s);
+    int rc = step == STEP_DONE ? 0 : -1;
+    for (size_t i = 0; i < n; i++) {
+        rc = rc || make_index(w, sql[i]) ? -1 : 0;
+        free(sql[i]);
+    }
+    free(sql);
+    w->indexed |= n > 0;
+    return rc;
+}
+
 int client_schema_indexes(struct apply_context *w)
 {
+    int64_t due;
+    if (db_get_int(w->db, &due, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_index_due'"))
+        return -1;
+    if (!due && w->head->nschema == 0)
+        return 0;
     db_rest(w->db); /* nothing reads a table whose index is made */
-    return schema_make(w->db, w->head->schema, w->head->nschema, true);
+    w->indexed = w->head->nschema > 0;
+    if (db_exec(w->db, sql_make_due) || make_due(w))
+        return -1;
+    w->count->indexes_due = 0;
+    for (size_t i = 0; i < w->head->nschema; i++)
+        if (make_index(w, w->head->schema[i]))
+            return -1;
+    return db_get_int(w->db, &w->count->indexes_due, "SELECT count(*) FROM dx_index_due");
+}
+
+int client_schema_attach(struct apply_context *w)
+{
+    const struct dx_head *h = w->head;
+    if (!w->indexed || h->ntable == 0)
+        return 0;
+    const char **name = mem_zero(h->ntable, sizeof *name);
+    for (size_t i = 0; i < h->ntable; i++)
+        name[i] = h->table[i]->name;
+    int rc = capture_attach(w->db, name, h->ntable, NULL);
+    free(name);
+    return rc;
 }

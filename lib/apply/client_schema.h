@@ -15,7 +15,11 @@ int client_schema_add(struct apply_context *w);
  * without a file to save them to it is refused (ERR_REFUSED). */
 int client_schema_replace(struct apply_context *w);
 
-/* After the last change of either: the indexes. */
+/* After the last change of either: the indexes, and those that could not be made before. A unique one that rows here violate
+ * waits for the next archive (dx_index_due). */
 int client_schema_indexes(struct apply_context *w);
+
+/* Then, with the triggers back: capture knows the new indexes. */
+int client_schema_attach(struct apply_context *w);
 
 #endif

@@ -146,8 +146,7 @@ int download_ready(struct apply_context *w)
 
 int download_end(struct apply_context *w)
 {
-    if ((w->head->nschema && client_schema_indexes(w)) ||
-        client_tables_set(w->db, w->head->table, w->head->ntable) ||
+    if (client_schema_indexes(w) || client_tables_set(w->db, w->head->table, w->head->ntable) ||
         meta_set_int(w->db, "applied", w->head->number))
         return -1;
     if (*w->head->package)

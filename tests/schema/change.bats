@@ -146,3 +146,22 @@ c='[object c]\nvisible = all\n'
     run -0 remotesync --now --prove a.db site
     [ "$(sql site/hq.db "SELECT name FROM c ORDER BY code")" = $'one\nzwei' ]
 }
+
+@test "a unique index that a pending row violates waits until the server has decided; nobody is stuck" {
+    site "$c" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO c VALUES (1, 'one')"
+    sql a.db "INSERT INTO c VALUES (2, 'one')"
+    sql site/hq.db "CREATE UNIQUE INDEX cu ON c (name)"
+    txnlog attach site/hq.db
+    dxcron site
+    run -1 dxapply a.db <site/docking/a/outbox/00000002.dx
+    [[ $output == *"1 unique indexes are not made yet: rows here violate them"* ]]
+    run -0 txnlog status a.db
+    sql a.db "UPDATE c SET name = 'two' WHERE id = 2"
+    run remotesync --now a.db site
+    sql site/hq.db "INSERT INTO c VALUES (3, 'three')"
+    run -0 remotesync --now --prove a.db site
+    diff <(shape a.db c) <(shape site/hq.db c)
+    sql a.db "INSERT OR REPLACE INTO c VALUES (9, 'three')"
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql site/hq.db "SELECT * FROM c")" = $'1|one\n2|two\n9|three' ]
+}
