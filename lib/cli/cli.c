@@ -1,7 +1,10 @@
 /* cli: see cli/cli.h. */
 #include "cli/cli.h"
 
+#include "archive/head_read.h"
 #include "base/progress.h"
+#include "journal/upgrade.h"
+#include "session/handshake.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -277,7 +280,8 @@ int cli_main(const struct cli_command *c, int argc, char **argv)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return finish(help(c));
         if (strcmp(argv[i], "--version") == 0) {
-            printf("%s (dx) %s\n", c->name, DX_VERSION);
+            printf("%s (dx) %s, archive format %d, protocol %d, table format %d\n", c->name, DX_VERSION,
+                   DX_FORMAT, HANDSHAKE_PROTOCOL, UPGRADE_FORMAT);
             return finish(0);
         }
     }

@@ -45,7 +45,7 @@ make_dx() {
 @test "the version is that of the newest entry in NEWS.md, in every command" {
     version=$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$DX_ROOT/NEWS.md" | head -n 1)
     for command in txnlog txnroute dxpack dxapply hhextract syncdiff dxcron remotesync; do
-        [[ $("$command" --version) == "$command (dx) $version"* ]] || { "$command" --version; return 1; }
+        [[ $("$command" --version) == "$command (dx) $version, archive format 1, protocol "[1-9]*", table format "[1-9]* ]] || { "$command" --version; return 1; }
     done
 }
 
