@@ -151,11 +151,44 @@ static int apply(int argc, char **argv)
 /* ---- conflicts ---- */
 
 static bool all, as_json;
+static const char *of_node, *of_kind, *since;
 
 static const struct cli_option conflicts_options[] = {
     {"--all", NULL, "list those that were resolved, too", &all, NULL},
     {"--json", NULL, "a JSON object a line for each", &as_json, NULL},
+    {"--node", "NAME", "only what that node sent", NULL, &of_node},
+    {"--kind", "KIND", "only conflicts of that kind, or quarantine", NULL, &of_kind},
+    {"--since", "TIME", "only conflicts recorded since then: 2026-01-31, or with T12:00:00Z", NULL, &since},
     {0}};
+
+/* Whether an entry is one of those that are asked for. What has no time is older than any. */
+static bool asked_for(const char *kind, const char *origin, const char *made)
+{
+    if (of_kind && strcmp(of_kind, kind) != 0)
+        return false;
+    if (of_node && (origin == NULL || strcmp(of_node, origin) != 0))
+        return false;
+    return since == NULL || (made && strcmp(made, since) >= 0);
+}
+
+/* Prints lines of JSON as they are, and those for people in at most 80 columns. */
+static void print_entry(const char *text)
+{
+    enum { WIDTH = 80, INDENT = 6 };
+    size_t left = strlen(text), room = WIDTH;
+    while (!as_json && left > room + 1) {
+        size_t n = room;
+        while (n && text[n] != ' ')
+            n--;
+        if (n == 0)
+            break;
+        printf("%.*s\n%*s", (int)n, text, INDENT, "");
+        text += n + 1;
+        left -= n + 1;
+        room = WIDTH - INDENT;
+    }
+    fputs(text, stdout);
+}
 
 struct listing {
     struct targets targets;
@@ -166,25 +199,35 @@ struct listing {
 static int list_conflict(void *ctx, const struct conflict *c)
 {
     struct listing *l = ctx;
+    if (!asked_for(c->kind, c->origin, c->made))
+        return 0;
     buf_clear(&l->text);
-    if (l->n++ == 0 && !as_json)
+    if (l->n++ == 0 && !as_json) {
         conflict_print_heading(&l->text);
+        fputs(buf_text(&l->text), stdout);
+        buf_clear(&l->text);
+    }
     if ((as_json ? conflict_print_json : conflict_print_text)(&l->targets, c, &l->text))
         return -1;
-    fputs(buf_text(&l->text), stdout);
+    print_entry(buf_text(&l->text));
     return 0;
 }
 
 static int list_quarantined(void *ctx, const struct quarantined *q)
 {
     struct listing *l = ctx;
+    if (!asked_for("quarantine", q->origin, NULL))
+        return 0;
     buf_clear(&l->text);
-    if (l->n++ == 0 && !as_json)
+    if (l->n++ == 0 && !as_json) {
         conflict_print_heading(&l->text);
+        fputs(buf_text(&l->text), stdout);
+        buf_clear(&l->text);
+    }
     if ((as_json ? conflict_print_quarantined_json : conflict_print_quarantined_text)(&l->targets, q,
                                                                                       &l->text))
         return -1;
-    fputs(buf_text(&l->text), stdout);
+    print_entry(buf_text(&l->text));
     return 0;
 }
 

@@ -106,11 +106,9 @@ int conflict_print_json(struct targets *ts, const struct conflict *c, struct buf
         buf_byte(out, ',');
         put_text(out, "column", c->column);
         put_sides(out, c, &r);
-        const char *const texts[][2] = {{"outcome", c->outcome},
-                                        {"reason", c->reason},
-                                        {"origin", c->origin},
-                                        {"archive", c->archive},
-                                        {"resolved", c->resolved}};
+        const char *const texts[][2] = {{"outcome", c->outcome}, {"reason", c->reason},
+                                        {"origin", c->origin},   {"archive", c->archive},
+                                        {"made", c->made},       {"resolved", c->resolved}};
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             buf_byte(out, ',');
             put_text(out, texts[i][0], texts[i][1]);

@@ -229,7 +229,9 @@ int jsonl_parse(struct jsonl *l, const char *text, size_t n)
     arena_clear(&l->arena);
     l->json = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!json_is_object(l->json))
-        return fail(ERR_REFUSED, "not a JSON object%s%s", l->json ? "" : ": ", l->json ? "" : error.text);
+        return l->json ? fail(ERR_REFUSED, "not a JSON object")
+                       : fail(ERR_REFUSED, "not a JSON object: %s; each stands on a line of its own: jq -c",
+                              error.text);
     const char *table = json_string_value(json_object_get(l->json, "table"));
     json_t *origin = json_object_get(l->json, "origin");
     if (table == NULL || *table == 0 ||

@@ -174,3 +174,23 @@ change() {
     run -0 txnroute status site/hq.db
     [[ $output == *$'\n    held: stolen laptop'* ]]
 }
+
+@test "conflicts: at most 80 columns, by node, kind and time" {
+    local long
+    long=$(printf 'word %.0s' {1..40})
+    sqlite3 alice.db "UPDATE t SET name = 'mine $long' WHERE id = 1" "UPDATE t SET name = 'mine' WHERE id = 2"
+    sqlite3 site/hq.db "UPDATE t SET name = 'theirs $long' WHERE id = 1" "DELETE FROM t WHERE id = 2"
+    txnlog upload alice.db up
+    run -1 dxapply site/hq.db --upload-from alice <up/00000001.dx
+    run -1 dxapply conflicts site/hq.db
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    [[ ${lines[0]} == "  ID  KIND "* ]]
+    kinds() { dxapply conflicts site/hq.db --json "$@" | jq -r .kind | sort | tr '\n' ' '; }
+    [ "$(kinds)" = "gone update " ]
+    [ "$(kinds --kind gone)" = "gone " ]
+    [ "$(kinds --node alice --since "$(date -u +%Y)-01-01")" = "gone update " ]
+    [ -z "$(kinds --node bob)$(kinds --since 2999-01-01)" ]
+    run -0 dxapply conflicts site/hq.db --node bob
+    [ -z "$output" ]
+    dxapply conflicts site/hq.db --json | jq -e 'select(.id) | .made | fromdate > 0'
+}
