@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool as_local, dry, log_wanted, resend, strict;
+static bool as_local, dry, log_wanted, resend, settle_sent, strict;
 static const char *approve, *guard_percent, *guard_rows, *save, *undo, *upload_from;
 static struct signers signers;
 
@@ -27,6 +27,9 @@ static const struct cli_option apply_options[] = {
      &resend, NULL},
     {"--save", "FILE",
      "over a copy: where to save changes made there that have no place in a snapshot any more", NULL, &save},
+    {"--settle-sent", NULL,
+     "over a copy, a snapshot settles all uploads made there: they are applied again with --log",
+     &settle_sent, NULL},
     {"--undo", "FILE", "write an archive that takes this apply back", NULL, &undo},
     {"--guard-rows", "N", "stop when more than N rows of a table would be deleted or overwritten", NULL,
      &guard_rows},
@@ -45,6 +48,7 @@ static int read_options(struct apply_options *o)
                                 .log = log_wanted,
                                 .upload_from = upload_from,
                                 .resend = resend,
+                                .settle_sent = settle_sent,
                                 .approve = approve,
                                 .save = save,
                                 .undo = undo,

@@ -567,7 +567,7 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
 {
     const struct peer_traffic *t = &got->traffic;
     if (got->restored)
-        printf("restored %lld %lld\n", (long long)got->server.archive, (long long)got->server.upload);
+        printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive, (long long)got->server.upload);
     if (rc == 0)
         printf("server %s %lld %lld %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload, (long long)got->server.keep_days,

@@ -247,17 +247,25 @@ static int trim(int argc, char **argv)
 
 /* ---- upload ---- */
 
-static const char *sign_key;
+static const char *sign_key, *keep_days, *keep_bytes;
 
 static const struct cli_option upload_options[] = {
-    {"--sign", "KEY", "sign each with this private key, as for ssh", NULL, &sign_key}, {0}};
+    {"--sign", "KEY", "sign each with this private key, as for ssh", NULL, &sign_key},
+    {"--keep-days", "N", "keep those that were acknowledged for N days in DIR/sent; default 30", NULL,
+     &keep_days},
+    {"--keep-bytes", "N", "... as long as they are not more than N bytes; default 1 GiB", NULL, &keep_bytes},
+    {0}};
 
 static int upload(int argc, char **argv)
 {
     (void)argc;
     int64_t newest;
+    struct sent_limits keep = {SENT_DAYS, SENT_BYTES};
+    if ((keep_days && cli_number(keep_days, "--keep-days", &keep.days)) ||
+        (keep_bytes && cli_number(keep_bytes, "--keep-bytes", &keep.bytes)))
+        return -1;
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db ? upload_make(db, argv[1], sign_key, &newest) : -1;
+    int rc = db ? upload_make(db, argv[1], sign_key, &keep, &newest) : -1;
     if (rc == 0)
         cli_say("%s: newest upload is %lld", argv[0], (long long)newest);
     return done(db, rc, 0);

@@ -91,6 +91,13 @@ static int renumber(struct apply_context *w)
                : 0;
 }
 
+/* What is in an upload is in the hands of the caller; what was changed after the newest one is pending. */
+static int settle_sent(struct apply_context *w)
+{
+    int64_t sent;
+    return meta_get_int(w->db, "sent", &sent) || pending_acknowledge(w->db, sent) ? -1 : 0;
+}
+
 int snapshot_begin(struct apply_context *w)
 {
     struct download_state s;
@@ -100,6 +107,9 @@ int snapshot_begin(struct apply_context *w)
     if (rc || meta_init(w->db))
         return -1;
     bool behind, resend = w->options->resend;
+    if (p->over && w->options->settle_sent && settle_sent(w))
+        return -1;
+    resend |= w->options->settle_sent;
     if ((p->over && !resend && pending_acknowledge(w->db, w->head->ack)) || is_behind(w, &behind) ||
         ((p->renumbered || behind || resend) && renumber(w)))
         return -1;

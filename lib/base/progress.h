@@ -18,8 +18,8 @@ bool progress_heard(void);
 
 /* These cost a comparison when nobody listens. */
 void progress_read(const char *name, int fd, int64_t bytes); /* bytes more were read from the descriptor */
-void progress_part(const char *name, int64_t bytes, int64_t of);     /* so many bytes of so many are done */
-void progress_rows(const char *name, int64_t rows);          /* so many rows are done */
-void progress_still(const char *name);                       /* work goes on that has no count */
+void progress_part(const char *name, int64_t bytes, int64_t of); /* so many bytes of so many are done */
+void progress_rows(const char *name, int64_t rows);              /* so many rows are done */
+void progress_still(const char *name);                           /* work goes on that has no count */
 
 #endif

@@ -2,7 +2,6 @@
 #include "journal/upload.h"
 
 #include "archive/dx.h"
-#include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -12,7 +11,6 @@
 #include "journal/journal.h"
 #include "journal/meta.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,35 +302,18 @@ static int record(struct db *db, const char *directory, int64_t *acked, int64_t 
     return meta_get_int(db, "sent", newest);
 }
 
-/* The number in a file's name of ours, or 0. */
-static int64_t number_of(const char *name)
+/* What is acknowledged goes out of the way, and stays for a while. */
+static int put_acknowledged(struct db *db, const char *directory, int64_t acked,
+                            const struct sent_limits *keep)
 {
-    char *end;
-    long long n = strtoll(name, &end, 10);
-    return end == name + 8 && strcmp(end, ".dx") == 0 && n > 0 ? n : 0;
-}
-
-static int remove_acknowledged(const char *directory, int64_t acked)
-{
-    DIR *d = opendir(directory);
-    if (d == NULL)
-        return fail_errno("%s: cannot read the directory", directory);
-    int rc = 0;
-    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
-        int64_t n = number_of(e->d_name);
-        if (n && n <= acked) {
-            char *path = file_join(directory, e->d_name);
-            crashpoint();
-            if (unlink(path) && errno != ENOENT)
-                rc = fail_errno("%s: cannot remove the acknowledged upload", path);
-            free(path);
-        }
-    }
-    closedir(d);
+    char *epoch = NULL;
+    int rc = meta_get_text(db, "server", &epoch) ? -1 : sent_uploads_keep(directory, epoch, acked, keep);
+    free(epoch);
     return rc;
 }
 
-int upload_make(struct db *db, const char *directory, const char *key, int64_t *newest)
+int upload_make(struct db *db, const char *directory, const char *key, const struct sent_limits *keep,
+                int64_t *newest)
 {
     int64_t acked;
     if (db_begin_write(db))
@@ -343,7 +324,7 @@ int upload_make(struct db *db, const char *directory, const char *key, int64_t *
     }
     if (db_commit(db) || file_make_directory(directory) || write_files(db, directory, key))
         return -1;
-    return remove_acknowledged(directory, acked);
+    return put_acknowledged(db, directory, acked, keep);
 }
 
 int upload_due(struct db *db, int64_t *changes, int64_t *uploads)
