@@ -16,7 +16,7 @@ struct apply_options {
     const char *upload_from; /* the archive is exactly one upload of that node; or NULL */
     bool resend;             /* snapshots: what they acknowledge is another copy's; settle nothing by it */
     bool settle_sent;        /* snapshots: all uploads made here are settled; the caller applies them again */
-    const char *approve;    /* the digest of an archive that guards let through, or NULL */
+    const char *approve;     /* the digest of an archive that guards let through, or NULL */
     struct signers signers; /* file NULL: none; else the archive is refused unless its sender has signed it */
     const char *undo;       /* where to write the archive that takes this apply back, or NULL */
     const char *save;   /* snapshots: where to save changes made here that have no place any more, or NULL */
