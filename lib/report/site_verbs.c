@@ -170,7 +170,7 @@ static int write_conf(const char *site)
         buf_puts(&out,
                  "# The configuration of this site, dx-site.conf(5). What is commented out holds anyway.\n");
         for (const char *p = buf_text(&text), *end; (end = strchr(p, '\n')) != NULL; p = end + 1)
-            buf_addf(&out, "%s%.*s\n", *p == '[' || p == end ? "" : "# ", (int)(end - p), p);
+            buf_addf(&out, "%s%.*s\n", p == end ? "" : "# ", (int)(end - p), p);
         struct file_new *f = file_new_open(path);
         rc = f == NULL || file_write(file_new_fd(f), out.p, out.n, path) ? -1 : 0;
         if (rc == 0)
