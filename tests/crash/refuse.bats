@@ -130,7 +130,7 @@ edit() {
     syncdiff keys a.db >base.dx
     sql a.db "UPDATE t SET name = name || '!'" "DELETE FROM t WHERE id = 2" "INSERT INTO t VALUES (9, 'new')"
     syncdiff keys a.db >keys.dx
-    syncdiff compare --base base.dx --to-theirs plan.dx a.db b.db
+    run -1 syncdiff compare --base base.dx --to-theirs plan.dx a.db b.db
     syncdiff rows a.db <plan.dx >rows.dx
     before=$(sqlite3 b.db .dump)
     mangle cut keys.dx 64 3 syncdiff compare --base base.dx /dev/stdin b.db
