@@ -594,7 +594,7 @@ static char *add_node(int argc, char **argv, const char *node)
 static int exchange_files(int argc, char **argv)
 {
     struct standing us;
-    struct exchanged got;
+    struct exchanged got = {0};
     int64_t *rows = NULL, *whole = NULL;
     struct exchange x = {.spool = argv[0],
                          .us = &us,

@@ -144,9 +144,13 @@ static bool sound_literal(const char *s)
         strtod(s, &end);
         return strcasecmp(s, "NULL") == 0 || (end != s && *end == 0);
     }
-    for (s++; *s; s++)
-        if (*s == '\'' && *++s != '\'')
+    for (s++; *s; s++) {
+        if (*s != '\'')
+            continue;
+        s++; /* two quotes are one within; a single one ends it */
+        if (*s != '\'')
             return *s == 0;
+    }
     return false;
 }
 

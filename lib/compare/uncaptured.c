@@ -275,8 +275,9 @@ static int next_server(struct comparing *c)
     const struct val *row;
     int got = diff_side_next(c->x->side, &row);
     c->server = got > 0;
+    static const struct val none = {.type = VAL_NONE};
     for (size_t i = 0; c->server && i < c->table->ncol; i++)
-        c->theirs[i] = c->there[i] < 0 ? (struct val){.type = VAL_NONE} : row[c->there[i]];
+        c->theirs[i] = c->there[i] < 0 ? none : row[c->there[i]];
     take_key(c->table, c->theirs, c->key[LIST_SERVER]);
     return got < 0 ? -1 : 0;
 }

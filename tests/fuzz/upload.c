@@ -83,7 +83,8 @@ static void make_package(void)
 {
     char *path = file_join(directory, "package.conf");
     FILE *f = fopen(path, "w");
-    require(f && fputs(package, f) >= 0 && fclose(f) == 0, "no package");
+    bool written = f && fputs(package, f) >= 0;
+    require(f && fclose(f) == 0 && written, "no package");
     free(path);
 }
 
