@@ -94,7 +94,7 @@ update|new|ours" ]
     txnlog trim alice.db
     [ "$(item alice a) $(item alice b) $(item alice c)" = "server|1 second|2 " ]
     send alice
-    [ "$(ls alice-out)" = 00000002.dx ]
+    [ "$(find alice-out -maxdepth 1 -name "*.dx" -printf %f)" = 00000002.dx ]
     cmp alice-out/00000002.dx second.dx
     exchange alice bob
 }
@@ -127,7 +127,7 @@ update|new|ours" ]
     [[ $output == *"archive 1 is missing"* ]]
     cat late.dx late.dx docking/alice/outbox/00000002.dx late.dx | dxapply alice.db
     send alice
-    [ -z "$(ls alice-out)" ]
+    [ -z "$(find alice-out -maxdepth 1 -name "*.dx")" ]
     [ "$(item alice a) $(item alice b)" = "was|2 was|7" ]
     exchange alice bob
 }

@@ -178,7 +178,7 @@ insert|company|5|ask" ]
 
 @test "settings that there are not are refused, with the ones that there are" {
     scene
-    for setting in "deletes = never|win or lose" "duplicates = both|issue or keep" "keys = new|rekey or issue" \
+    for setting in "deletes = never|win or lose" "duplicates = both|issue, keep or adopt" "keys = new|rekey or issue" \
         "conflict = me|server, client, ask" "conflict = newest what|no column what" "user_key = name, what|no column what"; do
         printf '[package]\nname = q\nversion = 1\n[object company]\nvisible = all\n%s\n' "${setting%|*}" >package/package.conf
         run -3 txnroute load hq.db package

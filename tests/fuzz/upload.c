@@ -84,7 +84,9 @@ static void make_package(void)
     char *path = file_join(directory, "package.conf");
     FILE *f = fopen(path, "w");
     bool written = f && fputs(package, f) >= 0;
-    require(f && fclose(f) == 0 && written, "no package");
+    if (f)
+        written &= fclose(f) == 0;
+    require(written, "no package");
     free(path);
 }
 
