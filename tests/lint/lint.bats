@@ -160,3 +160,38 @@ END
     run -0 "$DX_ROOT/tests/lint/words" .
     [ -z "$output" ]
 }
+
+# A library of one folder whose README.md has a row for its module.
+shelf() {
+    mkdir -p lib/base
+    echo 'base  # the ground' >lib/FOLDERS
+    echo '| `base/` | the ground |' >lib/README.md
+    echo 'int err;' >lib/base/err.c
+    printf '| module | what it does |\n|---|---|\n| `err` | Keeps the last failure. |\n' >lib/base/README.md
+}
+
+@test "readmes: a folder with a row for each module passes" {
+    shelf
+    run -0 "$DX_ROOT/tests/lint/readmes" lib
+    [ -z "$output" ]
+}
+
+@test "readmes: a module without a row, and a row without a module, are refused" {
+    shelf
+    echo 'int buf;' >lib/base/buf.h
+    run -1 "$DX_ROOT/tests/lint/readmes" lib
+    [ "$output" = "lib/base/README.md: no row for the module buf" ]
+    rm lib/base/buf.h
+    echo '| `tar` | Writes tar members. |' >>lib/base/README.md
+    run -1 "$DX_ROOT/tests/lint/readmes" lib
+    [ "$output" = "lib/base/README.md: there is no module tar" ]
+}
+
+@test "readmes: a folder without a page, and one that the map does not name, are refused" {
+    shelf
+    rm lib/base/README.md
+    : >lib/README.md
+    run -1 "$DX_ROOT/tests/lint/readmes" lib
+    [[ $output == *"lib/README.md: does not name base/"* ]]
+    [[ $output == *"lib/base/README.md: missing"* ]]
+}
