@@ -248,11 +248,19 @@ static void sum_up(struct apply_context *w)
     }
 }
 
+/* Who must have signed it: of what is for a copy the server, whoever its head says it is from. NULL: its sender. */
+static const char *signer(const struct dx_head *h, const struct apply_options *o)
+{
+    if (o->upload_from)
+        return o->upload_from;
+    return h->kind == DX_SNAPSHOT || (h->kind == DX_CHANGES && *h->to) ? SIGNATURE_SERVER : NULL;
+}
+
 static int finish(struct apply_context *w)
 {
     const struct apply_options *o = w->options;
     sum_up(w);
-    if (o->signers.file && signature_check(w->reader, w->head, &o->signers, NULL, w->name))
+    if (o->signers.file && signature_check(w->reader, w->head, &o->signers, signer(w->head, o), w->name))
         return -1;
     if (guard(w))
         return -1;

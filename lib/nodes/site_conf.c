@@ -53,6 +53,7 @@ static const struct entry {
     {"grace", "silent_days", COUNT, AT(silent_days), 30, 1, 36500, NULL},
     {"site", "sign", WORD, AT(sign), 0, 0, 0, sign_words},
     {"site", "signers", TEXT, AT(signers), 0, 0, 0, NULL},
+    {"site", "revoked", TEXT, AT(revoked), 0, 0, 0, NULL},
     {"site", "key", TEXT, AT(key), 0, 0, 0, NULL},
     {"site", "access", WORD, AT(group), 0, 0, 0, access_words},
     {"site", "report", TEXT, AT(report), 0, 0, 0, NULL},
@@ -249,6 +250,19 @@ static void print_size(struct buf *out, int64_t n)
     buf_addf(out, "%lld%.1s", (long long)n, unit ? &units[unit] : "");
 }
 
+/* `units`: sizes as they could stand in the file, else in bytes. */
+static void print_value(struct site_conf *c, const struct entry *e, bool units, struct buf *out)
+{
+    if (e->kind == TEXT)
+        buf_puts(out, *text_at(c, e));
+    else if (e->kind == WORD)
+        buf_puts(out, e->words[*number_at(c, e)]);
+    else if (e->kind == SIZE && units)
+        print_size(out, *number_at(c, e));
+    else
+        buf_addf(out, "%lld", (long long)*number_at(c, e));
+}
+
 void site_conf_print(const struct site_conf *c, struct buf *out)
 {
     struct site_conf copy = *c; /* number_at and text_at want one that may be written */
@@ -259,16 +273,25 @@ void site_conf_print(const struct site_conf *c, struct buf *out)
             buf_addf(out, "%s[%s]\n", *section ? "\n" : "", e->section);
         section = e->section;
         buf_addf(out, "%s = ", e->name);
-        if (e->kind == TEXT)
-            buf_puts(out, *text_at(&copy, e));
-        else if (e->kind == WORD)
-            buf_puts(out, e->words[*number_at(&copy, e)]);
-        else if (e->kind == SIZE)
-            print_size(out, *number_at(&copy, e));
-        else
-            buf_addf(out, "%lld", (long long)*number_at(&copy, e));
+        print_value(&copy, e, true, out);
         buf_byte(out, '\n');
     }
+}
+
+int site_conf_get(const struct site_conf *c, const char *name, struct buf *out)
+{
+    struct site_conf copy = *c;
+    for (size_t i = 0; i < ENTRIES; i++)
+        if (strcmp(entries[i].name, name) == 0) {
+            print_value(&copy, &entries[i], false, out);
+            return 0;
+        }
+    return fail(ERR_USAGE, "'%s' is no entry of site.conf; see dx-site.conf(5)", name);
+}
+
+char *site_conf_path(const char *site, const char *name)
+{
+    return *name == '/' ? mem_text(name) : file_join(site, name);
 }
 
 /* ---- looking at the site ---- */
@@ -286,7 +309,7 @@ static void look_at_mode(const char *path, const struct site_conf *c, struct buf
 
 static void look_at_file(const char *site, const char *what, const char *name, struct buf *out)
 {
-    char *path = *name == '/' ? mem_text(name) : file_join(site, name);
+    char *path = site_conf_path(site, name);
     if (*name && !file_exists(path))
         buf_addf(out, "%s: there is no such file; site.conf names it for %s =\n", path, what);
     free(path);
@@ -305,6 +328,7 @@ int site_conf_look(const char *site, const struct site_conf *c, struct buf *out)
         free(path);
     }
     look_at_file(site, "signers", c->signers, out);
+    look_at_file(site, "revoked", c->revoked, out);
     look_at_file(site, "key", c->key, out);
     return 0;
 }

@@ -41,11 +41,13 @@ struct site_conf {
     int64_t silent_days;  /* a node without a session is named in reports */
 
     /* [site] */
-    int64_t sign;        /* 1: uploads must be signed, and downloads are */
-    int64_t group;       /* 1: the directory's group reads and writes; 0: its owner alone */
-    char *signers, *key; /* files for `sign`: who may sign uploads; the key of downloads. "" for none */
-    char *report;        /* a command that gets the report of a run on stdin; "" for none */
-    char *metrics;       /* a file that gets the numbers of a run; "" for none */
+    int64_t sign;  /* 1: uploads must be signed */
+    int64_t group; /* 1: the directory's group reads and writes; 0: its owner alone */
+    /* Files, relative to the site; "" for none. */
+    char *signers, *revoked; /* for `sign`: who may sign uploads, and keys that may not any more */
+    char *key;               /* signs archives for nodes */
+    char *report;            /* a command that gets the report of a run on stdin; "" for none */
+    char *metrics;           /* a file that gets the numbers of a run; "" for none */
 };
 
 /* Reads SITE/site.conf. -1 with file, line, reason and what is allowed there. Free with site_conf_free, also after a
@@ -62,6 +64,12 @@ void site_conf_umask(const struct site_conf *c);
 
 /* Appends "name = value" of every entry, in sections, as it could stand in the file. */
 void site_conf_print(const struct site_conf *c, struct buf *out);
+
+/* Appends the value of one entry; sizes are in bytes. ERR_USAGE where there is no entry of that name. */
+int site_conf_get(const struct site_conf *c, const char *name, struct buf *out);
+
+/* The path of a file that an entry names: relative to the site unless absolute. The caller frees it. */
+char *site_conf_path(const char *site, const char *name);
 
 /* Appends a line for each thing at the site that is not as the configuration wants it: who else may read its files, a
  * file that it names and that is not there. 0, or -1 where it cannot be looked at. */

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE /* realpath */
 #include "report/site_verbs.h"
 
+#include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "nodes/site_conf.h"
 #include "report/html_report.h"
 #include "report/metrics.h"
@@ -15,7 +17,7 @@
 #include <unistd.h>
 
 static bool json, behind;
-static const char *warning, *critical;
+static const char *warning, *critical, *wanted;
 
 const struct cli_option site_status_options[] = {
     {.name = "--behind",
@@ -25,6 +27,10 @@ const struct cli_option site_status_options[] = {
     {0}};
 
 const struct cli_option site_check_options[] = {
+    {.name = "--get",
+     .value = "NAME,...",
+     .help = "only print what holds for these entries, a line each, sizes in bytes",
+     .text = &wanted},
     {.name = "-w",
      .value = "LIMITS",
      .help = "as a monitoring plugin: warn beyond age=1d,rows=10000,silent=7d,free=5G,...",
@@ -93,6 +99,25 @@ static int check_conf(const char *site)
     return rc;
 }
 
+/* The values of the entries in `wanted`, a line each; all of them, or none. */
+static int get_conf(const char *site)
+{
+    struct site_conf c;
+    struct buf out = {0};
+    char *names = mem_text(wanted), *save = NULL;
+    int rc = site_conf_read(site, &c);
+    for (char *name = strtok_r(names, ",", &save); rc == 0 && name; name = strtok_r(NULL, ",", &save)) {
+        rc = site_conf_get(&c, name, &out);
+        buf_byte(&out, '\n');
+    }
+    if (rc == 0)
+        fputs(buf_text(&out), stdout);
+    free(names);
+    buf_free(&out);
+    site_conf_free(&c);
+    return rc;
+}
+
 /* A monitor reads the first line of stdout, and knows 3 as "unknown": so that is where trouble is told, too. */
 static int monitor(const char *site)
 {
@@ -115,7 +140,9 @@ static int monitor(const char *site)
 int site_verb_check(int argc, char **argv)
 {
     (void)argc;
-    return warning || critical ? monitor(argv[0]) : check_conf(argv[0]);
+    if (wanted && (warning || critical))
+        return fail(ERR_USAGE, "--get goes with neither -w nor -c");
+    return wanted ? get_conf(argv[0]) : warning || critical ? monitor(argv[0]) : check_conf(argv[0]);
 }
 
 /* ---- metrics, report ---- */

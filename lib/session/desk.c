@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "compare/verify.h"
+#include "nodes/site_conf.h"
 #include "session/clean.h"
 
 #include <errno.h>
@@ -219,10 +220,12 @@ static int make_snapshot(const struct desk *d)
     int fd = new_file(d, ".snapshot.part");
     if (fd < 0)
         return -1;
-    char *db = file_join(d->site, "hq.db");
-    const char *const command[] = {"txnroute", "extract", "--", db, d->node, NULL};
-    int code = run(d, command, fd);
+    char *db = file_join(d->site, "hq.db"), *key = site_conf_path(d->site, d->key);
+    const char *const plain[] = {"txnroute", "extract", "--", db, d->node, NULL};
+    const char *const signing[] = {"txnroute", "extract", "--sign", key, "--", db, d->node, NULL};
+    int code = run(d, *d->key ? signing : plain, fd);
     free(db);
+    free(key);
     int rc = code ? fail(code > 0 && code < 8 ? (enum err_code)code : ERR_SYSTEM,
                          "the server cannot make the copy now (exit %d); its log says why", code)
                   : 0;

@@ -41,6 +41,7 @@ struct desk {
     int dir;                 /* the node's directory, opened */
     int64_t idle;            /* of site.conf, as what follows */
     int64_t keep_days, keep_bytes;
+    const char *key; /* signs snapshots; "" for none */
     time_t start;
 };
 

@@ -649,6 +649,7 @@ static int prepare(struct server *s, struct desk *d, const struct serve *o)
                        .idle = s->conf->idle_seconds,
                        .keep_days = s->conf->keep_days,
                        .keep_bytes = s->conf->keep_bytes,
+                       .key = s->conf->key,
                        .start = time(NULL)};
     if (desk_standing(d, &s->us) || open_directories(s, o))
         return -1;
