@@ -112,13 +112,22 @@ static void sweep(const char *path)
     free(directory);
 }
 
+int file_create(const char *path)
+{
+    enum { FLAGS = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
+    int fd = open(path, FLAGS, 0666);
+    if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+        fd = open(path, FLAGS, 0666);
+    return fd;
+}
+
 struct file_new *file_new_open(const char *path)
 {
     struct file_new *f = mem_zero(1, sizeof *f);
     f->path = mem_text(path);
     f->temp = mem_printf("%s.%ld.tmp", path, (long)getpid());
     sweep(path);
-    f->fd = open(f->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    f->fd = file_create(f->temp);
     if (f->fd < 0) {
         fail_errno("%s: cannot create", f->temp);
         free(f->path);
@@ -234,7 +243,7 @@ static int lock_busy(int fd, const char *path)
 
 int file_lock(const char *path, const char *holder)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (fd < 0)
         return fail_errno("%s: cannot open the lock", path);
     if (flock(fd, LOCK_EX | LOCK_NB)) {

@@ -34,6 +34,10 @@ int file_sync_directory(const char *directory);
  * failed since fd was opened is told. `name` is for the message. */
 int file_sync_system(int fd, const char *name);
 
+/* Creates a file that is not there: nothing is followed and nothing is overwritten. What stands under the name, a link that
+ * somebody has laid there too, is removed first. The descriptor, to read and write; -1 with errno set. */
+int file_create(const char *path);
+
 /* Makes a directory and its missing parents; existing ones are fine. */
 int file_make_directory(const char *path);
 
@@ -41,7 +45,7 @@ int file_make_directory(const char *path);
 char *file_join(const char *directory, const char *name);
 bool file_exists(const char *path);
 
-/* Takes an exclusive lock (flock) on `path`, made when absent, and writes who holds it there. -1 with ERR_BUSY and
+/* Takes an exclusive lock (flock) on `path`, made when absent so that only its owner and group can open it, and writes who holds it there. -1 with ERR_BUSY and
  * the holder's name if another process has it. Returns the descriptor; file_unlock, or the end of the process,
  * frees it. */
 int file_lock(const char *path, const char *holder);

@@ -272,9 +272,19 @@ static int finish(int code)
     return code;
 }
 
+/* What a command makes, databases, archives and directories, is not for others on the machine. A stricter mask stays, and
+ * one that lets the group in but not others. */
+static void keep_private(void)
+{
+    mode_t before = umask(077);
+    if ((before & 007) == 007)
+        umask(before);
+}
+
 int cli_main(const struct cli_command *c, int argc, char **argv)
 {
     program = c->name;
+    keep_private();
     find_directory(argv[0]);
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)

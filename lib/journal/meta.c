@@ -100,5 +100,10 @@ bool meta_node_name(const char *name)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t n = strlen(name);
+    /* What the docking directory itself keeps beside the nodes' directories. */
+    static const char *const own[] = {"lock", "cron.lock", "cron.log", "unfinished"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(name, own[i]) == 0)
+            return false;
     return n > 0 && n <= 64 && strspn(name, good) == n && name[0] != '.' && name[0] != '-';
 }

@@ -110,7 +110,7 @@ static char *marker_of(const struct outbox *o)
 static int mark(struct outbox *o)
 {
     char *path = marker_of(o);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     crashpoint();
     int rc = fd < 0 || fsync(fd) ? fail_errno("%s: cannot write", path) : file_sync_directory(o->docking);
     if (fd >= 0)
@@ -309,9 +309,9 @@ int outbox_begin(struct outbox *o, const struct node *n, int64_t number, const c
         return -1;
     l.path = mem_printf("%s/%08lld.dx", l.directory, (long long)number);
     l.temp = mem_printf("%s.new", l.path);
-    l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    l.fd = file_create(l.temp);
     if (l.fd < 0 && errno == ENOENT && file_make_directory(l.directory) == 0)
-        l.fd = open(l.temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        l.fd = file_create(l.temp);
     if (l.fd < 0) {
         bool alone = of_directory(errno);
         fail_errno("%s: cannot create", l.temp);
