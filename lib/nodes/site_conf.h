@@ -28,7 +28,6 @@ struct site_conf {
     int64_t quarantined_rows;         /* changes in quarantine */
     int64_t open_conflicts;           /* conflicts that are not resolved */
     int64_t sessions_per_hour;        /* sessions begun */
-    int64_t merges_per_hour;          /* uploads merged */
     int64_t idle_seconds;             /* without a byte from the other end of a session */
 
     /* [uploads] */
@@ -37,7 +36,6 @@ struct site_conf {
 
     /* [grace] */
     int64_t partial_days; /* a part of an upload that nobody goes on sending */
-    int64_t file_days;    /* an attachment to which no row refers any more */
     int64_t silent_days;  /* a node without a session is named in reports */
 
     /* [site] */
