@@ -194,7 +194,7 @@ int handheld_adopt(const char *path, const char *device, int fd, const char *id)
 
 /* ---- files on their way ---- */
 
-/* Calls fn with each file of DEVICE.db-dx/FOLDER; a directory that is not there has none. */
+/* Calls fn with each file of DEVICE.db-dx/FOLDER, not with folders; a directory that is not there has none. */
 typedef int spool_fn(void *ctx, const char *path);
 
 static int each_file(const char *path, const char *folder, spool_fn *fn, void *ctx)
@@ -204,7 +204,8 @@ static int each_file(const char *path, const char *folder, spool_fn *fn, void *c
     int rc = d || errno == ENOENT ? 0 : fail_errno("%s: cannot read the directory", directory);
     for (struct dirent *e; d && rc == 0 && (e = readdir(d)) != NULL;) {
         char *file = file_join(directory, e->d_name);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+        struct stat st;
+        if (lstat(file, &st) == 0 && !S_ISDIR(st.st_mode))
             rc = fn(ctx, file);
         free(file);
     }

@@ -191,17 +191,17 @@ END
 }
 
 @test "a configuration that is wrong, or could lose work done on the device, is refused with the reason" {
-    conf <<<$'[handheld]\n[object account]\nlimit = 5'
+    conf <<<$'[handheld]\nname = palm\n[object account]\nlimit = 5'
     refused "[object account] limit: which rows?"
-    conf <<<$'[handheld]\n[object account]\nfilter = all\nfollows = parent -> account'
+    conf <<<$'[handheld]\nname = palm\n[object account]\nfilter = all\nfollows = parent -> account'
     refused "it has exactly one"
-    conf <<<$'[handheld]\n[object nosuch]\nfilter = all'
+    conf <<<$'[handheld]\nname = palm\n[object nosuch]\nfilter = all'
     refused "nosuch"
-    conf <<<$'[handheld]\n[object contact]\nfollows = account -> account'
+    conf <<<$'[handheld]\nname = palm\n[object contact]\nfollows = account -> account'
     refused "there is no [object account] before it"
-    conf <<<$'[handheld]\n[object visit]\nfilter = all\ncolumns = * except place'
+    conf <<<$'[handheld]\nname = palm\n[object visit]\nfilter = all\ncolumns = * except place'
     refused "rows inserted on the device would be lost: column place"
-    conf <<<$'[handheld]\n[object visit]\nfilter = all\ncolumns = * except place\nwrite = update, delete'
+    conf <<<$'[handheld]\nname = palm\n[object visit]\nfilter = all\ncolumns = * except place\nwrite = update, delete'
     pair
     rm -r palm.db*
 }
@@ -209,18 +209,18 @@ END
 @test "what handheld.conf says wrong is named with its line" {
     conf <<<$'[handheld]\nrows = 5\n[object account]\nfilter = all'
     refused "handheld.conf:2: [handheld] rows: no such option"
-    conf <<<$'[handheld]\n[object account]\nfilter = all\ncolour = red'
-    refused "handheld.conf:4: [object account] colour: no such option"
-    conf <<<$'[handheld]\n[object account]\nfilter = all\nlimit = many'
+    conf <<<$'[handheld]\nname = palm\n[object account]\nfilter = all\ncolour = red'
+    refused "handheld.conf:5: [object account] colour: no such option"
+    conf <<<$'[handheld]\nname = palm\n[object account]\nfilter = all\nlimit = many'
     refused "a number of rows"
-    conf <<<$'[handheld]\n[thing x]\na = b'
+    conf <<<$'[handheld]\nname = palm\n[thing x]\na = b'
     refused "no such section"
     conf <<<$'[handheld]\nlimit = 3'
     refused "no [object NAME] in it"
-    conf <<<$'[handheld]\n[object account]\nfilter = rule mine'
+    conf <<<$'[handheld]\nname = palm\n[object account]\nfilter = rule mine'
     refused "there is no [rule mine]"
-    conf <<<$'[handheld]\n[object contact]\nfilter = all\n[object contact_category]\nfollows = contact -> contact\ncategory = category'
+    conf <<<$'[handheld]\nname = palm\n[object contact]\nfilter = all\n[object contact_category]\nfollows = contact -> contact\ncategory = category'
     refused "a category needs"
-    conf <<<$'[handheld]\n[object account]\nfilter = nosuch = 1'
+    conf <<<$'[handheld]\nname = palm\n[object account]\nfilter = nosuch = 1'
     refused "nosuch"
 }
