@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char sql_merged[] = "SELECT max(upto) FROM dx_upload WHERE number <= %lld";
@@ -274,8 +275,11 @@ static int remove_left(void *ctx, const char *path)
 
 int handheld_clear_spool(const char *path)
 {
-    return each_file(path, "outbox", remove_left, NULL) || each_file(path, "inbox", remove_left, NULL) ? -1
-                                                                                                       : 0;
+    static const char *const folders[] = {"outbox", "outbox/sent", "inbox"};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof folders / sizeof *folders; i++)
+        rc = each_file(path, folders[i], remove_left, NULL);
+    return rc;
 }
 
 /* ---- how far it is ---- */
