@@ -567,7 +567,8 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
 {
     const struct peer_traffic *t = &got->traffic;
     if (got->restored)
-        printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive, (long long)got->server.upload);
+        printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive,
+               (long long)got->server.upload);
     if (rc == 0)
         printf("server %s %lld %lld %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload, (long long)got->server.keep_days,

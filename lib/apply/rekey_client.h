@@ -15,7 +15,8 @@ int rekey_client_none(struct apply_context *w);
 
 /* Calls fn for each row that got another key here, or went over to another (adopt), by table, in their order. Stops at the
  * first nonzero result and returns it. Values live until fn returns. */
-typedef int rekey_client_fn(void *ctx, const char *table, const struct val *old, const struct val *new, bool adopt);
+typedef int rekey_client_fn(void *ctx, const char *table, const struct val *old, const struct val *new,
+                            bool adopt);
 int rekey_client_each(struct db *db, rekey_client_fn *fn, void *ctx);
 
 #endif

@@ -189,7 +189,8 @@ int main(int argc, char **argv)
             break;
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* ssh says it to a proxy when it ends; what passed is still to be written down */
+    signal(SIGHUP,
+           SIG_IGN); /* ssh says it to a proxy when it ends; what passed is still to be written down */
     signal(SIGTERM, SIG_IGN);
     way[UP].from = STDIN_FILENO;
     way[DOWN].to = STDOUT_FILENO;
