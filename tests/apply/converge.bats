@@ -152,7 +152,7 @@ contact|1000|alice" ]
 
 @test "random histories: every copy is the server's view, and every change is accounted for" {
     [ ! -w /dev/shm ] || cd "$(mktemp -d /dev/shm/dx-converge.XXXXXX)" || return
-    run -0 sync-sim 0 "${DX_HISTORIES:-$(sized 20 3)}"
-    run -0 sync-sim -c 200000 "$((200000 + ${DX_HISTORIES:-$(sized 60 10)} / 10))"
+    run -0 sync-sim 0 "${DX_HISTORIES:-$(sized 12 3)}"
+    run -0 sync-sim -c 200000 "$((200000 + ${DX_HISTORIES:-$(sized 40 10)} / 10))"
     case $PWD in /dev/shm/*) rm -rf "$PWD" ;; esac
 }
