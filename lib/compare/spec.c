@@ -431,11 +431,11 @@ static int choice(struct making *m, const char *name, const char *const *word, s
     struct buf all = {0};
     if (value == NULL)
         return 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (strcmp(value, word[i]) == 0)
             return (int)i;
+    for (size_t i = 0; i < n; i++)
         buf_addf(&all, "%s%s", i ? ", " : "", word[i]);
-    }
     int rc = refuse(m, name, "'%s' is none of: %s", value, buf_text(&all));
     buf_free(&all);
     return rc;

@@ -884,8 +884,11 @@ static int do_all(struct writer *w, struct app_triggers *f)
     sum_up(w);
     if (!w->how->dry && w->out->inserted + w->out->updated + w->out->deleted) {
         w->out->undo = undo_path(w);
-        if (change_log_write_undo(&w->log, &w->l->targets, w->out->undo))
+        if (change_log_write_undo(&w->log, &w->l->targets, w->out->undo)) {
+            free(w->out->undo);
+            w->out->undo = NULL;
             return -1;
+        }
     }
     return w->how->dry ? 0 : db_commit(w->l->db);
 }
