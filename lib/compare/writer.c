@@ -890,7 +890,11 @@ static int do_all(struct writer *w, struct app_triggers *f)
             return -1;
         }
     }
-    return w->how->dry ? 0 : db_commit(w->l->db);
+    if (w->how->dry || db_commit(w->l->db) == 0)
+        return 0;
+    free(w->out->undo);
+    w->out->undo = NULL;
+    return -1;
 }
 
 int writer_run(struct local_side *l, struct work *work, const struct side_write *how,
