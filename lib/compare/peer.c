@@ -27,7 +27,7 @@ struct spared {
 /* Where a list stands that is put together from both. */
 struct joining {
     struct val *base, *read; /* a row ahead of each */
-    bool base_here, read_here, read_ended;
+    bool base_here, base_ended, read_here, read_ended;
     size_t range, group; /* of the base, that its row is in */
     bool range_ended;
     struct ranges walk, proof;
@@ -423,11 +423,12 @@ static int next_joined(struct peer *p, const struct val **row)
     struct joining *j = &p->join;
     const struct spared *o = &p->spared[p->listed];
     size_t nkey = p->specs->spec[p->listed].row->nkey;
-    if (!j->base_here) {
+    if (!j->base_here && !j->base_ended) {
         int got = base_row(p);
         if (got < 0)
             return -1;
         j->base_here = got > 0;
+        j->base_ended = got == 0;
     }
     if (!j->read_here && !j->read_ended) {
         int got = read_row(p, j->read);

@@ -563,7 +563,7 @@ limited() {
     until (ulimit -v $start && exec dxpack --version) >/dev/null 2>&1; do start=$((start + 200)); done
     while read -r command input; do
         died=0
-        for ((kb = start; ; kb += 80)); do
+        for ((kb = start; ; kb += 40)); do
             rm -rf s.db* c.db* docking
             mkdir docking
             cp server.db s.db
@@ -576,7 +576,7 @@ limited() {
             [ "$(sqlite3 s.db .dump)$(sqlite3 c.db .dump)" = "$(sqlite3 server.db .dump)$(sqlite3 alice.db .dump)" ]
             died=$((died + 1))
         done
-        [ "$died" -ge 5 ] || { echo "$command: ran out of memory $died times only"; false; }
+        [ "$died" -ge 3 ] || { echo "$command: ran out of memory $died times only"; false; }
     done <<'COMMANDS'
 dxapply_c.db next.dx
 txnroute_run_s.db_docking /dev/null
