@@ -24,6 +24,9 @@ struct trigger {
     size_t nwrites;
     char **writes; /* the tables that it writes to */
     bool fires;
+    char *
+        checks; /* where it does not fire: its SQL with nothing left but what can refuse a row; NULL: nothing can */
+    bool tangled; /* what refuses a row is in a statement that writes */
     bool dropped;
 };
 
@@ -76,6 +79,7 @@ static void free_survey(struct range_scan *v)
         free(v->trigger[i].name);
         free(v->trigger[i].table);
         free(v->trigger[i].sql);
+        free(v->trigger[i].checks);
         for (size_t k = 0; k < v->trigger[i].nwrites; k++)
             free(v->trigger[i].writes[k]);
         free(v->trigger[i].writes);
@@ -160,6 +164,49 @@ static int may_fire(struct range_scan *v, const struct trigger *t)
     return synced < 0 ? -1 : !synced;
 }
 
+/* Where the body of a trigger begins: the token behind BEGIN; n when there is none. */
+static size_t body_of(const char *sql, const struct token *token, size_t n)
+{
+    static const char *const first[] = {"SELECT",  "WITH",   "VALUES", "INSERT",
+                                        "REPLACE", "UPDATE", "DELETE", NULL};
+    for (size_t i = 0; i + 1 < n; i++)
+        if (token_is(sql, &token[i], "begin") && token_in(sql, &token[i + 1], first))
+            return i + 1;
+    return n;
+}
+
+/* Splits the body of a trigger that must not write into its statements: those that read stay, with what they may refuse,
+ * those that write go. */
+static void keep_checks(struct trigger *t)
+{
+    static const char *const writing[] = {"INSERT", "REPLACE", "UPDATE", "DELETE", NULL};
+    size_t n, checks = 0;
+    struct token *token = tokens_of(t->sql, &n);
+    size_t begin = body_of(t->sql, token, n);
+    struct buf b = {0};
+    if (begin < n)
+        buf_add(&b, t->sql, token[begin].at);
+    for (size_t i = begin, end; i < n; i = end + 1) {
+        bool raises = false;
+        for (end = i; end < n && !token_is(t->sql, &token[end], ";"); end++)
+            raises |= token_is(t->sql, &token[end], "raise");
+        if (end == n || !raises)
+            continue;
+        if (token_in(t->sql, &token[i], writing))
+            t->tangled = true;
+        else {
+            buf_add(&b, t->sql + token[i].at, token[end].end - token[i].at);
+            buf_puts(&b, " ");
+            checks++;
+        }
+    }
+    buf_puts(&b, "END");
+    if (checks)
+        t->checks = buf_take(&b);
+    buf_free(&b);
+    free(token);
+}
+
 /* Captured tables count as travelling in a log, and where no package and no copy says what travels. */
 static int look_around(struct range_scan *v, bool log)
 {
@@ -173,7 +220,7 @@ static int look_around(struct range_scan *v, bool log)
     return 0;
 }
 
-/* Finds for each trigger whether it fires, and whether any does. 1, 0, -1. */
+/* Finds for each trigger whether it fires, or what checks in it do, and whether any does. 1, 0, -1. */
 static int judge(struct range_scan *v)
 {
     int any = 0;
@@ -184,8 +231,11 @@ static int judge(struct range_scan *v)
         int may = may_fire(v, &v->trigger[i]);
         if (may < 0)
             return -1;
-        v->trigger[i].fires = may;
-        any |= may && v->trigger[i].here;
+        struct trigger *t = &v->trigger[i];
+        t->fires = may;
+        if (v->checking && !may && t->here && !t->ours)
+            keep_checks(t);
+        any |= t->here && (may || t->checks);
     }
     return any;
 }
@@ -218,19 +268,20 @@ static int drop(struct app_triggers *f, struct trigger *t)
     return db_execf(f->db, "DROP TRIGGER main.\"%w\"", t->name);
 }
 
-/* Drops what must not fire: capture's; of the tables at hand all but those that may; of others those that would write
- * what travels. */
+/* Drops what must not fire: capture's; of the tables at hand all but those that may, whose checks stay; of others those
+ * that would write what travels. */
 static int drop_others(struct app_triggers *f, const struct range_scan *v)
 {
     bool behind = false; /* one that was dropped: triggers fire in the order in which they were made */
     for (size_t i = 0; i < v->n; i++) {
         struct trigger *t = &v->trigger[i];
-        char *tamed = t->fires && (v->act || v->checking) ? tame(t->sql) : NULL;
+        const char *sql = t->fires ? t->sql : t->checks; /* what shall fire */
+        char *tamed = sql && (v->act || v->checking) ? tame(sql) : NULL;
         int rc = 0;
         if ((!t->fires && (t->ours || t->here || t->nwrites)) || tamed)
             rc = drop(f, t);
-        if (rc == 0 && tamed)
-            rc = db_exec(f->db, tamed);
+        if (rc == 0 && (tamed || (!t->fires && t->checks)))
+            rc = db_exec(f->db, tamed ? tamed : t->checks);
         free(tamed);
         if (rc)
             return -1;
@@ -243,6 +294,20 @@ static int drop_others(struct app_triggers *f, const struct range_scan *v)
         f->again[f->n++] = mem_text(t->sql);
     }
     return 0;
+}
+
+static void note_tangled(struct app_triggers *f, const struct trigger *t)
+{
+    f->tangled = mem_grow(f->tangled, f->ntangled + 1, sizeof *f->tangled);
+    f->tangled[f->ntangled++] = (struct app_triggers_tangled){mem_text(t->table), mem_text(t->name)};
+}
+
+const char *app_triggers_tangled(const struct app_triggers *f, const char *table)
+{
+    for (size_t i = 0; i < f->ntangled; i++)
+        if (strcasecmp(f->tangled[i].table, table) == 0)
+            return f->tangled[i].name;
+    return NULL;
 }
 
 static int begin(struct app_triggers *f, struct range_scan v, struct db *db, bool log)
@@ -261,6 +326,9 @@ static int begin(struct app_triggers *f, struct range_scan v, struct db *db, boo
         f->off = true;
         rc = db_triggers(db, false);
     }
+    for (size_t i = 0; rc == 0 && i < v.n; i++)
+        if (v.trigger[i].tangled)
+            note_tangled(f, &v.trigger[i]);
     free_survey(&v);
     return rc;
 }
@@ -297,6 +365,11 @@ void app_triggers_free(struct app_triggers *f)
     }
     free(f->name);
     free(f->again);
+    for (size_t i = 0; i < f->ntangled; i++) {
+        free(f->tangled[i].table);
+        free(f->tangled[i].name);
+    }
+    free(f->tangled);
     if (f->off)
         db_triggers(f->db, true);
     *f = (struct app_triggers){0};

@@ -112,6 +112,29 @@ struct target *targets_named(struct targets *ts, const char *table)
     return t;
 }
 
+int target_writable(struct target *t)
+{
+    static const char *const verb[] = {"INSERT INTO main.", "DELETE FROM main.", "UPDATE main."};
+    int rc = 0;
+    for (size_t v = 0; v < 3 && rc == 0; v++) {
+        struct buf sql = {0};
+        buf_puts(&sql, verb[v]);
+        buf_name(&sql, t->table->name);
+        if (v == 0)
+            buf_puts(&sql, " DEFAULT VALUES");
+        for (size_t i = 0; v == 2 && i < t->table->ncol; i++) {
+            buf_puts(&sql, i ? ", " : " SET ");
+            buf_name(&sql, t->table->col[i]);
+            buf_puts(&sql, " = NULL");
+        }
+        struct stmt *s = db_prepare(t->db, buf_text(&sql));
+        rc = s ? 0 : -1;
+        stmt_free(s);
+        buf_free(&sql);
+    }
+    return rc;
+}
+
 static bool same_keys(const struct table *a, const struct table *b)
 {
     if (a->nkey != b->nkey)

@@ -40,6 +40,10 @@ struct target *targets_named(struct targets *ts, const char *table);
 struct target *targets_for(struct targets *ts, const struct table *from);
 void targets_forget(struct targets *ts, const struct table *from);
 
+/* Whether this program can write to the table at all: not where a constraint, an index or a trigger needs a function or a
+ * collation that only the application has. 0, or -1 with the reason; nothing is written. */
+int target_writable(struct target *t);
+
 /* The change of an archive's table in the columns of the target: `out` is the target's until the next call for the
  * same archive table, and points to the same bytes. Columns that the target does not have are left out. */
 void target_map(struct target *t, const struct table *from, const struct change *c, struct change *out);

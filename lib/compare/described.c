@@ -1,6 +1,7 @@
 /* described: see compare/described.h. */
 #include "compare/described.h"
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "compare/pack.h"
 
@@ -55,6 +56,26 @@ static int add_refs(struct described_table *t, struct db *db)
     return step == STEP_DONE ? 0 : -1;
 }
 
+/* Whether its rows can be listed and found by key: not where that needs a function or a collation of the application's. */
+static bool readable(struct db *db, const struct table *t)
+{
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, t, "");
+    buf_puts(&sql, " FROM main.");
+    buf_name(&sql, t->name);
+    for (size_t i = 0; i < t->nkey; i++) {
+        buf_puts(&sql, i ? " AND " : " WHERE ");
+        buf_name(&sql, t->col[t->key[i]]);
+        buf_puts(&sql, " = ?");
+    }
+    struct stmt *s = db_prepare(db, buf_text(&sql));
+    bool can = s != NULL;
+    stmt_free(s);
+    buf_free(&sql);
+    return can;
+}
+
 static int add_table(void *ctx, const char *name, bool has_key)
 {
     struct filling *f = ctx;
@@ -63,8 +84,13 @@ static int add_table(void *ctx, const char *name, bool has_key)
         return 0;
     }
     struct layout *l = layout_of(f->db, name);
-    if (l == NULL)
+    if (l == NULL && err_code() != ERR_REFUSED)
         return -1;
+    if (l == NULL || !readable(f->db, l->table)) {
+        layout_free(l);
+        add(f->d, name, DESCRIBED_UNFIT)->reason = mem_text(err_message());
+        return 0;
+    }
     struct described_table *t = add(f->d, name, DESCRIBED_TABLE);
     t->table = table_copy(l->table);
     t->affinity = mem_zero(t->table->ncol, sizeof *t->affinity);
@@ -111,6 +137,7 @@ void described_free(struct described *d)
         }
         free(t->ref);
         free(t->name);
+        free(t->reason);
         table_free(t->table);
         free(t->affinity);
         free(t->binary);
@@ -136,6 +163,8 @@ void described_put(struct buf *b, const struct described *d)
         const struct described_table *t = &d->table[i];
         pack_text(b, t->name);
         pack_int(b, t->kind);
+        if (t->kind == DESCRIBED_UNFIT)
+            pack_text(b, t->reason);
         if (t->kind != DESCRIBED_TABLE)
             continue;
         pack_table(b, t->table);
@@ -156,9 +185,11 @@ void described_put(struct buf *b, const struct described *d)
 static bool get_table(struct wire *w, struct described *d)
 {
     char *name = unpack_text(w);
-    int64_t kind = unpack_int(w, DESCRIBED_RESERVED);
+    int64_t kind = unpack_int(w, DESCRIBED_UNFIT);
     struct described_table *t = add(d, name, (enum described_kind)kind);
     free(name);
+    if (kind == DESCRIBED_UNFIT)
+        t->reason = unpack_text(w);
     if (kind != DESCRIBED_TABLE)
         return w->state == WIRE_OK;
     t->table = unpack_table(w);

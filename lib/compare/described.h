@@ -8,7 +8,8 @@ enum described_kind {
     DESCRIBED_TABLE,
     DESCRIBED_NO_KEY,
     DESCRIBED_VIRTUAL,
-    DESCRIBED_RESERVED /* named dx_..., in a database where the toolkit keeps nothing */
+    DESCRIBED_RESERVED, /* named dx_..., in a database where the toolkit keeps nothing */
+    DESCRIBED_UNFIT     /* cannot be compared; reason says why */
 };
 
 /* A foreign key of one column. */
@@ -18,7 +19,7 @@ struct described_ref {
 
 struct described_table {
     enum described_kind kind;
-    char *name;
+    char *name, *reason;     /* reason: DESCRIBED_UNFIT only, else NULL */
     struct table *table;     /* DESCRIBED_TABLE only, as all below */
     enum affinity *affinity; /* per column */
     bool *binary;            /* per column: its collation is BINARY */

@@ -623,6 +623,8 @@ static bool usable(struct making *m, const char *const table[SIDES])
         else if (t->kind == DESCRIBED_VIRTUAL)
             note(m->out, "%s: not compared: a virtual table in %s; its content comes from others", m->name,
                  side_name[side]);
+        else if (t->kind == DESCRIBED_UNFIT)
+            note(m->out, "%s: not compared: %s", m->name, t->reason);
         else if (t->kind == DESCRIBED_RESERVED)
             note(m->out, "%s: not compared: names that begin with dx_ are the toolkit's; rename it in %s",
                  m->name, side_name[side]);

@@ -25,6 +25,7 @@ struct writing {
     struct userkey *user;  /* NULL: none, or duplicates are kept */
     size_t depth;          /* parents have less */
     bool checked;          /* triggers of the application look at its updates */
+    char *closed;          /* why no row of it can be written; NULL: they can */
     struct val *old, *new; /* a change in the target's columns */
 };
 
@@ -37,6 +38,7 @@ struct writer {
     struct writing *object;
     struct arena arena; /* of the item at hand */
     char reason[512];
+    struct app_triggers triggers;
     struct val given;
     size_t deepest;
     bool taken; /* what the newest attempt waits for is a value that another row has */
@@ -122,6 +124,41 @@ static void find_depths(struct writer *w)
             w->deepest = w->object[i].depth;
 }
 
+/* Only the triggers fire that may; tables that cannot be written to are left out. */
+static int begin_triggers(struct writer *w)
+{
+    size_t n = w->l->specs->n, open = 0;
+    struct table **table = mem_zero(n, sizeof *table);
+    w->object = mem_zero(n, sizeof *w->object);
+    for (size_t i = 0; i < n; i++) {
+        struct target *t = w->l->object[i].target;
+        if (target_writable(t))
+            w->object[i].closed = mem_printf("the table cannot be written to: %s", err_message());
+        else
+            table[open++] = (struct table *)t->table;
+    }
+    int rc = app_triggers_begin_checking(&w->triggers, w->l->db, table, open);
+    free(table);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const char *trigger = app_triggers_tangled(&w->triggers, w->l->object[i].target->table->name);
+        if (trigger && w->object[i].closed == NULL)
+            w->object[i].closed =
+                mem_printf("trigger %s refuses rows in a statement that also writes to a compared table; "
+                           "give it a SELECT raise(...) of its own",
+                           trigger);
+    }
+    return rc;
+}
+
+static int open_objects(struct writer *w)
+{
+    for (size_t i = 0; i < w->l->specs->n; i++)
+        if (w->object[i].closed == NULL && open_object(w, i))
+            return -1;
+    find_depths(w);
+    return 0;
+}
+
 static void close_objects(struct writer *w)
 {
     for (size_t i = 0; w->object && i < w->l->specs->n; i++) {
@@ -130,6 +167,7 @@ static void close_objects(struct writer *w)
         userkey_free(w->object[i].user);
         free(w->object[i].old);
         free(w->object[i].new);
+        free(w->object[i].closed);
     }
     free(w->object);
 }
@@ -472,6 +510,8 @@ static enum tried attempt(struct writer *w, struct item *i, bool unchecked, bool
     arena_clear(&w->arena);
     w->given = (struct val){.type = VAL_NULL};
     w->taken = false;
+    if (w->object[i->object].closed)
+        return say(w, TRIED_LEFT, "%s", w->object[i->object].closed);
     switch (i->op[w->l->side.which]) {
     case CHANGE_INSERT:
         return try_insert(w, i, unchecked, note);
@@ -850,9 +890,8 @@ static char *undo_path(const struct writer *w)
     return w->how->undo ? mem_text(w->how->undo) : mem_printf("%s.undo.dx", db_path(w->l->db));
 }
 
-static int do_all(struct writer *w, struct app_triggers *f)
+static int do_all(struct writer *w)
 {
-    const struct specs *specs = w->l->specs;
     struct pairing before = {0}, after = {0};
     int present = meta_present(w->l->db);
     if (present < 0 || pairing_get(w->l->db, w->how->pair, &before) ||
@@ -860,23 +899,10 @@ static int do_all(struct writer *w, struct app_triggers *f)
         return -1;
     w->marking = before.others > 0;
     pairing_free(&before);
-    if (w->how->plan) {
-        struct table **table = mem_zero(specs->n, sizeof *table);
-        for (size_t i = 0; i < specs->n; i++)
-            table[i] = (struct table *)w->l->object[i].target->table;
-        int rc = app_triggers_begin_checking(f, w->l->db, table, specs->n);
-        free(table);
-        if (rc || change_log_begin(&w->log, w->l->db, present, true))
-            return -1;
-        w->object = mem_zero(specs->n, sizeof *w->object);
-        for (size_t i = 0; i < specs->n; i++)
-            if (open_object(w, i))
-                return -1;
-        find_depths(w);
-        if (write_rows(w))
-            return -1;
-    }
-    if (finish_rows(w) || db_triggers(w->l->db, false) || app_triggers_end(f) ||
+    if (w->how->plan && (begin_triggers(w) || change_log_begin(&w->log, w->l->db, present, true) ||
+                         open_objects(w) || write_rows(w)))
+        return -1;
+    if (finish_rows(w) || db_triggers(w->l->db, false) || app_triggers_end(&w->triggers) ||
         pairing_get(w->l->db, w->how->pair, &after))
         return -1;
     w->out->mark = after.mark;
@@ -901,16 +927,15 @@ int writer_run(struct local_side *l, struct work *work, const struct side_write 
                struct side_written *out)
 {
     struct writer w = {.l = l, .work = work, .how = how, .out = out};
-    struct app_triggers fires = {0};
     if (db_begin_write(l->db))
         return -1;
-    int rc = do_all(&w, &fires);
+    int rc = do_all(&w);
     close_objects(&w);
     free(w.waits_taken);
     change_log_end(&w.log);
     arena_free(&w.arena);
     db_rollback(l->db);
     db_triggers(l->db, true);
-    app_triggers_free(&fires);
+    app_triggers_free(&w.triggers);
     return rc;
 }

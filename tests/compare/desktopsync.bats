@@ -203,6 +203,30 @@ k6|6" ]
     same_tables a.db b.db
 }
 
+# The sqlite3 program has a collation (uint) and functions (sha3) that no other program has.
+@test "tables that need what only an application has, and keys too wide, are named; the others are synchronized" {
+    local wide
+    wide=$(seq -s , -f k%g 300)
+    for db in c d; do
+        sqlite3 $db.db "CREATE TABLE by_uint (k TEXT COLLATE uint PRIMARY KEY, v);
+            CREATE TABLE wide ($wide, PRIMARY KEY ($wide));
+            CREATE TABLE checked (k INTEGER PRIMARY KEY, v CHECK (sha3(v) IS NOT NULL));
+            CREATE TABLE indexed (k INTEGER PRIMARY KEY, v); CREATE INDEX indexed_v ON indexed (sha3(v));
+            CREATE TABLE fired (k INTEGER PRIMARY KEY, v);
+            CREATE TRIGGER fired_t AFTER INSERT ON fired WHEN sha3(new.v) IS NULL BEGIN SELECT raise(ABORT, 'no'); END;
+            CREATE TABLE zz (k INTEGER PRIMARY KEY, v)"
+    done
+    for table in by_uint checked indexed fired zz; do sqlite3 c.db "INSERT INTO $table VALUES (1, 'x')"; done
+    run -1 --separate-stderr desktopsync c.db d.db --base other
+    [[ $stderr == *"by_uint: not compared: c.db: no such collation sequence: uint"* ]]
+    [[ $stderr == *"wide: not compared: c.db: the key of table wide has 300 columns, 255 are the most"* ]]
+    for table in checked indexed fired; do
+        [[ $stderr == *"$table 1: left alone in theirs: the table cannot be written to: d.db: "*"sha3"* ]]
+        [ "$(sqlite3 d.db "SELECT count(*) FROM $table")" = 0 ]
+    done
+    [ "$(sqlite3 d.db "SELECT * FROM zz")" = "1|x" ]
+}
+
 @test "one run at a time with the same base" {
     exec 9<>base.lock
     flock -n 9
