@@ -5,8 +5,8 @@
 #include "compare/diff.h"
 #include "compare/diffscreen.h"
 #include "compare/local.h"
-#include "compare/peer.h"
 #include "compare/planfile.h"
+#include "compare/remote.h"
 #include "compare/resolve.h"
 #include "compare/view.h"
 
@@ -117,7 +117,8 @@ static int read_options(struct sync_options *o)
 /* THEIRS is "-": syncdiff serve answers on descriptors 3 and 4. */
 static struct side *open_theirs(const char *path)
 {
-    return strcmp(path, "-") == 0 ? peer_open(PEER_IN, PEER_OUT, "theirs", THEIRS) : local_open(path, THEIRS);
+    return strcmp(path, "-") == 0 ? remote_open(PEER_IN, PEER_OUT, "theirs", THEIRS)
+                                  : local_open(path, THEIRS);
 }
 
 static struct sync *open_sync(char **path, const struct sync_options *o)

@@ -17,7 +17,7 @@
 struct base_side {
     char *path;
     int64_t run;  /* noted in it, 0: none */
-    int64_t mark; /* deletions noted in it up to there are known here (compare/pairing.h) */
+    int64_t mark; /* deletions noted in it up to there are known here (compare/pair_record.h) */
 };
 
 struct base {

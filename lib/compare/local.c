@@ -36,7 +36,7 @@ static int identify(struct side *s, const char *pair, struct side_identity *out)
     char *whole = realpath(path, NULL);
     out->writable = access(path, W_OK) == 0;
     out->path = whole ? whole : mem_text(path);
-    return pairing_get(local(s)->db, pair, &out->pairing);
+    return pair_record_get(local(s)->db, pair, &out->record);
 }
 
 /* Text order in SQL is that of the bytes as stored; the comparison goes by UTF-8. */
@@ -266,9 +266,9 @@ static int end(struct side *s)
     return 0;
 }
 
-static int marks(struct side *s, int64_t since, pairing_fn *fn, void *ctx)
+static int marks(struct side *s, int64_t since, pair_record_fn *fn, void *ctx)
 {
-    return pairing_marks(local(s)->db, since, fn, ctx);
+    return pair_record_marks(local(s)->db, since, fn, ctx);
 }
 
 /* The column as an expression, by its canonical number: a reference of mine by theirs' key. */

@@ -1,10 +1,10 @@
-/* serve: the other end of a comparison (compare/peer.h): answers for one database. */
+/* serve: the other end of a comparison (compare/remote.h): answers for one database. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "compare/local.h"
 #include "compare/pack.h"
-#include "compare/peer.h"
 #include "compare/ranges.h"
+#include "compare/remote.h"
 #include "compare/talk.h"
 
 #include <stdlib.h>
@@ -67,18 +67,18 @@ static int identify(struct serving *s, struct wire *w)
     if (rc)
         return rc;
     struct buf *b = begin_message(s, TALK_IDENTIFY);
-    pack_int(b, id.pairing.known);
-    pack_int(b, id.pairing.role);
-    pack_int(b, id.pairing.run);
-    pack_int(b, id.pairing.others);
-    pack_int(b, id.pairing.mark);
-    pack_text(b, id.pairing.pairs);
-    const struct val given = {.type = VAL_BLOB, .p = id.pairing.given.p, .n = id.pairing.given.n};
+    pack_int(b, id.record.known);
+    pack_int(b, id.record.role);
+    pack_int(b, id.record.run);
+    pack_int(b, id.record.others);
+    pack_int(b, id.record.mark);
+    pack_text(b, id.record.pairs);
+    const struct val given = {.type = VAL_BLOB, .p = id.record.given.p, .n = id.record.given.n};
     val_put(b, &given);
     pack_int(b, id.writable);
     pack_text(b, id.path);
     free(id.path);
-    pairing_free(&id.pairing);
+    pair_record_free(&id.record);
     return talk_say(s->talk, b) || done(s) ? -1 : 0;
 }
 

@@ -32,7 +32,7 @@ int side_end(struct side *s)
     return s->ops->end(s);
 }
 
-int side_marks(struct side *s, int64_t since, pairing_fn *fn, void *ctx)
+int side_marks(struct side *s, int64_t since, pair_record_fn *fn, void *ctx)
 {
     return s->ops->marks(s, since, fn, ctx);
 }

@@ -1,17 +1,17 @@
 /* side: one of the two databases of a comparison, here (compare/local.h) or at the other end of a connection
- * (compare/peer.h). All rows are told in the specs' columns and under canonical keys. */
+ * (compare/remote.h). All rows are told in the specs' columns and under canonical keys. */
 #ifndef SIDE_H
 #define SIDE_H
 
 #include "compare/base.h"
-#include "compare/pairing.h"
+#include "compare/pair_record.h"
 #include "compare/work.h"
 
 struct side;
 
 /* Who it is. */
 struct side_identity {
-    struct pairing pairing;
+    struct pair_record record;
     bool writable;
     char *path; /* absolute; to free */
 };
@@ -28,7 +28,7 @@ struct side_write {
 /* What came of it. */
 struct side_written {
     int64_t inserted, updated, deleted, left;
-    int64_t mark; /* as pairing.mark, after it */
+    int64_t mark; /* as record.mark, after it */
     char *undo;   /* the archive's path, to free; NULL when nothing was written */
 };
 
@@ -38,7 +38,7 @@ struct side_ops {
     int (*use)(struct side *s, const struct specs *specs);
     int (*agreed)(struct side *s, struct base *b);
     int (*begin)(struct side *s);
-    int (*marks)(struct side *s, int64_t since, pairing_fn *fn, void *ctx);
+    int (*marks)(struct side *s, int64_t since, pair_record_fn *fn, void *ctx);
     int (*list)(struct side *s, size_t object);
     int (*next)(struct side *s, const struct val **row);
     int (*fetch)(struct side *s, struct work *w, const char *condition);
@@ -72,8 +72,8 @@ int side_agreed(struct side *s, struct base *b);
 int side_begin(struct side *s);
 int side_end(struct side *s);
 
-/* What was noted as deleted since (compare/pairing.h). */
-int side_marks(struct side *s, int64_t since, pairing_fn *fn, void *ctx);
+/* What was noted as deleted since (compare/pair_record.h). */
+int side_marks(struct side *s, int64_t since, pair_record_fn *fn, void *ctx);
 
 /* The rows of an object in the order of their keys: 1 with key and version (nkey + 1 values, until the next call), 0,
  * -1. */

@@ -35,7 +35,7 @@ static void warn(struct sync *s, const char *fmt, ...)
 /* Whether the two have been a pair by a base that is not this one. */
 static bool share_a_pair(const struct side_identity id[SIDES])
 {
-    const char *all = id[MINE].pairing.pairs, *other = id[THEIRS].pairing.pairs;
+    const char *all = id[MINE].record.pairs, *other = id[THEIRS].record.pairs;
     for (const char *p = all; p && other && *p; p += strcspn(p, " ") + 1) {
         char *pair = mem_printf("%.*s ", (int)strcspn(p, " "), p);
         bool found = strstr(other, pair) != NULL;
@@ -62,7 +62,7 @@ static char *amiss(const struct sync *s, int side, const struct side_identity *i
 {
     const struct base_side *known = &s->base->side[side];
     const char *name = s->side[side]->name, *base = s->base->path;
-    const struct pairing *p = &id->pairing;
+    const struct pair_record *p = &id->record;
     long long run = p->run, expected = known->run;
     if (p->known && p->role != side)
         return mem_printf("%s is the other side of %s: mine and theirs have changed places", name, base);
@@ -136,11 +136,11 @@ static int check_identity(struct sync *s, bool *forget)
         if (rc == 0)
             keep_path(s, side, &id[side]);
         free(id[side].path);
-        if (rc == 0 && s->base->running && id[side].pairing.run == s->base->running) {
-            s->given[side] = id[side].pairing.given;
-            id[side].pairing.given = (struct buf){0};
+        if (rc == 0 && s->base->running && id[side].record.run == s->base->running) {
+            s->given[side] = id[side].record.given;
+            id[side].record.given = (struct buf){0};
         }
-        pairing_free(&id[side].pairing);
+        pair_record_free(&id[side].record);
     }
     return rc;
 }

@@ -38,7 +38,7 @@ struct sync {
     int64_t conflicts, left; /* of the newest round */
     bool look;               /* there is something to look at */
     char digest[65];
-    struct buf given[SIDES]; /* of an interrupted run (compare/pairing.h) */
+    struct buf given[SIDES]; /* of an interrupted run (compare/pair_record.h) */
     bool noted[SIDES];       /* the side keeps a note of the run */
     int lock;
 };

@@ -401,7 +401,7 @@ static enum tried do_insert(struct writer *w, struct writing *o, const struct it
     enum done done = target_insert(t, c, NULL);
     if (done == DONE && fresh) {
         c->new[key[0]] = w->given = val_int(db_last_rowid(w->l->db));
-        if (pairing_give(w->l->db, w->how->pair, w->how->run, o->at->at->table, &i->key[0], &w->given))
+        if (pair_record_give(w->l->db, w->how->pair, w->how->run, o->at->at->table, &i->key[0], &w->given))
             return TRIED_ERROR;
     }
     return written(w, o, i, c, done, note);
@@ -857,7 +857,7 @@ static int mark(void *ctx, struct item *i)
     struct buf b = {0};
     pack_row(&b, i->key, s->row->nkey);
     struct val key = {.type = VAL_BLOB, .p = b.p, .n = b.n};
-    int rc = pairing_mark(w->l->db, s->at[w->l->side.which].table, &key);
+    int rc = pair_record_mark(w->l->db, s->at[w->l->side.which].table, &key);
     buf_free(&b);
     return rc;
 }
@@ -892,21 +892,21 @@ static char *undo_path(const struct writer *w)
 
 static int do_all(struct writer *w)
 {
-    struct pairing before = {0}, after = {0};
+    struct pair_record before = {0}, after = {0};
     int present = meta_present(w->l->db);
-    if (present < 0 || pairing_get(w->l->db, w->how->pair, &before) ||
-        pairing_put(w->l->db, w->how->pair, w->l->side.which, w->how->run))
+    if (present < 0 || pair_record_get(w->l->db, w->how->pair, &before) ||
+        pair_record_put(w->l->db, w->how->pair, w->l->side.which, w->how->run))
         return -1;
     w->marking = before.others > 0;
-    pairing_free(&before);
+    pair_record_free(&before);
     if (w->how->plan && (begin_triggers(w) || change_log_begin(&w->log, w->l->db, present, true) ||
                          open_objects(w) || write_rows(w)))
         return -1;
     if (finish_rows(w) || db_triggers(w->l->db, false) || app_triggers_end(&w->triggers) ||
-        pairing_get(w->l->db, w->how->pair, &after))
+        pair_record_get(w->l->db, w->how->pair, &after))
         return -1;
     w->out->mark = after.mark;
-    pairing_free(&after);
+    pair_record_free(&after);
     sum_up(w);
     if (!w->how->dry && w->out->inserted + w->out->updated + w->out->deleted) {
         w->out->undo = undo_path(w);

@@ -1,5 +1,5 @@
-/* pairing: see compare/pairing.h. */
-#include "compare/pairing.h"
+/* pair_record: see compare/pair_record.h. */
+#include "compare/pair_record.h"
 
 #include "compare/pack.h"
 
@@ -20,7 +20,7 @@ static int present(struct db *db)
                : n == 3;
 }
 
-static int load_given(struct db *db, const char *pair, struct pairing *out)
+static int load_given(struct db *db, const char *pair, struct pair_record *out)
 {
     struct stmt *s =
         db_preparef(db, "SELECT name, key, given FROM dx_sync_given WHERE pair = %Q AND run = %lld", pair,
@@ -35,17 +35,17 @@ static int load_given(struct db *db, const char *pair, struct pairing *out)
     return step == STEP_DONE ? 0 : -1;
 }
 
-void pairing_free(struct pairing *p)
+void pair_record_free(struct pair_record *p)
 {
     free(p->pairs);
     buf_free(&p->given);
-    *p = (struct pairing){0};
+    *p = (struct pair_record){0};
 }
 
-int pairing_get(struct db *db, const char *pair, struct pairing *out)
+int pair_record_get(struct db *db, const char *pair, struct pair_record *out)
 {
     int64_t known, role;
-    *out = (struct pairing){0};
+    *out = (struct pair_record){0};
     int there = present(db);
     if (there <= 0)
         return there;
@@ -61,8 +61,8 @@ int pairing_get(struct db *db, const char *pair, struct pairing *out)
     return load_given(db, pair, out);
 }
 
-int pairing_give(struct db *db, const char *pair, int64_t run, const char *table, const struct val *key,
-                 const struct val *given)
+int pair_record_give(struct db *db, const char *pair, int64_t run, const char *table, const struct val *key,
+                     const struct val *given)
 {
     struct stmt *s = db_preparef(db, "INSERT INTO dx_sync_given VALUES (%Q, %lld, %Q, ?1, ?2)", pair,
                                  (long long)run, table);
@@ -75,7 +75,7 @@ int pairing_give(struct db *db, const char *pair, int64_t run, const char *table
     return rc;
 }
 
-int pairing_put(struct db *db, const char *pair, int role, int64_t run)
+int pair_record_put(struct db *db, const char *pair, int role, int64_t run)
 {
     return db_exec(db, sql_make) || db_execf(db,
                                              "DELETE FROM dx_sync_given WHERE pair = %Q AND run < %lld;"
@@ -85,7 +85,7 @@ int pairing_put(struct db *db, const char *pair, int role, int64_t run)
                : 0;
 }
 
-int pairing_mark(struct db *db, const char *table, const struct val *key)
+int pair_record_mark(struct db *db, const char *table, const struct val *key)
 {
     struct stmt *s = db_preparef(db, "INSERT INTO dx_sync_deleted (name, key) VALUES (%Q, ?1)", table);
     if (s)
@@ -95,7 +95,7 @@ int pairing_mark(struct db *db, const char *table, const struct val *key)
     return rc;
 }
 
-int pairing_marks(struct db *db, int64_t since, pairing_fn *fn, void *ctx)
+int pair_record_marks(struct db *db, int64_t since, pair_record_fn *fn, void *ctx)
 {
     int there = present(db), rc = 0;
     if (there <= 0)

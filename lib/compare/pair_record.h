@@ -1,4 +1,4 @@
-/* pairing: what each side of a pair keeps of it, so that a database that was restored from a backup, copied or changed
+/* pair_record: what each side of a pair keeps of it, so that a database that was restored from a backup, copied or changed
  * for another is found out.
  *
  *   dx_sync          a row per pair: the pair's id, which side this is, the newest run that was noted here
@@ -6,14 +6,14 @@
  *                    was interrupted is found here
  *   dx_sync_deleted  where a database is in several pairs, the rows that one of them has seen deleted here, so that one
  *                    that was deleted and made again is a new one for the others */
-#ifndef PAIRING_H
-#define PAIRING_H
+#ifndef PAIR_RECORD_H
+#define PAIR_RECORD_H
 
 #include "sql/db.h"
 
 #include <stdbool.h>
 
-struct pairing {
+struct pair_record {
     bool known;       /* there is a row of the pair */
     int role;         /* which side it says that this is */
     int64_t run;      /* its newest run */
@@ -23,22 +23,22 @@ struct pairing {
     struct buf given; /* of the newest run: table, key and the key it got, packed (compare/pack.h) */
 };
 
-/* Free with pairing_free, which is fine on a zeroed one. */
-int pairing_get(struct db *db, const char *pair, struct pairing *out);
-void pairing_free(struct pairing *p);
+/* Free with pair_record_free, which is fine on a zeroed one. */
+int pair_record_get(struct db *db, const char *pair, struct pair_record *out);
+void pair_record_free(struct pair_record *p);
 
 /* Notes the run; inside the write transaction. */
-int pairing_put(struct db *db, const char *pair, int role, int64_t run);
+int pair_record_put(struct db *db, const char *pair, int role, int64_t run);
 
 /* Notes that in this run the row of that key got another one. */
-int pairing_give(struct db *db, const char *pair, int64_t run, const char *table, const struct val *key,
-                 const struct val *given);
+int pair_record_give(struct db *db, const char *pair, int64_t run, const char *table, const struct val *key,
+                     const struct val *given);
 
 /* Notes that the row with this packed key is deleted here. */
-int pairing_mark(struct db *db, const char *table, const struct val *key);
+int pair_record_mark(struct db *db, const char *table, const struct val *key);
 
 /* Calls fn for the entries behind `since`; stops at the first nonzero result and returns it. */
-typedef int pairing_fn(void *ctx, const char *table, const struct val *key);
-int pairing_marks(struct db *db, int64_t since, pairing_fn *fn, void *ctx);
+typedef int pair_record_fn(void *ctx, const char *table, const struct val *key);
+int pair_record_marks(struct db *db, int64_t since, pair_record_fn *fn, void *ctx);
 
 #endif

@@ -1,5 +1,5 @@
-/* peer: see compare/peer.h. */
-#include "compare/peer.h"
+/* remote: see compare/remote.h. */
+#include "compare/remote.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -33,7 +33,7 @@ struct joining {
     struct ranges walk, proof;
 };
 
-struct peer {
+struct remote {
     struct side side;
     struct talk *talk;
     const struct specs *specs;
@@ -48,26 +48,26 @@ struct peer {
     size_t streaming; /* objects of which rows are still to come in this turn */
 };
 
-static struct peer *peer(struct side *s)
+static struct remote *remote(struct side *s)
 {
-    return (struct peer *)s;
+    return (struct remote *)s;
 }
 
-static struct buf *begin_message(struct peer *p, enum talk_message kind)
+static struct buf *begin_message(struct remote *p, enum talk_message kind)
 {
     buf_clear(&p->say);
     pack_int(&p->say, kind);
     return &p->say;
 }
 
-static int nonsense(const struct peer *p)
+static int nonsense(const struct remote *p)
 {
     return fail(ERR_REFUSED, "%s: the other end's answer makes no sense; are both of one version?",
                 p->side.name);
 }
 
 /* The next message, which must be of that kind. 1, 0 at the end of the turn, -1. */
-static int expect(struct peer *p, enum talk_message kind, struct wire *w)
+static int expect(struct remote *p, enum talk_message kind, struct wire *w)
 {
     enum talk_message got;
     int rc = talk_next(p->talk, &got, w);
@@ -75,7 +75,7 @@ static int expect(struct peer *p, enum talk_message kind, struct wire *w)
 }
 
 /* Reads the rest of a turn that should be at its end. */
-static int finish(struct peer *p)
+static int finish(struct remote *p)
 {
     struct wire w;
     int rc = expect(p, TALK_DONE, &w);
@@ -91,7 +91,7 @@ static int finish(struct peer *p)
 /* One turn for both: who it is, and what tables it has. */
 static int identify(struct side *s, const char *pair, struct side_identity *out)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     struct wire w;
     struct buf *b = begin_message(p, TALK_HELLO);
     pack_int(b, FORMAT);
@@ -110,7 +110,7 @@ static int identify(struct side *s, const char *pair, struct side_identity *out)
     p->hello = true;
     if (expect(p, TALK_IDENTIFY, &w) <= 0)
         return -1;
-    struct pairing *g = &out->pairing;
+    struct pair_record *g = &out->record;
     g->known = unpack_int(&w, 1) != 0;
     g->role = (int)unpack_int(&w, THEIRS);
     g->run = unpack_int(&w, INT64_MAX);
@@ -129,7 +129,7 @@ static int identify(struct side *s, const char *pair, struct side_identity *out)
 
 static int describe(struct side *s, struct described *out)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     *out = p->described;
     p->described = (struct described){0};
     return p->hello ? 0 : fail(ERR_SYSTEM, "%s: has not been asked who it is", s->name);
@@ -137,7 +137,7 @@ static int describe(struct side *s, struct described *out)
 
 static int use(struct side *s, const struct specs *specs)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     struct buf *b = begin_message(p, TALK_USE);
     size_t widest = 0;
     p->specs = specs;
@@ -156,7 +156,7 @@ static int use(struct side *s, const struct specs *specs)
 
 static int begin(struct side *s)
 {
-    return talk_say(peer(s)->talk, begin_message(peer(s), TALK_BEGIN));
+    return talk_say(remote(s)->talk, begin_message(remote(s), TALK_BEGIN));
 }
 
 static void free_spared(struct spared *o)
@@ -171,7 +171,7 @@ static void free_spared(struct spared *o)
 /* The sums of what the base has of each object. */
 static int agreed(struct side *s, struct base *b)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     p->base = b;
     for (size_t i = 0; i < p->specs->n; i++) {
         struct spared *o = &p->spared[i];
@@ -191,7 +191,7 @@ static int agreed(struct side *s, struct base *b)
 }
 
 /* Asks of each object that the base knows; the answers come in that order. */
-static int ask_each(struct peer *p, enum talk_message kind, int64_t level)
+static int ask_each(struct remote *p, enum talk_message kind, int64_t level)
 {
     for (size_t i = 0; i < p->specs->n; i++) {
         const struct spared *o = &p->spared[i];
@@ -211,7 +211,7 @@ static int ask_each(struct peer *p, enum talk_message kind, int64_t level)
 }
 
 /* The next answer of that kind, a blob. */
-static int take_blob(struct peer *p, struct val *blob)
+static int take_blob(struct remote *p, struct val *blob)
 {
     struct wire w;
     int got = expect(p, TALK_RANGES, &w);
@@ -219,7 +219,7 @@ static int take_blob(struct peer *p, struct val *blob)
     return got > 0 && w.state == WIRE_OK && blob->type == VAL_BLOB ? 0 : got < 0 ? -1 : nonsense(p);
 }
 
-static int take_root(struct peer *p, struct spared *o)
+static int take_root(struct remote *p, struct spared *o)
 {
     struct val blob;
     if (take_blob(p, &blob) || blob.n != SHA_BYTES)
@@ -230,7 +230,7 @@ static int take_root(struct peer *p, struct spared *o)
 }
 
 /* The other end's groups: those that the base has not are wanted. */
-static int take_groups(struct peer *p, struct spared *o)
+static int take_groups(struct remote *p, struct spared *o)
 {
     struct val blob;
     struct range_set own = {0};
@@ -252,7 +252,7 @@ static int take_groups(struct peer *p, struct spared *o)
 }
 
 /* The ranges of those groups: first number, how many, their sums. */
-static int take_ranges(struct peer *p, struct spared *o)
+static int take_ranges(struct remote *p, struct spared *o)
 {
     struct val blob;
     struct range_set own = {0};
@@ -276,7 +276,7 @@ static int take_ranges(struct peer *p, struct spared *o)
     return w.state == WIRE_OK ? 0 : nonsense(p);
 }
 
-static int take_marks(struct peer *p, pairing_fn *fn, void *ctx)
+static int take_marks(struct remote *p, pair_record_fn *fn, void *ctx)
 {
     struct wire w;
     enum talk_message kind;
@@ -292,7 +292,7 @@ static int take_marks(struct peer *p, pairing_fn *fn, void *ctx)
     return got < 0 ? -1 : got > 0 && kind == TALK_DONE ? 0 : nonsense(p);
 }
 
-static int end_turn(struct peer *p)
+static int end_turn(struct remote *p)
 {
     struct wire w;
     enum talk_message kind;
@@ -301,7 +301,7 @@ static int end_turn(struct peer *p)
 }
 
 /* One turn of questions and answers about all objects that differ. */
-static int turn_of_ranges(struct peer *p, int64_t level, int (*take)(struct peer *p, struct spared *o))
+static int turn_of_ranges(struct remote *p, int64_t level, int (*take)(struct remote *p, struct spared *o))
 {
     if (ask_each(p, TALK_RANGES, level) || talk_turn(p->talk))
         return -1;
@@ -312,7 +312,7 @@ static int turn_of_ranges(struct peer *p, int64_t level, int (*take)(struct peer
 }
 
 /* Asks for the rows: whole lists, and ranges that the base has not. They come in one turn, as next reads them. */
-static int ask_rows(struct peer *p)
+static int ask_rows(struct remote *p)
 {
     for (size_t i = 0; i < p->specs->n; i++) {
         struct spared *o = &p->spared[i];
@@ -333,9 +333,9 @@ static int ask_rows(struct peer *p)
 }
 
 /* With the marks, the sums of all lists; then, as far as they differ from the base, what differs. */
-static int marks(struct side *s, int64_t since, pairing_fn *fn, void *ctx)
+static int marks(struct side *s, int64_t since, pair_record_fn *fn, void *ctx)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     bool differs = false;
     struct buf *b = begin_message(p, TALK_MARKS);
     pack_int(b, since);
@@ -361,7 +361,7 @@ static void free_join(struct joining *j)
 
 static int list(struct side *s, size_t object)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     struct joining *j = &p->join;
     struct val *base = j->base, *read = j->read;
     free_join(j);
@@ -373,7 +373,7 @@ static int list(struct side *s, size_t object)
 }
 
 /* The next row that comes: 1 in row, 0 when the object's are over, -1. */
-static int read_row(struct peer *p, struct val *row)
+static int read_row(struct remote *p, struct val *row)
 {
     const struct spec *spec = &p->specs->spec[p->listed];
     struct wire w;
@@ -401,7 +401,7 @@ static bool range_stands(const struct spared *o, struct joining *j)
 }
 
 /* The next row of the base that the other end has, too, into j->base: 1, 0, -1. */
-static int base_row(struct peer *p)
+static int base_row(struct remote *p)
 {
     struct joining *j = &p->join;
     const struct spared *o = &p->spared[p->listed];
@@ -418,7 +418,7 @@ static int base_row(struct peer *p)
 }
 
 /* Both in key order, proved by the other end's root when they are at their end. */
-static int next_joined(struct peer *p, const struct val **row)
+static int next_joined(struct remote *p, const struct val **row)
 {
     struct joining *j = &p->join;
     const struct spared *o = &p->spared[p->listed];
@@ -454,7 +454,7 @@ static int next_joined(struct peer *p, const struct val **row)
 
 static int next(struct side *s, const struct val **row)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     if (p->spared[p->listed].known)
         return next_joined(p, row);
     *row = p->row;
@@ -464,7 +464,7 @@ static int next(struct side *s, const struct val **row)
 /* ---- rows ---- */
 
 struct asking {
-    struct peer *p;
+    struct remote *p;
     int64_t n;
 };
 
@@ -479,7 +479,7 @@ static int ask(void *ctx, struct item *i)
     return talk_say(a->p->talk, b);
 }
 
-static int take_fetched(struct peer *p, struct work *w, struct wire *wire)
+static int take_fetched(struct remote *p, struct work *w, struct wire *wire)
 {
     int64_t id = unpack_int(wire, INT64_MAX);
     struct item i;
@@ -505,7 +505,7 @@ static int take_fetched(struct peer *p, struct work *w, struct wire *wire)
 
 static int fetch(struct side *s, struct work *w, const char *condition)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     struct asking a = {p, 0};
     struct wire wire;
     int got;
@@ -526,7 +526,7 @@ static int fetch(struct side *s, struct work *w, const char *condition)
 
 static int end(struct side *s)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     return p->specs ? talk_say(p->talk, begin_message(p, TALK_END)) : 0;
 }
 
@@ -542,7 +542,7 @@ static void put_val(struct buf *b, struct val v)
 /* What a writer needs of an item: its own side's version and row, and what is to be there. */
 static int say_item(void *ctx, struct item *i)
 {
-    struct peer *p = ctx;
+    struct remote *p = ctx;
     const struct table *t = p->specs->spec[i->object].row;
     int which = p->side.which;
     const struct val *out = i->op[which] == CHANGE_DELETE || i->op[which] == 0 ? NULL
@@ -562,7 +562,7 @@ static int say_item(void *ctx, struct item *i)
     return talk_say(p->talk, b);
 }
 
-static int take_result(struct peer *p, struct work *w, struct wire *wire)
+static int take_result(struct remote *p, struct work *w, struct wire *wire)
 {
     struct item i;
     int64_t id = unpack_int(wire, INT64_MAX);
@@ -580,7 +580,7 @@ static int take_result(struct peer *p, struct work *w, struct wire *wire)
 
 static int write_side(struct side *s, struct work *w, const struct side_write *how, struct side_written *out)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     char *condition = mem_printf("op%d <> 0 OR what%d = %d ORDER BY id", s->which, s->which, WHAT_DELETED);
     int rc = work_each(w, say_item, p, condition);
     free(condition);
@@ -614,7 +614,7 @@ static int write_side(struct side *s, struct work *w, const struct side_write *h
 
 static void close_side(struct side *s)
 {
-    struct peer *p = peer(s);
+    struct remote *p = remote(s);
     talk_close(p->talk);
     described_free(&p->described);
     for (size_t i = 0; p->spared && i < p->specs->n; i++)
@@ -633,9 +633,9 @@ static void close_side(struct side *s)
 static const struct side_ops ops = {describe, identify, use,   agreed, begin,      marks,
                                     list,     next,     fetch, end,    write_side, close_side};
 
-struct side *peer_open(int in, int out, const char *name, int which)
+struct side *remote_open(int in, int out, const char *name, int which)
 {
-    struct peer *p = mem_zero(1, sizeof *p);
+    struct remote *p = mem_zero(1, sizeof *p);
     p->side = (struct side){.ops = &ops, .which = which, .name = mem_text(name)};
     p->talk = talk_open(in, out, name);
     if (p->talk)
