@@ -4,12 +4,11 @@
 #include "apply/app_triggers.h"
 #include "apply/client_schema.h"
 #include "apply/download.h"
-#include "apply/fk_delete.h"
-#include "apply/fk_optimistic.h"
 #include "apply/log_apply.h"
+#include "apply/merge.h"
 #include "apply/plan_apply.h"
 #include "apply/quarantine_recheck.h"
-#include "apply/rekey_server.h"
+#include "apply/settle.h"
 #include "apply/snapshot.h"
 #include "apply/upload_apply.h"
 #include "base/err.h"
@@ -193,7 +192,7 @@ static int apply_all(struct apply_context *w, const struct kind *k, struct app_t
         return -1;
     if (apply_changes(w, k) || check_last(w))
         return -1;
-    if (k->end(w) || fk_optimistic_settle(w) || note_seen(w))
+    if (k->end(w) || settle_deferred(w) || note_seen(w))
         return -1;
     if (db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
         return -1;
@@ -320,12 +319,8 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
     if (k == NULL || prepare_new(db, h) || leave_no_trace(db, h) || db_begin_write(db))
         return -1;
     targets_init(&w.targets, db);
-    w.one[WORK_DOWNLOAD] = download_one;
     w.archive = label(h);
     merge_begin(&w);
-    w.merge->clear = fk_delete_clear;
-    w.merge->give = rekey_server_give;
-    w.merge->adopt = rekey_server_adopt;
     int rc = run(&w, k, &fires);
     if (rc && k == &upload) {
         db_rollback(db);

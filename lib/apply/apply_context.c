@@ -1,7 +1,7 @@
 /* apply_context: see apply/apply_context.h. */
 #include "apply/apply_context.h"
 
-#include "apply/conflict.h"
+#include "apply/merge_context.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ static int refuse(struct apply_context *w, struct target *t, const struct change
     copy.new = vals_copy(c->new, t->table->ncol);
     int here = target_row(t, &copy, NULL);
     int rc = here < 0 || conflict_row(w, t, &copy, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why) ||
-                     w->quarantined(w, t, &copy, w->effect.origin)
+                     merge_force(w, t, &copy, w->effect.origin)
                  ? -1
                  : 0;
     free(copy.old);
@@ -45,7 +45,7 @@ static int done_nothing(struct apply_context *w, struct target *t, const struct 
 int apply_change(struct apply_context *w, struct target *t, const struct change *c)
 {
     const char *reason;
-    int may = w->way == WORK_MERGE ? w->may(w, t, c, &reason) : 1;
+    int may = w->way == WORK_MERGE ? merge_may_write(w, t, c, &reason) : 1;
     if (may <= 0)
         return may < 0 ? -1 : deferred_add(w, t, c, true, false, reason);
     enum done done = c->op == CHANGE_INSERT   ? target_insert(t, c, NULL)

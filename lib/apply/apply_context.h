@@ -60,21 +60,12 @@ struct apply_context {
     struct targets targets;
     struct change_log effect;
     enum apply_way way;
-    apply_one_fn *one[2]; /* per way: how a change read, or one deferred before its judgement, is judged */
-    /* WORK_MERGE: asked before a row is written: 1 yes, 0 not now (*reason says why), -1. */
-    int (*may)(struct apply_context *w, struct target *t, const struct change *c, const char **reason);
-    /* WORK_MERGE: has what follows judged as that origin's, until w->merge is put back. */
-    int (*as)(struct apply_context *w, const char *origin);
-    /* WORK_MERGE: the change of `origin` went into quarantine, or was done after all. */
-    int (*quarantined)(struct apply_context *w, struct target *t, const struct change *c, const char *origin);
-    /* WORK_MERGE: the number of the archive that will tell that origin, a node, what becomes of its changes; else 0. */
-    int (*tells)(struct apply_context *w, const char *origin, int64_t *archive);
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
     struct stmt *conflict; /* records one; NULL until the first */
     struct deferred *defer;
     struct snapshot *snapshot;
     struct merge *merge;
-    struct fk_optimistic *trust;
+    struct fk_optimistic *optimistic;
     struct plan_apply *rows;
     struct change read; /* the change being judged, in the archive's columns */
     bool indexed;       /* indexes were made: capture has to know */
@@ -116,12 +107,5 @@ bool deferred_retrying(const struct apply_context *w);
  * that another row has. */
 int deferred_add(struct apply_context *w, struct target *t, const struct change *c, bool judged, bool taken,
                  const char *reason);
-
-/* After the last change: tries what waits until nothing more can be done, taking rows that stand in each other's way
- * out and putting them in again. */
-int deferred_retry(struct apply_context *w);
-
-/* Then: what is left goes into quarantine, or fails the apply when strict. */
-int deferred_give_up(struct apply_context *w);
 
 #endif

@@ -1,7 +1,7 @@
-/* deferred: changes that cannot be done yet (apply/apply_context.h). They wait in a temporary table, so that their number does not matter;
- * the rows they belong to are known in memory. */
+/* deferred: changes that cannot be done yet (apply/apply_context.h). They wait in a temporary table, so that their
+ * number does not matter; the rows they belong to are known in memory. */
 #include "apply/deferred.h"
-#include "apply/apply_context.h"
+#include "apply/merge_context.h"
 #include "apply/quarantine.h"
 #include "apply/record.h"
 #include "base/err.h"
@@ -10,16 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Emptied, not dropped: no table can be while a statement is read from, and the one before may have left rows. */
+/* temp.dx_wait: a row is a change that waits; only this file names it.
+ *
+ *   seq      in the order in which changes came; what is in quarantine comes before an archive's
+ *   target   index of the table in w->targets
+ *   way      enum apply_way
+ *   origin   whose change it is; NULL: of the archive's sender
+ *   archive  where it came from, for conflicts and quarantine
+ *   judged   1: apply_change is all that is left to do; 0: it is judged again
+ *   taken    1: another row has one of its values
+ *   held     its id in dx_quarantine; 0: it came with the archive at hand
+ *   told     as in dx_quarantine
+ *   reason   why it waits
+ *   change   the change (record.h)
+ *   row      table and key of its row, as one value
+ *
+ * Emptied, not dropped: no table can be while a statement is read from, and the apply before may have left rows. */
 static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
-    "TEXT, archive "
-    "TEXT,"
-    " judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB, told INTEGER);"
+    "TEXT, archive TEXT, judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB,"
+    " told INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
-    "DELETE FROM temp.dx_wait;"
-    "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
-    "BLOB)";
+    "DELETE FROM temp.dx_wait";
 static const char sql_add[] =
     "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row, told)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -33,6 +45,23 @@ static const char sql_again[] =
 static const char sql_rewrite[] =
     "UPDATE temp.dx_wait SET change = ?2, row = ?3, judged = judged AND NOT ?4 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
+static const char sql_not_taken[] = "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld";
+
+/* Entries are read one at a time, each by its own step, so that the one who gets them may change what follows. */
+#define COLUMNS \
+    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, told FROM temp.dx_wait "
+static const char *const sql_each[] = {
+    [DEFERRED_ALL] = COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1",
+    [DEFERRED_JUDGED_DOWN] = COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1",
+    [DEFERRED_MERGE] = COLUMNS "WHERE seq > ?1 AND judged AND way = 1 ORDER BY seq LIMIT 1",
+    [DEFERRED_TAKEN] = COLUMNS "WHERE seq > ?1 AND judged AND taken ORDER BY seq LIMIT 1",
+    [DEFERRED_QUARANTINED] = COLUMNS "WHERE seq > ?1 AND held AND way = 1 ORDER BY seq LIMIT 1",
+};
+static const char sql_each_of[] =
+    COLUMNS "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 ORDER BY seq LIMIT 1";
+static const char sql_get[] = COLUMNS "WHERE seq = ?1";
+
+_Static_assert(WORK_MERGE == 1, "the statements name it by its number");
 
 static int make_ready(struct apply_context *w)
 {
@@ -40,7 +69,8 @@ static int make_ready(struct apply_context *w)
     if (d->ready)
         return 0;
     if (db_exec(w->db, sql_make) || (d->add = db_prepare(w->db, sql_add)) == NULL ||
-        (d->again = db_prepare(w->db, sql_again)) == NULL || (d->done = db_prepare(w->db, sql_done)) == NULL)
+        (d->again = db_prepare(w->db, sql_again)) == NULL ||
+        (d->done = db_prepare(w->db, sql_done)) == NULL || (d->get = db_prepare(w->db, sql_get)) == NULL)
         return -1;
     d->ready = true;
     return 0;
@@ -288,6 +318,7 @@ void deferred_free(struct apply_context *w)
     stmt_free(d->add);
     stmt_free(d->again);
     stmt_free(d->done);
+    stmt_free(d->get);
     free(d);
     w->defer = NULL;
 }
@@ -318,7 +349,7 @@ enum {
 };
 
 /* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
-int deferred_next(struct apply_context *w, struct stmt *s, int64_t seq, struct deferred_entry *e)
+static int next_entry(struct apply_context *w, struct stmt *s, int64_t seq, struct deferred_entry *e)
 {
     deferred_entry_free(e);
     stmt_bind_int(s, 1, seq);
@@ -340,11 +371,12 @@ int deferred_next(struct apply_context *w, struct stmt *s, int64_t seq, struct d
     return rc ? -1 : 1;
 }
 
-int deferred_each(struct apply_context *w, struct stmt *s, int64_t from, deferred_fn *fn, void *ctx)
+/* Frees the statement; NULL: -1. */
+static int each_entry(struct apply_context *w, struct stmt *s, int64_t from, deferred_fn *fn, void *ctx)
 {
     struct deferred_entry e = {.seq = from};
     int got = s ? 1 : -1;
-    while (got > 0 && (got = deferred_next(w, s, e.seq, &e)) > 0)
+    while (got > 0 && (got = next_entry(w, s, e.seq, &e)) > 0)
         if (fn(w, &e, ctx))
             got = -1;
     deferred_entry_free(&e);
@@ -352,11 +384,33 @@ int deferred_each(struct apply_context *w, struct stmt *s, int64_t from, deferre
     return got;
 }
 
+int deferred_each(struct apply_context *w, enum deferred_which which, deferred_fn *fn, void *ctx)
+{
+    int64_t from = which == DEFERRED_JUDGED_DOWN ? INT64_MAX : INT64_MIN;
+    return each_entry(w, db_prepare(w->db, sql_each[which]), from, fn, ctx);
+}
+
+int deferred_each_of(struct apply_context *w, const struct target *t, const char *origin, int64_t from,
+                     deferred_fn *fn, void *ctx)
+{
+    struct stmt *s = db_prepare(w->db, sql_each_of);
+    if (s) {
+        stmt_bind_int(s, 2, (int64_t)t->index);
+        stmt_bind_text(s, 3, origin);
+    }
+    return each_entry(w, s, from, fn, ctx);
+}
+
+int deferred_load(struct apply_context *w, int64_t seq, struct deferred_entry *e)
+{
+    return next_entry(w, w->defer->get, seq, e);
+}
+
 int deferred_done(struct apply_context *w, const struct deferred_entry *e)
 {
     w->defer->n--;
     w->count->released += e->held != 0;
-    if (e->held && e->way == WORK_MERGE && w->quarantined(w, e->target, &e->change, e->origin))
+    if (e->held && e->way == WORK_MERGE && merge_force(w, e->target, &e->change, e->origin))
         return -1;
     stmt_bind_int(w->defer->done, 1, e->seq);
     return stmt_run(w->defer->done);
@@ -369,6 +423,11 @@ int deferred_note(struct apply_context *w, const struct deferred_entry *e)
     int rc = change_log_note(&w->effect, e->target, &e->change);
     w->effect.origin = origin;
     return rc ? rc : deferred_done(w, e);
+}
+
+int deferred_not_taken(struct apply_context *w, int64_t seq)
+{
+    return db_execf(w->db, sql_not_taken, (long long)seq);
 }
 
 int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e)

@@ -1,4 +1,4 @@
-/* deferred: the changes that wait in temp.dx_wait, for those who read or rewrite them; the others go by apply/apply_context.h. */
+/* deferred: the changes that wait, for modules that read or rewrite them; others need only apply/apply_context.h. */
 #ifndef DEFERRED_H
 #define DEFERRED_H
 
@@ -12,7 +12,7 @@ struct deferred {
     int64_t retrying;   /* seq of the one being tried, 0 while none is */
     int64_t told;       /* its, as entry.told */
     bool blocked;       /* it was deferred again */
-    struct stmt *add, *again, *done;
+    struct stmt *add, *again, *done, *get;
 };
 
 /* An entry, with the values it needs beyond the next step of the statement that found it. */
@@ -27,22 +27,26 @@ struct deferred_entry {
     struct arena arena;
 };
 
-/* The columns of an entry, to be selected by a statement that finds entries, one at a time. Its first parameter is the
- * seq to go on from. */
-#define DEFER_COLUMNS \
-    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, told FROM temp.dx_wait "
+/* Which entries, and in which order. */
+enum deferred_which {
+    DEFERRED_ALL,         /* oldest first, as the others unless they say so */
+    DEFERRED_JUDGED_DOWN, /* judged; newest first */
+    DEFERRED_MERGE,       /* judged, of a merge */
+    DEFERRED_TAKEN,       /* judged, and blocked by a value that another row has */
+    DEFERRED_QUARANTINED  /* of a merge, and in quarantine before */
+};
 
-/* Calls fn for each entry that the statement finds, on from that seq; what fn changes of those to come, it will see.
- * Frees the statement; NULL, or fn's first nonzero result: -1. */
+/* Calls fn for each entry; what fn changes of those to come, it will see. fn's first nonzero result: -1. */
 typedef int deferred_fn(struct apply_context *w, struct deferred_entry *e, void *ctx);
-int deferred_each(struct apply_context *w, struct stmt *s, int64_t from, deferred_fn *fn, void *ctx);
+int deferred_each(struct apply_context *w, enum deferred_which which, deferred_fn *fn, void *ctx);
 
-/* The next entry by such a statement: 1, 0, -1. Frees the one before. */
-int deferred_next(struct apply_context *w, struct stmt *s, int64_t seq, struct deferred_entry *e);
+/* The same for the changes of the table that wait to be merged as that origin's, behind the entry `from`. */
+int deferred_each_of(struct apply_context *w, const struct target *t, const char *origin, int64_t from,
+                     deferred_fn *fn, void *ctx);
+
+/* The entry of that number: 1, 0, -1. Frees what `e` had before. */
+int deferred_load(struct apply_context *w, int64_t seq, struct deferred_entry *e);
 void deferred_entry_free(struct deferred_entry *e);
-
-/* Has the function judge the entry's change, as its origin's. Unless it puts it aside again, the change is done. */
-int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge);
 
 /* Rows of which changes wait, by whose they are. A zeroed one is empty. */
 struct waiting_rows {
@@ -56,6 +60,9 @@ void waiting_rows_free(struct waiting_rows *r);
 /* The entry's change is done: it waits no more. deferred_note: and is noted as its origin's. */
 int deferred_done(struct apply_context *w, const struct deferred_entry *e);
 int deferred_note(struct apply_context *w, const struct deferred_entry *e);
+
+/* The entry does not count as blocked by another row's value any more. */
+int deferred_not_taken(struct apply_context *w, int64_t seq);
 
 /* The entry's change is another now, perhaps of another key. */
 int deferred_rewrite(struct apply_context *w, const struct deferred_entry *e);

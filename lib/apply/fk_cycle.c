@@ -3,14 +3,10 @@
 #include "apply/fk_cycle.h"
 
 #include "apply/deferred.h"
+#include "apply/merge_context.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
-
-static const char sql_judged[] = DEFER_COLUMNS "WHERE seq > ?1 AND judged AND way = 1 ORDER BY seq LIMIT 1";
-static const char sql_entry[] = DEFER_COLUMNS "WHERE seq = ?1";
-
-_Static_assert(WORK_MERGE == 1, "sql_judged names it by its number");
 
 struct candidate {
     int64_t seq;
@@ -19,7 +15,6 @@ struct candidate {
 
 struct circle {
     struct apply_context *w;
-    struct stmt *entry;
     size_t n;
     struct candidate *candidate;
     bool again; /* one was left out in this attempt */
@@ -32,7 +27,7 @@ static int may(struct apply_context *w, struct deferred_entry *e, const struct c
 {
     const char *reason;
     struct merge *merge = w->merge;
-    int rc = w->as(w, e->origin) ? -1 : w->may(w, e->target, c, &reason);
+    int rc = merge_as(w, e->origin) ? -1 : merge_may_write(w, e->target, c, &reason);
     w->merge = merge;
     return rc;
 }
@@ -56,7 +51,7 @@ static int each(struct circle *c, bool all, each_fn *fn)
     for (size_t i = 0; i < c->n && rc == 0; i++) {
         if (c->candidate[i].out && !all)
             continue;
-        rc = deferred_next(c->w, c->entry, c->candidate[i].seq, &e) > 0 ? fn(c, &c->candidate[i], &e) : -1;
+        rc = deferred_load(c->w, c->candidate[i].seq, &e) > 0 ? fn(c, &c->candidate[i], &e) : -1;
     }
     deferred_entry_free(&e);
     return rc;
@@ -121,13 +116,9 @@ static int attempt(struct circle *c)
 int fk_cycle_rows(struct apply_context *w)
 {
     struct circle c = {.w = w};
-    int done = deferred_each(w, db_prepare(w->db, sql_judged), INT64_MIN, gather, &c) ||
-                       (c.entry = db_prepare(w->db, sql_entry)) == NULL
-                   ? -1
-                   : c.n == 0;
+    int done = deferred_each(w, DEFERRED_MERGE, gather, &c) ? -1 : c.n == 0;
     while (done == 0)
         done = attempt(&c);
-    stmt_free(c.entry);
     free(c.candidate);
     return done < 0 ? -1 : 0;
 }

@@ -149,7 +149,7 @@ static enum verdict ask_child(struct family *f, struct target *t, struct val *ro
         return FREE;
     if (intent_of(f, t, k, &intent))
         return FAILED;
-    if (intent == MOVES && fk_optimistic_asked(f->w, t, row))
+    if (intent == MOVES && fk_optimistic_allows(f->w, t, row))
         return FREE;
     if (intent == MOVES || intent == LEAVES) {
         f->waits = true;

@@ -3,7 +3,7 @@
 #ifndef FK_DELETE_H
 #define FK_DELETE_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* Makes the way free for the delete c of the row that is here (apply/merge.h, clear). Rows that wait to be deleted themselves
  * do not count: a family that goes together goes. While more of the archive may come the delete waits. When rows that

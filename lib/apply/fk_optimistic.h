@@ -1,17 +1,31 @@
-/* fk_optimistic: a row goes although another still refers to it, because that one waits to refer to a row that waits itself,
- * perhaps for this very delete. Where that one cannot come in after all, the row stays. */
+/* fk_optimistic: a row is deleted although another still refers to it, because that one has a deferred update that moves
+ * it away. What was deleted so is remembered; settle.c takes it back where the update fails. */
 #ifndef FK_OPTIMISTIC_H
 #define FK_OPTIMISTIC_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
-/* Whether the row (whole, of that target) may go on the word of a child of it that waits to move away. Only while
- * fk_optimistic_settle runs, which is when such questions arise. */
-bool fk_optimistic_asked(struct apply_context *w, struct target *t, struct val *row);
+struct optimistic_delete {
+    struct target *target;
+    struct val *row; /* its values; owned */
+};
 
-/* After the last change: does what waits (deferred_retry), at first without trust. Where trust has left a row that refers
- * to nothing, all is as before, and is tried again without trusting there. What is left goes into quarantine, or fails
- * the apply when strict. */
-int fk_optimistic_settle(struct apply_context *w);
+/* A zeroed one allows nothing. */
+struct fk_optimistic {
+    bool on;              /* deletes are allowed */
+    bool wanted;          /* one was asked for */
+    struct rowset broken; /* rows that must not be deleted so: the other row could not move */
+    size_t n;
+    struct optimistic_delete *deleted; /* in this attempt */
+};
+
+/* Whether the row (all its values, of that target) may be deleted while a row with a deferred update refers to it. */
+bool fk_optimistic_allows(struct apply_context *w, struct target *t, struct val *row);
+
+/* After an attempt: adds to `broken` each row that is gone while another refers to it. Whether there was one: 1, 0, -1. */
+int fk_optimistic_find_broken(struct apply_context *w);
+
+/* Forgets what this attempt has deleted. */
+void fk_optimistic_forget(struct fk_optimistic *s);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef HIDDEN_COLUMNS_H
 #define HIDDEN_COLUMNS_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* Remembers the row that the node's delete names, where columns of its table do not travel; gives the node's insert of
  * a row remembered the values of those columns (the arena's). */

@@ -3,7 +3,7 @@
 #ifndef LOG_APPLY_H
 #define LOG_APPLY_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* As download_begin. A log that says from which epoch and up to where it was read is taken once. */
 int log_apply_begin(struct apply_context *w);

@@ -2,252 +2,14 @@
 #include "apply/merge.h"
 
 #include "apply/deleted_row.h"
+#include "apply/fk_delete.h"
 #include "apply/node_view.h"
+#include "apply/rekey_server.h"
 #include "apply/timestamp.h"
-#include "base/err.h"
 #include "base/mem.h"
-#include "journal/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- tables ---- */
-
-static void free_one(struct merge *m)
-{
-    for (size_t i = 0; i < m->n; i++) {
-        fk_parents_free(m->table[i].parents);
-        fk_children_free(m->table[i].children);
-        userkey_free(m->table[i].userkey);
-        membership_asker_close(m->table[i].asker);
-        node_view_parents_free(m->table[i].seen);
-        rowset_free(&m->table[i].lost);
-        free(m->table[i].sent);
-    }
-    free(m->table);
-    rowset_free(&m->inserted);
-    stmt_free(m->hide);
-    stmt_free(m->hidden);
-    rekey_map_free(&m->rekeys);
-    if (m->noded)
-        node_free(&m->node);
-    package_free(m->package);
-    free(m->origin);
-    free(m);
-}
-
-void merge_free(struct merge *m)
-{
-    struct merge *last = m;
-    while (m) {
-        struct merge *next = m->next;
-        free_one(m);
-        m = next == last ? NULL : next;
-    }
-}
-
-/* Seconds that a node's clock may be ahead. */
-enum { AHEAD = 60 };
-
-/* A row whose key refers to its parent's never gets another of its own: it follows its parent's. */
-static bool follows_parent(const struct merge *m, const struct target *t)
-{
-    return t->layout->rowid_key &&
-           rekey_map_parent(&m->rekeys, t->table->name, t->table->col[t->table->key[0]]) != NULL;
-}
-
-static void set_policy(struct merge_table *m, const struct target *t, const struct object *o, bool follows)
-{
-    m->policy = (struct merge_policy){.prefer = MERGE_OURS, .ahead = AHEAD};
-    if (o == NULL)
-        return;
-    m->policy.adopt = t->table->nkey == 1 && strcmp(o->duplicates, "adopt") == 0;
-    m->policy.lose = strcmp(o->deletes, "lose") == 0;
-    m->policy.rekey = t->layout->rowid_key && !follows && strcmp(o->keys, "issue") != 0;
-    if (strcmp(o->conflict, "client") == 0)
-        m->policy.prefer = MERGE_THEIRS;
-    else if (strcmp(o->conflict, "ask") == 0)
-        m->policy.prefer = MERGE_ASK;
-    else if (strncmp(o->conflict, "newest ", 7) == 0) {
-        m->policy.newest = table_column(t->table, o->conflict + 7);
-        m->policy.prefer = m->policy.newest < 0 ? MERGE_OURS : MERGE_NEWEST;
-    }
-}
-
-static void set_object(struct merge_table *m, const struct target *t, const struct package *p)
-{
-    const struct object *o = p ? package_object(p, t->table->name) : NULL;
-    m->sent = mem_zero(t->table->ncol, 1);
-    if (o == NULL || o->visible == VISIBLE_NONE)
-        return;
-    m->object = o;
-    for (size_t i = 0; i < t->table->ncol; i++)
-        m->sent[i] = table_column(o->sent, t->table->col[i]) >= 0;
-}
-
-static int set_userkey(struct merge_table *m, struct target *t)
-{
-    const struct object *o = m->object;
-    if (o == NULL || *o->user_key == 0 || strcmp(o->duplicates, "keep") == 0)
-        return 0;
-    m->userkey = userkey_open(t, o->user_key);
-    return m->userkey ? 0 : -1;
-}
-
-struct merge_table *merge_table(struct apply_context *w, struct target *t)
-{
-    struct merge *m = w->merge;
-    if (t->index >= m->n) {
-        m->table = mem_grow(m->table, t->index + 1, sizeof *m->table);
-        memset(m->table + m->n, 0, (t->index + 1 - m->n) * sizeof *m->table);
-        m->n = t->index + 1;
-    }
-    struct merge_table *mt = &m->table[t->index];
-    if (!mt->known) {
-        set_object(mt, t, m->package);
-        mt->follows = follows_parent(m, t);
-        set_policy(mt, t, mt->object, mt->follows);
-        if ((mt->parents = fk_parents_open(t)) == NULL ||
-            (mt->children = fk_children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
-            return NULL;
-        mt->known = true;
-    }
-    return mt;
-}
-
-static void forget_parents(struct merge *first, const char *table)
-{
-    struct merge *m = first;
-    do {
-        for (size_t i = 0; i < m->n; i++)
-            if (m->table[i].known)
-                fk_parents_forget(m->table[i].parents, table);
-        m = m->next;
-    } while (m != first);
-}
-
-static int may(struct apply_context *w, struct target *t, const struct change *c, const char **reason)
-{
-    if (c->op == CHANGE_DELETE) {
-        forget_parents(w->merge, t->table->name);
-        return 1;
-    }
-    struct merge_table *m = merge_table(w, t);
-    int there = m ? fk_parents_there(m->parents, t, c) : -1;
-    if (there == 0)
-        *reason = fk_parents_missing(m->parents);
-    /* A row that its node does not see is to it as one that is not there. */
-    return there > 0 && w->merge->noded ? node_view_parents(w, m, t, c, reason) : there;
-}
-
-/* ---- origins ---- */
-
-static const char *name_of(const struct merge *m)
-{
-    return m->noded ? m->node.name : m->origin ? m->origin : "";
-}
-
-/* What is known of a node that is not the one whose archive is being applied. Who is no node (any more) has no
- * package. */
-static int set_node(struct merge *m, struct db *db)
-{
-    int found = *m->origin ? node_find(db, m->origin, &m->node) : 0;
-    if (found <= 0)
-        return found;
-    m->noded = true;
-    m->package = package_get(db, m->node.package);
-    if (m->package == NULL || rekey_map_load(&m->rekeys, db, m->node.id, m->node.applied, m->package) ||
-        journal_end(db, &m->start))
-        return -1;
-    m->kept = m->rekeys.n;
-    return 0;
-}
-
-/* What merging needs for that origin, made when there is none yet; NULL on failure. */
-static struct merge *merge_of(struct apply_context *w, const char *origin)
-{
-    struct merge *first = w->merge, *m = first;
-    const char *name = origin ? origin : "";
-    do {
-        if (strcmp(name_of(m), name) == 0)
-            return m;
-        m = m->next;
-    } while (m != first);
-    m = mem_zero(1, sizeof *m);
-    *m = (struct merge){.next = first->next,
-                        .origin = mem_text(name),
-                        .give = first->give,
-                        .adopt = first->adopt,
-                        .clear = first->clear};
-    first->next = m;
-    return set_node(m, w->db) ? NULL : m;
-}
-
-static int as(struct apply_context *w, const char *origin)
-{
-    struct merge *m = merge_of(w, origin);
-    if (m)
-        w->merge = m;
-    return m ? 0 : -1;
-}
-
-void merge_keep(struct apply_context *w)
-{
-    struct merge *m = w->merge;
-    do {
-        m->kept = m->rekeys.n;
-        m = m->next;
-    } while (m != w->merge);
-}
-
-void merge_back(struct apply_context *w)
-{
-    struct merge *m = w->merge;
-    do {
-        rekey_map_cut(&m->rekeys, m->kept);
-        m->inserted_upto = 0;
-        m = m->next;
-    } while (m != w->merge);
-    forget_parents(w->merge, NULL);
-}
-
-static int tells(struct apply_context *w, const char *origin, int64_t *archive)
-{
-    struct node n;
-    int found = origin && *origin ? node_find(w->db, origin, &n) : 0;
-    *archive = found > 0 ? n.archive + 1 : 0;
-    if (found > 0)
-        node_free(&n);
-    return found < 0 ? -1 : 0;
-}
-
-void merge_begin(struct apply_context *w)
-{
-    w->merge = mem_zero(1, sizeof *w->merge);
-    w->merge->next = w->merge;
-    w->may = may;
-    w->as = as;
-    w->quarantined = merge_force;
-    w->tells = tells;
-    w->one[WORK_MERGE] = merge_one;
-}
-
-int merge_force(struct apply_context *w, struct target *t, const struct change *c, const char *origin)
-{
-    if (origin == NULL || *origin == 0)
-        return 0;
-    struct merge *m = merge_of(w, origin);
-    if (m == NULL || !m->noded)
-        return m ? 0 : -1;
-    const struct object *o = package_object(m->package, t->table->name);
-    if (o == NULL || o->visible == VISIBLE_NONE)
-        return 0;
-    struct buf room = {0};
-    struct val packed = change_packed_key(c, &room);
-    int rc = node_force(w->db, m->node.id, t->table->name, &packed);
-    buf_free(&room);
-    return rc;
-}
 
 static int force(struct apply_context *w, struct target *t, const struct change *c)
 {
@@ -360,7 +122,7 @@ static int merge_update(struct apply_context *w, struct target *t, struct change
                         const struct merge_policy *p)
 {
     const char *unused;
-    int done = may(w, t, c, &unused);
+    int done = merge_may_write(w, t, c, &unused);
     if (done > 0)
         done = noted(w, t, c, target_update(t, c, true));
     if (done)
@@ -410,7 +172,7 @@ static int adopt(struct apply_context *w, struct target *t, struct change *c, co
     row[t->table->key[0]] = *other;
     int seen = sees(w, t, &there);
     free(row);
-    return seen > 0 ? w->merge->adopt(w, t, c, other) : seen;
+    return seen > 0 ? rekey_server_adopt(w, t, c, other) : seen;
 }
 
 /* They made a row that people know already, under another key, or under this one (here). */
@@ -473,7 +235,7 @@ static int merge_same_key(struct apply_context *w, struct target *t, struct chan
     if ((p->rekey || p->adopt) && userkey && userkey_same(userkey, t, c))
         return merge_duplicate(w, t, c, true, NULL);
     if (p->rekey && from_node(w))
-        return w->merge->give(w, t, c);
+        return rekey_server_give(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
     if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))
         return -1;
@@ -529,7 +291,7 @@ static int merge_insert(struct apply_context *w, struct target *t, struct change
         return -1;
     if (duplicate)
         return merge_taken(w, t, c);
-    int done = may(w, t, c, &reason);
+    int done = merge_may_write(w, t, c, &reason);
     if (done > 0)
         done = noted(w, t, c, target_insert(t, c, NULL));
     if (done)
@@ -554,7 +316,7 @@ static int merge_delete(struct apply_context *w, struct target *t, struct change
 {
     const char *unused;
     bool alone = fk_children_none(w->merge->table[t->index].children);
-    int done = may(w, t, c, &unused) < 0 ? -1 : 0;
+    int done = merge_may_write(w, t, c, &unused) < 0 ? -1 : 0;
     if (done == 0 && alone && (whole(t, c->old) || !change_log_wants_old(&w->effect)))
         done = noted(w, t, c, target_delete(t, c, true));
     if (done)
@@ -568,7 +330,7 @@ static int merge_delete(struct apply_context *w, struct target *t, struct change
     bool changed = !same_row(t, c->old);
     if (changed && p->lose)
         return conflict_row(w, t, c, true, CONFLICT_DELETED, CONFLICT_OURS, NULL) || force(w, t, c) ? -1 : 0;
-    int clear = alone ? 1 : w->merge->clear(w, t, c);
+    int clear = alone ? 1 : fk_delete_clear(w, t, c);
     if (clear <= 0)
         return clear;
     if (!alone && target_row(t, c, NULL) < 0)

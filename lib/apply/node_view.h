@@ -2,7 +2,7 @@
 #ifndef NODE_VIEW_H
 #define NODE_VIEW_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* Whether the node whose changes are merged (w->merge, a node's) holds the row, which may be in the table m of its
  * package: it is routed to the node; or the node has inserted it since, which no archive has told it of; or it waits as

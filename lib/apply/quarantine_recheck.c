@@ -2,11 +2,9 @@
 #include "apply/quarantine_recheck.h"
 
 #include "apply/deferred.h"
+#include "apply/merge.h"
+#include "apply/retry.h"
 #include "apply/upload_apply.h"
-
-static const char sql_held[] = DEFER_COLUMNS "WHERE seq > ?1 AND held AND way = 1 ORDER BY seq LIMIT 1";
-
-_Static_assert(WORK_MERGE == 1, "sql_held names it by its number");
 
 static int wait_on(struct apply_context *w)
 {
@@ -33,7 +31,7 @@ static int ask_first(struct apply_context *w, struct target *t, struct change *c
 static int check(struct apply_context *w, struct deferred_entry *e, void *rows)
 {
     struct waiting_rows *met = rows;
-    if (deferred_try(w, e, waiting_rows_find(met, e) ? ask : ask_first))
+    if (retry_one(w, e, waiting_rows_find(met, e) ? ask : ask_first))
         return -1;
     if (w->defer->blocked)
         waiting_rows_add(met, e);
@@ -45,7 +43,7 @@ int quarantine_recheck(struct apply_context *w)
     struct waiting_rows met = {0};
     if (w->defer->n == 0)
         return 0;
-    int rc = deferred_each(w, db_prepare(w->db, sql_held), INT64_MIN, check, &met);
+    int rc = deferred_each(w, DEFERRED_QUARANTINED, check, &met);
     waiting_rows_free(&met);
     return rc;
 }

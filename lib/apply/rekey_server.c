@@ -2,6 +2,7 @@
 #include "apply/rekey_server.h"
 
 #include "apply/deferred.h"
+#include "apply/merge.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -103,27 +104,17 @@ static int mend_row(struct apply_context *w, struct target *t, struct change *c,
     return rc ? -1 : 0;
 }
 
-static const char sql_waiting[] =
-    DEFER_COLUMNS "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 ORDER BY seq LIMIT 1";
-
-_Static_assert(WORK_MERGE == 1, "sql_waiting names it by its number");
-
 /* The key that the value in a column becomes. */
 struct renewal {
     int column;
     const struct val *old, *new;
 };
 
-/* Calls fn for each of the node's changes of the table that wait, on from that seq. */
+/* Calls fn for each of the node's changes of the table that wait, behind the entry `from`. */
 static int each_waiting(struct apply_context *w, const struct target *t, int64_t from, deferred_fn *fn,
                         struct renewal *r)
 {
-    struct stmt *s = db_prepare(w->db, sql_waiting);
-    if (s) {
-        stmt_bind_int(s, 2, (int64_t)t->index);
-        stmt_bind_text(s, 3, w->merge->node.name);
-    }
-    return deferred_each(w, s, from, fn, r);
+    return deferred_each_of(w, t, w->merge->node.name, from, fn, r);
 }
 
 /* Where a change that waits says the old key: 1, 0, -1. What an update or a delete calls its own row by is a waiting

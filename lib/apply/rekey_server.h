@@ -3,7 +3,7 @@
 #ifndef REKEY_SERVER_H
 #define REKEY_SERVER_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* Puts the keys that rows of the node have here into the change, its own and those it refers to: whether any was
  * another. */

@@ -1,22 +1,24 @@
-/* retry: what waits is tried again, over and over, until a round gets nothing done; the rest goes into quarantine. */
-#include "apply/apply_context.h"
-#include "apply/deferred.h"
+/* retry: see apply/retry.h. */
+#include "apply/retry.h"
+
+#include "apply/download.h"
 #include "apply/fk_cycle.h"
-#include "apply/quarantine.h"
-#include "apply/record.h"
+#include "apply/merge.h"
 #include "apply/unique_swap.h"
-#include "base/err.h"
 
-static const char sql_up[] = DEFER_COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1";
-static const char sql_down[] = DEFER_COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1";
+/* Judges a change as one that has just been read. */
+static int judge_again(struct apply_context *w, struct target *t, struct change *c)
+{
+    return w->way == WORK_MERGE ? merge_one(w, t, c) : download_one(w, t, c);
+}
 
-int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge)
+int retry_one(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge)
 {
     const char *origin = w->effect.origin;
     char *archive = w->archive;
     enum apply_way way = w->way;
     struct merge *merge = w->merge;
-    if (e->way == WORK_MERGE && w->as(w, e->origin))
+    if (e->way == WORK_MERGE && merge_as(w, e->origin))
         return -1;
     w->effect.origin = e->origin;
     w->archive = e->archive;
@@ -39,13 +41,13 @@ int deferred_try(struct apply_context *w, struct deferred_entry *e, apply_one_fn
 static int put(struct apply_context *w, struct target *t, struct change *c)
 {
     int here = w->way == WORK_MERGE && c->op == CHANGE_UPDATE ? target_row(t, c, NULL) : 1;
-    return here > 0 ? apply_change(w, t, c) : here < 0 ? -1 : w->one[w->way](w, t, c);
+    return here > 0 ? apply_change(w, t, c) : here < 0 ? -1 : judge_again(w, t, c);
 }
 
 /* Tries one entry as if its change had just been read. */
 static int try_entry(struct apply_context *w, struct deferred_entry *e)
 {
-    return deferred_try(w, e, e->judged ? put : w->one[e->way]);
+    return retry_one(w, e, e->judged ? put : judge_again);
 }
 
 /* What waits behind an older one of its row goes on waiting. */
@@ -65,7 +67,7 @@ static int try_first(struct apply_context *w, struct deferred_entry *e, void *ro
 static int pass_up(struct apply_context *w)
 {
     struct waiting_rows still = {0};
-    int rc = deferred_each(w, db_prepare(w->db, sql_up), INT64_MIN, try_first, &still);
+    int rc = deferred_each(w, DEFERRED_ALL, try_first, &still);
     waiting_rows_free(&still);
     return rc;
 }
@@ -80,53 +82,10 @@ static int try_any(struct apply_context *w, struct deferred_entry *e, void *unus
  * whichever way it runs. */
 static int pass_down(struct apply_context *w)
 {
-    return deferred_each(w, db_prepare(w->db, sql_down), INT64_MAX, try_any, NULL);
+    return deferred_each(w, DEFERRED_JUDGED_DOWN, try_any, NULL);
 }
 
-/* ---- what is left ---- */
-
-static int give_up(struct apply_context *w, struct deferred_entry *e, void *unused)
-{
-    (void)unused;
-    struct buf room = {0}, bytes = {0};
-    if (w->leave && e->held == 0 && !w->options->strict) {
-        w->count->left++;
-        return 0;
-    }
-    if (w->options->strict && e->held == 0)
-        return fail(ERR_REFUSED,
-                    "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
-                    change_show(&e->change), e->reason);
-    int64_t told = e->told;
-    if (e->held == 0 && e->way == WORK_MERGE && w->tells(w, e->origin, &told))
-        return -1;
-    record_put(&bytes, &e->change);
-    struct quarantined q = {.id = e->held,
-                            .told = told,
-                            .way = (int)e->way,
-                            .judged = e->judged,
-                            .table = e->target->table->name,
-                            .origin = e->origin,
-                            .archive = e->archive,
-                            .reason = e->reason,
-                            .key = change_packed_key(&e->change, &room),
-                            .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
-    w->count->quarantined += e->held == 0;
-    int rc = quarantine_add(w->db, &q);
-    if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
-        rc = w->quarantined(w, e->target, &e->change, e->origin);
-    buf_free(&room);
-    buf_free(&bytes);
-    return rc;
-}
-
-int deferred_give_up(struct apply_context *w)
-{
-    return quarantine_clear(w->db) ? -1
-                                   : deferred_each(w, db_prepare(w->db, sql_up), INT64_MIN, give_up, NULL);
-}
-
-int deferred_retry(struct apply_context *w)
+int retry_all(struct apply_context *w)
 {
     struct deferred *d = w->defer;
     int64_t before = d->n + 1;

@@ -8,7 +8,12 @@
 
 #include <stdlib.h>
 
-static const char sql_taken[] = DEFER_COLUMNS "WHERE seq > ?1 AND judged AND taken ORDER BY seq LIMIT 1";
+/* temp.dx_out: rows that are out at this moment: the entry's number, the table's index in w->targets, the rowid to put
+ * the row in with (0: any), and its insert (record.h). Emptied, not dropped, as temp.dx_wait. */
+static const char sql_make[] =
+    "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
+    "BLOB)";
+static const char sql_begin[] = "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange";
 static const char sql_put_out[] =
     "INSERT INTO temp.dx_out (seq, target, row, change) VALUES (?1, ?2, ?3, ?4)";
 static const char sql_take_out[] = "SELECT seq, target, row, change FROM temp.dx_out ORDER BY seq";
@@ -79,11 +84,6 @@ static int put_in(struct apply_context *w, struct failed *failed)
     return step == STEP_DONE ? 0 : -1;
 }
 
-static int each_taken(struct apply_context *w, deferred_fn *fn, void *ctx)
-{
-    return deferred_each(w, db_prepare(w->db, sql_taken), INT64_MIN, fn, ctx);
-}
-
 static int note(struct apply_context *w, struct deferred_entry *e, void *unused)
 {
     (void)unused;
@@ -95,24 +95,24 @@ static int note(struct apply_context *w, struct deferred_entry *e, void *unused)
 static int attempt(struct apply_context *w, struct stmt *put_out)
 {
     struct failed failed = {0};
-    int rc = db_exec(w->db, "DELETE FROM temp.dx_out; SAVEPOINT dx_exchange");
-    rc = rc || each_taken(w, take_out, put_out) || put_in(w, &failed) ? -1 : 0;
+    int rc = db_exec(w->db, sql_begin);
+    rc = rc || deferred_each(w, DEFERRED_TAKEN, take_out, put_out) || put_in(w, &failed) ? -1 : 0;
     if (rc == 0 && failed.n) {
         rc = db_exec(w->db, "ROLLBACK TO dx_exchange");
         trigger_effects_forget(w->effect.triggers);
     }
     rc = rc || db_exec(w->db, "RELEASE dx_exchange") ? -1 : 0;
     for (size_t i = 0; i < failed.n && rc == 0; i++)
-        rc = db_execf(w->db, "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld", (long long)failed.seq[i]);
+        rc = deferred_not_taken(w, failed.seq[i]);
     if (rc == 0 && failed.n == 0)
-        rc = each_taken(w, note, NULL);
+        rc = deferred_each(w, DEFERRED_TAKEN, note, NULL);
     free(failed.seq);
     return rc ? -1 : failed.n == 0;
 }
 
 int unique_swap_rows(struct apply_context *w)
 {
-    struct stmt *put_out = db_prepare(w->db, sql_put_out);
+    struct stmt *put_out = db_exec(w->db, sql_make) ? NULL : db_prepare(w->db, sql_put_out);
     int done = put_out ? 0 : -1;
     while (done == 0)
         done = attempt(w, put_out);

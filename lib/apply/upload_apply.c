@@ -3,6 +3,7 @@
 
 #include "apply/deleted_row.h"
 #include "apply/hidden_columns.h"
+#include "apply/merge.h"
 #include "apply/node_view.h"
 #include "apply/rekey_server.h"
 #include "base/err.h"
@@ -289,7 +290,7 @@ static int judge_adopted(struct apply_context *w, struct target *t, struct chang
     if (c->op == CHANGE_DELETE)
         return merge_force(w, t, c, w->merge->node.name);
     int may = t->layout->rowid_key ? allow(w, t, c) : 0;
-    return may > 0 ? w->merge->give(w, t, c) : may < 0 ? -1 : t->layout->rowid_key ? 0 : judge(w, t, c);
+    return may > 0 ? rekey_server_give(w, t, c) : may < 0 ? -1 : t->layout->rowid_key ? 0 : judge(w, t, c);
 }
 
 int upload_apply_one(struct apply_context *w, struct target *t, struct change *c)

@@ -2,7 +2,7 @@
 #ifndef UPLOAD_APPLY_H
 #define UPLOAD_APPLY_H
 
-#include "apply/merge.h"
+#include "apply/merge_context.h"
 
 /* As download_begin. */
 int upload_apply_begin(struct apply_context *w);

@@ -1,0 +1,117 @@
+/* settle: see apply/settle.h. */
+#include "apply/settle.h"
+
+#include "apply/fk_optimistic.h"
+#include "apply/quarantine.h"
+#include "apply/record.h"
+#include "apply/retry.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* ---- what is left ---- */
+
+static int give_up(struct apply_context *w, struct deferred_entry *e, void *unused)
+{
+    (void)unused;
+    struct buf room = {0}, bytes = {0};
+    if (w->leave && e->held == 0 && !w->options->strict) {
+        w->count->left++;
+        return 0;
+    }
+    if (w->options->strict && e->held == 0)
+        return fail(ERR_REFUSED,
+                    "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
+                    change_show(&e->change), e->reason);
+    int64_t told = e->told;
+    if (e->held == 0 && e->way == WORK_MERGE && merge_next_archive(w, e->origin, &told))
+        return -1;
+    record_put(&bytes, &e->change);
+    struct quarantined q = {.id = e->held,
+                            .told = told,
+                            .way = (int)e->way,
+                            .judged = e->judged,
+                            .table = e->target->table->name,
+                            .origin = e->origin,
+                            .archive = e->archive,
+                            .reason = e->reason,
+                            .key = change_packed_key(&e->change, &room),
+                            .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
+    w->count->quarantined += e->held == 0;
+    int rc = quarantine_add(w->db, &q);
+    if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
+        rc = merge_force(w, e->target, &e->change, e->origin);
+    buf_free(&room);
+    buf_free(&bytes);
+    return rc;
+}
+
+static int give_up_all(struct apply_context *w)
+{
+    return quarantine_clear(w->db) ? -1 : deferred_each(w, DEFERRED_ALL, give_up, NULL);
+}
+
+/* ---- attempts with optimistic deletes ---- */
+
+/* What is known beside the database, before an attempt. */
+struct before {
+    struct apply_count count;
+    size_t neffect;
+    struct change_log_count *effect;
+    int64_t waiting;
+    bool conflict;
+};
+
+static struct before remember(struct apply_context *w)
+{
+    struct before b = {*w->count, w->effect.n, NULL, w->defer->n, w->conflict != NULL};
+    b.effect = mem_copy(w->effect.count, w->effect.n * sizeof *b.effect);
+    merge_keep(w);
+    return b;
+}
+
+static void go_back(struct apply_context *w, const struct before *b)
+{
+    *w->count = b->count;
+    for (size_t i = 0; i < w->effect.n; i++)
+        w->effect.count[i] = i < b->neffect ? b->effect[i] : (struct change_log_count){0};
+    w->defer->n = b->waiting;
+    if (!b->conflict) { /* the table may be gone again */
+        stmt_free(w->conflict);
+        w->conflict = NULL;
+    }
+    merge_back(w);
+}
+
+/* Retries with optimistic deletes. 1 when each of them went well; 0 when one did not, and all is as before; -1. */
+static int attempt(struct apply_context *w)
+{
+    struct before before = remember(w);
+    int broken = db_exec(w->db, "SAVEPOINT dx_attempt") || retry_all(w) ? -1 : fk_optimistic_find_broken(w);
+    if (broken > 0) {
+        go_back(w, &before);
+        broken = db_exec(w->db, "ROLLBACK TO dx_attempt") ? -1 : 1;
+        trigger_effects_forget(w->effect.triggers);
+    }
+    if (broken >= 0 && db_exec(w->db, "RELEASE dx_attempt"))
+        broken = -1;
+    free(before.effect);
+    fk_optimistic_forget(w->optimistic);
+    return broken < 0 ? -1 : !broken;
+}
+
+int settle_deferred(struct apply_context *w)
+{
+    struct fk_optimistic optimistic = {0};
+    if (w->defer->n == 0)
+        return 0;
+    w->optimistic = &optimistic;
+    int rc = retry_all(w), done = 0;
+    optimistic.on = true;
+    while (rc == 0 && done == 0 && optimistic.wanted && w->defer->n)
+        done = attempt(w);
+    rowset_free(&optimistic.broken);
+    w->optimistic = NULL;
+    return rc || done < 0 ? -1 : give_up_all(w);
+}
