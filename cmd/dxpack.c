@@ -450,7 +450,7 @@ static int invert(int argc, char **argv)
 
 static const char *site, *node_name, *db_name, *copy_of, *rows_text, *whole_text, *timeout_text, *rate_text,
     *latency_text;
-static bool now, prove, only_send, only_fetch;
+static bool now, prove, only_send, only_fetch, leave, take;
 
 static const struct cli_option serve_options[] = {
     {.name = "--site", .value = "DIR", .help = "where hq.db and docking/ are", .text = &site},
@@ -497,6 +497,12 @@ static const struct cli_option exchange_options[] = {
      .text = &rows_text},
     {.name = "--send", .help = "only send", .flag = &only_send},
     {.name = "--fetch", .help = "only fetch", .flag = &only_fetch},
+    {.name = "--leave",
+     .help = "write all that the node has to say and to send to stdout, for a stick; nothing is read",
+     .flag = &leave},
+    {.name = "--take",
+     .help = "read the server's answer to that, perhaps an older one, from stdin",
+     .flag = &take},
     {.name = "--timeout",
      .value = "SECONDS",
      .help = "end when nothing comes for so long; default 60",
@@ -569,7 +575,7 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
     if (got->restored)
         printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload);
-    if (rc == 0)
+    if (rc == 0 && x->half != EXCHANGE_LEAVE)
         printf("server %s %lld %lld %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload, (long long)got->server.keep_days,
                (long long)got->server.keep_bytes);
@@ -603,10 +609,17 @@ static int exchange_files(int argc, char **argv)
                          .now = now,
                          .prove = prove,
                          .copy = copy_of != NULL,
+                         .half = leave  ? EXCHANGE_LEAVE
+                                 : take ? EXCHANGE_TAKE
+                                        : EXCHANGE_BOTH,
                          .send = !only_fetch && copy_of == NULL,
                          .fetch = !only_send,
                          .say = cli_say};
     char *last = NULL;
+    if ((leave || take) && (argc > 1 || now || prove || (leave && take)))
+        return fail(ERR_USAGE,
+                    "--leave and --take are halves of a session by themselves: without COMMAND, --now and "
+                    "--prove");
     int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us) ? -1 : 0;
     if (rc == 0) {
         last = add_node(argc, argv, us.node);

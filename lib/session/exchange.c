@@ -23,10 +23,11 @@
 #include <unistd.h>
 
 enum {
-    BOLD = 16384,    /* bytes of uploads that are sent before the server has asked for them */
-    SHY = 50,        /* uploads that are offered at a time after a session that was cut off */
-    FILES = 1000000, /* that a server may offer */
-    PROOF = 16 << 20 /* bytes of digests of tables */
+    BOLD = 16384,     /* bytes of uploads that are sent before the server has asked for them */
+    SHY = 50,         /* uploads that are offered at a time after a session that was cut off */
+    FILES = 1000000,  /* that a server may offer */
+    PROOF = 16 << 20, /* bytes of digests of tables */
+    DAY = 86400       /* seconds */
 };
 #define LARGEST ((int64_t)1 << 42) /* bytes of a file; the room on the disk is looked at, too */
 
@@ -114,6 +115,12 @@ static int tell_copy(struct node_end *e)
     return 0;
 }
 
+/* Whether a file is sent before it is asked for. */
+static bool at_once(const struct node_end *e, bool small)
+{
+    return e->o->half == EXCHANGE_LEAVE || (e->o->half == EXCHANGE_BOTH && small);
+}
+
 static int offer_uploads(struct node_end *e)
 {
     int64_t *number, size, bold = e->shy ? 0 : BOLD;
@@ -127,11 +134,11 @@ static int offer_uploads(struct node_end *e)
         if (peer_sum(e->outbox, name, &size, sha) <= 0)
             continue;
         struct item item = {'u', number[i]};
-        if (e->o->copy)
+        if (e->o->copy && e->o->half != EXCHANGE_TAKE)
             channel_put(e->peer.channel, "mine %lld %s", (long long)number[i], sha);
         else
             rc = peer_offer_known(&e->peer, item, e->outbox, name, size, sha,
-                                  size <= bold && number[i] > e->kept ? 0 : -1);
+                                  at_once(e, size <= bold && number[i] > e->kept) ? 0 : -1);
         bold = size <= bold || number[i] <= e->kept ? bold - (number[i] > e->kept ? size : 0) : 0;
     }
     free(number);
@@ -164,7 +171,10 @@ static int speak_first(struct node_end *e)
         channel_put(e->peer.channel, "whole %lld", (long long)o->whole[i]);
     if (!o->fetch)
         channel_put(e->peer.channel, "stay");
-    if (o->copy ? tell_copy(e) : o->fetch && (tell_here(e) || tell_parts(e)))
+    if (o->half == EXCHANGE_LEAVE && o->copy)
+        channel_put(e->peer.channel, "copy -"); /* nothing is cut off on the way: it is sent whole */
+    else if (o->copy ? tell_copy(e)
+                     : o->fetch && o->half != EXCHANGE_LEAVE && (tell_here(e) || tell_parts(e)))
         return -1;
     if ((o->send || o->copy) && offer_uploads(e))
         return -1;
@@ -184,6 +194,9 @@ static int accept_file(void *ctx, struct item item, int64_t size, const char *sh
     struct node_end *e = ctx;
     const struct exchange *o = e->o;
     bool proof = (item.kind == 'g' && item.number == 0) || item.kind == 'r' || item.kind == 'w';
+    if (o->half == EXCHANGE_TAKE && e->greeted && item.kind == 'd' && !o->copy &&
+        item.number <= o->us->archive)
+        return PEER_HAVE; /* an answer to what was said before it was applied */
     *place = (struct peer_place){.dir = proof ? e->dir : e->inbox, .dir_name = "inbox", .fresh = proof};
     if (!e->greeted || !((item.kind == 'd' && o->fetch && !o->copy && item.number > o->us->archive) ||
                          (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove)))
@@ -342,6 +355,8 @@ static int take_line(struct node_end *e)
     if (strcmp(verb, "moved") == 0 && e->o->prove)
         return take_proof(e);
     if (strcmp(verb, "missing") == 0) {
+        if (e->o->half == EXCHANGE_TAKE && n > 1 && peer_number(e->peer.word[1]) <= e->o->us->archive)
+            return 0;
         rest_of_line(e, 2, e->missing, sizeof e->missing);
         return 0;
     }
@@ -351,7 +366,7 @@ static int take_line(struct node_end *e)
         return e->got->other = true, 0;
     if (strcmp(verb, "over") == 0 && n == 1 && e->greeted)
         return e->over = true, 0;
-    if (strcmp(verb, "bye") == 0 && n == 1 && e->said_bye)
+    if (strcmp(verb, "bye") == 0 && n == 1 && (e->said_bye || (e->o->half == EXCHANGE_TAKE && e->over)))
         return e->bye = true, 0;
     return strange(e);
 }
@@ -387,6 +402,38 @@ static int converse(struct node_end *e, struct transport *t)
     if (!peer_all_kept(&e->peer))
         return fail(ERR_SYSTEM, "the server has not kept all that was sent; sync again");
     return 0;
+}
+
+/* The node's half by itself, to the file on stdout. */
+static int leave(struct node_end *e)
+{
+    do {
+        if (peer_next(&e->peer) < 0)
+            return -1;
+        channel_flush(e->peer.channel, DAY);
+        if (!channel_empty(e->peer.channel))
+            return fail(ERR_SYSTEM, "the message cannot be written: %s", strerror(errno));
+    } while (!peer_all_sent(&e->peer));
+    channel_put(e->peer.channel, "bye");
+    channel_flush(e->peer.channel, DAY);
+    if (!channel_empty(e->peer.channel) || (fsync(STDOUT_FILENO) && errno != EINVAL && errno != EROFS))
+        return fail(ERR_SYSTEM, "the message cannot be written: %s", strerror(errno));
+    return 0;
+}
+
+/* The server's half by itself, from the file on stdin. */
+static int take(struct node_end *e)
+{
+    while (!e->bye) {
+        int event = peer_next(&e->peer);
+        if (event < 0)
+            return -1;
+        if (event == PEER_END)
+            return fail(ERR_REFUSED, "the answer is cut off; carry it here once more");
+        if (event == PEER_LINE && take_line(e))
+            return -1;
+    }
+    return peer_all_received(&e->peer) ? 0 : fail(ERR_REFUSED, "the answer does not hold all that it offers");
 }
 
 /* The inbox holds what the server has for us, nothing else. */
@@ -487,14 +534,17 @@ static int run(struct node_end *e, struct transport *t)
     struct channel *c = channel_open(t->in, t->out, &limits);
     peer_init(&e->peer, c, &role);
     e->began = channel_clock();
-    mark(e, true);
+    bool both = e->o->half == EXCHANGE_BOTH;
+    if (both)
+        mark(e, true);
     read_kept(e);
-    int rc = speak_first(e) || converse(e, t) ? -1 : 0;
+    e->peer.replayed = e->o->half == EXCHANGE_TAKE;
+    int rc = speak_first(e) ? -1 : both ? converse(e, t) : e->o->half == EXCHANGE_LEAVE ? leave(e) : take(e);
     if (rc == 0 && *e->missing)
         rc = fail(ERR_REFUSED, "server: %s", e->missing);
-    else if (rc == 0 && e->o->fetch && !e->o->copy)
+    else if (rc == 0 && both && e->o->fetch && !e->o->copy)
         clear_inbox(e);
-    if (rc == 0)
+    if (rc == 0 && both)
         mark(e, false);
     write_kept(e);
     struct channel_count bytes = channel_count(c);
@@ -512,7 +562,12 @@ int exchange(const struct exchange *o, struct exchanged *out)
     struct transport t = {0};
     *out = (struct exchanged){0};
     signal(SIGPIPE, SIG_IGN);
-    int rc = open_directories(&e) || transport_open(&t, o->command) ? -1 : 0;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int rc = null < 0 || open_directories(&e) || transport_open(&t, o->command) ? -1 : 0;
+    if (o->half == EXCHANGE_LEAVE)
+        t.in = null;
+    if (o->half == EXCHANGE_TAKE)
+        t.out = null;
     if (rc == 0) {
         const char *fence = fence_raise(&e.dir, 1, LARGEST);
         if (o->say)
@@ -520,6 +575,8 @@ int exchange(const struct exchange *o, struct exchanged *out)
         rc = run(&e, &t);
     }
     transport_close(&t);
+    if (null >= 0)
+        close(null);
     free(e.here);
     close_directories(&e);
     return rc;

@@ -6,7 +6,16 @@
 #include "session/handshake.h"
 #include "session/peer.h"
 
+/* A session whose halves are files, as on a stick: the node's flight is written without waiting for an answer, and the
+ * answer to it is read later. */
+enum exchange_half {
+    EXCHANGE_BOTH,
+    EXCHANGE_LEAVE, /* all that the node has to say and to send goes to stdout; nothing is read */
+    EXCHANGE_TAKE   /* the server's answer, perhaps to an older flight, comes from stdin; nothing is sent */
+};
+
 struct exchange {
+    enum exchange_half half;
     const char *spool;         /* LOCAL.db-dx: outbox/, inbox/, session.log */
     const struct standing *us; /* the copy's; or a node's name alone, to fetch its whole copy */
     char *const *command; /* starts the other end, which speaks on its stdin and stdout; NULL: ours are it */

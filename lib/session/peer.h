@@ -70,9 +70,10 @@ struct peer {
     size_t nout, nin;
     struct outgoing *out;
     struct incoming *in;
-    int64_t skip; /* bytes of a file that is here already, on their way */
-    int open;     /* the incoming file that is open, or -1 */
-    int sending;  /* the outgoing file that is open, or -1 */
+    int64_t skip;  /* bytes of a file that is here already, on their way */
+    int open;      /* the incoming file that is open, or -1 */
+    int sending;   /* the outgoing file that is open, or -1 */
+    bool replayed; /* what comes in was said before: answers to what is not offered now are passed over */
 };
 
 void peer_init(struct peer *p, struct channel *c, const struct peer_role *role);

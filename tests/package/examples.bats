@@ -43,7 +43,7 @@ runs() {
         [ -s all ] || { echo "no example in $page"; return 1; }
     done
     for page in "$DX_ROOT"/man/*.1; do
-        blocks "${page##*/}" | grep -vE '^(\*/5|0) \* |^restrict,' >all
+        blocks "${page##*/}" | grep -vE '^(\*/5|\*/10|0) \* |^restrict,' >all
         bash -n all || { echo "$page"; return 1; }
     done
 }
@@ -78,4 +78,13 @@ runs() {
     "$DX_ROOT/tests/data/sales" hq.db 1 40
     runs txnroute.1 1
     runs txnroute.1 2
+}
+
+@test "remotesync(1): by stick, at the laptop, at the office, and at the laptop again" {
+    mkdir site stick
+    mv hq.db docking site/
+    blocks remotesync.1 | sed "s,/media/stick,stick,; s,/srv/dx,site,g" | awk '/^----$/ { k++; next } k == 2' >example
+    grep -q 'dxserve --site site --stick stick' example
+    run -0 bash -euo pipefail example
+    [ "$(txnlog digest alice.db)" = "$(txnlog digest site/hq.db --node alice)" ]
 }
