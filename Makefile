@@ -10,7 +10,7 @@
 VERSION := $(shell sed -n '/^\#\# /{s/^\#\# \([0-9.]*\).*/\1/p;q;}' NEWS.md)
 O       = build
 
-PACKAGES = sqlite3 libarchive libzstd jansson inih libcrypto
+PACKAGES = sqlite3 libarchive libzstd jansson inih nettle
 PKG_CONFIG ?= pkg-config
 
 # The Debian package of each; what is missing is named before anything is built.
@@ -19,7 +19,7 @@ DEBIAN_libarchive = libarchive-dev
 DEBIAN_libzstd    = libzstd-dev
 DEBIAN_jansson    = libjansson-dev
 DEBIAN_inih       = libinih-dev
-DEBIAN_libcrypto  = libssl-dev
+DEBIAN_nettle     = nettle-dev
 ifneq ($(filter-out clean format uninstall,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(if $(shell command -v $(PKG_CONFIG)),$(foreach p,$(PACKAGES),$(if $(shell $(PKG_CONFIG) --exists $p || echo no),$(DEBIAN_$p))),pkg-config))
 $(if $(MISSING),$(error missing here: $(MISSING); on Debian: apt install $(MISSING)))
@@ -31,7 +31,11 @@ WARN    = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-protot
 CFLAGS  = -O2 -g
 SAN     =
 DEFS   := -Ilib -DDX_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
-LIBS   := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+# libarchive is linked statically, and of it only what reads and writes tar: the shared one loads libraries for XML, Unicode
+# and C++ in each start of each command. LIBARCHIVE=-larchive links the shared one.
+LIBARCHIVE = -l:libarchive.a
+LIBS    = -Wl,--gc-sections,--as-needed $(patsubst -larchive,$(LIBARCHIVE),$(PACKAGE_LIBS)) -lm
+PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 V       = 0
 SAY_0   = @echo '  $(patsubst $(O)/%,%,$@)';
 COMPILE = $(SAY_$(V))$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)

@@ -3,46 +3,25 @@
 
 #include "base/mem.h"
 
-#include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 struct sha {
-    EVP_MD_CTX *md;
+    struct sha256_ctx state;
 };
-
-/* libcrypto's digest calls fail only for want of memory or of the algorithm itself: nothing to go on with. */
-static void need(int ok)
-{
-    if (ok != 1) {
-        fputs("dx: libcrypto cannot compute SHA-256\n", stderr);
-        _Exit(4);
-    }
-}
-
-/* Found once: libcrypto's search for it costs as much as a short digest. */
-static const EVP_MD *sha256(void)
-{
-    static EVP_MD *md;
-    if (md == NULL)
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    need(md != NULL);
-    return md;
-}
 
 struct sha *sha_new(void)
 {
     struct sha *s = mem_zero(1, sizeof *s);
-    s->md = EVP_MD_CTX_new();
-    need(s->md != NULL);
-    need(EVP_DigestInit_ex(s->md, sha256(), NULL));
+    sha256_init(&s->state);
     return s;
 }
 
 void sha_add(struct sha *s, const void *p, size_t n)
 {
-    need(EVP_DigestUpdate(s->md, p, n));
+    sha256_update(&s->state, n, p);
 }
 
 static void to_hex(const uint8_t *p, size_t n, char *hex)
@@ -57,8 +36,7 @@ static void to_hex(const uint8_t *p, size_t n, char *hex)
 
 void sha_end_bytes(struct sha *s, uint8_t sum[SHA_BYTES])
 {
-    need(EVP_DigestFinal_ex(s->md, sum, NULL));
-    need(EVP_DigestInit_ex(s->md, NULL, NULL)); /* the same again, without a search for the algorithm */
+    sha256_digest(&s->state, SHA_BYTES, sum); /* begins again, too */
 }
 
 void sha_end(struct sha *s, char hex[SHA_HEX])
@@ -70,15 +48,15 @@ void sha_end(struct sha *s, char hex[SHA_HEX])
 
 void sha_free(struct sha *s)
 {
-    if (s == NULL)
-        return;
-    EVP_MD_CTX_free(s->md);
     free(s);
 }
 
 void sha_sum(const void *p, size_t n, uint8_t sum[SHA_BYTES])
 {
-    need(EVP_Digest(p, n, sum, NULL, sha256(), NULL));
+    struct sha256_ctx state;
+    sha256_init(&state);
+    sha256_update(&state, n, p);
+    sha256_digest(&state, SHA_BYTES, sum);
 }
 
 void sha_hex(const void *p, size_t n, char hex[SHA_HEX])
@@ -92,6 +70,9 @@ void sha_random_hex(size_t n, char *hex)
 {
     uint8_t bytes[64];
     n = n < sizeof bytes ? n : sizeof bytes;
-    need(RAND_bytes(bytes, (int)n));
+    if (getrandom(bytes, n, 0) != (ssize_t)n) { /* up to 256 bytes come whole; only an old kernel has none */
+        fputs("dx: this system gives no random bytes\n", stderr);
+        _Exit(4);
+    }
     to_hex(bytes, n, hex);
 }

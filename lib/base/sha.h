@@ -1,4 +1,4 @@
-/* sha: SHA-256, by libcrypto. */
+/* sha: SHA-256, by nettle. */
 #ifndef SHA_H
 #define SHA_H
 

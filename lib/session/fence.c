@@ -3,7 +3,6 @@
 #define _GNU_SOURCE /* syscall */
 #include "session/fence.h"
 
-#include "base/sha.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -127,8 +126,6 @@ int __lsan_is_turned_off(void)
 const char *fence_raise(const int *directory, size_t n, int64_t file_bytes)
 {
     struct rlimit size = {(rlim_t)file_bytes, (rlim_t)file_bytes}, had, none = {0, 0};
-    char hex[SHA_HEX];
-    sha_hex("", 0, hex); /* libcrypto reads its configuration now */
     signal(SIGXFSZ, SIG_IGN);
     if (getrlimit(RLIMIT_FSIZE, &had) == 0 && had.rlim_max > size.rlim_max)
         setrlimit(RLIMIT_FSIZE, &size);

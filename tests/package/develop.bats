@@ -37,7 +37,7 @@ example() {
 
 @test "the example builds with the static library, whose own names are hidden" {
     # shellcheck disable=SC2046 # words of a command
-    example static "$PWD/root/usr/lib/libdx.a" $(pkg-config --libs libarchive libzstd jansson inih libcrypto) -lm
+    example static "$PWD/root/usr/lib/libdx.a" $(pkg-config --libs libarchive libzstd jansson inih nettle) -lm
     run -0 ./static <a.dx
     [ "${lines[1]}" = "  t: 2" ]
     run -1 bash -c "nm -g --defined-only root/usr/lib/libdx.a | grep ' T ' | grep -v ' libdx_'"

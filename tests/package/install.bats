@@ -36,7 +36,7 @@ make_dx() {
 
 @test "a library that is missing is named as Debian's package" {
     run -2 make_dx dx PKG_CONFIG=false
-    [[ $output == *"missing here: libsqlite3-dev libarchive-dev libzstd-dev libjansson-dev libinih-dev libssl-dev"* ]]
+    [[ $output == *"missing here: libsqlite3-dev libarchive-dev libzstd-dev libjansson-dev libinih-dev nettle-dev"* ]]
     [[ $output == *"on Debian: apt install libsqlite3-dev"* ]]
     run -2 make_dx dx PKG_CONFIG=absent-pkg-config
     [[ $output == *"apt install pkg-config"* ]]
