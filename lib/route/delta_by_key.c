@@ -3,6 +3,8 @@
 
 #include "nodes/membership.h"
 #include "route/evaluate.h"
+#include "route/moves.h"
+#include "route/next_audience.h"
 #include "route/row_class.h"
 
 void delta_by_key_exclude(struct buf *sql, const struct object_delta *w, const char *key)
@@ -24,17 +26,17 @@ static void add_held(struct buf *sql, const struct object_delta *w)
     membership_key(sql, w->object->sent, "x");
 }
 
-/* The rows of the new images into dx_moved_ID, by what their classes or dx_next say. */
+/* The rows of the new images into the moves, by the next audience of their classes or of each row. */
 static void add_news(struct buf *sql, const struct object_delta *w, bool by_class)
 {
-    buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
+    moves_insert(sql, w);
     membership_key(sql, w->object->sent, "x");
     buf_addf(sql, ", coalesce(dx_m.audience, 0), coalesce(dx_n.audience, 0) FROM %s AS x",
              w->rule->relation->new_name);
     if (by_class)
         row_class_join(sql, w, "x", true);
     else {
-        buf_puts(sql, " LEFT JOIN temp.dx_next AS dx_n ON dx_n.key = ");
+        buf_addf(sql, " LEFT JOIN %s AS dx_n ON dx_n.key = ", next_audience_table(NEXT_ROWS));
         membership_key(sql, w->object->sent, "x");
     }
     add_held(sql, w);
@@ -45,7 +47,7 @@ static void add_news(struct buf *sql, const struct object_delta *w, bool by_clas
 static void add_gone(struct buf *sql, const struct object_delta *w)
 {
     const struct relation *r = w->rule->relation;
-    buf_addf(sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
+    moves_insert(sql, w);
     membership_key(sql, w->object->sent, "x");
     buf_addf(sql, ", dx_m.audience, 0 FROM %s AS x", r->old_name);
     add_held(sql, w);
@@ -69,9 +71,9 @@ static int nobody(struct object_deltas *v, const struct object_delta *w, bool by
 {
     int64_t n;
     if (db_get_int(v->db, &n,
-                   "SELECT EXISTS (SELECT 1 FROM temp.%s WHERE audience <> 0) OR EXISTS (SELECT 1 FROM "
+                   "SELECT EXISTS (SELECT 1 FROM %s WHERE audience <> 0) OR EXISTS (SELECT 1 FROM "
                    "main.dx_member_%lld)",
-                   by_class ? "dx_class_next" : "dx_next", (long long)w->object->id))
+                   next_audience_table(by_class ? NEXT_CLASSES : NEXT_ROWS), (long long)w->object->id))
         return -1;
     return n == 0;
 }
@@ -120,10 +122,10 @@ int delta_by_key_children(struct object_deltas *v, const struct object_delta *w,
 {
     struct buf sql = {0}, key = {0};
     membership_key(&key, w->object->sent, "dx_x");
-    buf_addf(&sql,
-             "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT %s, m.old, m.new FROM "
-             "temp.dx_moved_%lld AS m CROSS JOIN main.",
-             (long long)w->object->id, buf_text(&key), (long long)w->parent->object->id);
+    moves_insert(&sql, w);
+    buf_addf(&sql, "%s, m.old, m.new FROM ", buf_text(&key));
+    moves_table(&sql, w->parent);
+    buf_puts(&sql, " AS m CROSS JOIN main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS dx_x WHERE m.old <> m.new AND ");
     object_delta_where_parent(&sql, w, "dx_x", "m.key");

@@ -5,7 +5,7 @@
 
 #include "route/object_delta.h"
 
-/* Adds to temp.dx_moved_ID what became of the rows in the images of the object's table. */
+/* Adds to the moves (moves.h) what became of the rows in the images of the object's table. */
 int delta_by_key_move(struct object_deltas *v, const struct object_delta *w);
 
 /* Adds the rows that go where their parent went; own: but for those that changed themselves. */

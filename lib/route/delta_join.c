@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "nodes/membership.h"
 #include "route/delta_by_key.h"
+#include "route/moves.h"
+#include "rules/package_nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +93,7 @@ static const char *both_images(const struct asking *q, size_t i)
         buf_puts(&b, "main.");
         buf_name(&b, r->name);
     } else
-        buf_puts(&b, IMAGE_NODE_NOW);
+        buf_puts(&b, PACKAGE_NODES);
     buf_addf(&b, " UNION ALL SELECT * FROM %s)", r->old_name);
     return q->both[i] = buf_take(&b);
 }
@@ -352,13 +354,11 @@ static int put_moved(struct stmt *put, const struct val *key, int64_t old, int64
     return stmt_run(put);
 }
 
-/* Groups the pairs by key into dx_moved_ID. */
+/* Groups the pairs by key into the moves. */
 static int move_pairs(struct object_deltas *v, const struct object_delta *w, bool own)
 {
     struct stmt *s = prepare_pairs(v, w, own);
-    struct stmt *put =
-        db_preparef(v->db, "INSERT INTO temp.dx_moved_%lld (key, old, new) VALUES (?1, ?2, ?3)",
-                    (long long)w->object->id);
+    struct stmt *put = moves_put(v->db, w);
     struct news news = {0};
     struct memo memo = {0};
     struct val *key = NULL;

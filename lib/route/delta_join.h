@@ -14,7 +14,7 @@
 /* Makes the temporary tables. */
 int delta_join_init(struct object_deltas *v);
 
-/* Adds to temp.dx_moved_ID what the rule gained and lost because of other tables (and of other rows of its own); own: the
+/* Adds to the moves (moves.h) what the rule gained and lost because of other tables (and of other rows of its own); own: the
  * object's own changed rows have been dealt with. The rule must be exact, and the one by which the rows are held. */
 int delta_join_move(struct object_deltas *v, const struct object_delta *w, bool own);
 

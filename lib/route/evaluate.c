@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership.h"
+#include "route/next_audience.h"
 #include "route/row_class.h"
 
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static int ask_arm(struct object_deltas *v, const struct object_delta *w, const 
     for (size_t i = 0; i < a->noccurrence; i++)
         if (a->occurrence[i].frame || a->occurrence[i].anchor)
             use[i] = source;
-    buf_puts(&sql, "INSERT INTO temp.dx_pair (key, node) SELECT ");
+    next_audience_insert_pairs(&sql);
+    buf_puts(&sql, "SELECT ");
     object_delta_arm_key(&sql, w);
     buf_puts(&sql, ", node FROM (");
     rule_sql(&sql, a, use);
@@ -50,17 +52,17 @@ static int by_rule(struct object_deltas *v, const struct object_delta *w, const 
     free(table);
     if (found)
         return found < 0 ? -1 : 0;
-    int rc = db_exec(v->db, "DELETE FROM temp.dx_pair");
+    int rc = next_audience_clear_pairs(v->db);
     for (size_t i = 0; rc == 0 && i < w->rule->narm; i++)
         rc = ask_arm(v, w, &w->rule->arm[i], source);
-    return rc ? fail_in("object %s", w->object->name) : object_delta_group(v, "dx_next");
+    return rc ? fail_in("object %s", w->object->name) : next_audience_group(v, NEXT_ROWS);
 }
 
 /* Everybody has every row that the time filter keeps. */
 static int by_all(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
+    next_audience_insert(&sql);
     membership_key(&sql, w->object->sent, "x");
     buf_addf(&sql, ", %d FROM ", AUDIENCE_ALL);
     object_delta_kept(&sql, w, source);
@@ -71,8 +73,8 @@ static int by_all(struct object_deltas *v, const struct object_delta *w, const c
 static int by_parent(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
     struct buf sql = {0};
-    buf_puts(&sql,
-             "INSERT INTO temp.dx_next (key, audience) SELECT dx_key, dx_audience FROM (SELECT dx_key, ");
+    next_audience_insert(&sql);
+    buf_puts(&sql, "dx_key, dx_audience FROM (SELECT dx_key, ");
     object_delta_audience(&sql, w->parent, "dx_c.dx_parent");
     buf_puts(&sql, " AS dx_audience FROM (SELECT ");
     membership_key(&sql, w->object->sent, "x");
@@ -86,7 +88,7 @@ static int by_parent(struct object_deltas *v, const struct object_delta *w, cons
 
 int evaluate_fill(struct object_deltas *v, const struct object_delta *w, const char *source)
 {
-    if (db_exec(v->db, "DELETE FROM temp.dx_next"))
+    if (next_audience_clear(v->db))
         return -1;
     if (w->gone || w->object->visible == VISIBLE_NONE)
         return 0;

@@ -10,6 +10,7 @@
 #include "route/package_run.h"
 #include "route/set_aside.h"
 #include "rules/fixed_now.h"
+#include "rules/package_nodes.h"
 #include "sql/key.h"
 
 #include <stdlib.h>
@@ -169,7 +170,7 @@ static int ask_arm(struct asking *a, const struct object_delta *w, size_t i, con
         buf_name(&sql, w->object->sent->col[w->object->sent->key[k]]);
         buf_addf(&sql, " = dx_q.dx_k%zu", k);
     }
-    buf_puts(&sql, " JOIN " IMAGE_NODE_NOW " AS y ON y.name = dx_q.dx_n WHERE y.name = ");
+    buf_puts(&sql, " JOIN " PACKAGE_NODES " AS y ON y.name = dx_q.dx_n WHERE y.name = ");
     buf_quote(&sql, a->node.name);
     buf_puts(&sql, " AND ");
     membership_where(&sql, w->object->sent, "x", "?1");
@@ -370,10 +371,7 @@ int explain_row(struct db *db, const char *node, const char *table, char *const 
         if (strcmp(plan[i].package->name, a.node.package) == 0)
             a.plan = &plan[i];
     if (rc == 0)
-        rc = db_execf(db,
-                      "INSERT INTO " IMAGE_NODE_NOW " SELECT id, name, user, package, 'active' FROM "
-                      "main.dx_nodes WHERE active AND package = %Q",
-                      a.node.package);
+        rc = package_nodes_fill(db, a.node.package);
     if (rc == 0)
         rc = a.plan ? find_and_tell(&a, table, key, nkey)
                     : fail(ERR_REFUSED, "package %s of node %s is not loaded", a.node.package, node);

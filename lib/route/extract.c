@@ -8,6 +8,7 @@
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
 #include "route/declare.h"
+#include "route/moves.h"
 #include "route/set_aside.h"
 #include "sql/key.h"
 #include "sql/layout.h"
@@ -21,15 +22,19 @@
 /* The keys of the rows that the node holds, into temp.dx_held. */
 static int hold_keys(struct db *db, const struct object_delta *w, const char *audiences)
 {
-    long long id = (long long)w->object->id;
-    return db_execf(
-        db,
-        "DELETE FROM temp.dx_held;"
-        "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member_%lld AS m WHERE m.audience IN (%s) "
-        "AND NOT EXISTS (SELECT 1 FROM temp.dx_moved_%lld AS v WHERE v.key = +m.key);"
-        "INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM temp.dx_moved_%lld WHERE new <> 0 AND (new "
-        "= %d OR dx_held_by(new))",
-        id, audiences, id, id, AUDIENCE_ALL);
+    struct buf sql = {0};
+    buf_addf(&sql,
+             "DELETE FROM temp.dx_held;"
+             "INSERT INTO temp.dx_held (key) SELECT m.key FROM main.dx_member_%lld AS m WHERE m.audience IN "
+             "(%s) AND NOT EXISTS (SELECT 1 FROM ",
+             (long long)w->object->id, audiences);
+    moves_table(&sql, w);
+    buf_puts(&sql, " AS v WHERE v.key = +m.key);INSERT OR IGNORE INTO temp.dx_held (key) SELECT key FROM ");
+    moves_table(&sql, w);
+    buf_addf(&sql, " WHERE new <> 0 AND (new = %d OR dx_held_by(new))", AUDIENCE_ALL);
+    int rc = db_exec(db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
 }
 
 /* Whether every copy holds every row, as far as this run has moved the object. */

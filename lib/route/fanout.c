@@ -1,11 +1,13 @@
 /* fanout: see route/fanout.h. The rows of an object come from two streams in key order, what changed (the journal, net) and what
- * moved (temp.dx_moved_ID); what each row means to whom is decided by its audience before and after. */
+ * moved (moves.h); what each row means to whom is decided by its audience before and after. */
 #include "route/fanout.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership.h"
+#include "route/moves.h"
 #include "route/set_aside.h"
+#include "rules/package_nodes.h"
 #include "sql/key.h"
 #include "sql/layout.h"
 
@@ -43,9 +45,9 @@ static struct key_cursor *open_members(struct fanning *g)
 static void add_moved(struct buf *sql, const struct fanout *f, const struct object_delta *w)
 {
     if (f->woken)
-        buf_puts(sql, "temp.dx_woken");
+        buf_puts(sql, moves_since_table());
     else
-        buf_addf(sql, "temp.dx_moved_%lld", (long long)w->object->id);
+        moves_table(sql, w);
 }
 
 /* What moved, in the order of the key's columns, which is the journal's. */
@@ -276,7 +278,7 @@ static int fill_bare(struct fanning *g)
 {
     struct stmt *nodes =
         db_preparef(g->f->sender->db,
-                    "SELECT n.dx_id FROM main.dx_set_aside_node AS b JOIN temp.dx_node_now AS n ON n.dx_id "
+                    "SELECT n.dx_id FROM main.dx_set_aside_node AS b JOIN " PACKAGE_NODES " AS n ON n.dx_id "
                     "= b.node WHERE b.bare AND b.obj = %lld",
                     (long long)g->w->object->id);
     enum step step = STEP_ERROR;

@@ -9,7 +9,7 @@ struct fanout {
     const struct transition_tables *images; /* NULL: any table may have been touched */
     int64_t after, upto;                    /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
-    bool woken;    /* what moved stands in temp.dx_woken, not in the object's own table */
+    bool woken;    /* what moved is in the table of moves_since, not in the object's own */
     int64_t rows_moved; /* so far, to another audience */
     enum {
         ORIGINS_UNKNOWN,
@@ -18,8 +18,7 @@ struct fanout {
     } origins; /* of the range: whether nodes wrote in it */
 };
 
-/* Sends the rows of one object; the table of what moved must be filled for it, and temp.dx_forcing(obj, key, node) with
- * the requests for single rows. */
+/* Sends the rows of one object, whose moves and requests for single rows must have been read (moves.h, row_requests.h). */
 int fanout_object(struct fanout *f, const struct object_delta *w);
 
 /* Sends the rows of an object that was set aside to the nodes that came meanwhile and have no snapshot. */

@@ -5,6 +5,8 @@
 #include "journal/journal.h"
 #include "nodes/membership.h"
 #include "route/evaluate.h"
+#include "route/moves.h"
+#include "route/next_audience.h"
 #include "sql/key.h"
 
 #include <stdlib.h>
@@ -21,14 +23,20 @@ static int run_sql(struct object_deltas *v, struct buf *sql)
 static int compare_member(struct object_deltas *v, const struct object_delta *w)
 {
     long long id = (long long)w->object->id;
-    return db_execf(v->db,
-                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
-                    "SELECT n.key, coalesce(m.audience, 0), n.audience FROM temp.dx_next AS n "
-                    "LEFT JOIN main.dx_member_%lld AS m ON m.key = n.key WHERE m.audience IS NOT n.audience;"
-                    "INSERT INTO temp.dx_moved_%lld (key, old, new) "
-                    "SELECT m.key, m.audience, 0 FROM main.dx_member_%lld AS m WHERE NOT EXISTS (SELECT 1 "
-                    "FROM temp.dx_next AS n WHERE n.key = +m.key)",
-                    id, id, id, id);
+    const char *next = next_audience_table(NEXT_ROWS);
+    struct buf sql = {0};
+    moves_insert(&sql, w);
+    buf_addf(&sql,
+             "n.key, coalesce(m.audience, 0), n.audience FROM %s AS n LEFT JOIN main.dx_member_%lld AS m ON "
+             "m.key = n.key WHERE m.audience IS NOT n.audience;",
+             next, id);
+    moves_insert(&sql, w);
+    buf_addf(
+        &sql,
+        "m.key, m.audience, 0 FROM main.dx_member_%lld AS m WHERE NOT EXISTS (SELECT 1 FROM %s AS n WHERE "
+        "n.key = +m.key)",
+        id, next);
+    return run_sql(v, &sql);
 }
 
 /* The rows that came (here) or went since the object was set aside, into temp.dx_came. */
@@ -72,15 +80,14 @@ static int find_came(struct object_deltas *v, const struct object_delta *w)
  * with those that went. */
 static int compare_whole(struct object_deltas *v, const struct object_delta *w)
 {
-    long long id = (long long)w->object->id;
     struct buf sql = {0};
+    const char *next = next_audience_table(NEXT_ROWS);
     const struct relation *r = w->rule ? w->rule->relation : NULL;
     if (w->retry && find_came(v, w))
         return -1;
-    buf_addf(&sql,
-             "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT key, %d, coalesce((SELECT "
-             "audience FROM temp.dx_next AS n WHERE n.key = was.key), 0) FROM (SELECT ",
-             id, AUDIENCE_ALL);
+    moves_insert(&sql, w);
+    buf_addf(&sql, "key, %d, coalesce((SELECT audience FROM %s AS n WHERE n.key = was.key), 0) FROM (SELECT ",
+             AUDIENCE_ALL, next);
     membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, " AS key FROM main.");
     buf_name(&sql, w->object->table);
@@ -98,11 +105,11 @@ static int compare_whole(struct object_deltas *v, const struct object_delta *w)
         buf_addf(&sql, " FROM %s AS x", r->old_name);
     }
     buf_puts(&sql, ") AS was;");
-    buf_addf(&sql,
-             "DELETE FROM temp.dx_moved_%lld WHERE old = new;"
-             "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT key, 0, audience FROM "
-             "temp.dx_next",
-             id, id);
+    buf_puts(&sql, "DELETE FROM ");
+    moves_table(&sql, w);
+    buf_puts(&sql, " WHERE old = new;");
+    moves_insert_new(&sql, w);
+    buf_addf(&sql, "key, 0, audience FROM %s", next);
     return run_sql(v, &sql);
 }
 
@@ -139,7 +146,7 @@ static int move_all(struct object_deltas *v, const struct object_delta *w)
         return 0;
     struct buf sql = {0};
     for (int went = 0; went < 2; went++) {
-        buf_addf(&sql, "INSERT INTO temp.dx_moved_%lld (key, old, new) SELECT ", (long long)w->object->id);
+        moves_insert(&sql, w);
         membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, ", %d, %d FROM %s AS x WHERE NOT EXISTS (SELECT 1 FROM %s AS y WHERE ",
                  went ? AUDIENCE_ALL : 0, went ? 0 : AUDIENCE_ALL, went ? r->old_name : r->new_name,
@@ -162,8 +169,7 @@ static int move_all(struct object_deltas *v, const struct object_delta *w)
 static int name_all(struct object_deltas *v, const struct object_delta *w)
 {
     struct buf sql = {0};
-    buf_addf(&sql, "INSERT OR IGNORE INTO temp.dx_moved_%lld (key, old, new) SELECT ",
-             (long long)w->object->id);
+    moves_insert_new(&sql, w);
     if (membership_whole(w->object)) {
         membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, ", %d, %d FROM main.", AUDIENCE_ALL, AUDIENCE_ALL);

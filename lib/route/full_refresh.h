@@ -8,7 +8,7 @@
  * holds its rows, so that nothing is to be evaluated. */
 bool full_refresh_needed(const struct object_delta *w);
 
-/* Fills temp.dx_moved_ID of the object. */
+/* Fills the moves (moves.h) of the object. */
 int full_refresh_move(struct object_deltas *v, const struct object_delta *w);
 
 #endif

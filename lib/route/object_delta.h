@@ -1,5 +1,5 @@
-/* object_delta: who sees which rows: an object in a run, and the tables in which a run finds what moved from one audience to
- * another. */
+/* object_delta: an object in a run, and SQL about its rows. The tables of a run are those of moves.h, next_audience.h and
+ * row_requests.h. */
 #ifndef OBJECT_DELTA_H
 #define OBJECT_DELTA_H
 
@@ -46,12 +46,8 @@ struct object_deltas {
     int64_t statements;          /* of rules that ran, for tests and -v */
 };
 
-/* Makes the temporary tables that a run shares. */
+/* Makes the temporary tables that a run shares; moves_make makes those of one object. */
 int object_delta_init(struct db *db);
-
-/* ... and the object's, empty: dx_moved_ID (key, old, new), the rows whose audience is another after the run than before
- * it. */
-int object_delta_object(struct db *db, const struct object_delta *w);
 
 /* Whether the object's definition, or the time it looks at, is another than in the run before. */
 bool object_delta_redefined(const struct object_delta *w);
@@ -63,16 +59,6 @@ bool object_delta_travels(const struct object_delta *w);
  * object is to blame for. */
 int object_delta_set_aside(struct object_deltas *v, struct object_delta *w);
 
-/* Whether rows of its parent moved. */
-bool object_delta_parent_moved(struct object_deltas *v, const struct object_delta *w);
-
-/* Puts what moved into what is held, new audiences into dx_audience, and the moves into the history (NULL: they are no
- * news). */
-int object_delta_store(struct object_deltas *v, const struct object_delta *w, struct membership_moves *moves);
-
-/* Groups temp.dx_pair(key, node) by key into a temporary table (key, audience), dx_next or dx_class_next. */
-int object_delta_group(struct object_deltas *v, const char *into);
-
 /* Appends the rows of a source (the object's table, or what takes its place) that the time filter keeps, as they stand in
  * a FROM. The filter may name the table: there it goes by the table's own name. */
 void object_delta_kept(struct buf *sql, const struct object_delta *w, const char *source);
@@ -83,17 +69,6 @@ void object_delta_arm_key(struct buf *sql, const struct object_delta *w);
 void object_delta_parent_key(struct buf *sql, const struct object_delta *w, const char *alias);
 void object_delta_where_parent(struct buf *sql, const struct object_delta *w, const char *alias,
                                const char *key);
-
-/* Fills temp.dx_forcing(obj, key, node) with what dx_force asks for of the object, and names those rows in temp.dx_moved_ID,
- * moved or not. */
-int object_delta_force(struct object_deltas *v, const struct object_delta *w);
-
-/* The same for rows that were set aside: into temp.dx_owed(obj, key), and named in temp.dx_moved_ID. */
-int object_delta_owed(struct object_deltas *v, const struct object_delta *w);
-
-/* Fills temp.dx_woken (as temp.dx_moved_ID) with the object's rows that moved since a run (dx_meta `routes`), this run
- * among it, and those that any node asks for. */
-int object_delta_since(struct object_deltas *v, const struct object_delta *w, int64_t run);
 
 /* Appends SQL for the audience that a row of the object has after the run, by an SQL expression of its packed key. */
 void object_delta_audience(struct buf *sql, const struct object_delta *w, const char *key);

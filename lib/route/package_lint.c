@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "nodes/membership.h"
+#include "route/next_audience.h"
 #include "sql/token.h"
 
 #include <stdlib.h>
@@ -223,7 +224,7 @@ static int advise_via(struct db *db, const struct object_delta *w, void (*tell)(
 {
     struct buf sql = {0};
     char *why = NULL;
-    buf_puts(&sql, "SELECT 1 FROM temp.dx_next AS dx_m CROSS JOIN main.");
+    buf_addf(&sql, "SELECT 1 FROM %s AS dx_m CROSS JOIN main.", next_audience_table(NEXT_ROWS));
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x WHERE ");
     object_delta_where_parent(&sql, w, "x", "dx_m.key");

@@ -9,6 +9,7 @@
 #include "route/lookalike.h"
 #include "route/package_lint.h"
 #include "rules/fixed_now.h"
+#include "rules/package_nodes.h"
 #include "rules/rule_compile.h"
 
 static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
@@ -23,10 +24,10 @@ static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
 
 /* The nodes in the middle of what there may be, for SQLite's plans. */
 static const char sql_nodes[] =
-    "DELETE FROM " IMAGE_NODE_NOW ";"
+    "DELETE FROM " PACKAGE_NODES ";"
     "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 100) INSERT "
-    "INTO " IMAGE_NODE_NOW " SELECT i, i, i, 'p', 'active' FROM r; ANALYZE " IMAGE_NODE_NOW
-    "; DELETE FROM " IMAGE_NODE_NOW;
+    "INTO " PACKAGE_NODES " SELECT i, i, i, 'p', 'active' FROM r; ANALYZE " PACKAGE_NODES
+    "; DELETE FROM " PACKAGE_NODES;
 
 /* Analyses one object's rule, and says what is to be said of it. */
 static int check_object(struct db *db, struct transition_tables *im, const struct package *p,

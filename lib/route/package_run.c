@@ -6,6 +6,7 @@
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "route/moves.h"
 #include "route/set_aside.h"
 #include "rules/fixed_now.h"
 #include "rules/rule_compile.h"
@@ -100,7 +101,7 @@ static int open_objects(struct object_deltas *v, struct transition_tables *im, c
         struct object_delta *w = &p->viewed[p->n++];
         w->object = &p->package->object[i];
         w->place = i;
-        if (read_state(v->db, w) || object_delta_object(v->db, w) ||
+        if (read_state(v->db, w) || moves_make(v->db, w) ||
             (compile(v->db, im, now, w) && (v->aside == NULL || object_delta_set_aside(v, w))))
             return -1;
     }
@@ -122,7 +123,7 @@ static int open_gone(struct db *db, struct package_run *p)
     for (size_t i = 0; i < p->nold; i++) {
         struct object_delta *w = &p->viewed[p->n++];
         *w = (struct object_delta){.object = &p->old[i], .gone = true, .place = p->n + i};
-        if (read_state(db, w) || object_delta_object(db, w))
+        if (read_state(db, w) || moves_make(db, w))
             return -1;
     }
     return 0;

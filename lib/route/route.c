@@ -23,12 +23,15 @@
 #include "route/extract.h"
 #include "route/fanout.h"
 #include "route/full_refresh.h"
+#include "route/moves.h"
 #include "route/node_archives.h"
 #include "route/outbox.h"
 #include "route/package_run.h"
 #include "route/row_class.h"
+#include "route/row_requests.h"
 #include "route/set_aside.h"
 #include "rules/fixed_now.h"
+#include "rules/package_nodes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +143,7 @@ static int anything(struct running *x)
 
 /* ---- one package ---- */
 
-/* The nodes of the package into temp.dx_node_now, and what changed of them into its images. */
+/* The nodes of the package into their table, and what changed of them into its images. */
 static int fill_nodes(struct running *x, const struct package_run *p)
 {
     struct buf name = {0}, old = {0}, new = {0};
@@ -154,11 +157,7 @@ static int fill_nodes(struct running *x, const struct package_run *p)
         "SELECT id, name, user, package, 'active' FROM main.dx_nodes AS n WHERE n.active AND n.package = "
         "%s AND NOT %s",
         buf_text(&name), ROUTED_AS_IS);
-    int rc = db_execf(x->db,
-                      "DELETE FROM temp.dx_node_now; INSERT INTO temp.dx_node_now SELECT id, name, user, "
-                      "package, 'active' FROM main.dx_nodes WHERE active AND package = %s; ANALYZE "
-                      "temp.dx_node_now",
-                      buf_text(&name)) ||
+    int rc = package_nodes_fill(x->db, p->package->name) ||
              transition_nodes(x->images, buf_text(&old), buf_text(&new));
     buf_free(&name);
     buf_free(&old);
@@ -172,13 +171,11 @@ static int set_nodes(struct running *x, const struct package_run *p)
     enum { NEW, BEFORE, KINDS };
     int64_t *id[KINDS] = {NULL};
     size_t n[KINDS] = {0};
-    struct stmt *s =
-        fill_nodes(x, p)
-            ? NULL
-            : db_prepare(
-                  x->db,
-                  "SELECT n.dx_id, r.id IS NOT NULL FROM temp.dx_node_now AS n LEFT JOIN main.dx_routed AS r "
-                  "ON r.id = n.dx_id AND r.package = n.package ORDER BY n.dx_id");
+    struct stmt *s = fill_nodes(x, p)
+                         ? NULL
+                         : db_prepare(x->db, "SELECT n.dx_id, r.id IS NOT NULL FROM " PACKAGE_NODES
+                                             " AS n LEFT JOIN main.dx_routed AS r "
+                                             "ON r.id = n.dx_id AND r.package = n.package ORDER BY n.dx_id");
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         int kind = stmt_int(s, 1) ? BEFORE : NEW;
@@ -221,7 +218,7 @@ static int move_object(struct object_deltas *v, const struct object_delta *w)
     if (!w->gone && w->object->visible == VISIBLE_NONE && w->was == WAS_SAME)
         return 0;
     if (!w->gone && !w->fresh && !w->retry && !object_delta_redefined(w) && !rule_touched(w->rule) &&
-        !object_delta_parent_moved(v, w) && !membership_whole(w->object))
+        !moves_of_parent(v->db, w) && !membership_whole(w->object))
         return 0;
     if (full_refresh_needed(w))
         return full_refresh_move(v, w);
@@ -244,10 +241,8 @@ static int wake(struct running *x, const struct package_run *p, const struct rec
     int rc = 0;
     x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc = object_delta_since(&x->views, &p->viewed[i], r->node.slept) ||
-                     fanout_object(&woken, &p->viewed[i])
-                 ? -1
-                 : 0;
+        rc = moves_since(&x->views, &p->viewed[i], r->node.slept) || fanout_object(&woken, &p->viewed[i]) ? -1
+                                                                                                          : 0;
     x->sender.only = present;
     if (rc == 0)
         return node_archives_deal_woken(&x->delivery, p, first);
@@ -275,7 +270,7 @@ static int idle(struct running *x, const struct package_run *p)
     for (size_t i = 0; i < p->n; i++)
         if (p->viewed[i].was != WAS_NONE)
             return 0;
-    return db_get_int(x->db, &n, "SELECT count(*) FROM temp.dx_node_now") ? -1 : n == 0;
+    return package_nodes_count(x->db, &n) ? -1 : n == 0;
 }
 
 static int move(struct running *x, const struct package_run *p, struct object_delta *w)
@@ -289,7 +284,7 @@ static int move(struct running *x, const struct package_run *p, struct object_de
 static int leave_bare(struct running *x, const struct object_delta *w, int64_t *only)
 {
     struct stmt *s = db_preparef(x->db,
-                                 "SELECT dx_id FROM temp.dx_node_now WHERE dx_id NOT IN (SELECT node FROM "
+                                 "SELECT dx_id FROM " PACKAGE_NODES " WHERE dx_id NOT IN (SELECT node FROM "
                                  "main.dx_set_aside_node WHERE obj = %lld AND bare) ORDER BY dx_id",
                                  (long long)w->object->id);
     int64_t *node = NULL, others, bare = 0;
@@ -316,11 +311,7 @@ static int fan_out_one(struct running *x, const struct object_delta *w)
 {
     int64_t only = x->sender.only;
     int bare = w->retry ? leave_bare(x, w, &x->sender.only) : 0;
-    int rc = bare < 0 ||
-                     (!w->gone && (object_delta_force(&x->views, w) || object_delta_owed(&x->views, w))) ||
-                     fanout_object(&x->fan, w)
-                 ? -1
-                 : 0;
+    int rc = bare < 0 || (!w->gone && row_requests_read(&x->views, w)) || fanout_object(&x->fan, w) ? -1 : 0;
     x->sender.only = only;
     return rc || (bare > 0 && fanout_bare(&x->fan, w)) ? -1 : 0;
 }
@@ -410,7 +401,7 @@ static int store_object(struct running *x, const struct object_delta *w)
     bool news = !w->gone && w->was == WAS_SAME && !membership_whole(w->object);
     struct membership_moves *moves =
         news ? membership_log_moves_open(x->db, w->object->id, x->b, x->routes + 1) : NULL;
-    int rc = news && moves == NULL ? -1 : object_delta_store(&x->views, w, moves);
+    int rc = news && moves == NULL ? -1 : moves_store(&x->views, w, moves);
     return membership_log_moves_close(moves) || rc ? -1 : 0;
 }
 

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "data/row_intern.h"
 #include "nodes/membership.h"
+#include "route/next_audience.h"
+#include "rules/package_nodes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -140,12 +142,13 @@ static void add_arm(struct buf *sql, const struct object_delta *w, const struct 
     const char **use = mem_zero(a->noccurrence, sizeof *use);
     for (size_t i = 0; i < a->noccurrence; i++)
         use[i] = a->occurrence[i].anchor ? "(SELECT * FROM temp.dx_class NOT INDEXED)" : NULL;
-    buf_puts(sql, "INSERT INTO temp.dx_pair (key, node) WITH dx_r(dx_n");
+    next_audience_insert_pairs(sql);
+    buf_puts(sql, "WITH dx_r(dx_n");
     for (size_t k = 0; k < w->object->sent->nkey; k++)
         buf_addf(sql, ", dx_k%zu", k);
     buf_puts(sql, ") AS (SELECT ");
     rule_cut_sql(sql, a, use, a->list, a->end, NULL, 0);
-    buf_puts(sql, "\n) SELECT dx_r.dx_k0, dx_y.dx_id FROM dx_r JOIN " IMAGE_NODE_NOW
+    buf_puts(sql, "\n) SELECT dx_r.dx_k0, dx_y.dx_id FROM dx_r JOIN " PACKAGE_NODES
                   " AS dx_y ON dx_y.name = dx_r.dx_n;");
     free(use);
 }
@@ -185,7 +188,8 @@ void row_class_join(struct buf *sql, const struct object_delta *w, const char *a
     bool *column;
     char *before = mem_printf("%s.", alias);
     class_columns(w, &column);
-    buf_addf(sql, " %s JOIN temp.dx_class_next AS dx_n ON dx_n.key = dx_class(", outer ? "LEFT" : "CROSS");
+    buf_addf(sql, " %s JOIN %s AS dx_n ON dx_n.key = dx_class(", outer ? "LEFT" : "CROSS",
+             next_audience_table(NEXT_CLASSES));
     add_columns(sql, w->rule->relation, column, before);
     buf_puts(sql, ")");
     free(column);
@@ -198,11 +202,12 @@ int row_class_find(struct object_deltas *v, const struct object_delta *w, const 
     if (found <= 0)
         return found;
     struct buf sql = {0};
-    buf_puts(&sql, "ANALYZE temp.dx_class; DELETE FROM temp.dx_pair;");
+    buf_puts(&sql, "ANALYZE temp.dx_class;");
     for (size_t a = 0; a < w->rule->narm; a++)
         add_arm(&sql, w, &w->rule->arm[a]);
     v->statements += (int64_t)w->rule->narm;
-    return run_sql(v, &sql) || object_delta_group(v, "dx_class_next") ? -1 : 1;
+    return next_audience_clear_pairs(v->db) || run_sql(v, &sql) || next_audience_group(v, NEXT_CLASSES) ? -1
+                                                                                                        : 1;
 }
 
 /* From classes to rows. */
@@ -212,7 +217,7 @@ int row_class_next(struct object_deltas *v, const struct object_delta *w, const 
     int found = row_class_find(v, w, source);
     if (found <= 0)
         return found;
-    buf_puts(&sql, "INSERT INTO temp.dx_next (key, audience) SELECT ");
+    next_audience_insert(&sql);
     membership_key(&sql, w->object->sent, "x");
     buf_puts(&sql, ", dx_n.audience FROM ");
     object_delta_kept(&sql, w, source);

@@ -18,7 +18,7 @@ int row_class_find(struct object_deltas *v, const struct object_delta *w, const 
  * that the rule gives to nobody have NULL there when `outer`, else they are left out. */
 void row_class_join(struct buf *sql, const struct object_delta *w, const char *alias, bool outer);
 
-/* Fills temp.dx_next(key, audience) for the rows of the source. 1, 0, -1 as row_class_find. */
+/* Fills the table of rows (next_audience.h) for those of the source. 1, 0, -1 as row_class_find. */
 int row_class_next(struct object_deltas *v, const struct object_delta *w, const char *source);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "route/row_requests.h"
 #include "route/set_aside.h"
+#include "rules/package_nodes.h"
 #include "sql/key.h"
 #include "sql/layout.h"
 
@@ -41,7 +43,7 @@ int row_emit_nodes(struct row_emitter *s)
 {
     forget_nodes(s);
     audience_diffs_forget(s->shares);
-    struct stmt *nodes = db_prepare(s->db, "SELECT name, dx_id FROM temp.dx_node_now ORDER BY name");
+    struct stmt *nodes = db_prepare(s->db, "SELECT name, dx_id FROM " PACKAGE_NODES " ORDER BY name");
     enum step step = STEP_ERROR;
     while (nodes && (step = stmt_step(nodes)) == STEP_ROW) {
         s->name = mem_grow(s->name, s->nname + 1, sizeof *s->name);
@@ -102,12 +104,7 @@ static struct key_cursor *open_rows(struct row_emit_object *g)
 
 static int any_forced(struct row_emit_object *g)
 {
-    int64_t n;
-    if (db_get_int(g->sender->db, &n, "SELECT EXISTS (SELECT 1 FROM temp.dx_forcing WHERE obj = %lld)",
-                   (long long)g->w->object->id))
-        return -1;
-    g->forced = n != 0;
-    return 0;
+    return row_requests_any(g->sender->db, g->w, &g->forced);
 }
 
 static int find_late(struct row_emit_object *g)
@@ -136,9 +133,9 @@ int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const
     g->old = mem_zero(t->ncol, sizeof *g->old);
     g->new = mem_zero(t->ncol, sizeof *g->new);
     g->row = w->gone ? NULL : open_rows(g);
-    g->forcing = db_prepare(s->db, "SELECT node FROM temp.dx_forcing WHERE obj = ?1 AND key = ?2");
+    g->forcing = row_requests_nodes(s->db);
     if (w->owed)
-        g->owed = db_prepare(s->db, "SELECT 1 FROM temp.dx_owed WHERE obj = ?1 AND key = ?2");
+        g->owed = row_requests_owed(s->db);
     if ((g->row == NULL && !w->gone) || g->forcing == NULL || (w->owed && g->owed == NULL))
         return -1;
     return any_forced(g) || (w->retry && find_late(g)) ? -1 : 0;

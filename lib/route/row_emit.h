@@ -25,7 +25,7 @@ struct row_emitter {
 void row_emit_init(struct row_emitter *s, struct db *db, struct audiences *a, struct spill *spill);
 void row_emit_free(struct row_emitter *s);
 
-/* Reads the package's nodes from temp.dx_node_now. */
+/* Reads the package's nodes from rules/package_nodes.h. */
 int row_emit_nodes(struct row_emitter *s);
 
 /* An object whose rows are sent one by one, in the order of their keys. */
@@ -48,7 +48,7 @@ struct row_emit_object {
     struct buf room;
 };
 
-/* temp.dx_forcing must hold the object's requests. What was opened is to be closed on failure, too. */
+/* row_requests_read must have been called for the object. What was opened is to be closed on failure, too. */
 int row_emit_object_open(struct row_emit_object *g, struct row_emitter *s, const struct object_delta *w);
 void row_emit_object_close(struct row_emit_object *g);
 

@@ -5,11 +5,13 @@
 #include "base/mem.h"
 #include "nodes/membership.h"
 #include "route/full_refresh.h"
+#include "route/moves.h"
 #include "route/package_run.h"
 #include "route/route.h"
 #include "route/row_class.h"
 #include "route/set_aside.h"
 #include "rules/fixed_now.h"
+#include "rules/package_nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,7 @@ static struct what_if_line *line_of(struct trying *t, int64_t node, size_t objec
 
 static int list_nodes(struct trying *t)
 {
-    struct stmt *s = db_prepare(t->db, "SELECT dx_id, name FROM temp.dx_node_now ORDER BY dx_id");
+    struct stmt *s = db_prepare(t->db, "SELECT dx_id, name FROM " PACKAGE_NODES " ORDER BY dx_id");
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         t->node = mem_grow(t->node, t->nnode + 1, sizeof *t->node);
@@ -65,7 +67,9 @@ static struct stmt *prepare_sums(struct trying *t, const struct object_delta *w)
         buf_name(&sql, sent->col[i]);
         buf_puts(&sql, " AS BLOB)), 0)");
     }
-    buf_addf(&sql, ") FROM temp.dx_moved_%lld AS m LEFT JOIN main.", (long long)w->object->id);
+    buf_puts(&sql, ") FROM ");
+    moves_table(&sql, w);
+    buf_puts(&sql, " AS m LEFT JOIN main.");
     buf_name(&sql, sent->name);
     buf_puts(&sql, " AS x ON ");
     membership_where(&sql, sent, "x", "m.key");
@@ -138,11 +142,7 @@ static int try_plan(struct trying *t, const char *package, const struct package_
             t->plan = &plan[i];
     if (t->plan == NULL)
         return fail(ERR_REFUSED, "package %s is not loaded", package);
-    if (db_execf(t->db,
-                 "INSERT INTO " IMAGE_NODE_NOW " SELECT id, name, user, package, 'active' FROM main.dx_nodes "
-                 "WHERE active AND package = %Q",
-                 package) ||
-        list_nodes(t) || evaluate(t))
+    if (package_nodes_fill(t->db, package) || list_nodes(t) || evaluate(t))
         return -1;
     keep_lines(t, line, nline);
     return 0;

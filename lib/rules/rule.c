@@ -1,6 +1,8 @@
 /* rule: see rules/rule.h. */
 #include "rules/rule.h"
 
+#include "rules/package_nodes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +34,7 @@ void rule_cut_sql(struct buf *sql, const struct arm *a, const char *const *use, 
             buf_puts(sql, cut[c].text);
             at = cut[c].end;
         }
-        const char *name = o == NULL ? NULL : use[i] ? use[i] : o->relation->layout ? NULL : IMAGE_NODE_NOW;
+        const char *name = o == NULL ? NULL : use[i] ? use[i] : o->relation->layout ? NULL : PACKAGE_NODES;
         if (o == NULL || o->at < at || o->at >= to || name == NULL)
             continue;
         buf_add(sql, a->sql + at, o->at - at);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "nodes/membership.h"
 #include "rules/fixed_now.h"
+#include "rules/package_nodes.h"
 #include "rules/read_set.h"
 #include "rules/rule_check.h"
 #include "rules/table_refs.h"
@@ -64,7 +65,7 @@ static void frame_tail(struct buf *b, const struct analysis *an, struct arm *a)
     buf_puts(b, " JOIN ");
     struct occurrence y = {
         .relation = transition_relation(an->im, IMAGE_NODE, &known), .at = b->n, .dual = -1};
-    buf_puts(b, IMAGE_NODE_NOW);
+    buf_puts(b, PACKAGE_NODES);
     y.end = b->n;
     buf_puts(b, " AS dx_y ON dx_y.name = dx_r.dx_n");
     a->occurrence = mem_grow(a->occurrence, a->noccurrence + 2, sizeof *a->occurrence);
@@ -106,7 +107,7 @@ static struct relation *relation_read(const struct analysis *an, const struct re
 {
     bool known = false;
     *bad = 0;
-    if (strcasecmp(t->table, "dx_node_now") == 0 || strcasecmp(t->table, "dx_nodes") == 0 ||
+    if (strcasecmp(t->table, PACKAGE_NODES_NAME) == 0 || strcasecmp(t->table, "dx_nodes") == 0 ||
         strcasecmp(t->table, IMAGE_NODE) == 0) {
         if (strcasecmp(t->table, "dx_nodes") == 0 && t->through == NULL)
             *bad = fail(ERR_REFUSED, "dx_nodes in a rule: use the view dx_node");

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "journal/range_scan.h"
+#include "rules/package_nodes.h"
 #include "sql/bulk_insert.h"
 
 #include <stdlib.h>
@@ -23,11 +24,8 @@ struct transition_tables {
     struct range_scan survey;
 };
 
-/* The nodes of the package being routed, and what changed in that table. */
+/* What changed of the nodes of the package being routed. */
 static const char sql_nodes[] =
-    "CREATE TEMP TABLE IF NOT EXISTS dx_node_now ("
-    " dx_id INTEGER PRIMARY KEY, name TEXT UNIQUE, user TEXT, package TEXT, status TEXT);"
-    "CREATE INDEX IF NOT EXISTS temp.dx_node_user ON dx_node_now (user);"
     "CREATE TEMP TABLE IF NOT EXISTS dx_o_dx_node (dx_id INTEGER, name TEXT, user TEXT, package TEXT, status "
     "TEXT);"
     "CREATE TEMP TABLE IF NOT EXISTS dx_n_dx_node (dx_id INTEGER, name TEXT, user TEXT, package TEXT, status "
@@ -37,7 +35,7 @@ struct transition_tables *transition_open(struct db *db)
 {
     struct transition_tables *im = mem_zero(1, sizeof *im);
     im->db = db;
-    if (db_exec(db, sql_nodes) == 0 && range_scan_open(&im->survey, db) == 0)
+    if (package_nodes_init(db) == 0 && db_exec(db, sql_nodes) == 0 && range_scan_open(&im->survey, db) == 0)
         return im;
     transition_close(im);
     return NULL;

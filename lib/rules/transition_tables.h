@@ -23,10 +23,8 @@ struct relation {
     char *old_name, *new_name; /* temp.dx_o_..., temp.dx_n_..., quoted for SQL */
 };
 
-/* The view of the nodes, and what stands in for it: (dx_id, name, user, package, status) of the nodes to route. The
- * number has a name that no table shares, lest NATURAL JOIN or USING join by it. */
-#define IMAGE_NODE     "dx_node"
-#define IMAGE_NODE_NOW "temp.dx_node_now"
+/* The view of the nodes; a run reads rules/package_nodes.h in its place. */
+#define IMAGE_NODE "dx_node"
 
 struct transition_tables *transition_open(struct db *db);
 void transition_close(struct transition_tables *im);
@@ -46,8 +44,8 @@ void transition_break(struct transition_tables *im, const char *table, const cha
 
 /* Fills the images of the range (after, upto] of the journal, as far as no relation is broken after it. Rows that no key
  * names, or a key of another type than the rowid, are in none: no table holds such a row, and an image must not give it
- * the key of another; dx_node's from temp.dx_o_dx_node, which the caller
- * fills. */
+ * the key of another; those of dx_node are
+ * filled by transition_nodes. */
 int transition_fill(struct transition_tables *im, int64_t after, int64_t upto);
 
 /* After transition_fill: whether anything of the table is in the range. */
