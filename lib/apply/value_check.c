@@ -89,6 +89,14 @@ static const char *check_key(const struct target *t, const struct change *c)
     return NULL;
 }
 
+/* Where a row takes the highest keys of a table with AUTOINCREMENT, the table takes no more rows. */
+static const char *check_room(const struct target *t, const struct change *c)
+{
+    const int64_t most = INT64_C(1) << 62;
+    bool high = c->op == CHANGE_INSERT && t->layout->autoincrement && c->new[t->table->key[0]].i > most;
+    return high ? "its key is so high that the table could run out of keys" : NULL;
+}
+
 bool value_key_sound(const struct target *t, const struct change *c)
 {
     return check_key(t, c) == NULL;
@@ -128,6 +136,8 @@ static int fits(struct target *t, const struct change *c, const struct value_lim
 int value_check(struct target *t, const struct change *c, const struct value_limits *most, const char **why)
 {
     *why = check_key(t, c);
+    if (*why == NULL)
+        *why = check_room(t, c);
     for (size_t i = 0; *why == NULL && i < t->table->ncol; i++)
         if (is_nan(&c->new[i]) || is_nan(&c->old[i]))
             *why = "a value is a REAL that is no number";

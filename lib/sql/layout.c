@@ -183,6 +183,7 @@ static void finish(struct layout *l, struct gather *g, const char *name)
         if (strcasecmp(l->column[i].type, "ANY") == 0)
             l->column[i].affinity = AFFINITY_BLOB;
     l->replaces = mentions(l->sql, "CONFLICT");
+    l->autoincrement = l->rowid_key && mentions(l->sql, "AUTOINCREMENT");
 }
 
 struct layout *layout_of(struct db *db, const char *table)

@@ -25,6 +25,7 @@ struct layout {
     bool cascades_to_itself; /* it has a foreign key to itself with an ON UPDATE action */
     bool replaces;           /* a constraint of it has an ON CONFLICT clause */
     bool deletes_itself;     /* a delete may come back to it over ON DELETE CASCADE */
+    bool autoincrement;      /* it hands out keys beyond the highest that it ever had, and ends at 2^63-1 */
     char *sql;               /* its CREATE TABLE */
 };
 

@@ -209,6 +209,26 @@ refused() {
     txnroute run hq.db docking </dev/null
 }
 
+@test "no node takes the last keys of a table with AUTOINCREMENT: the office can insert rows after its upload" {
+    sql hq.db "CREATE TABLE visit (id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT)" "INSERT INTO visit (what) VALUES ('x')"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object visit]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db mallory --package p
+    epoch=$(epoch_of mallory)
+    forge 1 >1.dx <<-'LINES'
+	{"table":"visit","op":"insert","key":{"id":9223372036854775807},"new":{"what":"last"}}
+	{"table":"visit","op":"insert","key":{"id":4611686018427387905},"new":{"what":"high"}}
+	{"table":"visit","op":"insert","key":{"id":4611686018427387904},"new":{"what":"sound"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 2 ]
+    sql hq.db "INSERT INTO visit (what) VALUES ('office')"
+    [ "$(sql hq.db "SELECT group_concat(what) FROM visit ORDER BY id")" = x,sound,office ]
+    txnroute run hq.db docking </dev/null
+}
+
 @test "an insert under a row that its node does not see waits as under one that is not there" {
     office
     dump >before

@@ -1,7 +1,8 @@
 /*
- * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one or two
- * uploads of node mallory; tar, seal and head are sound. Whatever they are: no row outside of her permission changes,
- * she comes to hold none of another's, the router runs, and another node's upload is merged.
+ * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one to eight
+ * uploads of node mallory, and between which of them the router runs; tar, seal and head are sound. Whatever they are:
+ * no row outside of her permission changes, she comes to hold none of another's, the router runs, the office can insert
+ * rows, and another node's upload is merged. Each upload counts as a case.
  */
 #include "apply/apply.h"
 #include "base/err.h"
@@ -28,12 +29,20 @@ static const char schema[] =
     "CREATE TABLE tag (name TEXT, no INTEGER, account INTEGER, what, PRIMARY KEY (name, no));"
     "CREATE TABLE price (id TEXT PRIMARY KEY, n REAL);"
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, what);"
+    "CREATE TABLE lead (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE SET NULL, what);"
+    "CREATE TABLE visit (id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER REFERENCES account ON DELETE "
+    "CASCADE, at TEXT, what, node TEXT);"
+    "CREATE TABLE bulletin (id INTEGER PRIMARY KEY, what, at TEXT);"
     "INSERT INTO account VALUES (1, 'Acme', 'alice', 100), (2, 'Bolt', 'mallory', 200), (3, 'Cog', 'alice', "
-    "300);"
+    "300), (4, 'Dry', 'mallory', 400);"
     "INSERT INTO note VALUES (1, 1, 'hers'), (2, 2, 'mine'), (3, 3, 'hers');"
     "INSERT INTO tag VALUES ('1', 1, 1, 'hers'), ('2', 2, 2, 'mine');"
     "INSERT INTO price VALUES ('1', 9.5), ('2', 1.5);"
-    "INSERT INTO audit VALUES (1, 1, 'made'), (2, 2, 'made'), (3, 3, 'made');";
+    "INSERT INTO audit VALUES (1, 1, 'made'), (2, 2, 'made'), (3, 3, 'made'), (4, 4, 'made');"
+    "INSERT INTO lead VALUES (1, 1, 'cold'), (2, 2, 'warm'), (3, 4, 'hot');"
+    "INSERT INTO visit VALUES (1, 1, '2026-01-01', 'hers', 'alice'), (2, 2, '2026-01-01', 'mine', 'mallory'),"
+    " (3, 2, '2026-01-01', 'hers, at mine', 'alice');"
+    "INSERT INTO bulletin VALUES (1, 'from the office', '9999-01-01');";
 
 static const char package[] =
     "[package]\nname = p\nversion = 1\n"
@@ -42,9 +51,13 @@ static const char package[] =
     "[object note]\nvia = account -> account\ndeletes = lose\n"
     "[object tag]\nvia = account -> account\nkeys = issue\n"
     "[object price]\nvisible = all\nwrite = no\n"
+    "[object visit]\nvisible = SELECT n.name, v.id FROM visit v JOIN dx_node n ON n.user = v.node\n"
+    "conflict = newest at\n"
+    "[object bulletin]\nvisible = all\nwrite = insert\n"
     "[object audit]\nvisible = none\n";
 
-/* What mallory may not change, as one text. */
+/* What mallory may not change, as one text. Account 2 is hers, but a visit of alice's refers to it; account 4 she may
+ * delete, and with it goes what no node sees. */
 static const char protected_rows[] =
     "SELECT (SELECT group_concat(quote(id) || quote(name) || quote(region) || quote(credit)) FROM account "
     "WHERE id IN (1, 3))"
@@ -53,10 +66,21 @@ static const char protected_rows[] =
     " || (SELECT group_concat(quote(name) || quote(no) || quote(account) || quote(what)) FROM tag WHERE "
     "account IN (1, 3) OR (name = '1' AND no = 1))"
     " || (SELECT group_concat(quote(id) || quote(n)) FROM price)"
-    " || (SELECT group_concat(quote(id) || quote(account) || quote(what)) FROM audit WHERE id <> 2)"
-    " || (SELECT group_concat(name || user || package || epoch || active) FROM dx_nodes)";
+    " || (SELECT group_concat(quote(id) || quote(account) || quote(what)) FROM audit WHERE id <> 4)"
+    " || (SELECT group_concat(quote(id) || quote(what) || CASE WHEN id <> 3 THEN account ELSE '' END) FROM "
+    "lead)"
+    " || (SELECT group_concat(quote(id) || quote(account) || quote(at) || quote(what) || quote(node)) FROM "
+    "visit WHERE id IN (1, 3))"
+    " || (SELECT quote(what) || quote(at) FROM bulletin WHERE id = 1)"
+    " || (SELECT count(*) FROM account WHERE credit IS NOT NULL AND credit <> 100 * id)"
+    " || (SELECT credit FROM account WHERE id = 2)"
+    " || (SELECT group_concat(name || user || package || epoch || active) FROM dx_nodes)"
+    " || (SELECT group_concat(name || tbl || coalesce(rule, '') || written) FROM dx_object)"
+    " || (SELECT group_concat(type || name || coalesce(sql, '')) FROM sqlite_schema WHERE tbl_name NOT LIKE "
+    "'dx_%')";
 
 static char *directory, *template_path, *case_path, *docking;
+static unsigned long uploads;
 
 static void require(int condition, const char *what)
 {
@@ -68,6 +92,7 @@ static void require(int condition, const char *what)
 
 static void clear(void)
 {
+    printf("%lu uploads\n", uploads);
     char *command = mem_printf("rm -rf %s", directory);
     if (system(command))
         fprintf(stderr, "%s: is left\n", directory);
@@ -90,11 +115,15 @@ static void make_package(void)
     free(path);
 }
 
-static int run_router(struct db *db)
+/* By a connection of its own, as the command has it. */
+static int run_router(const char *path)
 {
     struct route r = {.docking = docking, .log = -1, .out = -1};
     struct route_done done;
-    return route_run(db, &r, &done);
+    struct db *db = db_open(path, DB_WRITE);
+    int rc = db ? route_run(db, &r, &done) : -1;
+    db_close(db);
+    return rc;
 }
 
 static void make_server(void)
@@ -111,9 +140,10 @@ static void make_server(void)
     require(db && db_exec(db, schema) == 0 && db_begin_write(db) == 0 &&
                 capture_attach(db, NULL, 0, NULL) == 0 && route_init(db) == 0 &&
                 route_load(db, directory, ignore) == 0 && node_add(db, "alice", "alice", "p") == 0 &&
-                node_add(db, "mallory", "mallory", "p") == 0 && db_commit(db) == 0 && run_router(db) == 0,
+                node_add(db, "mallory", "mallory", "p") == 0 && db_commit(db) == 0,
             "no server");
     db_close(db);
+    require(run_router(template_path) == 0, "no first run");
 }
 
 static void fresh_case(void)
@@ -139,7 +169,7 @@ static unsigned next(struct input *in, unsigned below)
     return in->p < in->end ? *in->p++ % below : 0;
 }
 
-enum { TABLES = 7, COLUMNS = 4 };
+enum { TABLES = 10, COLUMNS = 5 };
 
 static const struct layout_of_table {
     const char *name, *column[COLUMNS];
@@ -150,6 +180,9 @@ static const struct layout_of_table {
                      {"tag", {"name", "no", "account", "what"}, {1, 2}, 4},
                      {"price", {"id", "n"}, {1}, 2},
                      {"audit", {"id", "account", "what"}, {1}, 3},
+                     {"lead", {"id", "account", "what"}, {1}, 3},
+                     {"visit", {"id", "account", "at", "what", "node"}, {1}, 5},
+                     {"bulletin", {"id", "what", "at"}, {1}, 3},
                      {"dx_nodes", {"id", "name", "user", "package"}, {1}, 4},
                      {"nowhere", {"id", "x"}, {1}, 2}};
 
@@ -278,6 +311,31 @@ static char *state(struct db *db)
     return text;
 }
 
+/* What the office does every day: tables hand out keys. */
+static const char office[] =
+    "INSERT INTO account (region) VALUES ('alice'); INSERT INTO note (text) VALUES ('x');"
+    "INSERT INTO visit (what) VALUES ('x'); INSERT INTO bulletin (what) VALUES ('x')";
+
+/* Her uploads, one after another, until one is refused. */
+static void attack(struct db *db, struct input *in, const char *before)
+{
+    enum { UPLOADS_MOST = 8, ROUTE_EVERY = 4 };
+    struct apply_count count;
+    int rc = 0;
+    for (int64_t number = 1, n = 1 + next(in, UPLOADS_MOST); rc == 0 && number <= n; number++) {
+        rc = merge(db, make_upload(in, db, "mallory", number), "mallory", &count);
+        require(rc == 0 || err_code() == ERR_REFUSED || err_code() == ERR_GUARD, "the merge failed");
+        char *after = state(db);
+        if (strcmp(before, after) != 0)
+            fprintf(stderr, "before: %s\nafter:  %s\n", before, after);
+        require(strcmp(before, after) == 0, "a row that she may not change has changed");
+        free(after);
+        if (number < n && next(in, ROUTE_EVERY) == 0)
+            require(run_router(case_path) == 0, "the router does not run");
+        uploads++;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, data + size};
@@ -288,15 +346,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct db *db = db_open(case_path, DB_WRITE);
     require(db != NULL, "no database");
     char *before = state(db);
-    for (int64_t number = 1, n = 1 + next(&in, 2); number <= n; number++) {
-        int rc = merge(db, make_upload(&in, db, "mallory", number), "mallory", &count);
-        require(rc == 0 || err_code() == ERR_REFUSED || err_code() == ERR_GUARD, "the merge failed");
-        if (rc)
-            break;
-    }
-    char *after = state(db);
-    require(strcmp(before, after) == 0, "a row that she may not change has changed");
-    require(run_router(db) == 0, "the router does not run");
+    attack(db, &in, before);
+    require(run_router(case_path) == 0, "the router does not run");
     require(holds(db, "alice", "account", 1) == 1 && holds(db, "alice", "note", 1) == 1 &&
                 holds(db, "alice", "note", 3) == 1,
             "another node has lost a row");
@@ -308,8 +359,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(db_get_int(db, &served, "SELECT count(*) FROM account WHERE id = 1 AND name = 'Acorn'") == 0 &&
                 (served == 1 || count.quarantined + count.conflicts > 0),
             "another node's change is not merged");
+    require(db_exec(db, office) == 0, "the office cannot insert");
     free(before);
-    free(after);
     db_close(db);
     return 0;
 }
