@@ -15,7 +15,8 @@ struct family {
     struct apply_context *w;
     struct arena arena;
     struct rowset met;
-    bool waits; /* one of them waits for something else */
+    bool cascades; /* the package lets the delete take rows with it that its node does not see */
+    bool waits;    /* one of them waits for something else */
     char held[256];
 };
 
@@ -130,9 +131,9 @@ static int reaches(struct family *f, const struct target *parent, const struct c
                    const struct change *c)
 {
     struct apply_context *w = f->w;
-    struct merge_table *m = w->merge->noded ? merge_table(w, k->target) : NULL;
+    struct merge_table *m = w->merge->noded && !f->cascades ? merge_table(w, k->target) : NULL;
     if (m == NULL)
-        return w->merge->noded ? -1 : 1;
+        return w->merge->noded && !f->cascades ? -1 : 1;
     if (m->object && is_via(w, m->object, parent))
         return 1;
     if (m->object)
@@ -274,7 +275,8 @@ static int decide(struct family *f, struct target *t, struct change *c, struct v
 
 int fk_delete_clear(struct apply_context *w, struct target *t, struct change *c)
 {
-    struct family f = {.w = w};
+    const struct object *o = w->merge->table[t->index].object;
+    struct family f = {.w = w, .cascades = o && (o->write & WRITE_CASCADE)};
     struct child *child;
     size_t n;
     int here = target_row(t, c, NULL), rc;

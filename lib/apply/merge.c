@@ -40,8 +40,7 @@ static const char *decide(const struct merge_policy *p, const struct target *t, 
         ours = &t->now[p->newest];
         theirs = c->new[p->newest].type != VAL_NONE ? &c->new[p->newest] : ours;
         valid = timestamp_past(theirs, p->ahead) &&
-                (!timestamp_past(ours, p->ahead) ||
-                 (timestamp_alike(theirs, ours) && val_compare(theirs, ours) > 0));
+                (!timestamp_past(ours, p->ahead) || timestamp_later(theirs, ours));
         return valid ? CONFLICT_THEIRS : CONFLICT_OURS;
     default:
         return CONFLICT_OURS;

@@ -43,9 +43,6 @@ void merge_free(struct merge *m)
     }
 }
 
-/* Seconds that a node's clock may be ahead. */
-enum { AHEAD = 60 };
-
 /* A row whose key refers to its parent's never gets another of its own: it follows its parent's. */
 static bool follows_parent(const struct merge *m, const struct target *t)
 {
@@ -53,9 +50,18 @@ static bool follows_parent(const struct merge *m, const struct target *t)
            rekey_map_parent(&m->rekeys, t->table->name, t->table->col[t->table->key[0]]) != NULL;
 }
 
+static void set_newest(struct merge_policy *p, const struct target *t, const struct object *o)
+{
+    char *column = object_newest(o->conflict, &p->ahead);
+    p->newest = column ? table_column(t->table, column) : -1;
+    if (p->newest >= 0)
+        p->prefer = MERGE_NEWEST;
+    free(column);
+}
+
 static void set_policy(struct merge_table *m, const struct target *t, const struct object *o, bool follows)
 {
-    m->policy = (struct merge_policy){.prefer = MERGE_OURS, .ahead = AHEAD};
+    m->policy = (struct merge_policy){.prefer = MERGE_OURS};
     if (o == NULL)
         return;
     m->policy.adopt = t->table->nkey == 1 && strcmp(o->duplicates, "adopt") == 0;
@@ -65,10 +71,8 @@ static void set_policy(struct merge_table *m, const struct target *t, const stru
         m->policy.prefer = MERGE_THEIRS;
     else if (strcmp(o->conflict, "ask") == 0)
         m->policy.prefer = MERGE_ASK;
-    else if (strncmp(o->conflict, "newest ", 7) == 0) {
-        m->policy.newest = table_column(t->table, o->conflict + 7);
-        m->policy.prefer = m->policy.newest < 0 ? MERGE_OURS : MERGE_NEWEST;
-    }
+    else
+        set_newest(&m->policy, t, o);
 }
 
 static void set_object(struct merge_table *m, const struct target *t, const struct package *p)

@@ -18,11 +18,11 @@ enum merge_prefer { MERGE_OURS, MERGE_THEIRS, MERGE_NEWEST, MERGE_ASK };
 /* What a table's conflicts are decided by. */
 struct merge_policy {
     enum merge_prefer prefer;
-    int newest; /* MERGE_NEWEST: the column whose greater value wins */
-    int ahead;  /* ... unless it is a time more than so many seconds ahead */
-    bool rekey; /* an integer key that is taken gives the newcomer a fresh one */
-    bool adopt; /* an insert whose user key another row has is that row */
-    bool lose;  /* a delete loses against an update */
+    int newest;    /* MERGE_NEWEST: the column whose greater value wins */
+    int64_t ahead; /* ... unless it is a time more than so many seconds ahead */
+    bool rekey;    /* an integer key that is taken gives the newcomer a fresh one */
+    bool adopt;    /* an insert whose user key another row has is that row */
+    bool lose;     /* a delete loses against an update */
 };
 
 struct merge_table {

@@ -61,17 +61,22 @@ static double seconds(const struct val *v)
     return number_seconds(v->type == VAL_INT ? (double)v->i : v->r);
 }
 
-bool timestamp_alike(const struct val *a, const struct val *b)
+bool timestamp_later(const struct val *a, const struct val *b)
 {
     bool alike = (is_number(a) && is_number(b)) || (a->type == VAL_TEXT && b->type == VAL_TEXT);
-    return alike && (seconds(a) < 0) == (seconds(b) < 0);
+    if (!alike)
+        return false;
+    double one = seconds(a), other = seconds(b);
+    if ((one < 0) != (other < 0))
+        return false;
+    return one == other ? val_compare(a, b) > 0 : one > other;
 }
 
-bool timestamp_past(const struct val *v, int ahead)
+bool timestamp_past(const struct val *v, int64_t ahead)
 {
     if (v->type != VAL_TEXT && !is_number(v))
         return false;
     if (v->type == VAL_REAL && !isfinite(v->r))
         return false;
-    return seconds(v) <= (double)time(NULL) + ahead;
+    return seconds(v) <= (double)time(NULL) + (double)ahead;
 }

@@ -10,9 +10,10 @@
 /* Whether the value can tell how new its row is: text or a finite number, and no time more than `ahead` seconds from now.
  * Texts are times where they begin like 2026-11-28 or 2026-11-28 12:30; numbers where they are such as seconds or
  * milliseconds since 1970, or Julian days, of the years 2001 to 5138; other texts and numbers are counters. */
-bool timestamp_past(const struct val *v, int ahead);
+bool timestamp_past(const struct val *v, int64_t ahead);
 
-/* Whether the two are of one kind, times or counters, text or numbers, so that comparing them tells something. */
-bool timestamp_alike(const struct val *a, const struct val *b);
+/* Whether a is later than b, or greater where both are counters. Never where the two are not of one kind: times or
+ * counters, text or numbers. */
+bool timestamp_later(const struct val *a, const struct val *b);
 
 #endif

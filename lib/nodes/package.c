@@ -261,6 +261,26 @@ struct object *package_named(const struct package *p, const char *name)
     return NULL;
 }
 
+/* ---- newest ---- */
+
+char *object_newest(const char *conflict, int64_t *ahead)
+{
+    static const char newest[] = "newest ", option[] = ", ahead ";
+    enum { MINUTE = 60, DIGITS_MOST = 9 };
+    *ahead = MINUTE;
+    if (strncmp(conflict, newest, sizeof newest - 1) != 0)
+        return NULL;
+    const char *column = conflict + sizeof newest - 1, *end = strstr(column, option);
+    if (end == NULL)
+        return mem_text(column);
+    const char *number = end + sizeof option - 1;
+    size_t digits = strspn(number, "0123456789");
+    if (digits == 0 || digits > DIGITS_MOST || number[digits])
+        return NULL;
+    *ahead = strtoll(number, NULL, 10);
+    return mem_printf("%.*s", (int)(end - column), column);
+}
+
 /* ---- references ---- */
 
 size_t object_references(const struct object *o, struct object_reference **out, bool *closed)

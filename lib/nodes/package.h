@@ -8,7 +8,8 @@
 
 enum package_visible { VISIBLE_ALL, VISIBLE_NONE, VISIBLE_SELECT, VISIBLE_VIA };
 
-enum { WRITE_INSERT = 1, WRITE_UPDATE = 2, WRITE_DELETE = 4 };
+/* WRITE_CASCADE: a delete may take rows with it that its node does not see and others do. */
+enum { WRITE_INSERT = 1, WRITE_UPDATE = 2, WRITE_DELETE = 4, WRITE_CASCADE = 8 };
 
 struct object {
     int64_t id; /* dx_object.id once loaded */
@@ -20,7 +21,7 @@ struct object {
     char *via_object;   /* ... that holds the key of this object; else NULL */
     struct table *sent; /* the columns that travel, with the key, in the table's order */
     unsigned write;     /* WRITE_... flags: what clients may do */
-    char *conflict;     /* "server", "client", "ask" or "newest COLUMN" */
+    char *conflict;     /* "server", "client", "ask", "newest COLUMN" or "newest COLUMN, ahead SECONDS" */
     char *keys;         /* "rekey" or "issue": what becomes of an insert whose integer key is taken */
     char *deletes;      /* "win" or "lose" against an update of the row */
     char *
@@ -43,6 +44,10 @@ struct object_reference {
  * package_read has taken is well formed. */
 size_t object_references(const struct object *o, struct object_reference **out, bool *closed);
 void object_references_free(struct object_reference *r, size_t n);
+
+/* Of `newest COLUMN`: the column, which the caller frees, and how many seconds ahead of the clock its time may be. NULL
+ * for what else `conflict` may say, and for what is not well formed. */
+char *object_newest(const char *conflict, int64_t *ahead);
 
 struct package {
     char *name, *version;

@@ -254,7 +254,7 @@ static int take_via(struct reading *r, struct draft *d, const struct conf_entry 
 }
 
 /* Who sees the rows where one object alone says so; more are put together when all objects are known. */
-int packentry_settle(struct reading *r, struct draft *d)
+static int settle_view(struct reading *r, struct draft *d)
 {
     if (d->nvia == 0 && d->visible)
         return 0;
@@ -275,23 +275,56 @@ int packentry_settle(struct reading *r, struct draft *d)
     return 0;
 }
 
+int packentry_settle(struct reading *r, struct draft *d)
+{
+    if (d->cascade && !(d->o.write & WRITE_DELETE))
+        return packentry_refuse(r, d->at, "`cascade = yes`, but nodes may not delete: see `write`");
+    d->o.write |= d->cascade ? WRITE_CASCADE : 0;
+    return settle_view(r, d);
+}
+
+/* `newest COLUMN` as object_newest takes it: single spaces, the option behind a comma. */
+static int take_newest(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    char **w, **option;
+    size_t n = packentry_words(e->value + strlen("newest"), ',', &w);
+    size_t m = packentry_words(n == 2 ? w[1] : "", ' ', &option);
+    char *text = n == 1   ? mem_printf("newest %s", w[0])
+                 : m == 2 ? mem_printf("newest %s, %s %s", w[0], option[0], option[1])
+                          : mem_text("");
+    int64_t ahead;
+    char *column = object_newest(text, &ahead);
+    int rc = 0;
+    if (column == NULL || n > 2)
+        rc = packentry_refuse(r, e, "`newest COLUMN` or `newest COLUMN, ahead SECONDS`");
+    else if (table_column(d->layout->table, column) < 0)
+        rc = packentry_refuse(r, e, "table %s has no column %s", d->layout->table->name, column);
+    free(d->o.conflict);
+    d->o.conflict = text;
+    free(column);
+    packentry_free_words(w, n);
+    packentry_free_words(option, m);
+    return rc;
+}
+
 static int take_conflict(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
     const char *v = e->value;
-    char *column = strncasecmp(v, "newest", 6) == 0 ? mem_text(v + 6 + strspn(v + 6, " \t")) : NULL;
-    int rc = 0;
-    if (column && *column == 0)
-        rc = packentry_refuse(r, e, "`newest COLUMN` is meant");
-    else if (column && table_column(d->layout->table, column) < 0)
-        rc = packentry_refuse(r, e, "table %s has no column %s", d->layout->table->name, column);
-    else if (!column && strcmp(v, "server") != 0 && strcmp(v, "client") != 0 && strcmp(v, "ask") != 0)
-        rc = packentry_refuse(r, e, "server, client, ask, or newest COLUMN");
-    else {
-        free(d->o.conflict);
-        d->o.conflict = column ? mem_printf("newest %s", column) : mem_text(v);
-    }
-    free(column);
-    return rc;
+    if (strncasecmp(v, "newest", 6) == 0)
+        return take_newest(r, d, e);
+    if (strcmp(v, "server") != 0 && strcmp(v, "client") != 0 && strcmp(v, "ask") != 0)
+        return packentry_refuse(r, e, "server, client, ask, or newest COLUMN");
+    free(d->o.conflict);
+    d->o.conflict = mem_text(v);
+    return 0;
+}
+
+static int take_cascade(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    if (strcmp(e->value, "yes") != 0 && strcmp(e->value, "no") != 0)
+        return packentry_refuse(r, e, "yes or no");
+    d->cascade = strcmp(e->value, "yes") == 0;
+    return 0;
 }
 
 /* One of two words. */
@@ -373,6 +406,8 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return take_references(r, d, e);
     if (strcmp(n, "triggers") == 0)
         return take_choice(r, e, &d->o.triggers, "server", "copy");
+    if (strcmp(n, "cascade") == 0)
+        return take_cascade(r, d, e);
     char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
                   : strcmp(n, "user_key") == 0 ? &d->o.user_key
                   : strcmp(n, "keep") == 0     ? &d->o.keep
@@ -381,7 +416,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return packentry_refuse(
             r, e,
             "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-            "conflict, keys, deletes, duplicates, references, triggers, keep");
+            "conflict, keys, deletes, cascade, duplicates, references, triggers, keep");
     free(*text);
     *text = mem_text(e->value);
     return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);

@@ -23,6 +23,7 @@ struct draft {
     struct draft_via *via; /* all of them, in their order */
     size_t nvia;
     bool visible; /* there is an entry of that name */
+    bool cascade; /* `cascade = yes` */
     bool composed, composing;
     const struct conf_entry *at; /* its first entry, for messages */
     bool done, open;             /* while ordering */

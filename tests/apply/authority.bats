@@ -313,6 +313,46 @@ refused() {
     [ "$(sql hq.db "SELECT kind, outcome FROM dx_conflict WHERE tbl = 'account'")" = "children|ours" ]
 }
 
+@test "cascade = yes lets a delete take rows with it that its node does not see, recorded, and other copies follow" {
+    sql hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT)" \
+        "CREATE TABLE task (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, who TEXT)" \
+        "CREATE TABLE step (id INTEGER PRIMARY KEY, task INTEGER REFERENCES task ON DELETE CASCADE, text TEXT)" \
+        "INSERT INTO account VALUES (1, 'Acme'), (2, 'Bolt')" "INSERT INTO task VALUES (1, 1, 'alice'), (2, 2, 'alice')" \
+        "INSERT INTO step VALUES (1, 1, 'call')"
+    txnlog attach hq.db
+    mkdir package
+    cat >package/package.conf <<-'CONF'
+	[package]
+	name = p
+	version = 1
+	[object account]
+	visible = all
+	cascade = yes
+	[object task]
+	visible = SELECT n.name, t.id FROM task t JOIN dx_node n ON n.user = t.who
+	[object step]
+	via = task -> task
+	CONF
+    txnroute load hq.db package
+    for who in alice mallory; do
+        txnroute node add hq.db $who --package p --user $who
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+    epoch=$(epoch_of mallory)
+    forge 1 >1.dx <<<'{"table":"account","op":"delete","key":{"id":1},"old":{"name":"Acme"}}'
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT (SELECT group_concat(name) FROM account), (SELECT group_concat(id) FROM task), (SELECT count(*) FROM step)")" = "Bolt|2|0" ]
+    [ "$(sql hq.db "SELECT group_concat(tbl || outcome) FROM dx_conflict")" = steptheirs,tasktheirs ]
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <docking/alice/outbox/00000001.dx
+    diff <(txnlog digest alice.db) <(txnlog digest hq.db --node alice)
+    sed -i 's/cascade = yes/&\nwrite = insert/' package/package.conf
+    run -3 txnroute load hq.db package
+    [[ $output == *"nodes may not delete"* ]]
+    sed -i 's/cascade = yes/cascade = perhaps/' package/package.conf
+    run -3 txnroute load hq.db package
+}
+
 @test "a row that is deleted and inserted in one upload keeps the columns that its node does not see" {
     office
     forge 1 >1.dx <<-'LINES'
@@ -346,6 +386,53 @@ refused() {
     [ "$(sql hq.db "SELECT group_concat(name, '') FROM item")" = hereherehereherexx ]
     # the column that decides is no conflict itself
     [ "$(sql hq.db "SELECT group_concat(DISTINCT col) FROM dx_conflict")" = name ]
+}
+
+# newest OPTION: a table of rows 1 to 3 changed here at noon of today, of which mallory sends others.
+newest() {
+    sql hq.db "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, at)" \
+        "INSERT INTO item SELECT value, 'old', '2026-01-01' FROM json_each('[1, 2, 3]')"
+    txnlog attach hq.db
+    mkdir package
+    printf '[package]\nname = p\nversion = 1\n[object item]\nvisible = all\nconflict = newest at%s\n' "$1" >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db mallory --package p
+    epoch=$(epoch_of mallory)
+}
+
+@test "newest: how far ahead of the server's clock a time may be is an option, a minute by default" {
+    for option in '' ', ahead 7200' ', ahead 0'; do
+        rm -rf hq.db* package
+        newest "$option"
+        sql hq.db "UPDATE item SET name = 'here', at = datetime('now', '-1 day')"
+        for ahead in 30 3600 86400; do
+            at=$(date -u -d "+$ahead seconds" '+%F %T')
+            echo '{"table":"item","op":"update","key":{"id":'$((++id))'},"old":{"name":"old","at":"2026-01-01"},"new":{"name":"'$ahead'","at":"'"$at"'"}}'
+        done | forge 1 >1.dx
+        run -1 dxapply hq.db --upload-from mallory <1.dx
+        sql hq.db "SELECT group_concat(name) FROM item"
+    done >got
+    diff got - <<-'END'
+	30,here,here
+	30,3600,here
+	here,here,here
+	END
+    for option in ', ahead' ', ahead -1' ', ahead 1h' ', ahead 1, 2' ', ahead 9999999999'; do
+        printf '[package]\nname = p\nversion = 2\n[object item]\nvisible = all\nconflict = newest at%s\n' "$option" >package/package.conf
+        run -3 txnroute load hq.db package
+        [[ $output == *"newest COLUMN, ahead SECONDS"* ]]
+    done
+}
+
+@test "newest: times are compared as times, whatever zone they are written in" {
+    newest ''
+    sql hq.db "UPDATE item SET name = 'here', at = '2026-03-03 12:00:00'"
+    forge 1 >1.dx <<-'LINES'
+	{"table":"item","op":"update","key":{"id":1},"old":{"name":"old","at":"2026-01-01"},"new":{"name":"earlier","at":"2026-03-03 20:00:00+14:00"}}
+	{"table":"item","op":"update","key":{"id":2},"old":{"name":"old","at":"2026-01-01"},"new":{"name":"later","at":"2026-03-03 11:00:00-05:00"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT group_concat(name) FROM item")" = here,later,here ]
 }
 
 @test "a value or a row beyond the server's limit is refused, though it comes in pieces, and routing goes on" {
