@@ -385,6 +385,20 @@ static int ask(struct db *db)
     return rc;
 }
 
+/* What belongs to rows that were decided about is done with them. */
+static int finish_waiting(struct db *db)
+{
+    struct apply_count count;
+    if (apply_waiting(db, &count))
+        return fail_in("the decision is kept; what waited for it is done with the next archive");
+    if (count.conflicts || count.refused || count.quarantined)
+        cli_warn("%s: %lld conflicts, %lld rows refused, %lld rows quarantined of what waited for that; "
+                 "see `dxapply conflicts %s`",
+                 db_path(db), (long long)count.conflicts, (long long)count.refused,
+                 (long long)count.quarantined, db_path(db));
+    return 0;
+}
+
 static int resolve(int argc, char **argv)
 {
     int64_t id;
@@ -402,6 +416,8 @@ static int resolve(int argc, char **argv)
              : argc == 3            ? conflict_resolve_conflict(db, id, side)
              : isatty(STDIN_FILENO) ? ask(db)
                                     : take_answers(db);
+    if (rc == 0)
+        rc = finish_waiting(db);
     db_close(db);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "apply/merge.h"
 #include "apply/plan_apply.h"
 #include "apply/quarantine_recheck.h"
+#include "apply/rejected_rows.h"
 #include "apply/settle.h"
 #include "apply/snapshot.h"
 #include "apply/upload_apply.h"
@@ -308,6 +309,22 @@ static int run(struct apply_context *w, const struct kind *k, struct app_trigger
     return apply_all(w, k, f) ? -1 : finish(w);
 }
 
+static void end(struct apply_context *w, struct app_triggers *fires)
+{
+    deferred_free(w);
+    merge_free(w->merge);
+    stmt_free(w->conflict);
+    change_log_end(&w->effect);
+    targets_free(&w->targets);
+    rowset_free(&w->pending);
+    snapshot_free(w->snapshot);
+    plan_apply_free(w->rows);
+    free(w->archive);
+    db_rollback(w->db); /* whatever was not committed */
+    db_triggers(w->db, true);
+    app_triggers_free(fires);
+}
+
 int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, const struct apply_options *o,
                   struct apply_count *count)
 {
@@ -326,17 +343,39 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
         db_rollback(db);
         upload_apply_failed(&w);
     }
-    deferred_free(&w);
-    merge_free(w.merge);
-    stmt_free(w.conflict);
-    change_log_end(&w.effect);
-    targets_free(&w.targets);
-    rowset_free(&w.pending);
-    snapshot_free(w.snapshot);
-    plan_apply_free(w.rows);
-    free(w.archive);
-    db_rollback(db); /* whatever was not committed */
-    db_triggers(db, true);
-    app_triggers_free(&fires);
+    end(&w, &fires);
+    return rc;
+}
+
+/* ---- no archive ---- */
+
+static int finish_waiting(struct apply_context *w, struct app_triggers *f)
+{
+    if (check_capture(w) || change_log_begin(&w->effect, w->db, true, false) ||
+        begin_triggers(w, &upload, f) || deferred_begin(w) || quarantine_recheck(w))
+        return -1;
+    if (settle_deferred(w) || db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
+        return -1;
+    return note_capture(w) ? -1 : db_commit(w->db);
+}
+
+int apply_waiting(struct db *db, struct apply_count *count)
+{
+    char nobody[] = "";
+    struct dx_head head = {.kind = DX_UPLOAD, .from = nobody, .to = nobody};
+    struct apply_options options = {.guard_rows = -1, .guard_percent = -1};
+    struct apply_context w = {
+        .db = db, .name = db_path(db), .head = &head, .options = &options, .count = count};
+    struct app_triggers fires = {0};
+    *count = (struct apply_count){0};
+    if (db_begin_write(db))
+        return -1;
+    w.way = WORK_MERGE;
+    targets_init(&w.targets, db);
+    merge_begin(&w);
+    int due = rejected_rows_due(db), rc = due < 0 ? -1 : 0;
+    if (due > 0)
+        rc = finish_waiting(&w, &fires);
+    end(&w, &fires);
     return rc;
 }

@@ -8,4 +8,7 @@
 int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, const struct apply_options *o,
                   struct apply_count *count);
 
+/* After a conflict was resolved: does what waited for it in quarantine, as the next archive would. */
+int apply_waiting(struct db *db, struct apply_count *count);
+
 #endif

@@ -2,6 +2,7 @@
 #include "apply/apply_context.h"
 
 #include "apply/merge_context.h"
+#include "apply/rejected_rows.h"
 
 #include <stdlib.h>
 
@@ -13,7 +14,7 @@ static int refuse(struct apply_context *w, struct target *t, const struct change
     copy.new = vals_copy(c->new, t->table->ncol);
     int here = target_row(t, &copy, NULL);
     int rc = here < 0 || conflict_row(w, t, &copy, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why) ||
-                     merge_force(w, t, &copy, w->effect.origin)
+                     rejected_rows_note(w, t, &copy) || merge_force(w, t, &copy, w->effect.origin)
                  ? -1
                  : 0;
     free(copy.old);

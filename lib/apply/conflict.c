@@ -121,6 +121,16 @@ int conflict_adopted(struct apply_context *w, struct target *t, const struct cha
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'adopted' WHERE id = last_insert_rowid()");
 }
 
+int conflict_dropped(struct apply_context *w, struct target *t, const struct change *c, bool here)
+{
+    int64_t before = w->count->conflicts;
+    if (conflict_row(w, t, c, here, CONFLICT_PARENT, CONFLICT_OURS,
+                     "it belongs to a row that was decided against"))
+        return -1;
+    w->count->conflicts = before; /* it was decided with that row */
+    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'ours' WHERE id = last_insert_rowid()");
+}
+
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};

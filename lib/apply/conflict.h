@@ -12,6 +12,7 @@
 #define CONFLICT_DUPLICATE  "duplicate"  /* they made a row whose user key another row has */
 #define CONFLICT_CHILDREN   "children"   /* they deleted a row that others here refer to */
 #define CONFLICT_REKEY      "rekey"      /* both made a row with this integer key: theirs got another */
+#define CONFLICT_PARENT     "parent"     /* their row belongs to one that was not taken */
 #define CONFLICT_PERMISSION "permission" /* the node may not do that */
 #define CONFLICT_MOVED      "moved"      /* a row of a plan is not as it was when the plan was made */
 
@@ -45,6 +46,9 @@ int conflict_rekeyed(struct apply_context *w, struct target *t, const struct cha
 
 /* Records, as settled, that the insert means the same as the row in t->now, which has taken its place. */
 int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c);
+
+/* Records, as settled, that the change is dropped: it belongs to a row that was decided against. */
+int conflict_dropped(struct apply_context *w, struct target *t, const struct change *c, bool here);
 
 /* The same for a change of a table that the database does not have. */
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason);

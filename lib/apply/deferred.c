@@ -1,9 +1,11 @@
 /* deferred: changes that cannot be done yet (apply/apply_context.h). They wait in a temporary table, so that their
  * number does not matter; the rows they belong to are known in memory. */
 #include "apply/deferred.h"
+#include "apply/conflict.h"
 #include "apply/merge_context.h"
 #include "apply/quarantine.h"
 #include "apply/record.h"
+#include "apply/rejected_rows.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -285,15 +287,36 @@ bool deferred_retrying(const struct apply_context *w)
     return w->defer->retrying != 0;
 }
 
+/* It belongs to a row that somebody decided against. */
+static int drop(struct apply_context *w, const struct quarantined *q, struct target *t,
+                const struct change *c)
+{
+    const char *origin = w->effect.origin;
+    char *archive = w->archive, *of = mem_text(q->archive);
+    w->effect.origin = q->origin;
+    w->archive = of;
+    int here = target_row(t, c, NULL);
+    int rc = here < 0 ? -1 : conflict_dropped(w, t, c, here > 0);
+    w->effect.origin = origin;
+    w->archive = archive;
+    free(of);
+    return rc;
+}
+
 /* What was judged before it went into quarantine is judged again: the row may be another by now. */
 static int take_quarantined(void *ctx, const struct quarantined *q)
 {
     struct apply_context *w = ctx;
+    int state = rejected_rows_state(w->db, q);
+    if (state == REJECTED_WAITS || state < 0)
+        return state < 0 ? -1 : 0;
     struct target *t = targets_named(&w->targets, q->table);
     struct arena arena = {0};
     struct change c;
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
-    if (rc == 0) {
+    if (rc == 0 && state == REJECTED_DROPPED)
+        rc = drop(w, q, t, &c);
+    else if (rc == 0) {
         rowset_add(&w->defer->rows, t, &c);
         struct quarantined again = *q;
         again.judged &= q->way == WORK_DOWNLOAD;
@@ -306,7 +329,10 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
 int deferred_begin(struct apply_context *w)
 {
     w->defer = mem_zero(1, sizeof *w->defer);
-    return quarantine_each(w->db, take_quarantined, w);
+    if (quarantine_each(w->db, take_quarantined, w) || rejected_rows_drop(w->db))
+        return -1;
+    w->defer->taken = w->defer->n > 0;
+    return 0;
 }
 
 void deferred_free(struct apply_context *w)

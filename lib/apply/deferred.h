@@ -8,6 +8,7 @@
 struct deferred {
     int64_t n;          /* waiting */
     struct rowset rows; /* theirs */
+    bool taken;         /* some came from the quarantine, which is to be written again */
     bool ready;         /* the tables are there */
     int64_t retrying;   /* seq of the one being tried, 0 while none is */
     int64_t told;       /* its, as entry.told */

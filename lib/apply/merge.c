@@ -185,7 +185,10 @@ static int merge_duplicate(struct apply_context *w, struct target *t, struct cha
         if (adopted)
             return adopted < 0 ? -1 : 0;
     }
-    return conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) || force(w, t, c) ? -1 : 0;
+    if (conflict_row(w, t, c, here, CONFLICT_DUPLICATE, CONFLICT_ASK, reason) ||
+        (!here && rejected_rows_note(w, t, c)))
+        return -1;
+    return force(w, t, c);
 }
 
 /* Whether the insert's key may be another yet, because the row whose key it has, its parent, is not judged: 1, 0, -1. */
@@ -231,12 +234,15 @@ static int merge_same_key(struct apply_context *w, struct target *t, struct chan
         return follow < 0
                    ? -1
                    : deferred_add(w, t, c, false, false, "the row that it belongs to may get another key");
+    if (!p->rekey && same_row(t, c->new))
+        return force(w, t, c);
     if ((p->rekey || p->adopt) && userkey && userkey_same(userkey, t, c))
         return merge_duplicate(w, t, c, true, NULL);
     if (p->rekey && from_node(w))
         return rekey_server_give(w, t, c);
     const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
-    if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) || force(w, t, c))
+    if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) ||
+        (!takes(outcome) && rejected_rows_note(w, t, c)) || force(w, t, c))
         return -1;
     if (!takes(outcome))
         return 0;

@@ -23,6 +23,7 @@ static void free_one(struct merge *m)
     }
     free(m->table);
     rowset_free(&m->inserted);
+    rejected_rows_free(&m->rejected);
     stmt_free(m->hide);
     stmt_free(m->hidden);
     rekey_map_free(&m->rekeys);
@@ -203,6 +204,7 @@ void merge_back(struct apply_context *w)
     do {
         rekey_map_cut(&m->rekeys, m->kept);
         m->inserted_upto = 0;
+        rejected_rows_free(&m->rejected);
         m = m->next;
     } while (m != w->merge);
     forget_parents(w->merge, NULL);

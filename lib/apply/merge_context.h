@@ -6,6 +6,7 @@
 #include "apply/conflict.h"
 #include "apply/fk_children.h"
 #include "apply/fk_parents.h"
+#include "apply/rejected_rows.h"
 #include "apply/upload_quota.h"
 #include "apply/userkey.h"
 #include "nodes/membership.h"
@@ -55,6 +56,7 @@ struct merge {
     int64_t inserted_upto;      /* 0: none are known */
     struct stmt *hide, *hidden; /* hidden_columns.h; NULL until wanted */
     int64_t nhidden;
+    struct rejected_rows rejected;
     struct upload_quota quota;
     size_t n;
     struct merge_table *table; /* per target */

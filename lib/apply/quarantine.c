@@ -12,6 +12,11 @@ static const char sql_add[] =
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";
 
+static const char sql_waits_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_rejected_change'";
+static const char sql_clear_but_waiting[] =
+    "DELETE FROM dx_quarantine WHERE id NOT IN (SELECT entry FROM dx_rejected_change)";
+
 enum { AT_ID, AT_WAY, AT_JUDGED, AT_TABLE, AT_ORIGIN, AT_ARCHIVE, AT_REASON, AT_KEY, AT_CHANGE, AT_TOLD };
 
 int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
@@ -65,5 +70,9 @@ int quarantine_clear(struct db *db)
     int64_t there;
     if (db_get_int(db, &there, "%s", sql_present))
         return -1;
-    return there ? db_exec(db, "DELETE FROM dx_quarantine") : 0;
+    if (there == 0)
+        return 0;
+    if (db_get_int(db, &there, "%s", sql_waits_present))
+        return -1;
+    return db_exec(db, there ? sql_clear_but_waiting : "DELETE FROM dx_quarantine");
 }

@@ -4,13 +4,8 @@
 #include "apply/download.h"
 #include "apply/fk_cycle.h"
 #include "apply/merge.h"
+#include "apply/rejected_rows.h"
 #include "apply/unique_swap.h"
-
-/* Judges a change as one that has just been read. */
-static int judge_again(struct apply_context *w, struct target *t, struct change *c)
-{
-    return w->way == WORK_MERGE ? merge_one(w, t, c) : download_one(w, t, c);
-}
 
 int retry_one(struct apply_context *w, struct deferred_entry *e, apply_one_fn *judge)
 {
@@ -37,9 +32,27 @@ int retry_one(struct apply_context *w, struct deferred_entry *e, apply_one_fn *j
     return w->defer->blocked ? 0 : deferred_done(w, e);
 }
 
+/* What belongs to a row that was not taken waits for the conflict of that row: 1, 0, -1. */
+static int rejected(struct apply_context *w, struct target *t, const struct change *c)
+{
+    return w->way == WORK_MERGE ? rejected_rows_wait(w, t, c) : 0;
+}
+
+/* Judges a change as one that has just been read. */
+static int judge_again(struct apply_context *w, struct target *t, struct change *c)
+{
+    int waits = rejected(w, t, c);
+    if (waits)
+        return waits < 0 ? -1 : 0;
+    return w->way == WORK_MERGE ? merge_one(w, t, c) : download_one(w, t, c);
+}
+
 /* A row that was to be changed may have gone since: with its parent. */
 static int put(struct apply_context *w, struct target *t, struct change *c)
 {
+    int waits = rejected(w, t, c);
+    if (waits)
+        return waits < 0 ? -1 : 0;
     int here = w->way == WORK_MERGE && c->op == CHANGE_UPDATE ? target_row(t, c, NULL) : 1;
     return here > 0 ? apply_change(w, t, c) : here < 0 ? -1 : judge_again(w, t, c);
 }

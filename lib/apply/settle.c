@@ -4,6 +4,7 @@
 #include "apply/fk_optimistic.h"
 #include "apply/quarantine.h"
 #include "apply/record.h"
+#include "apply/rejected_rows.h"
 #include "apply/retry.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -49,7 +50,9 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
 
 static int give_up_all(struct apply_context *w)
 {
-    return quarantine_clear(w->db) ? -1 : deferred_each(w, DEFERRED_ALL, give_up, NULL);
+    return rejected_rows_settle(w->db) || quarantine_clear(w->db)
+               ? -1
+               : deferred_each(w, DEFERRED_ALL, give_up, NULL);
 }
 
 /* ---- attempts with optimistic deletes ---- */
@@ -105,7 +108,7 @@ int settle_deferred(struct apply_context *w)
 {
     struct fk_optimistic optimistic = {0};
     if (w->defer->n == 0)
-        return 0;
+        return w->defer->taken ? give_up_all(w) : 0;
     w->optimistic = &optimistic;
     int rc = retry_all(w), done = 0;
     optimistic.on = true;

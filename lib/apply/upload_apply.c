@@ -125,7 +125,8 @@ int upload_apply_end(struct apply_context *w)
 {
     const struct node *n = &w->merge->node;
     return node_note_merged(w->db, n->id, w->head->number) ||
-                   node_note_applied(w->db, n->id, w->head->applied)
+                   node_note_applied(w->db, n->id, w->head->applied) ||
+                   rejected_rows_known(w, w->head->applied)
                ? -1
                : 0;
 }
@@ -162,7 +163,8 @@ static int merge(struct apply_context *w, struct target *t, struct change *c)
 static int refuse(struct apply_context *w, struct target *t, const struct change *c, const char *why)
 {
     int here = target_row(t, c, NULL);
-    if (here < 0 || conflict_row(w, t, c, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why))
+    if (here < 0 || conflict_row(w, t, c, here > 0, CONFLICT_PERMISSION, CONFLICT_OURS, why) ||
+        rejected_rows_note(w, t, c))
         return -1;
     return merge_force(w, t, c, w->merge->node.name);
 }
@@ -246,6 +248,9 @@ static int judge(struct apply_context *w, struct target *t, struct change *c)
     struct arena arena = {0};
     if (only_touched(c))
         return merge_force(w, t, c, w->merge->node.name);
+    int waits = rejected_rows_wait(w, t, c);
+    if (waits)
+        return waits < 0 ? -1 : 0;
     int rc = allow(w, t, c);
     if (rc > 0)
         rc = hidden_columns(w, t, c, &arena) || merge(w, t, c) ? -1 : 0;
@@ -261,7 +266,8 @@ static int check_values(struct apply_context *w, struct target *t, const struct 
     int sound = value_check(t, c, &w->merge->quota.values, &why);
     if (sound == 0 && conflict_row(w, t, c, false, CONFLICT_PERMISSION, CONFLICT_OURS, why))
         return -1;
-    if (sound == 0 && value_key_sound(t, c) && merge_force(w, t, c, w->merge->node.name))
+    if (sound == 0 && value_key_sound(t, c) &&
+        (rejected_rows_note(w, t, c) || merge_force(w, t, c, w->merge->node.name)))
         return -1;
     return sound;
 }

@@ -137,7 +137,9 @@ office r|red" ]
     txnroute load hq.db package 2>load.err
     sql alice.db "INSERT INTO tag VALUES (7, 'red', NULL)" "INSERT INTO favourite VALUES (1, 'r', 7)"
     exchange alice bob
-    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .resolved] | join(" ")')" = "duplicate " ]
+    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .resolved, .table] | join(" ")')" = "duplicate  tag
+  favourite" ]
     [ "$(sql alice.db "SELECT count(*) FROM tag")" = 0 ]
+    [ "$(sql hq.db "SELECT count(*) FROM favourite")" = 0 ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_rekey WHERE adopt" 2>/dev/null || echo 0)" = 0 ]
 }
