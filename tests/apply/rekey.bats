@@ -285,7 +285,7 @@ stranger|first||stranger nine" ]
     seventh 2 # a line of her own sale, and that it went
     [ "$(story carol.db)" = "first|first||
 stranger|first||stranger nine" ]
-    [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .outcome, .ours.what, .theirs.what] | join(" ")')" = "insert ask stranger alice" ]
+    [ "$(dxapply conflicts hq.db --json | jq -r 'select(.kind) | [.kind, .outcome, .ours.what, .theirs.what] | join(" ")')" = "insert ask stranger alice" ]
     dxapply resolve hq.db 1 theirs
     down alice bob carol
     all_right
