@@ -114,6 +114,12 @@ static int read_options(struct sync_options *o)
 
 /* ---- sync, and compare of databases ---- */
 
+static int told(int rc)
+{
+    cli_say("%lld thousand steps of SQL", (long long)db_steps(NULL));
+    return rc;
+}
+
 /* THEIRS is "-": syncdiff serve answers on descriptors 3 and 4. */
 static struct side *open_theirs(const char *path)
 {
@@ -198,7 +204,7 @@ static int sync_verb(int argc, char **argv)
     if (rc == 0)
         rc = dry ? show_plan(s) : do_plan(s);
     sync_close(s);
-    return rc;
+    return told(rc);
 }
 
 static int compare_databases(char **path)
@@ -218,7 +224,7 @@ static int compare_databases(char **path)
     if (rc == 0)
         rc = show_plan(s);
     sync_close(s);
-    return rc;
+    return told(rc);
 }
 
 /* ---- compare, with archives of keys ---- */
@@ -368,7 +374,7 @@ static int compare_archives(char **path)
         rc = fail_errno("cannot write a temporary file");
     json_decref(r.objects);
     conf_free(conf);
-    return rc ? rc : r.look ? ERR_LOOK : 0;
+    return told(rc ? rc : r.look ? ERR_LOOK : 0);
 }
 
 /* All that is no database is taken for an archive; what is not there, for a database. */
@@ -459,7 +465,7 @@ static int resolve(int argc, char **argv)
 static int serve(int argc, char **argv)
 {
     (void)argc;
-    return serve_run(argv[0], STDIN_FILENO, STDOUT_FILENO);
+    return told(serve_run(argv[0], STDIN_FILENO, STDOUT_FILENO));
 }
 
 /* ---- keys, rows, screen ---- */

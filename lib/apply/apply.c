@@ -193,7 +193,7 @@ static int apply_all(struct apply_context *w, const struct kind *k, struct app_t
         return -1;
     if (apply_changes(w, k) || check_last(w))
         return -1;
-    if (k->end(w) || settle_deferred(w) || note_seen(w))
+    if (k->end(w) || settle_deferred(w) || merge_end_children(w) || note_seen(w))
         return -1;
     if (db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
         return -1;

@@ -23,6 +23,8 @@ struct referrer {
     size_t *from; /* columns of the child */
     size_t *to;   /* columns of the parent */
     struct stmt *find;
+    int64_t asked;
+    char *index; /* made for this transaction, or NULL */
 };
 
 struct fk_children {
@@ -117,6 +119,7 @@ void fk_children_free(struct fk_children *c)
         free(c->referrer[i].from);
         free(c->referrer[i].to);
         stmt_free(c->referrer[i].find);
+        free(c->referrer[i].index);
     }
     free(c->referrer);
     free(c);
@@ -125,6 +128,68 @@ void fk_children_free(struct fk_children *c)
 bool fk_children_none(const struct fk_children *c)
 {
     return c->n == 0;
+}
+
+/* ---- an index for the length of the transaction ---- */
+
+enum { SCANS = 100 }; /* so often a table without an index is read from one end to the other */
+
+/* Whether finding the rows means to read the whole table. */
+static int scans(const struct referrer *r, struct db *db)
+{
+    const struct table *t = r->target->table;
+    struct buf sql = {0};
+    buf_puts(&sql, "EXPLAIN QUERY PLAN SELECT 1 FROM main.");
+    buf_name(&sql, t->name);
+    for (size_t i = 0; i < r->n; i++) {
+        buf_puts(&sql, i ? " AND " : " WHERE ");
+        buf_name(&sql, t->col[r->from[i]]);
+        buf_puts(&sql, " = ?");
+    }
+    struct stmt *s = db_prepare(db, buf_text(&sql));
+    enum step step = s ? stmt_step(s) : STEP_ERROR;
+    int scan = step == STEP_ROW ? strncmp(stmt_text(s, 3), "SCAN", 4) == 0 : -1;
+    stmt_free(s);
+    buf_free(&sql);
+    return scan;
+}
+
+static int make_index(struct referrer *r, struct db *db)
+{
+    const struct table *t = r->target->table;
+    int scan = scans(r, db);
+    if (scan <= 0)
+        return scan;
+    r->index = mem_printf("dx_children_%s_%lld", t->name, (long long)r->id);
+    struct buf sql = {0};
+    buf_puts(&sql, "CREATE INDEX main.");
+    buf_name(&sql, r->index);
+    buf_puts(&sql, " ON ");
+    buf_name(&sql, t->name);
+    for (size_t i = 0; i < r->n; i++) {
+        buf_puts(&sql, i ? ", " : " (");
+        buf_name(&sql, t->col[r->from[i]]);
+    }
+    buf_puts(&sql, ")");
+    int rc = db_exec(db, buf_text(&sql));
+    buf_free(&sql);
+    return rc;
+}
+
+int fk_children_end(struct fk_children *c)
+{
+    int rc = 0;
+    for (size_t i = 0; c && i < c->n && rc == 0; i++) {
+        struct referrer *r = &c->referrer[i];
+        if (r->index == NULL)
+            continue;
+        db_rest(c->parent->db);
+        rc = db_execf(c->parent->db, "DROP INDEX IF EXISTS main.\"%w\"", r->index);
+        free(r->index);
+        r->index = NULL;
+        r->asked = 0;
+    }
+    return rc;
 }
 
 /* ---- finding ---- */
@@ -171,8 +236,10 @@ int fk_children_load(struct fk_children *c, const struct val *row, struct arena 
     *out = NULL;
     *n = 0;
     for (size_t i = 0; i < c->n; i++) {
-        const struct referrer *r = &c->referrer[i];
+        struct referrer *r = &c->referrer[i];
         enum step step = STEP_DONE;
+        if (r->find && ++r->asked == SCANS && make_index(r, c->parent->db))
+            return -1;
         for (size_t k = 0; k < r->n; k++)
             stmt_bind(r->find, (int)k + 1, &row[r->to[k]]);
         while (r->find && (step = stmt_step(r->find)) == STEP_ROW)

@@ -28,8 +28,12 @@ void fk_children_free(struct fk_children *c);
 /* Whether no table refers to this one. */
 bool fk_children_none(const struct fk_children *c);
 
-/* The rows that refer to the parent's row (whole), itself apart: *out and the values are the arena's. */
+/* The rows that refer to the parent's row (whole), itself apart: *out and the values are the arena's. Where the columns that
+ * refer have no index and many rows are asked for, one is made in the transaction; fk_children_end drops it, and must be
+ * called before the commit. */
 int fk_children_load(struct fk_children *c, const struct val *row, struct arena *a, struct child **out,
                      size_t *n);
+
+int fk_children_end(struct fk_children *c); /* NULL is fine */
 
 #endif

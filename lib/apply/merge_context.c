@@ -117,6 +117,18 @@ struct merge_table *merge_table(struct apply_context *w, struct target *t)
     return mt;
 }
 
+int merge_end_children(struct apply_context *w)
+{
+    struct merge *m = w->merge;
+    do {
+        for (size_t i = 0; i < m->n; i++)
+            if (fk_children_end(m->table[i].children))
+                return -1;
+        m = m->next;
+    } while (m != w->merge);
+    return 0;
+}
+
 static void forget_parents(struct merge *first, const char *table)
 {
     struct merge *m = first;

@@ -66,6 +66,9 @@ struct merge {
 void merge_begin(struct apply_context *w);
 void merge_free(struct merge *m); /* and those for other origins */
 
+/* To be called before the commit (fk_children_end). */
+int merge_end_children(struct apply_context *w);
+
 /* What is known of the target; NULL on failure. */
 struct merge_table *merge_table(struct apply_context *w, struct target *t);
 

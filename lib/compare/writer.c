@@ -159,6 +159,14 @@ static int open_objects(struct writer *w)
     return 0;
 }
 
+static int end_children(struct writer *w)
+{
+    for (size_t i = 0; w->object && i < w->l->specs->n; i++)
+        if (fk_children_end(w->object[i].children))
+            return -1;
+    return 0;
+}
+
 static void close_objects(struct writer *w)
 {
     for (size_t i = 0; w->object && i < w->l->specs->n; i++) {
@@ -902,7 +910,7 @@ static int do_all(struct writer *w)
     if (w->how->plan && (begin_triggers(w) || change_log_begin(&w->log, w->l->db, present, true) ||
                          open_objects(w) || write_rows(w)))
         return -1;
-    if (finish_rows(w) || db_triggers(w->l->db, false) || app_triggers_end(&w->triggers) ||
+    if (finish_rows(w) || end_children(w) || db_triggers(w->l->db, false) || app_triggers_end(&w->triggers) ||
         pair_record_get(w->l->db, w->how->pair, &after))
         return -1;
     w->out->mark = after.mark;

@@ -62,11 +62,14 @@ static int fail_db(struct db *db, const char *doing)
     return fail(code, "%s: %s%s%s%s", db->path, doing, *doing ? ": " : "", sqlite3_errmsg(db->handle), hint);
 }
 
+static int64_t all_steps; /* of all connections */
+
 /* Called after each thousand instructions of a statement. */
 static int still_working(void *ctx)
 {
     struct db *db = ctx;
     db->steps++;
+    all_steps++;
     if (db->steps % 1000 == 0)
         progress_still(db->path);
     return 0;
@@ -74,7 +77,7 @@ static int still_working(void *ctx)
 
 int64_t db_steps(const struct db *db)
 {
-    return db->steps;
+    return db ? db->steps : all_steps;
 }
 
 struct db *db_open(const char *path, enum db_mode mode)

@@ -33,7 +33,7 @@ void db_rest(struct db *db);  /* resets every statement: none reads on, as a cha
 void db_rollback(struct db *db); /* also fine with nothing open */
 
 /* Thousands of instructions that SQLite has executed on the connection, in statements of a thousand or more: what work
- * costs, whatever the machine and what else it does. */
+ * costs, whatever the machine and what else it does. NULL: on all connections of the process, closed ones too. */
 int64_t db_steps(const struct db *db);
 
 /* Rows changed by the statement that ran last. */

@@ -155,3 +155,24 @@ office|office note|" ]
     [ "$(families bob.db)" = "office|alice note|" ]
     [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .theirs.body] | join(" ")')" = "insert bob note" ]
 }
+
+@test "an upload that deletes many rows, whose children are found without an index: all go, and no index is left behind" {
+    office "CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT)" \
+        "CREATE TABLE stock (id INTEGER PRIMARY KEY, product INT REFERENCES product, note TEXT)" \
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) INSERT INTO product SELECT i, 'p' || i FROM n" \
+        "INSERT INTO stock SELECT id, id, '' FROM product WHERE id > 200"
+    package <<-'END'
+	[object product]
+	visible = all
+	[object stock]
+	via = product -> product
+	END
+    txnroute load hq.db package
+    copies alice
+    sql alice.db "DELETE FROM product WHERE id <= 200"
+    sql hq.db "INSERT INTO stock VALUES (1000, 150, 'needs it')"
+    txnlog upload alice.db alice-out
+    dxapply hq.db --upload-from alice <alice-out/*.dx || [ $? -eq 1 ]
+    [ "$(sqlite3 hq.db "SELECT group_concat(id) FROM product WHERE id <= 200")" = 150 ]
+    [ "$(sqlite3 hq.db "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'stock' AND type = 'index'")" = 0 ]
+}
