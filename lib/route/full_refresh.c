@@ -39,7 +39,7 @@ static int compare_member(struct object_deltas *v, const struct object_delta *w)
     return run_sql(v, &sql);
 }
 
-/* The rows that came (here) or went since the object was set aside, into temp.dx_came. */
+/* The rows that came (here) or went since the object was evaluated last, into temp.dx_came. */
 static int find_came(struct object_deltas *v, const struct object_delta *w)
 {
     const struct table *t = w->object->sent;
@@ -83,7 +83,8 @@ static int compare_whole(struct object_deltas *v, const struct object_delta *w)
     struct buf sql = {0};
     const char *next = next_audience_table(NEXT_ROWS);
     const struct relation *r = w->rule ? w->rule->relation : NULL;
-    if (w->retry && find_came(v, w))
+    bool journal = w->retry || r == NULL; /* no images of the rows are there */
+    if (journal && find_came(v, w))
         return -1;
     moves_insert(&sql, w);
     buf_addf(&sql, "key, %d, coalesce((SELECT audience FROM %s AS n WHERE n.key = was.key), 0) FROM (SELECT ",
@@ -92,12 +93,12 @@ static int compare_whole(struct object_deltas *v, const struct object_delta *w)
     buf_puts(&sql, " AS key FROM main.");
     buf_name(&sql, w->object->table);
     buf_puts(&sql, " AS x");
-    if (w->retry)
+    if (journal)
         buf_puts(
             &sql,
             " EXCEPT SELECT key FROM temp.dx_came WHERE here UNION SELECT key FROM temp.dx_came WHERE NOT "
             "here");
-    else if (r) {
+    else {
         buf_puts(&sql, " EXCEPT SELECT ");
         membership_key(&sql, w->object->sent, "x");
         buf_addf(&sql, " FROM %s AS x UNION SELECT ", r->new_name);

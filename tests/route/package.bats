@@ -222,3 +222,33 @@ proposes() {
     [ "$(sql n3.db "SELECT group_concat(id) FROM note")" = 1,2 ]
     [ "$(sql n4.db "SELECT group_concat(id) FROM note")" = 1,2 ]
 }
+
+@test "rows that all saw go from every copy with their object, also those deleted, inserted or under another key since the run before" {
+    sql hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v)" "CREATE TABLE u (id TEXT, n INT, PRIMARY KEY (id, n))" "CREATE TABLE rest (id INTEGER PRIMARY KEY)" \
+        "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)" "INSERT INTO u VALUES ('a', 1), ('b', 2)"
+    txnlog attach hq.db
+    mkdir -p docking package
+    printf '[package]\nname = p\nversion = 1\n[object rest]\nvisible = all\n' >package/rest
+    { cat package/rest && printf '[object t]\nvisible = all\n[object u]\nvisible = all\n'; } >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db alice --package p --user alice
+    txnroute extract hq.db alice docking | dxapply alice.db
+    txnroute run hq.db docking </dev/null
+    for n in 1 2 3; do
+        sql hq.db "DELETE FROM t WHERE id = 1" "UPDATE t SET id = 9 WHERE id = 2" "INSERT INTO t VALUES (7, 7)" "DELETE FROM u WHERE n = 1"
+        case $n in
+        1) cp package/rest package/package.conf ;;
+        2) { cat package/rest && printf '[object t]\nvisible = none\n[object u]\nvisible = none\n'; } >package/package.conf ;;
+        3) { cat package/rest && printf '[object t]\nvisible = SELECT n.name, t.id FROM t JOIN dx_node n WHERE t.id = 4\n[object u]\nvisible = none\n'; } >package/package.conf ;;
+        esac
+        cp hq.db before.db
+        cp alice.db a.db
+        mkdir -p docking$n
+        txnroute load hq.db package 2>/dev/null
+        txnroute run hq.db --node alice </dev/null | dxapply a.db
+        [ "$(sql a.db "SELECT count(*), group_concat(id) FROM t")" = "$([ $n = 3 ] && echo "1|4" || echo "0|")" ] || { echo "$n: $(sql a.db "SELECT * FROM t")"; return 1; }
+        [ "$(sql a.db "SELECT count(*) FROM u")" = 0 ]
+        cp before.db hq.db
+        sql hq.db "INSERT OR IGNORE INTO t VALUES (1, 1), (2, 2)" "DELETE FROM t WHERE id IN (7, 9)" "INSERT INTO u VALUES ('a', 1)"
+    done
+}
