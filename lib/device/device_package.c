@@ -10,6 +10,7 @@
 #include "journal/journal.h"
 #include "journal/meta.h"
 #include "nodes/membership.h"
+#include "route/lookalike.h"
 #include "route/route.h"
 
 #include <stdio.h>
@@ -69,21 +70,41 @@ static int write_conf(const char *path, const struct buf *conf)
     return 0;
 }
 
-/* Loads the text of a package.conf, through a directory like any other, so that there is one way in. */
-static int load_text(struct db *pc, const struct buf *conf, void (*tell)(const char *fmt, ...), char **name)
+/* Does something with a directory that holds the text as package.conf. */
+typedef int in_directory_fn(struct db *pc, const char *directory, void *ctx);
+
+static int in_directory(struct db *pc, const struct buf *conf, in_directory_fn *fn, void *ctx)
 {
     const char *tmp = getenv("TMPDIR");
     char *directory = mem_printf("%s/dx-handheld.XXXXXX", tmp && *tmp ? tmp : "/tmp");
     int rc = mkdtemp(directory) ? 0 : fail_errno("%s: cannot make it", directory);
     if (rc == 0) {
         char *path = file_join(directory, conf_name);
-        rc = write_conf(path, conf) ? -1 : load(pc, directory, tell, name);
+        rc = write_conf(path, conf) ? -1 : fn(pc, directory, ctx);
         unlink(path);
         rmdir(directory);
         free(path);
     }
     free(directory);
     return rc;
+}
+
+struct loading {
+    void (*tell)(const char *fmt, ...);
+    char **name;
+};
+
+static int load_directory(struct db *pc, const char *directory, void *ctx)
+{
+    struct loading *l = ctx;
+    return load(pc, directory, l->tell, l->name);
+}
+
+/* Loads the text of a package.conf, through a directory like any other, so that there is one way in. */
+static int load_text(struct db *pc, const struct buf *conf, void (*tell)(const char *fmt, ...), char **name)
+{
+    struct loading l = {tell, name};
+    return in_directory(pc, conf, load_directory, &l);
 }
 
 static int add_tables(struct db *pc, struct buf *conf)
@@ -106,12 +127,39 @@ static int add_tables(struct db *pc, struct buf *conf)
     return 0;
 }
 
+/* Adds what the rows say of references that the schema does not declare: nobody is there to be asked. */
+static int add_lookalikes(struct db *pc, const char *directory, void *ctx)
+{
+    struct buf *conf = ctx;
+    struct package *p = package_read(pc, directory);
+    struct lookalike *l = NULL;
+    size_t n = 0;
+    int rc = p ? lookalike_find(pc, p, &l, &n) : -1;
+    if (rc == 0 && n)
+        buf_clear(conf);
+    for (size_t i = 0; rc == 0 && n && i < p->nobject; i++) {
+        buf_addf(conf, "[object %s]\nvisible = all\n", p->object[i].name);
+        lookalike_line(conf, &p->object[i], l, n, NULL);
+    }
+    lookalike_free(l, n);
+    package_free(p);
+    return rc;
+}
+
 /* A companion that was given no package gives its device every table. */
 static int load_default(struct db *pc, void (*tell)(const char *fmt, ...), char **name)
 {
-    struct buf conf = {0};
-    buf_addf(&conf, "[package]\nname = %s\nversion = 1\n", HANDPACK_NAME);
-    int rc = add_tables(pc, &conf) ? -1 : load_text(pc, &conf, tell, name);
+    static const char head[] = "[package]\nname = " HANDPACK_NAME "\nversion = 1\n";
+    struct buf tables = {0}, conf = {0};
+    int rc = add_tables(pc, &tables);
+    buf_addf(&conf, "%s%s", head, buf_text(&tables));
+    if (rc == 0)
+        rc = in_directory(pc, &conf, add_lookalikes, &tables);
+    buf_clear(&conf);
+    buf_addf(&conf, "%s%s", head, buf_text(&tables));
+    if (rc == 0)
+        rc = load_text(pc, &conf, tell, name);
+    buf_free(&tables);
     buf_free(&conf);
     return rc;
 }

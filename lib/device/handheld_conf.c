@@ -215,8 +215,9 @@ static int take_write(struct part *p, const struct conf_entry *e)
 /* What package.conf says in the same words. */
 static bool passes(const char *name)
 {
-    static const char *const same[] = {"write",    "conflict",   "keys",    "deletes", "duplicates",
-                                       "user_key", "change_key", "cascade", "keep"};
+    static const char *const same[] = {"write",      "conflict",   "keys",       "deletes",
+                                       "duplicates", "user_key",   "change_key", "cascade",
+                                       "keep",       "references", "triggers"};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (strcmp(name, same[i]) == 0)
             return true;
@@ -246,7 +247,9 @@ static int take_entry(struct reading *r, struct part *p, const struct conf_entry
         return refuse(
             r, e,
             "no such option; there are table, filter, follows, columns, limit, category, order, and of "
-            "dx-package(5) write, conflict, keys, deletes, duplicates, user_key, change_key, cascade, keep");
+            "dx-package(5) write, conflict, keys, deletes, duplicates, user_key, change_key, cascade, keep, "
+            "references, "
+            "triggers");
     return 0;
 }
 

@@ -251,3 +251,24 @@ passes() {
         cd ..
     done
 }
+
+@test "a device's first package takes what looks like a reference for one: it follows rows that get other keys" {
+    mkdir site package
+    sql site/hq.db "CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT)" "CREATE TABLE stock (id INTEGER PRIMARY KEY, product_id INT, name TEXT)" \
+        "INSERT INTO product VALUES (1, 'milk')" "INSERT INTO stock VALUES (1, 1, 'milk')"
+    printf '[package]\nname = p\nversion = 1\n[object product]\nvisible = all\n[object stock]\nvisible = all\nreferences = product_id -> product\n' >package/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    txnroute node add site/hq.db alice --package p --user alice
+    initsync alice.db site --node alice
+    hhextract pair alice.db palm.db --device palm
+    sql alice.db "INSERT INTO product VALUES (2, 'beer')" "INSERT INTO stock VALUES (2, 2, 'beer')"
+    sql palm.db "INSERT INTO product VALUES (2, 'wine')" "INSERT INTO stock VALUES (2, 2, 'wine')"
+    companionsync alice.db palm.db || [ $? -eq 1 ]
+    companionsync alice.db palm.db
+    for db in alice.db palm.db; do
+        [ "$(sql $db "SELECT s.name, p.name FROM stock s JOIN product p ON p.id = product_id ORDER BY 1")" = "beer|beer
+milk|milk
+wine|wine" ]
+    done
+}
