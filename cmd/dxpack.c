@@ -576,9 +576,9 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
         printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload);
     if (rc == 0 && x->half != EXCHANGE_LEAVE)
-        printf("server %s %lld %lld %lld %lld\n", x->us->node, (long long)got->server.archive,
-               (long long)got->server.upload, (long long)got->server.keep_days,
-               (long long)got->server.keep_bytes);
+        printf("%s %s %lld %lld %lld %lld\n", got->behind ? "behind" : "server", x->us->node,
+               (long long)got->server.archive, (long long)got->server.upload,
+               (long long)got->server.keep_days, (long long)got->server.keep_bytes);
     cli_say("%s: %lld files sent (%lld bytes), %lld received (%lld bytes)", x->us->node,
             (long long)t->sent_files, (long long)t->sent_bytes, (long long)t->fetched_files,
             (long long)t->fetched_bytes);

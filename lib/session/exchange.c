@@ -364,6 +364,8 @@ static int take_line(struct node_end *e)
         return 0;
     if (e->o->copy && n == 2 && strcmp(verb, "other") == 0)
         return e->got->other = true, 0;
+    if (strcmp(verb, "behind") == 0 && n == 1 && e->greeted)
+        return e->got->behind = true, 0;
     if (strcmp(verb, "over") == 0 && n == 1 && e->greeted)
         return e->over = true, 0;
     if (strcmp(verb, "bye") == 0 && n == 1 && (e->said_bye || (e->o->half == EXCHANGE_TAKE && e->over)))

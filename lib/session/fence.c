@@ -3,7 +3,6 @@
 #define _GNU_SOURCE /* syscall */
 #include "session/fence.h"
 
-
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>

@@ -45,6 +45,7 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         take_text(s->digest, digest);
         s->archive = n.archive;
         s->upload = n.merged;
+        s->behind = n.asleep >= 0;
     }
     node_free(&n);
     return rc;

@@ -18,6 +18,7 @@ struct standing {
     int64_t upload;                /* newest upload: server: merged; node: acknowledged */
     int64_t sent;                  /* node: newest upload made */
     int64_t timeout;               /* seconds for which it waits for a byte */
+    bool behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
     int64_t keep_days, keep_bytes; /* server: how long the node is to keep uploads that were acknowledged */
 };
 

@@ -425,6 +425,8 @@ static int ask(struct server *s, enum desk_task task)
 static int leave(struct server *s)
 {
     s->stage = LEAVING;
+    if (s->us.behind && !s->copy && !s->stay)
+        channel_put(s->peer.channel, "behind");
     channel_put(s->peer.channel, "over");
     return 0;
 }

@@ -446,3 +446,22 @@ make_upload() {
         [[ $output == "$command (dx) "* ]]
     done
 }
+
+@test "a copy that was away for long is current at the end, or the session says to sync again" {
+    local n
+    for n in 1 2 3 4; do
+        sql site/hq.db "UPDATE product SET name = 'round $n'"
+        txnroute run --fold 2 site/hq.db site/docking </dev/null
+    done
+    run -7 remotesync alice.db site
+    [[ $output == *"alice is not current yet"* ]]
+    [ "$(sql alice.db "SELECT DISTINCT name FROM product")" = "round 2" ]
+    run -0 remotesync bob.db site --now
+    right bob.db
+    [ "$(sql bob.db "SELECT DISTINCT name FROM product")" = "round 4" ]
+    run -7 remotesync alice.db site
+    txnroute run site/hq.db site/docking </dev/null
+    run -0 remotesync alice.db site
+    right alice.db
+    [ "$(sql alice.db "SELECT DISTINCT name FROM product")" = "round 4" ]
+}
