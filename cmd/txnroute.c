@@ -9,6 +9,7 @@
 #include "route/explain.h"
 #include "route/propose.h"
 #include "route/route.h"
+#include "route/row_history.h"
 #include "route/what_if.h"
 
 #include <jansson.h>
@@ -213,13 +214,23 @@ static int node(int argc, char **argv)
 
 /* ---- asking ---- */
 
+static bool history;
+
+static const struct cli_option why_options[] = {
+    {.name = "--history",
+     .help = "of DB TABLE KEY...: what was done to the row, and when each node got or lost it",
+     .flag = &history},
+    {0}};
+
 static int why(int argc, char **argv)
 {
     struct buf out = {0};
+    if (!history && argc < 4)
+        return fail(ERR_USAGE, "why: DB NODE TABLE KEY... are needed, or --history DB TABLE KEY...");
     struct db *db = db_open(argv[0], DB_READ);
-    int holds = db && db_begin_read(db) == 0
-                    ? explain_row(db, argv[1], argv[2], argv + 3, (size_t)argc - 3, &out)
-                    : -1;
+    int holds = db == NULL || db_begin_read(db) ? -1
+                : history                       ? row_history(db, argv[1], argv + 2, (size_t)argc - 2, &out)
+                          : explain_row(db, argv[1], argv[2], argv + 3, (size_t)argc - 3, &out);
     if (holds >= 0)
         fputs(buf_text(&out), stdout);
     buf_free(&out);
@@ -342,9 +353,10 @@ static const struct cli_verb verbs[] = {
      .run = extract},
     {.name = "why",
      .operands = "DB NODE TABLE KEY...",
-     .min = 4,
+     .min = 3,
      .max = -1,
      .help = "say why the node has the row (exit 0) or has it not (exit 1)",
+     .options = why_options,
      .run = why},
     {.name = "propose",
      .operands = "DB",

@@ -235,3 +235,35 @@ END
     follow
     right
 }
+
+@test "why --history: what was done to a row, who gained and lost it, in which archives, and who holds it" {
+    start "$by_position"
+    moves "UPDATE account SET name = 'x' WHERE id = 1"
+    moves "UPDATE account SET secret = 'y' WHERE id = 1"
+    moves "UPDATE account SET territory = 't2' WHERE id = 1"
+    run -0 txnroute why --history hq.db account 1
+    [ "${#lines[@]}" = 8 ] || { echo "$output"; false; }
+    [[ ${lines[0]} =~ ^\ *ENTRY\ +WHO\ +WHAT$ ]]
+    [[ ${lines[1]} =~ here\ +"update name = 'x'"$ ]]
+    [[ ${lines[2]} =~ ann\ +"is sent it, archive 1"$ ]]
+    [[ ${lines[3]} =~ here\ +"update secret = 'y'"$ ]]
+    [[ ${lines[4]} =~ here\ +"update territory = 't2'"$ ]]
+    [[ ${lines[5]} =~ ann\ +"loses it, archive "[0-9]+$ ]]
+    [[ ${lines[6]} =~ bob\ +"gains it, archive "[0-9]+$ ]]
+    [ "${lines[7]}" = "held now by bob" ]
+    sql hq.db "UPDATE account SET name = 'waits for the next run, and is a name that would not end on a line of 80 columns' WHERE id = 1"
+    run -0 txnroute why --history hq.db account 1
+    [[ $output == *"bob             is sent it by the next run"* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    # A row of a node, and one that all have.
+    sql bob.db "INSERT INTO account VALUES (70, 'own', 't2', 1, NULL)"
+    exchange ann bob
+    run -0 txnroute why --history hq.db account 70
+    [[ $output == *" bob             insert name = 'own'"*"held now by bob" ]]
+    run -0 txnroute why --history hq.db product 1
+    [[ $output == *"held now by ann, bob" ]]
+    run -1 txnroute why --history hq.db account 999
+    run -2 txnroute why --history hq.db account 1 2
+    run -2 txnroute why hq.db ann account
+    run -3 txnroute why --history hq.db nothing 1
+}
