@@ -223,6 +223,23 @@ static int take_visible(struct reading *r, struct draft *d, const struct conf_en
 }
 
 /* One `column, column -> object`. */
+/* Columns of the table, generated ones too. */
+static int check_via_columns(const struct reading *r, const struct conf_entry *e, const struct draft *d,
+                             struct draft_via *v)
+{
+    const struct table *t = d->layout->table;
+    for (size_t i = 0; i < v->n; i++) {
+        int generated =
+            table_column(t, v->column[i]) < 0 ? layout_generated(r->db, t->name, v->column[i]) : 0;
+        if (generated < 0)
+            return -1;
+        v->generated |= generated > 0;
+        if (!generated && check_columns(r, e, t, &v->column[i], 1))
+            return -1;
+    }
+    return v->n ? 0 : packentry_refuse(r, e, "a column's name is missing");
+}
+
 static int take_one_via(struct reading *r, struct draft *d, const struct conf_entry *e, const char *text)
 {
     const char *arrow = strstr(text, "->");
@@ -238,8 +255,7 @@ static int take_one_via(struct reading *r, struct draft *d, const struct conf_en
     if (v->object == NULL)
         v->object = mem_text("");
     free(column);
-    return v->n ? check_columns(r, e, d->layout->table, v->column, v->n)
-                : packentry_refuse(r, e, "a column's name is missing");
+    return check_via_columns(r, e, d, v);
 }
 
 static int take_via(struct reading *r, struct draft *d, const struct conf_entry *e)
@@ -264,7 +280,7 @@ static int settle_view(struct reading *r, struct draft *d)
     if (d->visible && d->o.visible != VISIBLE_SELECT)
         return packentry_refuse(
             r, d->at, "`visible = all` or none, and `via`: the one leaves the other nothing to say");
-    if (d->nvia > 1 || d->visible)
+    if (d->nvia > 1 || d->visible || d->via->generated)
         return 0;
     struct buf list = {0};
     for (size_t i = 0; i < d->via->n; i++)

@@ -14,6 +14,7 @@ struct draft_via {
     char **column;
     size_t n;
     char *object;
+    bool generated; /* one of the columns is: the rule is written out with it */
 };
 
 /* An object while it is read. */

@@ -97,6 +97,20 @@ static struct draft *draft_named(const struct reading *r, const char *name)
     return NULL;
 }
 
+/* A generated column cannot follow a row that gets another key: what it is generated from would still have the old one. */
+static int check_generated(const struct reading *r, const struct draft *d, const struct draft_via *v,
+                           const struct draft *p)
+{
+    bool rekeyed = p->layout->rowid_key && strcmp(p->o.keys, "issue") != 0;
+    if ((p->o.write & WRITE_INSERT) && (rekeyed || strcmp(p->o.duplicates, "adopt") == 0))
+        return packentry_refuse(
+            r, d->at,
+            "via: %s.%s is generated, so that it cannot follow when a row of %s gets another key; say "
+            "`keys = issue` for %s (and not `duplicates = adopt`), or do not let nodes insert there",
+            d->o.table, v->column[0], p->o.name, p->o.name);
+    return 0;
+}
+
 /* The parent's key must compare with the column as SQLite's = does, whatever the values. */
 static int check_one_via(const struct reading *r, const struct draft *d, const struct draft_via *v)
 {
@@ -107,6 +121,8 @@ static int check_one_via(const struct reading *r, const struct draft *d, const s
     int rc = v->n == t->nkey ? 0
                              : packentry_refuse(r, d->at, "via: %zu columns are named, the key of %s has %zu",
                                                 v->n, t->name, t->nkey);
+    if (rc == 0 && v->generated)
+        return check_generated(r, d, v, p);
     for (size_t i = 0; rc == 0 && i < v->n; i++) {
         const struct layout_column *c = &d->layout->column[table_column(d->layout->table, v->column[i])];
         const struct layout_column *k = &p->layout->column[t->key[i]];
@@ -254,7 +270,7 @@ static void add_reference(struct draft *d, const struct draft_via *v)
     for (size_t i = 0; i < n; i++)
         known |= strcasecmp(ref[i].column, v->column[0]) == 0;
     object_references_free(ref, n);
-    if (known || v->n != 1)
+    if (known || v->n != 1 || v->generated)
         return;
     char *more =
         mem_printf("%s%s%s -> %s", d->o.references, *d->o.references ? ", " : "", v->column[0], v->object);

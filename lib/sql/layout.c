@@ -244,6 +244,17 @@ int layout_has_key(struct db *db, const char *table)
     return db_get_int(db, &has, sql_has_key, table, table, table, table) ? -1 : has != 0;
 }
 
+int layout_generated(struct db *db, const char *table, const char *column)
+{
+    int64_t n;
+    if (db_get_int(db, &n,
+                   "SELECT count(*) FROM pragma_table_xinfo(%Q) WHERE hidden IN (2, 3) AND name = %Q COLLATE "
+                   "NOCASE",
+                   table, column))
+        return -1;
+    return n > 0;
+}
+
 void layout_columns(struct buf *b, const struct table *t, const char *prefix)
 {
     for (size_t i = 0; i < t->ncol; i++) {

@@ -44,6 +44,9 @@ int layout_each(struct db *db, layout_each_fn *fn, void *ctx);
 /* Whether the table has a key: 1, 0, -1. */
 int layout_has_key(struct db *db, const char *table);
 
+/* Whether the column is a generated one, virtual or stored: 1, 0, -1. */
+int layout_generated(struct db *db, const char *table, const char *column);
+
 /* "name", "name", ... of the columns, each after the prefix (e.g. "new." or ""), joined by ", ". */
 void layout_columns(struct buf *b, const struct table *t, const char *prefix);
 

@@ -252,3 +252,31 @@ proposes() {
         sql hq.db "INSERT OR IGNORE INTO t VALUES (1, 1), (2, 2)" "DELETE FROM t WHERE id IN (7, 9)" "INSERT INTO u VALUES ('a', 1)"
     done
 }
+
+@test "via a generated column, virtual or stored: a row follows what it is generated from" {
+    for kind in VIRTUAL STORED; do
+        mkdir -p $kind && cd $kind
+        sql hq.db "CREATE TABLE p (id INTEGER PRIMARY KEY, who TEXT)" "CREATE TABLE c (id INTEGER PRIMARY KEY, data TEXT, p INTEGER AS (json_extract(data, '$.p')) $kind)" \
+            "CREATE TABLE d (id INTEGER PRIMARY KEY, c INTEGER REFERENCES c)" "CREATE INDEX c_p ON c (p)" "CREATE INDEX d_c ON d (c)" "INSERT INTO p VALUES (1, 'alice'), (2, 'bob'), (3, 'alice')" \
+            "INSERT INTO c (id, data) VALUES (1, '{\"p\":1}'), (2, '{\"p\":2}')" "INSERT INTO d VALUES (11, 1), (12, 2)"
+        txnlog attach hq.db
+        mkdir -p docking package
+        printf '[package]\nname = p\nversion = 1\n[object p]\nvisible = SELECT n.name, p.id FROM p JOIN dx_node n ON n.user = p.who\n[object c]\nvia = p -> p\n[object d]\nvia = c -> c\n' >package/package.conf
+        run -3 --separate-stderr txnroute load hq.db package
+        [[ $stderr == *"c.p is generated, so that it cannot follow when a row of p gets another key"* ]]
+        sed -i 's/^\[object c\]/keys = issue\n&/' package/package.conf
+        txnroute load hq.db package 2>/dev/null
+        for who in alice bob; do
+            txnroute node add hq.db $who --package p --user $who
+            txnroute extract hq.db $who docking | dxapply $who.db
+        done
+        sql alice.db "INSERT INTO c (id, data) VALUES (7, '{\"p\":1}')" "UPDATE c SET data = '{\"p\":3}' WHERE id = 1"
+        exchange alice bob
+        [ "$(sql alice.db "SELECT group_concat(id || ':' || p) FROM c") $(sql alice.db "SELECT group_concat(id) FROM d")" = "1:3,7:1 11" ]
+        sql hq.db "UPDATE c SET data = '{\"p\":2}' WHERE id = 1" "UPDATE p SET who = 'bob' WHERE id = 1"
+        exchange alice bob
+        [ "$(sql bob.db "SELECT group_concat(id || ':' || p) FROM c") $(sql bob.db "SELECT group_concat(id) FROM d")" = "1:2,2:2,7:1 11,12" ]
+        [ "$(sql alice.db "SELECT count(*) FROM c")" = 0 ]
+        cd ..
+    done
+}
