@@ -10,6 +10,7 @@
 #include "route/propose.h"
 #include "route/route.h"
 #include "route/row_history.h"
+#include "route/rules_view.h"
 #include "route/what_if.h"
 
 #include <jansson.h>
@@ -238,6 +239,24 @@ static int why(int argc, char **argv)
     return holds < 0 ? -1 : holds ? 0 : ERR_LOOK;
 }
 
+static bool dot;
+
+static const struct cli_option rules_options[] = {
+    {.name = "--dot", .help = "as a graph, for dot(1)", .flag = &dot}, {0}};
+
+static int rules(int argc, char **argv)
+{
+    struct buf out = {0};
+    (void)argc;
+    struct db *db = db_open(argv[0], DB_READ);
+    int rc = db && db_begin_read(db) == 0 && meta_require(db) == 0 && rules_view(db, dot, &out) == 0 ? 0 : -1;
+    if (rc == 0)
+        fputs(buf_text(&out), stdout);
+    buf_free(&out);
+    db_close(db);
+    return rc;
+}
+
 static json_t *line_json(const struct what_if_line *l)
 {
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "node", l->node, "object", l->object, "gained",
@@ -358,6 +377,13 @@ static const struct cli_verb verbs[] = {
      .help = "say why the node has the row (exit 0) or has it not (exit 1)",
      .options = why_options,
      .run = why},
+    {.name = "rules",
+     .operands = "DB",
+     .min = 1,
+     .max = 1,
+     .help = "show who sees what in the loaded packages, and which tables their rules read",
+     .options = rules_options,
+     .run = rules},
     {.name = "propose",
      .operands = "DB",
      .min = 1,

@@ -78,6 +78,8 @@ runs() {
     "$DX_ROOT/tests/data/sales" hq.db 1 40
     runs txnroute.1 1
     runs txnroute.1 2
+    runs txnroute.1 4
+    [[ $output == *"held now by "*"by a rule over "* ]]
 }
 
 @test "remotesync(1): by stick, at the laptop, at the office, and at the laptop again" {

@@ -267,3 +267,19 @@ END
     run -2 txnroute why hq.db ann account
     run -3 txnroute why --history hq.db nothing 1
 }
+
+@test "rules: who sees what, which tables the rules read; --dot draws it" {
+    start "$by_position UNION $by_share" "keep = owner > 0"
+    run -0 txnroute rules hq.db
+    [ "$output" = "p 1
+  account  by a rule over account, dx_node, position, share; keep owner > 0
+  contact  below account, by account
+  note     below contact, by contact
+  product  every node of the package
+  cost     no node" ] || { echo "$output"; false; }
+    run -0 txnroute rules --dot hq.db
+    [[ $output == "digraph rules {"*'label="p 1";'*'"table position" -> "0 account";'*'"0 account" -> "0 contact" [label="account"];'*'"table share" [label="share", shape=ellipse];'*"}" ]]
+    # Nothing is loaded.
+    sql bare.db "CREATE TABLE t (id INTEGER PRIMARY KEY)"
+    run -3 txnroute rules bare.db
+}
