@@ -82,6 +82,13 @@ runs() {
     [[ $output == *"held now by "*"by a rule over "* ]]
 }
 
+@test "dx-guide(7) runs as printed" {
+    runs dx-guide.7 1
+    [[ $output == *"node"* || $output == *"NODE"* ]]
+    runs dx-guide.7 2
+    [[ $output == *'"changes":'* ]]
+}
+
 @test "remotesync(1): by stick, at the laptop, at the office, and at the laptop again" {
     mkdir site stick
     mv hq.db docking site/
