@@ -38,6 +38,72 @@ static int is_here(struct db *db, const char *table, int64_t *here)
                       table);
 }
 
+/* ---- what the archive may speak of ---- */
+
+static int declares(struct apply_context *w, const char *table)
+{
+    int rc = 0;
+    struct buf why = {0};
+    for (size_t i = 0; rc == 0 && i < w->head->nschema; i++) {
+        enum schema_fit fit;
+        char *made = NULL;
+        rc = schema_fit(w->db, w->head->schema[i], &fit, &made, &why);
+        if (rc == 0 && made && strcasecmp(made, table) == 0)
+            rc = 1;
+        free(made);
+    }
+    buf_free(&why);
+    return rc;
+}
+
+static int refuse_table(struct apply_context *w, const char *table)
+{
+    return fail(ERR_REFUSED,
+                "%s: the archive speaks of table %s, which is no part of this copy; nothing was changed",
+                w->name, table);
+}
+
+/* Whether it is no table of this database, or one that the archive's changes may be of: 1, 0, -1. */
+static int is_ours(struct apply_context *w, const struct copy *copy, const char *table)
+{
+    int64_t here;
+    if (copy_table(copy, table))
+        return 1;
+    return is_here(w->db, table, &here) ? -1 : here ? declares(w, table) : 1;
+}
+
+/* A row gets another key in the tables of the archive only; and what refers to it is in these. */
+static int check_rekey(struct apply_context *w, const struct dx_rekey *k)
+{
+    int64_t here = 0;
+    const char *table = k->table;
+    for (size_t i = 0;; i += 2) {
+        if (dx_head_table(w->head, table) == NULL && is_here(w->db, table, &here))
+            return -1;
+        if (dx_head_table(w->head, table) == NULL && here)
+            return refuse_table(w, table);
+        if (i == 2 * k->nref)
+            return 0;
+        table = k->ref[i];
+    }
+}
+
+int client_schema_check(struct apply_context *w)
+{
+    struct copy copy;
+    if (client_tables_load(w->db, &copy.table, &copy.n))
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < w->head->ntable; i++) {
+        int ours = is_ours(w, &copy, w->head->table[i]->name);
+        rc = ours < 0 ? -1 : ours ? 0 : refuse_table(w, w->head->table[i]->name);
+    }
+    for (size_t i = 0; rc == 0 && i < w->head->nrekey; i++)
+        rc = check_rekey(w, &w->head->rekey[i]);
+    client_tables_free(copy.table, copy.n);
+    return rc;
+}
+
 /* ---- what the application has by names that the server sends now ---- */
 
 /* Columns and tables that are here before the server sends them: what is in them is pending, so that it is neither

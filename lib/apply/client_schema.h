@@ -4,6 +4,10 @@
 
 #include "apply/apply_context.h"
 
+/* Before anything else is done: whether the head of a download, or of a snapshot over a copy, speaks only of tables of this copy, and of those
+ * that it declares. What else is in the database is the application's own (ERR_REFUSED). */
+int client_schema_check(struct apply_context *w);
+
 /* Before the first change of a download: adds the tables and columns that its head declares and captures them. What the
  * application had there already, by those names, counts as made here. Where a table is otherwise than it is here, or
  * something is no longer sent, the copy has to be made again (ERR_AGAIN, naming initsync). */

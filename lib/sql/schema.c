@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "sql/layout.h"
+#include "sql/token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,49 @@ static int refuse(struct db *db, const char *sql)
     return fail(ERR_REFUSED,
                 "%s: the archive's schema holds a statement that makes no ordinary table or index: %.120s",
                 db_path(db), sql);
+}
+
+/* Whether it is one CREATE TABLE or CREATE INDEX, and nothing behind it. */
+static bool is_create(const char *sql, const struct token *t, size_t n)
+{
+    static const char *const kinds[] = {"TABLE", "INDEX", NULL};
+    size_t at = n > 1 && token_is(sql, &t[1], "UNIQUE") ? 2 : 1;
+    bool create = n > at && token_is(sql, &t[0], "CREATE") && token_in(sql, &t[at], kinds);
+    for (size_t i = 0; create && i < n; i++)
+        create = !token_is(sql, &t[i], ";");
+    return create;
+}
+
+/* Whether it calls what loads code or touches files: SQLite does not let that act here, but may in the application. */
+static bool calls_banned(const char *sql, const struct token *t, size_t n)
+{
+    static const char *const banned[] = {"load_extension", "readfile", "writefile", "fts3_tokenizer"};
+    bool calls = false;
+    for (size_t i = 0; i + 1 < n && !calls; i++) {
+        char *name = token_is(sql, &t[i + 1], "(") ? token_name(sql, &t[i]) : NULL;
+        for (size_t k = 0; name && k < sizeof banned / sizeof *banned; k++)
+            calls |= strcasecmp(name, banned[k]) == 0;
+        free(name);
+    }
+    return calls;
+}
+
+static bool is_sound(const char *sql)
+{
+    size_t n;
+    struct token *t = tokens_of(sql, &n);
+    bool sound = is_create(sql, t, n) && !calls_banned(sql, t, n);
+    free(t);
+    return sound;
+}
+
+static bool is_index(const char *sql)
+{
+    size_t n;
+    struct token *t = tokens_of(sql, &n);
+    bool index = n > 2 && !token_is(sql, &t[1], "TABLE");
+    free(t);
+    return index;
 }
 
 /* Whether the statement's table or index is there: 1, 0, -1. SQLite keeps the text of what it was made with. */
@@ -149,6 +193,8 @@ static int widen(struct db *db, const char *table, const char *sql)
 static int make(struct db *db, const char *sql, bool indexes)
 {
     struct look l = {0};
+    if (!is_sound(sql))
+        return refuse(db, sql);
     int known = there(db, &l, sql);
     if (known)
         return known < 0 ? -1 : 0;
@@ -166,7 +212,7 @@ static int make(struct db *db, const char *sql, bool indexes)
         rc = s ? stmt_run(s) : -1;
         stmt_free(s);
     } else if (rc && l.action == 0 && !indexes)
-        rc = 0; /* an index whose table is not made yet: its turn comes */
+        rc = is_index(sql) ? 0 : refuse(db, sql); /* an index whose table is not made yet: its turn comes */
     free(l.table);
     return rc;
 }
@@ -228,6 +274,8 @@ int schema_fit(struct db *db, const char *sql, enum schema_fit *fit, char **tabl
     *fit = SCHEMA_FITS;
     *table = NULL;
     buf_clear(why);
+    if (!is_sound(sql))
+        return refuse(db, sql);
     db_touches(db, sql, on_touch, &l); /* an error may be that the table is there already */
     int known = l.action == CREATE_TABLE && !l.odd ? there(db, &l, sql) : 0;
     int rc = known < 0 ? -1 : l.odd ? refuse(db, sql) : 0;

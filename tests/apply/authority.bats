@@ -52,6 +52,19 @@ forge() {
     dxpack make --kind upload --from mallory --epoch "$epoch" --number "$number" "$@"
 }
 
+# other_head JQ < ARCHIVE: the archive with another head, sound in all else.
+# shellcheck disable=SC2086 # names of members, without blanks
+other_head() {
+    local members
+    rm -rf d
+    dxpack extract -C d
+    jq -c "$1" d/dx.json >d/head && mv d/head d/dx.json
+    members="dx.json $(cd d && ls changes/*)"
+    jq -c --arg sum "$(cd d && sha256sum $members | sha256sum | cut -d ' ' -f 1)" \
+        --argjson bytes "$(cd d && cat $members | wc -c)" '.sha256 = $sum | .bytes = $bytes' d/end.json >d/end && mv d/end d/end.json
+    tar --format=ustar --owner=0 --group=0 --mtime=@0 -C d -cf - $members end.json | seal
+}
+
 # dump: all of the application's rows on the server.
 dump() {
     local table
@@ -534,6 +547,29 @@ newest() {
     forge 2 <<<'{"table":"item","op":"update","key":{"id":1},"old":{"name":"b"},"new":{"name":"c"}}' >2.dx
     run -1 dxapply hq.db --upload-from mallory <2.dx
     [ "$(sql hq.db "SELECT name FROM item")" = b ]
+}
+
+@test "a download, a snapshot or a new key speaks of the copy's tables only: what else the application has stays its own" {
+    office
+    sql alice.db "CREATE TABLE diary (id INTEGER PRIMARY KEY, text TEXT)" "INSERT INTO diary VALUES (1, 'private')"
+    theirs=$(epoch_of alice)
+    down() { dxpack make --to alice --epoch "$theirs" --number "$@"; }
+    down 1 <<<'{"table":"diary","op":"insert","key":{"id":1},"new":{"text":"theirs"}}' >row.dx
+    run -3 dxapply alice.db <row.dx
+    [[ $output == *"speaks of table diary, which is no part of this copy"* ]]
+    dxpack make --kind snapshot --to alice --epoch "$theirs" --number 1 >snapshot.dx <<<'{"table":"diary","op":"insert","key":{"id":1},"new":{"text":"theirs"}}'
+    run -3 dxapply alice.db <snapshot.dx
+    [[ $output == *"speaks of table diary"* ]]
+    key='{"table":"diary","old":1,"new":5,"id":1,"refs":[]}'
+    ref='{"table":"note","old":1,"new":5,"id":1,"refs":["diary","id"]}'
+    for rekey in "$key" "$ref"; do
+        down 1 <<<'{"table":"note","op":"insert","key":{"id":7},"new":{"account":1,"text":"x"}}' |
+            other_head ".rekeys = [$rekey]" >rekey.dx
+        run -3 dxapply alice.db <rekey.dx
+        [[ $output == *"speaks of table diary"* ]]
+    done
+    [ "$(sql alice.db "SELECT * FROM diary")" = "1|private" ]
+    down 1 <<<'{"table":"note","op":"insert","key":{"id":7},"new":{"account":1,"text":"x"}}' | dxapply alice.db
 }
 
 @test "a row that left a copy leaves no trace in its file" {

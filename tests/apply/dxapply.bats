@@ -50,7 +50,11 @@ meta() {
     client
     for bad in "CREATE TRIGGER t AFTER INSERT ON item BEGIN DELETE FROM part; END" "CREATE VIEW v AS SELECT 1" \
         "CREATE TABLE dx_meta (x)" "DROP TABLE item" "CREATE TABLE x AS SELECT * FROM item" "ATTACH 'x.db' AS x" \
-        "CREATE VIRTUAL TABLE f USING fts5(x)" "PRAGMA user_version = 7" "CREATE TEMP TABLE x (y)"; do
+        "CREATE VIRTUAL TABLE f USING fts5(x)" "PRAGMA user_version = 7" "CREATE TEMP TABLE x (y)" \
+        "CREATE TABLE x (y PRIMARY KEY); ATTACH 'x.db' AS x" "CREATE INDEX i ON item (name);" "EXPLAIN CREATE TABLE x (y)" \
+        "CREATE TABLE sqlite_x (y)" "UPDATE sqlite_schema SET sql = ''" "" "-- nothing" \
+        "CREATE TABLE x (y PRIMARY KEY, z DEFAULT (load_extension('x.so')))" \
+        'CREATE INDEX i ON item ("load_extension"(name))'; do
         changeset patch empty.db hq.db | wrap hq.db snapshot to=bob epoch=e1 number=1 schema=hq.db "sql=$bad" >bad.dx
         run -3 dxapply bob.db <bad.dx
         [[ $output == *"makes no ordinary table or index"* ]]
@@ -158,6 +162,9 @@ b|2|bolt|own" ]
     [[ $output == *"no such table: new"* ]]
     sql alice.db "CREATE TABLE new (id INTEGER, other INTEGER PRIMARY KEY)"
     run -3 dxapply alice.db <4.dx
+    [[ $output == *"speaks of table new, which is no part of this copy"* ]]
+    changeset patch was.db hq.db | wrap hq.db changes to=alice epoch=e1 number=4 schema=hq.db >4.dx
+    run -7 dxapply alice.db <4.dx
     [[ $output == *"another primary key"* ]]
     [ "$(meta alice.db applied)" -eq 3 ]
 }
