@@ -92,7 +92,8 @@ check: all
 # Warnings are the plain build's task: under sanitizers gcc sees ghosts.
 asan:
 	DX_SANITIZED=1 $(MAKE) O=$(O)/asan WARN= CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' $(or $(ASAN_GOAL),check)
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' \
+	    LDFLAGS='$(if $(filter clang%,$(CC)),,-static-libasan -static-libubsan)' $(or $(ASAN_GOAL),check)
 
 # libFuzzer comes with clang; the plain build replays each target's corpus as an ordinary test.
 FUZZ_SECONDS = 30

@@ -109,7 +109,7 @@ edit() {
     readers >commands
     while read -r command; do
         # shellcheck disable=SC2086 # words of a command
-        mangle cut good.dx 64 3 $command
+        mangle cut good.dx "$(sized 64 16)" 3 $command
     done <commands
     unchanged
 }
