@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "device/device_package.h"
 #include "device/handheld.h"
+#include "device/patch.h"
 #include "journal/meta.h"
 #include "route/route.h"
 #include "session/pairing.h"
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 static const char *device, *conf, *user, *limit, *hold;
-static bool adopt, anew, full, release, as_json;
+static const char *software;
+static bool adopt, anew, full, release, synced, as_json;
 
 /* Of what the device may hold. */
 struct limits {
@@ -235,6 +237,32 @@ static int ask_device(struct db *pc, const struct node *n)
     return rc;
 }
 
+/* Whether the device's software is of the release that handheld.conf asks for; of a device that is not at hand nothing is
+ * known. */
+static int check_release(struct db *pc, const struct node *n)
+{
+    char *least = NULL, *path = NULL, *version = NULL;
+    int rc = device_package_release(pc, n->package, &least) || handheld_path(pc, n->name, &path) ? -1 : 0;
+    if (rc == 0 && least && path && file_exists(path))
+        rc = patch_software(path, &version);
+    if (rc == 0 && least && version && patch_compare(version, least) < 0)
+        rc = fail(ERR_REFUSED,
+                  "device %s: its software is %s, and handheld.conf asks for %s at least; have a patch "
+                  "staged at the "
+                  "server and run integratedsync",
+                  n->name, version, least);
+    else if (rc == 0 && least && version == NULL && path && file_exists(path))
+        rc = fail(ERR_REFUSED,
+                  "device %s: the version of its software is not known, and handheld.conf asks for %s at "
+                  "least; note "
+                  "it: hhextract ready %s --software VERSION; or have a patch staged at the server",
+                  n->name, least, path);
+    free(least);
+    free(path);
+    free(version);
+    return rc;
+}
+
 static int copy_out(int fd)
 {
     char piece[1 << 16];
@@ -286,11 +314,47 @@ static int run(int argc, char **argv)
         rc = node_set(pc, device, NULL, package);
     }
     if (rc == 0)
+        rc = check_release(pc, &n);
+    if (rc == 0)
         rc = commit_and_reopen(&pc, argv[0]) ? -1 : extract(pc, most);
     node_free(&n);
     free(package);
     db_close(pc);
     return rc;
+}
+
+/* ---- patch ---- */
+
+static const char *signers_file, *revoked_file;
+static bool rollback;
+
+static int install_patch(int argc, char **argv)
+{
+    struct patch p;
+    char *name = NULL, version[PATCH_VERSION];
+    struct signers signers = {signers_file, revoked_file};
+    if (revoked_file && signers_file == NULL)
+        return fail(ERR_USAGE, "--revoked goes with --signers");
+    struct db *pc = db_open(argv[0], DB_READ);
+    int rc = pc ? pairing_check(pc, argv[1], &name) : -1;
+    db_close(pc);
+    free(name);
+    if (rc)
+        return -1;
+    if (rollback) {
+        if (patch_rollback(argv[1], version))
+            return -1;
+        cli_warn("%s: version %s is in use again; synchronize before you use the device", argv[1], version);
+        return ERR_AGAIN;
+    }
+    char *file = argc > 2 ? mem_text(argv[2]) : mem_printf("%s-dx/patch", argv[0]);
+    rc = patch_install(file, argv[1], signers_file ? &signers : NULL, &p);
+    free(file);
+    if (rc <= 0)
+        return rc;
+    cli_warn("%s: version %s was installed; synchronize once more before you use the device", argv[1],
+             p.version);
+    return ERR_AGAIN;
 }
 
 /* ---- ready ---- */
@@ -299,8 +363,12 @@ static int ready(int argc, char **argv)
 {
     char *why = NULL;
     (void)argc;
-    if (hold && release)
-        return fail(ERR_USAGE, "--hold or --release, not both");
+    if ((hold != NULL) + release + synced + (software != NULL) > 1)
+        return fail(ERR_USAGE, "one of --hold, --release, --synced and --software");
+    if (synced)
+        return patch_settle(argv[0]);
+    if (software)
+        return patch_set_software(argv[0], software);
     if (hold || release)
         return handheld_set_hold(argv[0], hold);
     int rc = handheld_hold(argv[0], &why);
@@ -421,6 +489,15 @@ static const struct cli_option run_options[] = {
 static const struct cli_option ready_options[] = {
     {"--hold", "WHY", "from now on say no, until --release", NULL, &hold},
     {"--release", NULL, "say yes again", &release, NULL},
+    {"--synced", NULL, "a synchronization is complete: say yes again after a patch", &synced, NULL},
+    {"--software", "VERSION", "note that this version of the device's software is in use", NULL, &software},
+    {0}};
+static const struct cli_option patch_options[] = {
+    {"--signers", "FILE", "install it only when the server has signed it with a key in FILE", NULL,
+     &signers_file},
+    {"--revoked", "FILE", "keys that sign no more", NULL, &revoked_file},
+    {"--rollback", NULL, "go back to the version before; the one in use is not installed again", &rollback,
+     NULL},
     {0}};
 static const struct cli_option status_options[] = {{"--json", NULL, "as JSON", &as_json, NULL}, {0}};
 
@@ -430,6 +507,9 @@ static const struct cli_verb verbs[] = {
     {"check", "PC.db DEVICE.db", 2, 2,
      "whether the two belong together and may synchronize; prints the device's name", NULL, check},
     {"run", "PC.db", 1, 1, "write the device's next archive", run_options, run},
+    {"patch", "PC.db DEVICE.db [FILE]", 2, 3,
+     "install a newer version of the device's software, from PC.db-dx/patch: exit 7 when that was done",
+     patch_options, install_patch},
     {"ready", "DEVICE.db", 1, 1, "whether the device may start: exit 0, or 7 when it must synchronize again",
      ready_options, ready},
     {"status", "PC.db", 1, 1, "the devices, and per object its filter and rows", status_options, status},

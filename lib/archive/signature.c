@@ -50,6 +50,12 @@ int signature_check(const struct dx_reader *r, const struct dx_head *h, const st
     const struct buf *text, *signature = dx_signature(r, &text);
     if (principal == NULL)
         principal = *h->from ? h->from : SIGNATURE_SERVER;
+    return signature_check_text(signature, text, s, principal, name);
+}
+
+int signature_check_text(const struct buf *signature, const struct buf *text, const struct signers *s,
+                         const char *principal, const char *name)
+{
     if (signature->n == 0)
         return fail(ERR_REFUSED,
                     "%s: not signed, and a signature of %s is required; its sender signs it with "

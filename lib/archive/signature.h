@@ -22,6 +22,10 @@ struct signers {
 int signature_check(const struct dx_reader *r, const struct dx_head *h, const struct signers *s,
                     const char *principal, const char *name);
 
+/* The same of any text: refuses it unless `principal` has signed it so. */
+int signature_check_text(const struct buf *signature, const struct buf *text, const struct signers *s,
+                         const char *principal, const char *name);
+
 /* Copies one archive to `out` with a signature as its last member; one that it has already is replaced. Everything is
  * checked on the way. The input holds exactly one archive. */
 int signature_add(int in, const char *name, const char *key, int out, int level);

@@ -262,6 +262,12 @@ static const struct cli_verb *find_verb(const struct cli_command *c, const char 
     return NULL;
 }
 
+/* Whether the verb has an option of that name: then it is not the one that all commands have. */
+static bool has_option(const struct cli_verb *v, const char *word)
+{
+    return v && find_option(v, word, strlen(word));
+}
+
 /* The code for main, once what was printed has really left. */
 static int finish(int code)
 {
@@ -289,7 +295,7 @@ int cli_main(const struct cli_command *c, int argc, char **argv)
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return finish(help(c));
-        if (strcmp(argv[i], "--version") == 0) {
+        if (strcmp(argv[i], "--version") == 0 && !(i > 1 && has_option(find_verb(c, argv[1]), argv[i]))) {
             printf("%s (dx) %s, archive format %d, protocol %d, table format %d\n", c->name, DX_VERSION,
                    DX_FORMAT, HANDSHAKE_PROTOCOL, UPGRADE_FORMAT);
             return finish(0);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "compare/verify.h"
+#include "device/patch.h"
 #include "nodes/site_conf.h"
 #include "session/clean.h"
 
@@ -87,6 +88,17 @@ static int prove(const struct desk *d, const struct desk_request *r)
         rc = rc ? rc : verify_write(db, &of, fd, DESK_ANSWER);
     }
     digest_free(&g);
+    if (fd >= 0)
+        close(fd);
+    db_close(db);
+    return rc;
+}
+
+static int give_patch(const struct desk *d)
+{
+    struct db *db = open_database(d, DB_READ);
+    int fd = new_file(d, DESK_ANSWER);
+    int rc = fd >= 0 && db ? patch_write(db, fd, DESK_ANSWER) : -1;
     if (fd >= 0)
         close(fd);
     db_close(db);
@@ -282,6 +294,8 @@ static void answer(const struct desk *d, const struct desk_request *r, struct de
         rc = (a->code = merge(d)) < 0 ? -1 : 0;
     else if (r->task == DESK_DIGEST || r->task == DESK_ROWS || r->task == DESK_WHOLE)
         rc = prove(d, r);
+    else if (r->task == DESK_PATCH)
+        rc = give_patch(d);
     else if (r->task == DESK_SNAPSHOT)
         rc = snapshot(d, r);
     else

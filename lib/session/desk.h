@@ -13,6 +13,7 @@ enum desk_task {
     DESK_DIGEST, /* digests of what the node holds, if archive `number` brought it all: to the file `answer` */
     DESK_ROWS,   /* the same of the rows of table `row` of those: an archive of keys, to the file `answer` */
     DESK_WHOLE,  /* ... or with the rows themselves */
+    DESK_PATCH,  /* the patch for handhelds: to the file `answer` */
     DESK_SNAPSHOT, /* all that the node may see: to snapshot.dx; `fresh`: whatever is there */
     DESK_LOG       /* the session is over: what to log */
 };

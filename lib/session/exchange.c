@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "device/patch.h"
 #include "session/clean.h"
 #include "session/fence.h"
 #include "session/inspect.h"
@@ -29,6 +30,7 @@ enum {
     PROOF = 16 << 20, /* bytes of digests of tables */
     DAY = 86400       /* seconds */
 };
+#define PATCH   "patch"            /* the newest for handhelds, in SPOOL */
 #define LARGEST ((int64_t)1 << 42) /* bytes of a file; the room on the disk is looked at, too */
 
 /* What is in the inbox already: of which archive, and of which content. */
@@ -64,6 +66,14 @@ static int tell_parts(struct node_end *e)
     for (size_t i = 0; i < n; i++)
         if (part[i].number)
             peer_tell_part(&e->peer, (struct item){'d', part[i].number}, part[i].sha, part[i].size);
+    free(part);
+    if (*e->o->us->patch == 0 || e->o->half != EXCHANGE_BOTH)
+        return 0;
+    if (peer_parts(e->dir, FILES, &part, &n))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (part[i].number == 0)
+            peer_tell_part(&e->peer, (struct item){'p', 0}, part[i].sha, part[i].size);
     free(part);
     return 0;
 }
@@ -149,6 +159,9 @@ static void put_hello(struct node_end *e)
 {
     struct buf line = {0};
     struct standing us = *e->o->us;
+    int64_t size;
+    if (*us.patch && peer_sum(e->dir, PATCH, &size, us.patch) <= 0)
+        snprintf(us.patch, sizeof us.patch, "-");
     us.timeout = (int64_t)(e->o->timeout + 0.999);
     channel_put(e->peer.channel, "dx %d %s", HANDSHAKE_PROTOCOL, DX_VERSION);
     buf_puts(&line, "hello");
@@ -186,6 +199,8 @@ static int speak_first(struct node_end *e)
 
 static const char *kind_of(char letter)
 {
+    if (letter == 'p')
+        return "patch";
     return letter == 'd' ? "archive" : letter == 's' ? "the whole copy" : "proof";
 }
 
@@ -194,12 +209,14 @@ static int accept_file(void *ctx, struct item item, int64_t size, const char *sh
     struct node_end *e = ctx;
     const struct exchange *o = e->o;
     bool proof = (item.kind == 'g' && item.number == 0) || item.kind == 'r' || item.kind == 'w';
+    bool patch = item.kind == 'p' && item.number == 0 && *o->us->patch && size <= PATCH_BYTES;
     if (o->half == EXCHANGE_TAKE && e->greeted && item.kind == 'd' && !o->copy &&
         item.number <= o->us->archive)
         return PEER_HAVE; /* an answer to what was said before it was applied */
-    *place = (struct peer_place){.dir = proof ? e->dir : e->inbox, .dir_name = "inbox", .fresh = proof};
+    *place =
+        (struct peer_place){.dir = proof || patch ? e->dir : e->inbox, .dir_name = "inbox", .fresh = proof};
     if (!e->greeted || !((item.kind == 'd' && o->fetch && !o->copy && item.number > o->us->archive) ||
-                         (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove)))
+                         (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove) || patch))
         return fail(ERR_REFUSED, "the server offers %c%lld, which was not asked for", item.kind,
                     (long long)item.number);
     if (item.kind == 'g' && size > PROOF)
@@ -214,7 +231,10 @@ static int accept_file(void *ctx, struct item item, int64_t size, const char *sh
         snprintf(place->name, sizeof place->name, "%s-%lld.dx", item.kind == 'r' ? "rows" : "whole",
                  (long long)item.number);
     else
-        snprintf(place->name, sizeof place->name, "%s", item.kind == 's' ? "snapshot.dx" : "proof");
+        snprintf(place->name, sizeof place->name, "%s",
+                 patch              ? PATCH
+                 : item.kind == 's' ? "snapshot.dx"
+                                    : "proof");
     if (item.kind == 's') {
         char had[SHA_HEX];
         int64_t bytes;
@@ -231,6 +251,8 @@ static int inspect_file(void *ctx, struct item item, int fd, const char *name)
     struct inspect_want want = {.kind = DX_KEYS};
     if (item.kind == 'g')
         return 0;
+    if (item.kind == 'p')
+        return patch_check(fd, "the server's patch for handhelds", NULL);
     if (item.kind == 'd')
         want = (struct inspect_want){DX_CHANGES, NULL, e->o->us->epoch, item.number};
     if (item.kind == 's')
@@ -283,6 +305,8 @@ static int take_hello(struct node_end *e)
         return fail(ERR_REFUSED, "the server answers for another node, or another copy of it");
     if (s->timeout > 0)
         channel_tick(e->peer.channel, (double)s->timeout);
+    if (*e->o->us->patch && *s->patch == 0)
+        unlinkat(e->dir, PATCH, 0); /* it was withdrawn */
     e->greeted = true;
     int64_t took = (int64_t)((channel_clock() - e->began) * 1000);
     if (e->o->latency && took > e->o->latency)

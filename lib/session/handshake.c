@@ -2,6 +2,7 @@
 #include "session/handshake.h"
 
 #include "base/err.h"
+#include "device/patch.h"
 #include "journal/applied_digests.h"
 #include "journal/meta.h"
 #include "nodes/membership_log.h"
@@ -33,15 +34,17 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         return -1;
     if (found == 0)
         return fail(ERR_REFUSED, "there is no node %s; ask the server's operator to register it", name);
-    int rc = 0;
-    if (!n.active)
+    struct patch patch;
+    int rc = patch_staged(db, &patch) < 0 ? -1 : 0;
+    if (rc == 0 && !n.active)
         rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
-    else
+    else if (rc == 0)
         rc = membership_log_digest(db, n.id, n.archive, &digest);
     if (rc == 0) {
         snprintf(s->node, sizeof s->node, "%s", n.name);
         snprintf(s->epoch, sizeof s->epoch, "%s", n.epoch);
         snprintf(s->package, sizeof s->package, "%s", n.package);
+        snprintf(s->patch, sizeof s->patch, "%s", patch.digest);
         take_text(s->digest, digest);
         s->archive = n.archive;
         s->upload = n.merged;
@@ -53,16 +56,21 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
 
 int handshake_of_copy(struct db *db, struct standing *s)
 {
-    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL;
+    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL, *workstation = NULL;
     *s = (struct standing){.release = DX_VERSION};
     int rc = meta_require(db) || meta_get_text(db, "node", &node) || meta_get_text(db, "server", &epoch) ||
-                     meta_get_text(db, "package", &package) || meta_get_int(db, "applied", &s->archive) ||
-                     meta_get_int(db, "sent", &s->sent) || meta_get_int(db, "acked", &s->upload) ||
+                     meta_get_text(db, "package", &package) ||
+                     meta_get_text(db, "workstation", &workstation) ||
+                     meta_get_int(db, "applied", &s->archive) || meta_get_int(db, "sent", &s->sent) ||
+                     meta_get_int(db, "acked", &s->upload) ||
                      (epoch && applied_digests_digest(db, "changes", epoch, s->archive, &digest))
                  ? -1
                  : 0;
     if (rc == 0 && (node == NULL || epoch == NULL))
         rc = fail(ERR_REFUSED, "%s is no copy of a node; make one with initsync", db_path(db));
+    if (workstation)
+        snprintf(s->patch, sizeof s->patch, "-");
+    free(workstation);
     take_text(s->node, node);
     take_text(s->epoch, epoch);
     take_text(s->package, package);
@@ -85,6 +93,7 @@ static const struct field {
     {"digest", offsetof(struct standing, digest), true},
     {"package", offsetof(struct standing, package), true},
     {"release", offsetof(struct standing, release), true},
+    {"patch", offsetof(struct standing, patch), true},
     {"timeout", offsetof(struct standing, timeout), false},
     {"keep_days", offsetof(struct standing, keep_days), false},
     {"keep_bytes", offsetof(struct standing, keep_bytes), false},

@@ -97,3 +97,14 @@ runs() {
     run -0 bash -euo pipefail example
     [ "$(txnlog digest alice.db)" = "$(txnlog digest site/hq.db --node alice)" ]
 }
+
+@test "integratedsync(1): a new version of the device's software, from the server to the device" {
+    mkdir site app
+    mv hq.db docking site/
+    printf '#!/bin/sh\necho field 2.0\n' >app/field
+    remotesync alice.db site
+    hhextract pair alice.db palm.db --device palm
+    blocks integratedsync.1 | awk '/^----$/ { k++; next } k == 1' >example
+    run -0 bash -euo pipefail example
+    [[ $output == *"version 2.0 was installed"*"field 2.0" ]]
+}
