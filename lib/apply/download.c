@@ -3,6 +3,7 @@
 #include "apply/download.h"
 
 #include "apply/client_schema.h"
+#include "apply/next_key.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
 #include "base/err.h"
@@ -146,7 +147,8 @@ int download_ready(struct apply_context *w)
 
 int download_end(struct apply_context *w)
 {
-    if (client_schema_indexes(w) || client_tables_set(w->db, w->head->table, w->head->ntable) ||
+    if (client_schema_indexes(w) || next_key_begin_ranges(w) ||
+        client_tables_set(w->db, w->head->table, w->head->ntable) ||
         meta_set_int(w->db, "applied", w->head->number))
         return -1;
     if (*w->head->package)

@@ -3,6 +3,7 @@
 
 #include "apply/client_schema.h"
 #include "apply/download.h"
+#include "apply/next_key.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
 #include "base/err.h"
@@ -289,7 +290,8 @@ int snapshot_end(struct apply_context *w)
     struct snapshot *p = w->snapshot;
     if (p->over && remove_all_gone(w))
         return -1;
-    if (client_schema_indexes(w) || client_tables_set(w->db, h->table, h->ntable) || note_state(w))
+    if (client_schema_indexes(w) || next_key_begin_ranges(w) ||
+        client_tables_set(w->db, h->table, h->ntable) || note_state(w))
         return -1;
     return 0;
 }

@@ -65,6 +65,12 @@ struct dx_rekey {
     char **ref; /* table, column, table, column ... that may refer to it: 2 * nref texts */
 };
 
+/* Keys that the receiver may hand out in a table with AUTOINCREMENT. */
+struct dx_range {
+    char *table;
+    int64_t first, last;
+};
+
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
 struct dx_head {
     enum dx_kind kind;
@@ -86,6 +92,8 @@ struct dx_head {
     size_t nrekey;
     struct dx_rekey
         *rekey; /* downloads: rows of the receiver's that it must rename, before anything else, in order */
+    size_t nrange;
+    struct dx_range *range; /* downloads, snapshots: from where the receiver numbers its next rows */
 };
 
 /* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
@@ -103,6 +111,8 @@ struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, const s
 void dx_rekey_init(struct dx_rekey *r, const char *table, const struct val *old, const struct val *new);
 void dx_rekey_free(struct dx_rekey *r);
 void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
+void dx_head_add_range(struct dx_head *h, const char *table, int64_t first, int64_t last);
+void dx_head_clear_ranges(struct dx_head *h);
 void dx_head_set(char **text, const char *value); /* replaces one of the texts */
 
 /* The layout of that name, or NULL. */

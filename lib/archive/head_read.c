@@ -56,6 +56,7 @@ void dx_head_free(struct dx_head *h)
     head_untell(h);
     free(h->schema);
     free(h->rekey);
+    dx_head_clear_ranges(h);
     *h = (struct dx_head){0};
 }
 
@@ -87,6 +88,21 @@ static struct val copy_key(const struct val *v)
         copy.p = p;
     }
     return copy;
+}
+
+void dx_head_add_range(struct dx_head *h, const char *table, int64_t first, int64_t last)
+{
+    h->range = mem_grow(h->range, h->nrange + 1, sizeof *h->range);
+    h->range[h->nrange++] = (struct dx_range){mem_text(table), first, last};
+}
+
+void dx_head_clear_ranges(struct dx_head *h)
+{
+    for (size_t i = 0; i < h->nrange; i++)
+        free(h->range[i].table);
+    free(h->range);
+    h->range = NULL;
+    h->nrange = 0;
 }
 
 void dx_rekey_init(struct dx_rekey *r, const char *table, const struct val *old, const struct val *new)
@@ -326,6 +342,20 @@ static int get_rekeys(json_t *array, const char *name, struct dx_head *h)
     return array && !json_is_array(array) ? bad(name, "dx.json", "rekeys is not a list") : 0;
 }
 
+static int get_ranges(json_t *array, const char *name, struct dx_head *h)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        json_t *json = json_array_get(array, i);
+        const char *table = json_string_value(json_object_get(json, "table"));
+        int64_t first, last;
+        if (table == NULL || !get_count(json, "first", &first) || !get_count(json, "last", &last) ||
+            first == 0 || last < first || last > INT64_MAX / 2)
+            return bad(name, "dx.json", "a range without table and keys");
+        dx_head_add_range(h, table, first, last);
+    }
+    return array && !json_is_array(array) ? bad(name, "dx.json", "ranges is not a list") : 0;
+}
+
 static int get_head(json_t *json, const char *name, struct dx_head *h)
 {
     if (get_kind(json, name, h))
@@ -341,7 +371,8 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
     if (get_tables(json_object_get(json, "tables"), name, h))
         return -1;
     return get_schema(json_object_get(json, "schema"), name, h) ||
-                   get_rekeys(json_object_get(json, "rekeys"), name, h)
+                   get_rekeys(json_object_get(json, "rekeys"), name, h) ||
+                   get_ranges(json_object_get(json, "ranges"), name, h)
                ? -1
                : 0;
 }

@@ -32,6 +32,9 @@ static const char *unfit(const struct dx_head *h)
         for (size_t k = 0; k < 2 * h->rekey[i].nref; k++)
             if (!utf8_sound(h->rekey[i].ref[k], strlen(h->rekey[i].ref[k])))
                 return h->rekey[i].ref[k];
+    for (size_t i = 0; i < h->nrange; i++)
+        if (!utf8_sound(h->range[i].table, strlen(h->range[i].table)))
+            return h->range[i].table;
     return NULL;
 }
 
@@ -159,7 +162,15 @@ static size_t put_head(struct buf *b, const struct dx_head *h)
         buf_puts(b, i ? "," : ",\"rekeys\":[");
         put_rekey(b, &h->rekey[i]);
     }
-    buf_puts(b, h->nrekey ? "]}\n" : "}\n");
+    buf_puts(b, h->nrekey ? "]" : "");
+    for (size_t i = 0; i < h->nrange; i++) {
+        buf_puts(b, i ? ",{\"table\":" : ",\"ranges\":[{\"table\":");
+        put_string(b, h->range[i].table);
+        put_int(b, "first", h->range[i].first);
+        put_int(b, "last", h->range[i].last);
+        buf_puts(b, "}");
+    }
+    buf_puts(b, h->nrange ? "]}\n" : "}\n");
     return tables;
 }
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "nodes/key_range.h"
 #include "nodes/rule_text.h"
 
 #include <stdarg.h>
@@ -354,6 +355,25 @@ static int take_choice(struct reading *r, const struct conf_entry *e, char **out
     return 0;
 }
 
+/* rekey, issue, or `ranges N`. */
+static int take_keys(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    if (strncmp(e->value, "ranges", 6) != 0)
+        return take_choice(r, e, &d->o.keys, "rekey", "issue");
+    const char *number = e->value + 6 + strspn(e->value + 6, " \t");
+    char *end;
+    long long n = strtoll(number, &end, 10);
+    if (*number < '0' || *number > '9' || *end || n < KEY_RANGE_LEAST || n > KEY_RANGE_MOST)
+        return packentry_refuse(r, e, "`ranges N`: N keys for each copy, from %d to %d", KEY_RANGE_LEAST,
+                                KEY_RANGE_MOST);
+    if (!d->layout->autoincrement)
+        return packentry_refuse(
+            r, e, "ranges need INTEGER PRIMARY KEY AUTOINCREMENT; without it SQLite hands keys out again");
+    free(d->o.keys);
+    d->o.keys = mem_printf("ranges %lld", n);
+    return 0;
+}
+
 /* What adopts a row tells its node the key of the one that is there: one value. */
 static int take_duplicates(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
@@ -413,7 +433,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
     if (strcmp(n, "conflict") == 0)
         return take_conflict(r, d, e);
     if (strcmp(n, "keys") == 0)
-        return take_choice(r, e, &d->o.keys, "rekey", "issue");
+        return take_keys(r, d, e);
     if (strcmp(n, "deletes") == 0)
         return take_choice(r, e, &d->o.deletes, "win", "lose");
     if (strcmp(n, "duplicates") == 0)

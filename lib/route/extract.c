@@ -190,7 +190,10 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
         if (there < 0 || (told(w) && add_schema(db, h, w->object)))
             return -1;
     }
-    return rekey_fill(db, n->id, true, h, &mark->rekey);
+    return rekey_fill(db, n->id, true, h, &mark->rekey) ||
+                   key_ranges_fill(&mark->ranges, db, n, mark->epoch, p->package, h)
+               ? -1
+               : 0;
 }
 
 /* Rows in key order: the next level takes half as long again and makes many a snapshot larger. */
@@ -246,7 +249,8 @@ int extract_store(struct db *db, const char *node, const struct extract_mark *ma
     struct membership_log_notes *notes = membership_log_notes_open(db);
     int rc = notes ? membership_log_archive(notes, &a) : -1;
     membership_log_notes_close(notes);
-    if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number))
+    if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number) ||
+        key_ranges_store(&mark->ranges, db, mark->node, mark->epoch))
         return -1;
     return db_execf(db,
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "

@@ -2,6 +2,7 @@
 #ifndef EXTRACT_H
 #define EXTRACT_H
 
+#include "nodes/key_range.h"
 #include "nodes/node.h"
 #include "route/package_run.h"
 
@@ -9,7 +10,8 @@
 struct extract_mark {
     char *epoch; /* to free */
     int64_t number, position, told, node, rekey;
-    int64_t changes, bytes; /* written */
+    int64_t changes, bytes;   /* written */
+    struct key_ranges ranges; /* to free (key_ranges_free) */
 };
 
 /* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd,

@@ -109,8 +109,11 @@ static int fill_head(struct node_archives *x, struct receiver *r, struct members
     h->ack = r->node.merged;
     free(h->follows);
     h->follows = NULL;
-    return membership_log_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ? -1
-                                                                                                          : 0;
+    dx_head_clear_ranges(h);
+    return membership_log_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ||
+                   key_ranges_fill(&x->ranges, x->db, &r->node, r->node.epoch, r->plan->package, h)
+               ? -1
+               : 0;
 }
 
 /* The node gets nothing in this run: all that is for it waits, as for one that does not fetch. */
@@ -368,7 +371,8 @@ int node_archives_store(struct node_archives *x, const char *now)
                                            .made = now,
                                            .digest = r->digest};
         rc = stmt_run(s) || membership_log_archive(notes, &a) ||
-                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1)
+                     rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1) ||
+                     key_ranges_store(&x->ranges, x->db, r->node.id, r->node.epoch)
                  ? -1
                  : 0;
     }
@@ -405,5 +409,6 @@ void node_archives_free(struct node_archives *x)
     free(x->receiver);
     free(x->but);
     free(x->rekeyed);
+    key_ranges_free(&x->ranges);
     dx_head_free(&x->head);
 }

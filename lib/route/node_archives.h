@@ -2,6 +2,7 @@
 #ifndef NODE_ARCHIVES_H
 #define NODE_ARCHIVES_H
 
+#include "nodes/key_range.h"
 #include "nodes/node.h"
 #include "route/outbox.h"
 #include "route/package_run.h"
@@ -43,6 +44,7 @@ struct node_archives {
     struct dx_head head;
     int64_t *rekeyed; /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
+    struct key_ranges ranges; /* that archives of this run carry */
 };
 
 /* All active nodes but one (NULL: all). */

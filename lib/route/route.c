@@ -593,6 +593,7 @@ static void release(struct running *x)
     if (x->snapshot)
         fclose(x->snapshot);
     free(x->mark.epoch);
+    key_ranges_free(&x->mark.ranges);
     free(x->drift);
 }
 
