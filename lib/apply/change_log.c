@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNDO_LEVEL = 3 };
-
 static const char sql_make[] =
     "DROP TABLE IF EXISTS temp.dx_undo;"
     "CREATE TEMP TABLE dx_undo (seq INTEGER PRIMARY KEY, target INTEGER, change BLOB)";
@@ -100,7 +98,7 @@ static int write_archive(struct change_log *e, struct targets *ts, int fd, const
     dx_head_init(&head, DX_CHANGES);
     for (size_t i = 0; i < ts->n; i++)
         dx_head_add_table(&head, ts->target[i]->table);
-    struct dx_writer *w = dx_writer_open(fd, name, &head, UNDO_LEVEL);
+    struct dx_writer *w = dx_writer_open(fd, name, &head, DX_LEVEL_SHARED);
     int rc = w ? write_changes(e, ts, w) : -1;
     if (rc == 0)
         rc = dx_writer_close(w);

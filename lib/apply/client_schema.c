@@ -15,8 +15,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LEVEL = 9 };
-
 /* The tables of the copy as the archive before declared them. */
 struct copy {
     struct table **table;
@@ -301,7 +299,7 @@ static struct dx_writer *open_save(struct apply_context *w, const struct again *
     dx_head_init(h, DX_CHANGES);
     dx_head_add_table(h, a->here->table);
     *file = file_new_open(w->options->save);
-    return *file ? dx_writer_open(file_new_fd(*file), w->options->save, h, LEVEL) : NULL;
+    return *file ? dx_writer_open(file_new_fd(*file), w->options->save, h, DX_LEVEL_SLOW_LINE) : NULL;
 }
 
 /* Saves the pending changes of the table that have no place any more. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* temp.dx_out: rows that are out at this moment: the entry's number, the table's index in w->targets, the rowid to put
- * the row in with (0: any), and its insert (record.h). Emptied, not dropped, as temp.dx_wait. */
+ * the row in with (0: any), and its insert (record.h). Emptied, not dropped: no table can be while a statement is read from. */
 static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_out (seq INTEGER PRIMARY KEY, target INTEGER, row INTEGER, change "
     "BLOB)";

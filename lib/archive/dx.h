@@ -120,6 +120,16 @@ const struct table *dx_head_table(const struct dx_head *h, const char *name);
 
 /* ---- writing ---- */
 
+/* zstd levels of what dx writes, for dx_writer_open and dx_block_end. */
+enum {
+    DX_LEVEL_PIPE = 1, /* read again at once, or by one receiver: logs, downloads, keys, plans, proofs */
+    DX_LEVEL_SNAPSHOT =
+        2, /* rows in key order: 3 takes half as long again and makes many a snapshot larger */
+    DX_LEVEL_SHARED =
+        3, /* compressed once and sent to many, or kept: blocks and heads of many nodes, undo archives */
+    DX_LEVEL_SLOW_LINE = 9 /* small, and sent over a slow line or kept: uploads, changes saved */
+};
+
 /* Writes to fd; `name` is for messages. The head must outlive the writer. NULL on failure. */
 struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level);
 
@@ -135,9 +145,13 @@ int dx_write(struct dx_writer *w, const struct change *c);
 struct dx_block;
 int dx_write_block(struct dx_writer *w, const struct dx_block *block);
 
-/* Writes end.json and frees the writer; the descriptor stays open. */
+/* Writes end.json and frees the writer, also on failure; the descriptor stays open. */
 int dx_writer_close(struct dx_writer *w);
-int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX]); /* the same, and tells the archive's digest */
+
+/* For many archives, one after another, at the level of the first: ends one, with its digest; begins the next. After a
+ * failure the writer can only be aborted. */
+int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX]);
+int dx_writer_next(struct dx_writer *w, int fd, const char *name, const struct dx_head *h);
 void dx_writer_abort(
     struct dx_writer *w); /* frees only; what was written has no end and is refused everywhere */
 int64_t dx_written(const struct dx_writer *w); /* changes so far */

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 struct dx_writer {
-    int fd, level;
+    int fd;
     char *name;
     struct buf out; /* waits to be written */
     struct zst_writer *zst;
@@ -108,31 +108,19 @@ static int put_json(struct dx_writer *w, const char *member, size_t tables)
     return w->head->told ? put_shared(w, member, tables) : put_member(w, member);
 }
 
-/* The last writer whose archive was ended: many small archives are written one after another. */
-static struct dx_writer *spare;
-
-static struct dx_writer *writer_new(int level)
-{
-    struct dx_writer *w = mem_zero(1, sizeof *w);
-    w->level = level;
-    w->zst = zst_writer_new(level, to_file, w);
-    w->tar = tar_writer_new(to_zst, w);
-    return w;
-}
-
-static struct dx_writer *take_spare(int level)
-{
-    struct dx_writer *w = spare && spare->level == level ? spare : NULL;
-    if (w)
-        spare = NULL;
-    return w;
-}
-
 struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level)
 {
-    struct dx_writer *w = take_spare(level);
-    if (w == NULL)
-        w = writer_new(level);
+    struct dx_writer *w = mem_zero(1, sizeof *w);
+    w->zst = zst_writer_new(level, to_file, w);
+    w->tar = tar_writer_new(to_zst, w);
+    if (dx_writer_next(w, fd, name, h) == 0)
+        return w;
+    dx_writer_abort(w);
+    return NULL;
+}
+
+int dx_writer_next(struct dx_writer *w, int fd, const char *name, const struct dx_head *h)
+{
     w->fd = fd;
     w->name = mem_text(name);
     w->head = h;
@@ -141,12 +129,10 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
     w->origin = mem_text("");
     size_t tables;
     if (head_put(&w->block, name, h, &tables) || shared_frame_open(w->zst, h->told != NULL) ||
-        put_json(w, "dx.json", tables)) {
-        dx_writer_abort(w);
-        return NULL;
-    }
+        put_json(w, "dx.json", tables))
+        return -1;
     buf_clear(&w->block);
-    return w;
+    return 0;
 }
 
 void dx_writer_sign(struct dx_writer *w, const char *key)
@@ -262,12 +248,6 @@ int dx_write_block(struct dx_writer *w, const struct dx_block *b)
 
 /* ---- the end ---- */
 
-int dx_writer_close(struct dx_writer *w)
-{
-    char digest[SHA_HEX];
-    return dx_writer_end(w, digest);
-}
-
 /* Forgets the archive; all it takes to write another one stays. */
 static void forget(struct dx_writer *w)
 {
@@ -304,15 +284,18 @@ int dx_writer_end(struct dx_writer *w, char digest[SHA_HEX])
     head_put_end(&w->block, w->head, &w->end);
     rc = rc || put_json(w, "end.json", 0) || put_signature(w) || tar_finish(w->tar) || zst_seal(w->zst) ||
          flush_out(w);
-    if (rc) {
-        dx_writer_abort(w);
+    if (rc)
         return -1;
-    }
     forget(w);
-    struct dx_writer *other = spare;
-    spare = w;
-    dx_writer_abort(other);
     return 0;
+}
+
+int dx_writer_close(struct dx_writer *w)
+{
+    char digest[SHA_HEX];
+    int rc = dx_writer_end(w, digest);
+    dx_writer_abort(w);
+    return rc;
 }
 
 void dx_writer_abort(struct dx_writer *w)

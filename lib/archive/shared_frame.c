@@ -1,6 +1,7 @@
 /* shared_frame: see archive/shared_frame.h. */
 #include "archive/shared_frame.h"
 
+#include "archive/dx.h"
 #include "base/tar.h"
 #include "base/zst.h"
 
@@ -9,9 +10,8 @@
 
 void shared_frame_make(struct shared_frame *f, const void *p, size_t n)
 {
-    enum { LEVEL = 3 };
     buf_clear(&f->bytes);
-    zst_frame(LEVEL, p, n, &f->bytes, f->sum);
+    zst_frame(DX_LEVEL_SHARED, p, n, &f->bytes, f->sum);
 }
 
 void shared_frame_free(struct shared_frame *f)

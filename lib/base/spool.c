@@ -37,12 +37,14 @@ FILE *spool_stream(void)
 
 static int copy(int from, const char *name, int to)
 {
-    static uint8_t bytes[1 << 17];
+    enum { PIECE = 1 << 17 };
+    uint8_t *bytes = mem_alloc(PIECE);
     ssize_t got;
-    while ((got = file_read(from, bytes, sizeof bytes, name)) > 0)
-        if (file_write(to, bytes, (size_t)got, "temporary file"))
-            return -1;
-    return (int)got;
+    int rc = 0;
+    while (rc == 0 && (got = file_read(from, bytes, PIECE, name)) != 0)
+        rc = got < 0 || file_write(to, bytes, (size_t)got, "temporary file") ? -1 : 0;
+    free(bytes);
+    return rc;
 }
 
 int spool_of(int fd, const char *name, off_t *start)

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LEVEL = 1 };
-
 struct diff_out {
     char *path;
     bool even_empty;
@@ -42,7 +40,7 @@ int diff_out_begin(struct diff_out *o, const struct table *const *table, size_t 
     o->old = mem_zero(widest, sizeof *o->old);
     o->new = mem_zero(widest, sizeof *o->new);
     o->file = file_new_open(o->path);
-    o->writer = o->file ? dx_writer_open(file_new_fd(o->file), o->path, &o->head, LEVEL) : NULL;
+    o->writer = o->file ? dx_writer_open(file_new_fd(o->file), o->path, &o->head, DX_LEVEL_PIPE) : NULL;
     return o->writer ? 0 : -1;
 }
 

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL = 1 };
-
 /* ---- keys ---- */
 
 static int put_keys(struct diff_side *side, const struct table *t, struct dx_writer *w)
@@ -38,7 +36,7 @@ int diff_keys(const char *path, const struct conf *conf, int fd, const char *nam
     dx_head_init(&head, DX_KEYS);
     for (size_t i = 0; i < diff_side_tables(side); i++)
         dx_head_add_table(&head, diff_side_table(side, i));
-    struct dx_writer *w = dx_writer_open(fd, name, &head, LEVEL);
+    struct dx_writer *w = dx_writer_open(fd, name, &head, DX_LEVEL_PIPE);
     int rc = w ? 0 : -1;
     for (size_t i = 0; i < head.ntable && rc == 0; i++)
         rc = put_keys(side, diff_side_table(side, i), w);
@@ -232,7 +230,7 @@ int diff_rows(struct db *db, const struct diff_set *set, struct dx_reader *r, co
             dx_head_add_table(&head, f[i].out);
     }
     if (rc == 0)
-        rc = (w = dx_writer_open(fd, name, &head, LEVEL)) ? put_rows(f, r, plan, w, issue, ctx) : -1;
+        rc = (w = dx_writer_open(fd, name, &head, DX_LEVEL_PIPE)) ? put_rows(f, r, plan, w, issue, ctx) : -1;
     if (rc == 0)
         rc = dx_writer_close(w);
     else

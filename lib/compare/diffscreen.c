@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL = 1 };
-
 /* The alternatives of one table's user key, each with the statement that finds another row. */
 struct screen {
     const struct diff_object *object; /* NULL: nothing to look for */
@@ -140,7 +138,7 @@ int diff_screen(struct db *db, const struct diff_set *set, struct dx_reader *r, 
     int rc = 0;
     for (size_t i = 0; i < rows->ntable && rc == 0; i++)
         rc = begin_screen(&s[i], db, set, rows->table[i]);
-    struct dx_writer *w = rc == 0 ? dx_writer_open(fd, name, rows, LEVEL) : NULL;
+    struct dx_writer *w = rc == 0 ? dx_writer_open(fd, name, rows, DX_LEVEL_PIPE) : NULL;
     rc = w ? screen_rows(s, r, rows, w, issue, ctx) : -1;
     if (rc == 0)
         rc = dx_writer_close(w);

@@ -1,6 +1,7 @@
 /* talk: see compare/talk.h. */
 #include "compare/talk.h"
 
+#include "archive/dx.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -9,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { LEVEL = 3, MESSAGE_MAX = 256 << 20 };
+enum { MESSAGE_MAX = 256 << 20 };
 
 struct talk {
     int out;
@@ -32,7 +33,7 @@ struct talk *talk_open(int in, int out, const char *name)
     t->out = out;
     t->name = mem_text(name);
     t->reader = zst_reader_new(in, t->name);
-    t->writer = zst_writer_new(LEVEL, sink, t);
+    t->writer = zst_writer_new(DX_LEVEL_SHARED, sink, t);
     if (t->reader && t->writer)
         return t;
     talk_close(t);

@@ -22,8 +22,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LEVEL = 9 };
-
 /* A key that another row has got, and a column that refers to it: the download renames both. */
 struct renamed {
     char *table, *column;
@@ -210,7 +208,7 @@ static int open_save(struct settling *x)
     capture_uncaptured_free(u, n);
     if (rc || (x->file = file_new_open(x->path)) == NULL)
         return -1;
-    x->save = dx_writer_open(file_new_fd(x->file), x->path, &x->head, LEVEL);
+    x->save = dx_writer_open(file_new_fd(x->file), x->path, &x->head, DX_LEVEL_SLOW_LINE);
     return x->save ? 0 : -1;
 }
 

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LEVEL = 1 };
-
 /* ---- rows held here, as (key, hash) ---- */
 
 struct mine {
@@ -90,7 +88,7 @@ static int write_archive(struct db *db, const struct scope *held, size_t n, bool
         mine[i] = mine_of(&held[i], whole);
         dx_head_add_table(head, mine[i].keys);
     }
-    struct dx_writer *w = dx_writer_open(fd, name, head, LEVEL);
+    struct dx_writer *w = dx_writer_open(fd, name, head, DX_LEVEL_PIPE);
     int rc = w ? 0 : -1;
     for (size_t i = 0; i < n; i++) {
         rc = rc || put_rows(db, &held[i], &mine[i], w) ? -1 : 0;

@@ -17,9 +17,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Uploads travel over slow links, and are small: some more work for a smaller file. */
-enum { LEVEL = 9 };
-
 static const char sql_last[] = "SELECT max(coalesce((SELECT max(upto) FROM dx_upload), 0), "
                                "coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0))";
 static const char sql_own[] =
@@ -192,7 +189,7 @@ static int write_archive(struct db *db, const struct upload *u, int fd, const ch
 {
     struct dx_head h;
     dx_head_init(&h, DX_UPLOAD);
-    struct dx_writer *w = fill_head(db, &h, u) ? NULL : dx_writer_open(fd, path, &h, LEVEL);
+    struct dx_writer *w = fill_head(db, &h, u) ? NULL : dx_writer_open(fd, path, &h, DX_LEVEL_SLOW_LINE);
     int rc = w ? 0 : -1;
     if (w)
         dx_writer_sign(w, key);

@@ -73,12 +73,18 @@ static struct val sql_part(void *ctx, const struct val *args, size_t n)
     return i < of && of <= MEMBER_KEY_MAX && key_unpack(&args[0], of, part) ? part[i] : null;
 }
 
+static void free_room(void *room)
+{
+    buf_free(room);
+    free(room);
+}
+
 int membership_functions(struct db *db)
 {
-    static struct buf room;
-    static struct val part[MEMBER_KEY_MAX];
-    return db_function(db, "dx_key", -1, sql_key, &room) || db_function(db, "dx_part", 3, sql_part, part) ? -1
-                                                                                                          : 0;
+    struct buf *room = mem_zero(1, sizeof *room);
+    struct val *part = mem_zero(MEMBER_KEY_MAX, sizeof *part);
+    int rc = db_function_owning(db, "dx_key", -1, sql_key, room, free_room);
+    return db_function_owning(db, "dx_part", 3, sql_part, part, free) || rc ? -1 : 0;
 }
 
 void membership_key_of(struct buf *sql, char *const *column, size_t n, const char *alias)

@@ -62,9 +62,9 @@ void block_pool_free(struct block_pool *p)
 /* A block that many nodes get is compressed once, but written and fetched by each: level 3 often halves it. */
 static int level_for(struct block_pool *p, int64_t audience)
 {
-    enum { MANY_NODES = 32, MANY_LEVEL = 3 };
+    enum { MANY_NODES = 32 };
     const struct audience *set = audience_get(p->audiences, audience);
-    return set && set->n >= MANY_NODES && p->level < MANY_LEVEL ? MANY_LEVEL : p->level;
+    return set && set->n >= MANY_NODES && p->level < DX_LEVEL_SHARED ? DX_LEVEL_SHARED : p->level;
 }
 
 static int end_block(struct block_pool *p, struct builder *b)

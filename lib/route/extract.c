@@ -196,14 +196,11 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
                : 0;
 }
 
-/* Rows in key order: the next level takes half as long again and makes many a snapshot larger. */
-enum { LEVEL = 2 };
-
 int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,
                   struct audiences *all, const char *sign, int fd, struct set_aside *aside,
                   struct extract_mark *mark)
 {
-    static struct holder holder;
+    struct holder *holder = mem_alloc(sizeof *holder);
     struct dx_head h;
     struct buf audiences = {0};
     mark->epoch = mem_zero(17, 1);
@@ -212,13 +209,13 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     mark->position = position;
     mark->told = n->merged;
     mark->node = n->id;
-    holder = (struct holder){all, n->id};
+    *holder = (struct holder){all, n->id};
     dx_head_init(&h, DX_SNAPSHOT);
-    int rc = audience_of_node(db, n->id, &audiences) ||
-             db_function(db, "dx_held_by", 1, sql_holds, &holder) ||
+    int rc = db_function_owning(db, "dx_held_by", 1, sql_holds, holder, free) ||
+             audience_of_node(db, n->id, &audiences) ||
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
              fill_head(db, &h, p, n, mark);
-    struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, LEVEL);
+    struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, DX_LEVEL_SNAPSHOT);
     if (w)
         dx_writer_sign(w, sign);
     rc = w ? write_objects(db, w, p, buf_text(&audiences), aside) : -1;

@@ -39,13 +39,29 @@ int node_archives_list(struct node_archives *x, const char *but)
     return 0;
 }
 
-static const struct row_emitter *sorting;
+/* A receiver's piece, with what it is sorted by. */
+struct ranked {
+    int64_t rank;
+    size_t piece;
+};
 
 static int by_rank(const void *a, const void *b)
 {
-    size_t i = *(const size_t *)a, k = *(const size_t *)b;
-    int64_t x = sorting->pieces.piece[i].rank, y = sorting->pieces.piece[k].rank;
-    return x != y ? (x < y ? -1 : 1) : i < k ? -1 : i > k;
+    const struct ranked *x = a, *y = b;
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return x->piece < y->piece ? -1 : x->piece > y->piece;
+}
+
+static void sort_pieces(const struct block_pool *pool, struct receiver *r)
+{
+    struct ranked *ranked = mem_zero(r->npiece + 1, sizeof *ranked);
+    for (size_t i = 0; i < r->npiece; i++)
+        ranked[i] = (struct ranked){pool->piece[r->piece[i]].rank, r->piece[i]};
+    qsort(ranked, r->npiece, sizeof *ranked, by_rank);
+    for (size_t i = 0; i < r->npiece; i++)
+        r->piece[i] = ranked[i].piece;
+    free(ranked);
 }
 
 /* The tables of the node's package, and those that it lost with this archive. */
@@ -136,6 +152,19 @@ static void set_node_aside(const struct node_archives *x, struct receiver *r, co
     put_to_sleep(x, r);
 }
 
+/* The writer of the archive before, or the first; NULL on failure. */
+static struct dx_writer *next_writer(struct node_archives *x, int fd, const char *name)
+{
+    struct dx_writer *w = x->writer;
+    x->writer = NULL;
+    if (w == NULL)
+        return dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
+    if (dx_writer_next(w, fd, name, &x->head) == 0)
+        return w;
+    dx_writer_abort(w);
+    return NULL;
+}
+
 static int write_archive(struct node_archives *x, struct receiver *r, struct membership_log_notes *notes)
 {
     const char *name;
@@ -146,18 +175,16 @@ static int write_archive(struct node_archives *x, struct receiver *r, struct mem
         set_node_aside(x, r, "mend its directory there; the next run tries again");
         return 0;
     }
-    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, name, &x->head, x->sender->pieces.level);
+    struct dx_writer *w = fd < 0 ? NULL : next_writer(x, fd, name);
     int rc = w ? 0 : -1;
     if (w)
         dx_writer_sign(w, x->sign);
-    sorting = x->sender;
-    if (r->npiece)
-        qsort(r->piece, r->npiece, sizeof *r->piece, by_rank);
+    sort_pieces(&x->sender->pieces, r);
     for (size_t i = 0; rc == 0 && i < r->npiece; i++)
         rc = dx_write_block(w, x->sender->pieces.piece[r->piece[i]].block);
     r->changes = w ? dx_written(w) : 0;
-    if (w && rc == 0)
-        rc = dx_writer_end(w, r->digest);
+    if (w && rc == 0 && (rc = dx_writer_end(w, r->digest)) == 0)
+        x->writer = w;
     else
         dx_writer_abort(w);
     if (x->head.nrekey) /* those are of one node */
@@ -392,7 +419,7 @@ int node_archives_empty(const struct node *n, const char *sign, int fd)
     h.after = h.upto = n->archive;
     h.ack = n->merged;
     h.form = CHANGESET_PATCH;
-    struct dx_writer *w = dx_writer_open(fd, "stdout", &h, 1);
+    struct dx_writer *w = dx_writer_open(fd, "stdout", &h, DX_LEVEL_PIPE);
     if (w)
         dx_writer_sign(w, sign);
     int rc = w ? dx_writer_close(w) : -1;
@@ -411,4 +438,5 @@ void node_archives_free(struct node_archives *x)
     free(x->rekeyed);
     key_ranges_free(&x->ranges);
     dx_head_free(&x->head);
+    dx_writer_abort(x->writer);
 }

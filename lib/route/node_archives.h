@@ -42,7 +42,8 @@ struct node_archives {
     char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
     const struct package_run *told; /* whose tables the head names */
     struct dx_head head;
-    int64_t *rekeyed; /* nodes that are to rename rows, ascending */
+    struct dx_writer *writer; /* of the archive written last, for the next; or NULL */
+    int64_t *rekeyed;         /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
     struct key_ranges ranges; /* that archives of this run carry */
 };

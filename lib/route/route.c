@@ -409,15 +409,8 @@ static int store_object(struct running *x, const struct object_delta *w)
  * they wake. */
 static int store_aside(struct running *x)
 {
-    if (set_aside_store(x->db, &x->aside, x->now, x->route->tell) ||
-        db_exec(x->db, "INSERT OR IGNORE INTO main.dx_force (node, tbl, key) SELECT n.id, o.tbl, w.key FROM "
-                       "temp.dx_was_aside AS w "
-                       "JOIN main.dx_object AS o ON o.id = w.obj JOIN main.dx_nodes AS n ON n.package = "
-                       "o.package AND n.active AND "
-                       "n.asleep IS NOT NULL WHERE w.kind = 'row' AND NOT EXISTS (SELECT 1 FROM "
-                       "main.dx_set_aside AS a WHERE a.kind "
-                       "= 'row' AND a.obj = w.obj AND a.key = w.key);"
-                       "DELETE FROM main.dx_set_aside_node WHERE obj NOT IN (SELECT obj FROM "
+    if (set_aside_store(x->db, &x->aside, x->now, x->route->tell) || set_aside_force_mended(x->db) ||
+        db_exec(x->db, "DELETE FROM main.dx_set_aside_node WHERE obj NOT IN (SELECT obj FROM "
                        "main.dx_set_aside WHERE kind = "
                        "'object');"
                        "INSERT OR IGNORE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 1 "

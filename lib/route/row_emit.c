@@ -17,7 +17,7 @@ void row_emit_init(struct row_emitter *s, struct db *db, struct audiences *a, st
     *s = (struct row_emitter){.db = db,
                               .audiences = a,
                               .only = AUDIENCE_ALL,
-                              .pieces = {.audiences = a, .level = 1, .spill = spill},
+                              .pieces = {.audiences = a, .level = DX_LEVEL_PIPE, .spill = spill},
                               .shares = audience_diffs_open(a)};
 }
 

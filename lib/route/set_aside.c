@@ -152,6 +152,20 @@ int set_aside_store(struct db *db, const struct set_aside *s, const char *now,
     return tell ? tell_new(db, tell) : 0;
 }
 
+static const char sql_force_mended[] =
+    "INSERT OR IGNORE INTO main.dx_force (node, tbl, key) SELECT n.id, o.tbl, w.key FROM temp.dx_was_aside "
+    "AS w "
+    "JOIN main.dx_object AS o ON o.id = w.obj "
+    "JOIN main.dx_nodes AS n ON n.package = o.package AND n.active AND n.asleep IS NOT NULL "
+    "WHERE w.kind = 'row' AND NOT EXISTS (SELECT 1 FROM main.dx_set_aside AS a WHERE a.kind = 'row' AND "
+    "a.obj = w.obj "
+    "AND a.key = w.key)";
+
+int set_aside_force_mended(struct db *db)
+{
+    return db_exec(db, sql_force_mended);
+}
+
 /* ---- showing ---- */
 
 int set_aside_lines(struct db *db, struct set_aside_line **line, size_t *n)

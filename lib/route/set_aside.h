@@ -57,6 +57,10 @@ int set_aside_since(struct db *db, int64_t object, int64_t *position, int64_t *r
 int set_aside_store(struct db *db, const struct set_aside *s, const char *now,
                     void (*tell)(const char *fmt, ...));
 
+/* Behind that: a row that was set aside before and is not any more is sent to the nodes that sleep, when they wake; the
+ * others have it with this run. */
+int set_aside_force_mended(struct db *db);
+
 /* All that is set aside, as it is shown. The caller frees with set_aside_lines_free. */
 struct set_aside_line {
     char *what;                          /* "object sales/account", "row 7 of object ...", "node ann" */

@@ -611,10 +611,9 @@ static int take_data(struct peer *p)
 
 static void split(struct peer *p)
 {
-    static char line[CHANNEL_LINE];
-    snprintf(line, sizeof line, "%s", channel_line(p->channel));
+    snprintf(p->line, sizeof p->line, "%s", channel_line(p->channel));
     p->nword = 0;
-    for (char *at = line; p->nword < PEER_WORDS; at = NULL) {
+    for (char *at = p->line; p->nword < PEER_WORDS; at = NULL) {
         char *word = strtok(at, " ");
         if (word == NULL)
             break;

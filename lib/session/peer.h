@@ -65,6 +65,7 @@ struct peer {
     struct channel *channel;
     struct peer_role role;
     struct peer_traffic traffic;
+    char line[CHANNEL_LINE]; /* the line at hand, cut into words */
     char *word[PEER_WORDS];
     size_t nword;
     size_t nout, nin;

@@ -450,6 +450,7 @@ int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx)
 struct function {
     db_function_fn *fn;
     void *ctx;
+    void (*free_ctx)(void *); /* NULL: it is not the connection's */
 };
 
 static void give_result(sqlite3_context *c, const struct val *v)
@@ -483,14 +484,28 @@ static void call_function(sqlite3_context *c, int n, sqlite3_value **args)
     give_result(c, &result);
 }
 
-int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx)
+static void free_function(void *p)
+{
+    struct function *f = p;
+    if (f->free_ctx)
+        f->free_ctx(f->ctx);
+    free(f);
+}
+
+int db_function_owning(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx,
+                       void (*free_ctx)(void *))
 {
     struct function *f = mem_alloc(sizeof *f);
-    *f = (struct function){fn, ctx};
+    *f = (struct function){fn, ctx, free_ctx};
     if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC, f, call_function,
-                                   NULL, NULL, free) != SQLITE_OK)
+                                   NULL, NULL, free_function) != SQLITE_OK)
         return fail_db(db, name);
     return 0;
+}
+
+int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx)
+{
+    return db_function_owning(db, name, n, fn, ctx, NULL);
 }
 
 static void call_same(sqlite3_context *c, int n, sqlite3_value **args)

@@ -113,6 +113,11 @@ int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
 typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);
 int db_function(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx);
 
+/* The same with a context that belongs to the connection: free_ctx gets it when the connection closes, when a function
+ * of that name takes its place, and on failure. */
+int db_function_owning(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx,
+                       void (*free_ctx)(void *));
+
 /* Tells what dx_same(a, b, ...) compares its arguments with from now on: it is true when they are these n values, type
  * and bits (val_same). A statement whose WHERE calls it for a row's columns needs no parameter a column. At most
  * DB_EXPECT_MAX values, which must live until the statement has run; what the database's own schema calls by that name

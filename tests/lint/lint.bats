@@ -195,3 +195,24 @@ shelf() {
     [[ $output == *"lib/README.md: does not name base/"* ]]
     [[ $output == *"lib/base/README.md: missing"* ]]
 }
+
+@test "owners: a temporary table that two modules name is refused" {
+    house
+    echo 'static const char make[] = "CREATE TEMP TABLE dx_wait (a)";' >lib/sql/db.c
+    echo 'static const char take[] = "DELETE FROM temp.dx_wait";' >lib/archive/pack.c
+    run -1 "$DX_ROOT/tests/lint/owners" build lib
+    [[ $output == *'temporary table dx_wait belongs to lib/'* ]]
+}
+
+@test "owners: a variable that lives as long as the process is refused, one that is constant is not" {
+    mkdir -p build/lib/base lib/base
+    printf 'static int n;\nint next(void);\nint next(void)\n{\n    static int turn = 1;\n    return n += turn++;\n}\n' >a.c
+    ${CC:-cc} -c -o build/lib/base/a.o a.c
+    run -1 "$DX_ROOT/tests/lint/owners" build
+    [[ $output == *'base/a: n lives as long as the process'* ]]
+    [[ $output == *'base/a: turn lives as long as the process'* ]]
+    printf 'extern const char *const names[];\nconst char *const names[] = {"a", "b"};\n' >a.c
+    ${CC:-cc} -fPIE -c -o build/lib/base/a.o a.c
+    run -0 "$DX_ROOT/tests/lint/owners" build
+    [ -z "$output" ]
+}
