@@ -117,7 +117,7 @@ static int extract(int argc, char **argv)
 
 static void print_node(const struct node *n)
 {
-    printf("%-20s %-16s %-16s %s  archive %lld, applied %lld, uploads %lld\n", n->name, n->user, n->package,
+    printf("%-16s %-16s %-15s %-6s %7lld %7lld %7lld\n", n->name, n->user, n->package,
            n->active ? "active" : "ended", (long long)n->archive, (long long)n->applied,
            (long long)n->merged);
 }
@@ -159,6 +159,9 @@ static int list_nodes(const char *path, const char *name)
     int rc = db && meta_require(db) == 0 ? node_list(db, &n, &count) : -1;
     json_t *all = json_array();
     bool found = name == NULL;
+    if (!json && count)
+        printf("%-16s %-16s %-15s %-6s %7s %7s %7s\n", "NODE", "USER", "PACKAGE", "STATUS", "ARCHIVE",
+               "APPLIED", "UPLOADS");
     for (size_t i = 0; i < count; i++) {
         if (name == NULL || strcmp(n[i].name, name) == 0) {
             found = true;
@@ -276,13 +279,15 @@ static int try(int argc, char **argv)
     if (rc)
         return -1;
     json_t *all = json_array();
+    if (!json && n)
+        printf("%-16s %-20s %9s %11s %9s %11s\n", "NODE", "OBJECT", "GAINS", "BYTES", "LOSES", "BYTES");
     for (size_t i = 0; i < n; i++)
         if (json)
             json_array_append_new(all, line_json(&line[i]));
         else
-            printf("%-20s %-20s gains %lld rows (%lld bytes), loses %lld rows (%lld bytes)\n", line[i].node,
-                   line[i].object, (long long)line[i].gained, (long long)line[i].gained_bytes,
-                   (long long)line[i].lost, (long long)line[i].lost_bytes);
+            printf("%-16s %-20s %9lld %11lld %9lld %11lld\n", line[i].node, line[i].object,
+                   (long long)line[i].gained, (long long)line[i].gained_bytes, (long long)line[i].lost,
+                   (long long)line[i].lost_bytes);
     if (json)
         rc = print_json(all);
     else

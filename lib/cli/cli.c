@@ -148,19 +148,47 @@ int cli_archive_to_stdout(void)
     return 0;
 }
 
+enum { WIDTH = 80, OPTION_AT = 6, HELP_AT = 29 };
+
+/* Prints the words from column `at` on, in lines of at most WIDTH columns; those after the first begin at column `next`. */
+static void put_wrapped(FILE *out, const char *text, int at, int next)
+{
+    while (*text) {
+        const char *end = text, *word = text;
+        while (*word) { /* as many words as fit, one at least */
+            size_t n = strcspn(word, " ");
+            if (word > text && at + (word + n - text) > WIDTH)
+                break;
+            end = word + n;
+            word = end + strspn(end, " ");
+        }
+        fprintf(out, "%.*s\n", (int)(end - text), text);
+        text = end + strspn(end, " ");
+        at = next;
+        if (*text)
+            fprintf(out, "%*s", next, "");
+    }
+}
+
 static void help_options(const struct cli_option *o)
 {
     for (; o && o->name; o++) {
         char left[64];
         snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-        printf("      %-22s %s\n", left, o->help);
+        printf("%*s%-*s ", OPTION_AT, "", HELP_AT - OPTION_AT - 1, left);
+        put_wrapped(stdout, o->help,
+                    (int)strlen(left) < HELP_AT - OPTION_AT ? HELP_AT : OPTION_AT + (int)strlen(left) + 1,
+                    HELP_AT);
     }
 }
 
-static void synopsis(FILE *out, const struct cli_command *c, const struct cli_verb *v)
+/* The form of a verb, from column `at` on. */
+static void synopsis(FILE *out, const struct cli_command *c, const struct cli_verb *v, int at)
 {
-    fprintf(out, "%s%s%s%s%s%s", c->name, v->name ? " " : "", v->name ? v->name : "",
-            v->options && v->options->name ? " [OPTION...]" : "", *v->operands ? " " : "", v->operands);
+    char form[256];
+    snprintf(form, sizeof form, "%s%s%s%s%s%s", c->name, v->name ? " " : "", v->name ? v->name : "",
+             v->options && v->options->name ? " [OPTION...]" : "", *v->operands ? " " : "", v->operands);
+    put_wrapped(out, form, at, at + 4);
 }
 
 static int help(const struct cli_command *c)
@@ -168,15 +196,16 @@ static int help(const struct cli_command *c)
     printf("%s - %s\n\nusage:\n", c->name, c->help);
     for (size_t i = 0; i < c->nverb; i++) {
         printf("  ");
-        synopsis(stdout, c, &c->verb[i]);
-        printf("\n      %s\n", c->verb[i].help);
+        synopsis(stdout, c, &c->verb[i], 2);
+        printf("%*s", OPTION_AT, "");
+        put_wrapped(stdout, c->verb[i].help, OPTION_AT, OPTION_AT);
         help_options(c->verb[i].options);
     }
     printf("\n  -v tells what is done; --help, --version.\n");
     if (c->notes)
         printf("\n%s", c->notes);
-    printf("\nExit: 0 done, 1 done and something to look at, 2 usage, 3 refused input (nothing changed),\n"
-           "4 system trouble, 5 stopped by a guard, 6 busy, 7 sync again. See %s(1).\n",
+    printf("\nExit: 0 done, 1 done and something to look at, 2 usage, 3 refused input (nothing\n"
+           "changed), 4 system trouble, 5 stopped by a guard, 6 busy, 7 sync again.\nSee %s(1).\n",
            c->name);
     return 0;
 }
@@ -186,8 +215,7 @@ static int misuse(const struct cli_command *c, const struct cli_verb *v, const c
     fprintf(stderr, "%s: %s%s%s%s\n", c->name, what, *word ? " '" : "", word, *word ? "'" : "");
     if (v) {
         fputs("usage: ", stderr);
-        synopsis(stderr, c, v);
-        fputc('\n', stderr);
+        synopsis(stderr, c, v, 7);
     }
     fprintf(stderr, "Try `%s --help`.\n", c->name);
     return ERR_USAGE;

@@ -17,3 +17,25 @@ load ../helper
     run -3 dxpack make < <(printf '{\n"table": "t"\n}\n')
     [[ $output == *"each stands on a line of its own: jq -c"* ]]
 }
+
+@test "what is printed for people fits in 80 columns: help, nodes, what a package would change, status" {
+    local command
+    for command in txnlog txnroute dxpack dxapply hhextract syncdiff companionsync desktopsync dxcron dxserve initsync \
+        integratedsync remotesync; do
+        "$command" --help >help
+        [ "$(wc -L <help)" -le 80 ] || { echo "$command:"; awk 'length($0) > 80' help; return 1; }
+    done
+    "$DX_ROOT/tests/data/sales" hq.db 1 40
+    cp -r "$DX_ROOT/tests/data/sales-package" p
+    txnlog attach hq.db
+    txnroute load hq.db p
+    txnroute node add hq.db a-node-of-16-chs --package sales --user "$(sqlite3 hq.db "SELECT login FROM position LIMIT 1")"
+    run -0 txnroute node list hq.db
+    [[ ${lines[0]} == "NODE "*"UPLOADS" && ${lines[1]} == "a-node-of-16-chs "*" active "* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    run -1 txnroute try hq.db p
+    [[ ${lines[0]} == "NODE "*"GAINS "* && ${lines[1]} == "a-node-of-16-chs territory "* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    run -0 txnroute rules hq.db
+    [ "$(wc -L <<<"$output")" -le 80 ]
+}
