@@ -280,12 +280,12 @@ static int try(int argc, char **argv)
         return -1;
     json_t *all = json_array();
     if (!json && n)
-        printf("%-16s %-20s %9s %11s %9s %11s\n", "NODE", "OBJECT", "GAINS", "BYTES", "LOSES", "BYTES");
+        printf("%-16s %-19s %9s %11s %9s %11s\n", "NODE", "OBJECT", "GAINS", "BYTES", "LOSES", "BYTES");
     for (size_t i = 0; i < n; i++)
         if (json)
             json_array_append_new(all, line_json(&line[i]));
         else
-            printf("%-16s %-20s %9lld %11lld %9lld %11lld\n", line[i].node, line[i].object,
+            printf("%-16s %-19s %9lld %11lld %9lld %11lld\n", line[i].node, line[i].object,
                    (long long)line[i].gained, (long long)line[i].gained_bytes, (long long)line[i].lost,
                    (long long)line[i].lost_bytes);
     if (json)
