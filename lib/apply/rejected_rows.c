@@ -537,8 +537,8 @@ int rejected_rows_due(struct db *db)
 
 int rejected_rows_drop(struct db *db)
 {
-    int there = present(db);
-    return there <= 0 ? there : db_exec(db, sql_drop);
+    int due = rejected_rows_due(db);
+    return due <= 0 ? due : db_exec(db, sql_drop);
 }
 
 int rejected_rows_settle(struct db *db)

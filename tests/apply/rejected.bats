@@ -156,3 +156,13 @@ b|Jones|for Jones" ]
 o|Old|for Old" ]
     run -0 dxapply conflicts hq.db
 }
+
+@test "a row that was not taken, with nothing that waits for it, stands in nobody's way" {
+    scene
+    sql hq.db "INSERT INTO invoice VALUES (1, 'Miller', 0)"
+    sql alice.db "INSERT INTO invoice VALUES (1, 'Jones', 0)"
+    exchange alice bob
+    sql bob.db "INSERT INTO invoice VALUES (2, 'Other', 0)"
+    exchange alice bob
+    [ "$(sql alice.db "SELECT customer FROM invoice ORDER BY id" | paste -sd,)" = "Miller,Other,Old" ]
+}
