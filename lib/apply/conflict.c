@@ -1,10 +1,12 @@
 /* conflict: see apply/conflict.h. */
 #include "apply/conflict.h"
 
+#include "apply/merge_context.h"
 #include "apply/record.h"
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,8 @@ static const char sql_present[] =
 
 /* ---- recording ---- */
 
+enum { KEY_MOST = 2 << 20 }; /* bytes of a key that is recorded; no row has a larger one (value_check.c) */
+
 static int add(struct apply_context *w, const struct conflict *c)
 {
     if (w->conflict == NULL &&
@@ -48,20 +52,48 @@ static int add(struct apply_context *w, const struct conflict *c)
     return rc;
 }
 
+/* What came, as it is recorded: of a value beyond the server's limit its size, so that what is refused takes no room. */
+static struct val recorded(const struct apply_context *w, const struct val *v, struct arena *a)
+{
+    int64_t most = w->merge->noded ? w->merge->quota.values.value : 0;
+    char text[64];
+    if (most == 0 || (v->type != VAL_TEXT && v->type != VAL_BLOB) || (int64_t)v->n <= most)
+        return *v;
+    snprintf(text, sizeof text, "(%zu bytes, not kept)", v->n);
+    struct val note = val_text(text);
+    return arena_val(a, &note);
+}
+
+static void put_incoming(struct buf *b, const struct apply_context *w, const struct change *c)
+{
+    struct arena arena = {0};
+    struct change kept = *c;
+    kept.old = arena_alloc(&arena, c->table->ncol * sizeof *kept.old);
+    kept.new = arena_alloc(&arena, c->table->ncol * sizeof *kept.new);
+    for (size_t i = 0; i < c->table->ncol; i++) {
+        kept.old[i] = recorded(w, &c->old[i], &arena);
+        kept.new[i] = recorded(w, &c->new[i], &arena);
+    }
+    record_put(b, &kept);
+    arena_free(&arena);
+}
+
 int conflict_column(struct apply_context *w, struct target *t, const struct change *c, int column,
                     const char *outcome)
 {
     struct buf room = {0};
+    struct arena arena = {0};
     struct conflict k = {.kind = CONFLICT_UPDATE,
                          .table = t->table->name,
                          .column = t->table->col[column],
                          .key = change_packed_key(c, &room),
-                         .base = c->old[column],
+                         .base = recorded(w, &c->old[column], &arena),
                          .ours = t->now[column],
                          .theirs = c->new[column],
                          .outcome = outcome};
     int rc = add(w, &k);
     buf_free(&room);
+    arena_free(&arena);
     return rc;
 }
 
@@ -74,14 +106,16 @@ static int add_row(struct apply_context *w, const struct change *c, const struct
                    struct conflict *k)
 {
     struct buf room = {0}, incoming = {0}, here = {0};
-    record_put(&incoming, c);
+    put_incoming(&incoming, w, c);
     k->incoming = blob(&incoming);
     if (row) {
         record_put(&here, row);
         k->row = blob(&here);
     }
     k->table = c->table->name;
-    k->key = change_packed_key(c, &room);
+    struct val key = change_packed_key(c, &room);
+    k->key = key.n > KEY_MOST && key.type != VAL_INT && key.type != VAL_REAL ? (struct val){.type = VAL_NULL}
+                                                                             : key;
     int rc = add(w, k);
     buf_free(&room);
     buf_free(&incoming);

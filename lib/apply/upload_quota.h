@@ -9,13 +9,14 @@ struct apply_count;
 
 struct upload_quota {
     struct value_limits values;
-    int64_t rows, bytes;            /* the most of an upload: changes, bytes unpacked */
+    int64_t rows, bytes, ratio; /* the most of an upload: changes, bytes unpacked, and for each byte packed */
     int64_t conflicts, quarantined; /* the most of a node, open and waiting */
     int64_t had_conflicts;          /* open before this upload */
     bool over;                      /* one was exceeded */
 };
 
-/* Reads site.conf beside the database, and what the node has by now. */
+/* Reads site.conf beside the database, and what the node has by now. Notes that one more of its uploads is merged; ERR_BUSY
+ * where there are too many in this hour. In the transaction of the merge. */
 int upload_quota_read(struct upload_quota *q, struct db *db, const char *node);
 
 /* One more change has been read. Beyond a limit: -1 (ERR_GUARD), and q->over. */

@@ -76,6 +76,8 @@ static bool is_nan(const struct val *v)
     return v->type == VAL_REAL && isnan(v->r);
 }
 
+enum { KEY_MOST = 1 << 20 }; /* bytes of a key's value */
+
 static const char *check_key(const struct target *t, const struct change *c)
 {
     for (size_t i = 0; i < t->table->nkey; i++) {
@@ -83,6 +85,8 @@ static const char *check_key(const struct target *t, const struct change *c)
         const struct val *v = c->op == CHANGE_INSERT ? &c->new[at] : &c->old[at];
         if (v->type == VAL_NONE || v->type == VAL_NULL || is_nan(v))
             return "its key is NULL";
+        if ((v->type == VAL_TEXT || v->type == VAL_BLOB) && v->n > KEY_MOST)
+            return "its key is larger than the server takes";
         if ((t->layout->rowid_key && v->type != VAL_INT) || value_converted(t, at, v))
             return "its key is of another type than the key's column";
     }

@@ -206,6 +206,9 @@ struct dx_end {
 };
 const struct dx_end *dx_end(const struct dx_reader *r);
 
+/* Compressed bytes read so far. */
+int64_t dx_packed(const struct dx_reader *r);
+
 /* The signature of the archive that was read to its end, empty when there is none, and in *text what it is of: the bytes
  * of end.json. Both are the reader's, until the next dx_next. */
 const struct buf *dx_signature(const struct dx_reader *r, const struct buf **text);

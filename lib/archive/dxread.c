@@ -437,6 +437,11 @@ int dx_require_last(struct dx_reader *r)
     return more;
 }
 
+int64_t dx_packed(const struct dx_reader *r)
+{
+    return zst_packed(r->zst);
+}
+
 const struct dx_end *dx_end(const struct dx_reader *r)
 {
     return &r->end;

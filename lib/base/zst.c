@@ -234,8 +234,9 @@ struct zst_reader {
     char *name;
     ZSTD_inBuffer in;
     enum where where;
-    bool again; /* a seal was read before */
-    bool full;  /* the last output filled its buffer, so more may wait inside */
+    int64_t packed; /* bytes read */
+    bool again;     /* a seal was read before */
+    bool full;      /* the last output filled its buffer, so more may wait inside */
     uint8_t bytes[PIECE], out[PIECE];
 };
 
@@ -264,6 +265,7 @@ static int refill(struct zst_reader *z)
         return -1;
     z->in.size += (size_t)got;
     progress_read(z->name, z->fd, got);
+    z->packed += got > 0 ? got : 0;
     return got > 0;
 }
 
@@ -363,6 +365,11 @@ static long decompress(struct zst_reader *z)
         sum_frame(z->frame, z->seal);
     }
     return (long)out.pos;
+}
+
+int64_t zst_packed(const struct zst_reader *z)
+{
+    return z->packed;
 }
 
 long zst_read(struct zst_reader *z, const void **p)

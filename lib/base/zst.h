@@ -43,6 +43,9 @@ int zst_next_is(struct zst_reader *z, const uint8_t *p, size_t n);
 /* The next piece of content up to the seal in *p, valid until the next call: its length, 0 behind the seal, when it
  * has been found right, or -1: no zstd, cut off, damaged, or anything but zstd behind the seal. */
 long zst_read(struct zst_reader *z, const void **p);
+
+/* Compressed bytes read so far, what is read ahead with them. */
+int64_t zst_packed(const struct zst_reader *z);
 void zst_reader_free(struct zst_reader *z);
 
 #endif

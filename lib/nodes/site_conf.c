@@ -37,12 +37,13 @@ static const struct entry {
     {"limits", "file_bytes", SIZE, AT(file_bytes), 4 * GIB, KIB, INT64_MAX, NULL},
     {"limits", "numbers_ahead", COUNT, AT(numbers_ahead), 10000, 1, INT64_MAX, NULL},
     {"limits", "expanded_bytes", SIZE, AT(expanded_bytes), 16 * GIB, MIB, INT64_MAX, NULL},
-    {"limits", "expanded_ratio", COUNT, AT(expanded_ratio), 1000, 10, INT64_MAX, NULL},
+    {"limits", "expanded_ratio", COUNT, AT(expanded_ratio), 200, 10, INT64_MAX, NULL},
     {"limits", "rows", COUNT, AT(rows), 10000000, 1, INT64_MAX, NULL},
     {"limits", "value_bytes", SIZE, AT(value_bytes), 16 * MIB, KIB, 128 * MIB, NULL},
     {"limits", "quarantined_rows", COUNT, AT(quarantined_rows), 10000, 0, INT64_MAX, NULL},
     {"limits", "open_conflicts", COUNT, AT(open_conflicts), 100000, 0, INT64_MAX, NULL},
     {"limits", "sessions_per_hour", COUNT, AT(sessions_per_hour), 3600, 1, INT64_MAX, NULL},
+    {"limits", "merges_per_hour", COUNT, AT(merges_per_hour), 3600, 1, INT64_MAX, NULL},
     {"limits", "idle_seconds", COUNT, AT(idle_seconds), 60, 1, 86400, NULL},
     {"uploads", "bad", WORD, AT(bad_upload), BAD_SKIP, 0, 0, bad_words},
     {"uploads", "keep_days", COUNT, AT(keep_days), 30, 0, 36500, NULL},
@@ -233,6 +234,11 @@ void site_conf_free(struct site_conf *c)
 void site_conf_umask(const struct site_conf *c)
 {
     umask(c->group ? 007 : 077);
+}
+
+bool site_conf_expands(int64_t ratio, int64_t packed, int64_t unpacked)
+{
+    return ratio && unpacked > 64 * MIB && unpacked / ratio > packed;
 }
 
 /* ---- showing ---- */

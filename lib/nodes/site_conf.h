@@ -28,6 +28,7 @@ struct site_conf {
     int64_t quarantined_rows;         /* changes in quarantine */
     int64_t open_conflicts;           /* conflicts that are not resolved */
     int64_t sessions_per_hour;        /* sessions begun */
+    int64_t merges_per_hour;          /* uploads merged */
     int64_t idle_seconds;             /* without a byte from the other end of a session */
 
     /* [uploads] */
@@ -72,5 +73,9 @@ char *site_conf_path(const char *site, const char *name);
 /* Appends a line for each thing at the site that is not as the configuration wants it: who else may read its files, a
  * file that it names and that is not there. 0, or -1 where it cannot be looked at. */
 int site_conf_look(const char *site, const struct site_conf *c, struct buf *out);
+
+/* Whether so many unpacked bytes are more than the ratio (0: none) allows for so many packed ones. Up to 64 MiB always
+ * are allowed. */
+bool site_conf_expands(int64_t ratio, int64_t packed, int64_t unpacked);
 
 #endif

@@ -2,11 +2,10 @@
 #include "session/inspect.h"
 
 #include "base/err.h"
+#include "nodes/site_conf.h"
 
 #include <string.h>
 #include <sys/stat.h>
-
-enum { SMALL = 64 << 20 }; /* the ratio is not looked at below so many bytes */
 
 struct inspection {
     const char *name;
@@ -25,7 +24,7 @@ static int on_member(void *ctx, const char *name, uint64_t size)
     if (l->expanded_bytes && i->expanded > l->expanded_bytes)
         return fail(ERR_REFUSED, "%s: unpacks to more than the %lld bytes that are allowed here", i->name,
                     (long long)l->expanded_bytes);
-    if (l->expanded_ratio && i->expanded > SMALL && i->expanded / l->expanded_ratio > i->packed)
+    if (site_conf_expands(l->expanded_ratio, i->packed, i->expanded))
         return fail(ERR_REFUSED, "%s: unpacks to more than %lld times its size, which is not allowed here",
                     i->name, (long long)l->expanded_ratio);
     return 0;

@@ -487,6 +487,38 @@ newest() {
     dxapply hq.db --upload-from mallory <1.dx
 }
 
+@test "what is refused for its size takes no room in the record of it, whatever table it is of" {
+    office
+    big() { printf '{"table":"%s","op":"insert","key":{"id":%s},"new":{"text":"%s"}}\n' "$1" "$2" "$(head -c 3000000 /dev/zero | tr '\0' x)"; }
+    printf '[limits]\nvalue_bytes = 1M\n' >site.conf
+    { big note 60; big nowhere 1
+      printf '{"table":"price","op":"insert","key":{"id":"%s"},"new":{"n":1.0}}\n' "$(head -c 3000000 /dev/zero | tr '\0' k)"; } | forge 1 >1.dx
+    before=$(stat -c %s hq.db)
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 3 ]
+    [ $(($(sql hq.db "PRAGMA page_count") * $(sql hq.db "PRAGMA page_size") - before)) -lt 500000 ]
+    dxapply conflicts hq.db --json | grep -q '3000000 bytes, not kept'
+    txnroute run hq.db docking </dev/null
+}
+
+@test "an upload that unpacks to far more than it is packed, and more merges than an hour allows, are refused" {
+    office
+    # 70 values of 1 MB, each of one letter
+    for ((i = 0; i < 70; i++)); do
+        printf '{"table":"note","op":"insert","key":{"id":%d},"new":{"account":2,"text":"%s"}}\n' $((i + 50)) "$(head -c 1000000 /dev/zero | tr '\0' x)"
+    done | forge 1 >1.dx
+    run -5 dxapply hq.db --upload-from mallory <1.dx
+    [[ $output == *"expanded_ratio = 200 of site.conf allows"* ]]
+    txnroute node release hq.db mallory
+    printf '[limits]\nmerges_per_hour = 2\n' >site.conf
+    honest 1 | dxapply hq.db --upload-from mallory
+    forge 2 </dev/null | dxapply hq.db --upload-from mallory
+    run -6 dxapply hq.db --upload-from mallory < <(forge 3 </dev/null)
+    [[ $output == *"merges_per_hour of site.conf allows"* ]]
+    sql hq.db "UPDATE dx_merges SET hour = '2026-01-01T00'"
+    forge 3 </dev/null | dxapply hq.db --upload-from mallory
+}
+
 @test "an upload that ends its merge by a signal twice has its node held, and others are merged" {
     mkdir site && cd site
     office
