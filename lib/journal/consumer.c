@@ -89,13 +89,41 @@ int consumer_check(struct db *db, const char *who, int64_t mark)
     return 0;
 }
 
-/* In a copy (it has dx_copy), values of rows that it may hold no more do not stay in free pages. */
-static int leave_no_trace(struct db *db)
+static int is_copy(struct db *db, bool *copy)
 {
-    int64_t copy;
-    if (db_get_int(db, &copy, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_copy'"))
+    int64_t n;
+    int rc = db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_copy'");
+    *copy = rc == 0 && n > 0;
+    return rc;
+}
+
+/* The newest entry stays for its number alone: nobody reads it again. */
+static int empty_newest(struct db *db, int64_t mark)
+{
+    char *set;
+    if (db_get_text(db, &set,
+                    "SELECT group_concat('\"' || name || '\" = NULL', ', ') FROM "
+                    "pragma_table_info('dx_journal') WHERE name NOT IN ('seq', 'what', 'origin')"))
         return -1;
-    return copy ? db_exec(db, "PRAGMA secure_delete = ON") : 0;
+    int rc =
+        *set ? db_execf(
+                   db,
+                   "UPDATE dx_journal SET %s WHERE seq <= %lld AND seq = (SELECT max(seq) FROM dx_journal)",
+                   set, (long long)mark)
+             : 0;
+    free(set);
+    return rc;
+}
+
+/* In a copy, values of rows that it may hold no more stay neither in the journal nor in free pages. */
+static int trim(struct db *db, int64_t mark, int64_t *removed)
+{
+    bool copy;
+    if (is_copy(db, &copy) || (copy && db_exec(db, "PRAGMA secure_delete = ON")) ||
+        db_execf(db, sql_trim, (long long)mark))
+        return -1;
+    *removed = db_changes(db);
+    return copy ? empty_newest(db, mark) : 0;
 }
 
 int consumer_trim(struct db *db, int64_t *removed, struct consumer *holder)
@@ -107,9 +135,7 @@ int consumer_trim(struct db *db, int64_t *removed, struct consumer *holder)
     if (step == STEP_ROW)
         *holder = (struct consumer){.name = mem_text(stmt_text(s, 0)), .mark = stmt_int(s, 1)};
     stmt_free(s);
-    if (step == STEP_ROW && (leave_no_trace(db) || db_execf(db, sql_trim, (long long)holder->mark)))
+    if (step == STEP_ROW && trim(db, holder->mark, removed))
         return -1;
-    if (step == STEP_ROW)
-        *removed = db_changes(db);
     return step == STEP_ERROR ? -1 : 0;
 }

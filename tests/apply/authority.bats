@@ -604,6 +604,28 @@ newest() {
     down 1 <<<'{"table":"note","op":"insert","key":{"id":7},"new":{"account":1,"text":"x"}}' | dxapply alice.db
 }
 
+@test "the journal of a copy keeps no values of what the server has acknowledged" {
+    office
+    sql alice.db "UPDATE note SET text = 'a very private note of alice' WHERE id = 1"
+    mkdir up
+    txnlog upload alice.db up
+    run -0 dxapply hq.db --upload-from alice <up/00000001.dx
+    sql hq.db "UPDATE account SET region = 'mallory' WHERE id = 1"
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <docking/alice/outbox/00000001.dx
+    txnlog trim alice.db
+    [ "$(sql alice.db "SELECT count(*) FROM dx_journal")" -eq 1 ]
+    sql alice.db "PRAGMA wal_checkpoint(TRUNCATE)"
+    run -1 grep -c "very private note" alice.db
+    # the copy goes on from there
+    sql alice.db "INSERT INTO price VALUES ('b', 1.5)"
+    txnlog upload alice.db up
+    run -1 dxapply hq.db --upload-from alice <up/00000002.dx
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <docking/alice/outbox/00000002.dx
+    diff <(txnlog digest alice.db) <(txnlog digest hq.db --node alice)
+}
+
 @test "a row that left a copy leaves no trace in its file" {
     office
     sql hq.db "UPDATE note SET text = 'a very private note of alice' WHERE id = 1"
