@@ -44,7 +44,7 @@ static struct db *open_companion(const char *path)
     return db;
 }
 
-/* Commits, and opens it anew: a run of the router has a connection of its own. */
+/* Commits, and opens it again: a run of the router has a connection of its own. */
 static int commit_and_reopen(struct db **db, const char *path)
 {
     if (db_commit(*db))

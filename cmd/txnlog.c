@@ -133,8 +133,8 @@ static int start_of_read(struct db *db, int64_t *after)
         return -1;
     return !stale ? 0
                   : fail(ERR_REFUSED,
-                         "%s: %s stands at %lld, but the journal was begun anew since then, so that changes "
-                         "may be missing in it; extract its copy anew, and read on from there: --after %lld "
+                         "%s: %s stands at %lld, but the journal has a new epoch since then, so that changes "
+                         "may be missing in it; extract its copy again, and read on from there: --after %lld "
                          "if that is now",
                          db_path(db), peer_name(), (long long)*after, (long long)end);
 }
@@ -157,7 +157,7 @@ static int read_log(int argc, char **argv)
     return done(db, db && db_begin_read(db) == 0 ? read_snapshot(db) : -1, 0);
 }
 
-/* Moves the mark to the end of an archive that was read from this journal; one of an epoch that is over begins anew. */
+/* Moves the mark to the end of an archive that was read from this journal; one of an epoch that is over begins again. */
 static int take_receipt(struct db *db, const struct dx_head *h, const char *epoch)
 {
     int64_t mark, end;

@@ -43,7 +43,7 @@ END
     export here=127.0.0.1:$PWD/site
 }
 
-# as KEY: the ssh command of whoever has that key.
+# as KEY: the ssh command of the owner of that key.
 as() {
     export DX_SSH="ssh -F none -p $port -i $PWD/ssh/$1 -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile=$PWD/ssh/known_hosts"
 }

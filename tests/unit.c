@@ -460,7 +460,8 @@ static void test_tuples(void)
           "rows known already");
     row_intern_free(&t);
     free(bytes);
-    done(before, "distinct rows are numbered by type and bits, and no more of them than memory is meant for");
+    done(before,
+         "distinct rows are numbered by type and bits, and no more of them than the limit on memory allows");
 }
 
 /* ---- transactions ---- */

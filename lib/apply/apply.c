@@ -248,7 +248,7 @@ static void sum_up(struct apply_context *w)
     }
 }
 
-/* Who must have signed it: of what is for a copy the server, whoever its head says it is from. NULL: its sender. */
+/* Who must have signed it: what is for a copy, the server, whatever its head says. NULL: its sender. */
 static const char *signer(const struct dx_head *h, const struct apply_options *o)
 {
     if (o->upload_from)

@@ -87,7 +87,7 @@ void deferred_free(struct apply_context *w);
 /* Whether a change of the same row waits, so that this one must wait behind it. */
 bool deferred_blocks(struct apply_context *w, struct target *t, const struct change *c);
 
-/* What waits for the change's row at this moment: the first change of it, by that origin (NULL: by whoever), whose
+/* What waits for the change's row at this moment: the first change of it, by that origin (NULL: by any), whose
  * values are the arena's. 1, 0 when nothing does, -1. */
 int deferred_find(struct apply_context *w, struct target *t, const struct change *c, const char *origin,
                   struct arena *a, struct change *out);

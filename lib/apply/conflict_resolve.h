@@ -1,4 +1,4 @@
-/* conflict_resolve: a recorded conflict decided anew. What it writes is an ordinary change made here: it is captured, and
+/* conflict_resolve: a recorded conflict decided again. What it writes is an ordinary change made here: it is captured, and
  * travels. */
 #ifndef CONFLICT_RESOLVE_H
 #define CONFLICT_RESOLVE_H

@@ -104,7 +104,7 @@ static int check(struct apply_context *w, const struct download_state *s)
         return fail(
             ERR_REFUSED,
             "%s: the archive is numbered in epoch %s, this copy in %s: the node was registered or extracted "
-            "anew, or one side was restored from a backup; run initsync",
+            "again, or one side was restored from a backup; run initsync",
             w->name, h->epoch, s->server ? s->server : "none");
     if (h->number < 0)
         return fail(ERR_REFUSED, "%s: the archive has no number, but a download needs one", w->name);

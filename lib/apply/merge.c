@@ -219,7 +219,7 @@ static int may_follow(struct apply_context *w, struct target *t, const struct ch
     return waits;
 }
 
-/* Both made a row with this key. The same one is no conflict, but whoever sent it might not see it here. */
+/* Both made a row with this key. The same one is no conflict, but its sender may not see it here. */
 static int merge_same_key(struct apply_context *w, struct target *t, struct change *c,
                           const struct merge_policy *p)
 {

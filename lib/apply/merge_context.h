@@ -44,7 +44,7 @@ struct merge_table {
 /* What merging needs beside the work, for the changes of one origin; the first is made by merge_begin. */
 struct merge {
     struct merge *next; /* for another origin; they are a ring */
-    char *origin;       /* NULL: whoever sent the archive that is being applied */
+    char *origin;       /* NULL: the sender of the archive that is being applied */
     bool noded;         /* it is a node: node and package are set */
     struct node node;
     struct package *package;

@@ -82,7 +82,7 @@ static int is_behind(struct apply_context *w, bool *behind)
     return rc;
 }
 
-/* Numbers begin anew: what was uploaded under the old ones and is not settled goes up again. */
+/* Numbers begin again: what was uploaded under the old ones and is not settled goes up again. */
 static int renumber(struct apply_context *w)
 {
     const struct dx_head *h = w->head;

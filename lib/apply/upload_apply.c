@@ -31,7 +31,7 @@ static int check_line(struct apply_context *w, const struct node *n)
         return fail(
             ERR_REFUSED,
             "%s: node %s has applied an archive %lld that is not the one made here: this database was "
-            "restored from a backup; extract the node anew (initsync), what it has not sent is kept",
+            "restored from a backup; extract the node again (initsync), what it has not sent is kept",
             w->name, n->name, (long long)h->applied);
     return 1;
 }
@@ -43,7 +43,7 @@ static int check(struct apply_context *w, const struct node *n)
         return fail(
             ERR_REFUSED,
             "%s: the upload of node %s is numbered in epoch %s, here the node is in %s: it was registered or "
-            "extracted anew, or one side was restored from a backup; run initsync on the node, what it has "
+            "extracted again, or one side was restored from a backup; run initsync on the node, what it has "
             "not "
             "sent yet is kept",
             w->name, n->name, *h->epoch ? h->epoch : "none", n->epoch);
@@ -53,7 +53,7 @@ static int check(struct apply_context *w, const struct node *n)
         return fail(ERR_REFUSED,
                     "%s: node %s has applied archive %lld, but only %lld were made here: this database was "
                     "restored from "
-                    "a backup; extract the node anew (initsync)",
+                    "a backup; extract the node again (initsync)",
                     w->name, n->name, (long long)h->applied, (long long)n->archive);
     if (check_line(w, n) < 0)
         return -1;

@@ -13,7 +13,7 @@ struct shared_frame {
     uint8_t sum[SHA_BYTES];
 };
 
-/* Makes it, or makes it anew, of n bytes. */
+/* Makes it, or makes it again, of n bytes. */
 void shared_frame_make(struct shared_frame *f, const void *p, size_t n);
 void shared_frame_free(struct shared_frame *f);
 

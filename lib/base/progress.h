@@ -1,4 +1,4 @@
-/* progress: how far long work has come, for whoever wants to show it. The library tells; it shows nothing itself. */
+/* progress: how far long work has come, for a caller that shows it. The library shows nothing itself. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 

@@ -1,4 +1,4 @@
-/* spill: bytes put aside in a temporary file, for whoever remembers where they are. Small pieces are written many at a
+/* spill: bytes put aside in a temporary file, for a caller that remembers where they are. Small pieces are written many at a
  * time; read back in about the order of their writing, even in several such rows at once, they are read so, too. */
 #ifndef SPILL_H
 #define SPILL_H

@@ -19,7 +19,7 @@ int tar_begin(struct tar_writer *t, const char *name, uint64_t size); /* its hea
 int tar_data(struct tar_writer *t, const void *p, size_t n);          /* in all exactly `size` bytes */
 int tar_end(struct tar_writer *t);                                    /* pads the member */
 
-/* Ends the member with nothing said to the sink: whoever wrote its bytes and padding elsewhere has put them there. */
+/* Advances the state without output; the caller has written data and padding. */
 int tar_end_unsaid(struct tar_writer *t);
 int tar_finish(struct tar_writer *t); /* the two empty records at the end; another tar may follow */
 void tar_writer_free(struct tar_writer *t);

@@ -24,7 +24,7 @@ struct sync_options {
     void *ctx;
 };
 
-/* A run. What is public is for whoever prints it. */
+/* A run. What is public is for the caller to print. */
 struct sync {
     const struct sync_options *options;
     struct side *side[SIDES];

@@ -203,7 +203,7 @@ static int check_stand(struct db *db, const struct diff_side *side)
         return 0;
     int rc = at_archive_open(db, NULL, h->number, &epoch);
     if (epoch && strcmp(epoch, h->epoch) != 0)
-        rc = fail(ERR_REFUSED, "%s: digests of epoch %s, but %s is a copy of epoch %s; make it anew",
+        rc = fail(ERR_REFUSED, "%s: digests of epoch %s, but %s is a copy of epoch %s; make it again",
                   diff_side_name(side), h->epoch, db_path(db), epoch);
     free(epoch);
     return rc;

@@ -128,7 +128,7 @@ int handheld_state(const char *path, const char *device, const char *id, enum ha
 
 /* ---- making one ---- */
 
-/* resend: what was uploaded and is not settled goes up again, to whoever is the companion now. */
+/* resend: what was uploaded and is not settled goes up again, to the present companion. */
 static int fill(const char *path, int fd, const char *id, bool resend)
 {
     const struct dx_head *h;

@@ -30,7 +30,7 @@ static const char sql_trigger_table[] =
 static const char sql_trigger[] = "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = %Q";
 
 /* What is made on a table is dropped with it; a table made again under its name comes behind dx_replaced_ID in the schema,
- * also after VACUUM, and whoever restores our triggers on it. */
+ * also after VACUUM, and any program that restores our triggers on it. */
 static const char sql_same_table[] =
     "SELECT count(*) FROM main.sqlite_schema AS r JOIN main.sqlite_schema AS t ON t.rowid < r.rowid "
     "WHERE r.type = 'table' AND r.name = 'dx_replaced_%lld' AND t.type = 'table' AND t.name = %Q COLLATE "
@@ -545,7 +545,7 @@ static void tell(struct attach *a, const char *table, struct amiss *amiss)
 {
     const char *then = "";
     if (amiss->gone || (amiss->gap && !a->copy))
-        then = ", but what was changed meanwhile is not in the journal: extract the copies anew";
+        then = ", but what was changed meanwhile is not in the journal: extract the copies again";
     else if (amiss->gap)
         then = "; what was changed meanwhile is found by comparison with the server: run remotesync";
     buf_addf(&a->report->text, "table %s: %s; mended%s\n", table, buf_text(&amiss->text), then);

@@ -14,7 +14,7 @@ struct capture_report {
 
 /* Captures the tables named, or with ntable 0 all that have a key (layout_of). Inside the caller's write transaction; makes
  * the toolkit's tables (meta_init) if they are not there, and upgrades those of an older format (upgrade_tables). What is
- * captured rightly already stays untouched; layouts that changed are recorded anew, and rows with something in an added
+ * captured rightly already stays untouched; layouts that changed are recorded again, and rows with something in an added
  * column are journalled as updates of it. Refuses (ERR_REFUSED) a table named, or captured before, that cannot be
  * captured; others are left out. The report, if it is not NULL, is filled; its text is the caller's to free. */
 int capture_attach(struct db *db, const char *const *table, size_t ntable, struct capture_report *report);
@@ -56,7 +56,7 @@ void capture_uncaptured_free(struct uncaptured *u, size_t n);
 int capture_compared(struct db *db, const char *table);
 
 /* Empties the tables in which triggers keep rows that REPLACE may delete. To be called, in the same transaction, by
- * whoever changes captured tables without triggers or removes entries from the journal. */
+ * any code that changes captured tables without triggers or removes entries from the journal. */
 int capture_forget(struct db *db);
 
 /* Calls fn for each table of the application: what is amiss with its capture ("" for nothing), or why it is not captured.

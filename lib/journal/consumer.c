@@ -79,12 +79,12 @@ int consumer_check(struct db *db, const char *who, int64_t mark)
         return fail(
             ERR_REFUSED,
             "%s: %s stands at %lld, but the journal ends at %lld: the database was restored from a backup; "
-            "extract the copies anew",
+            "extract the copies again",
             db_path(db), who, (long long)mark, (long long)end);
     if (first > 0 && mark < first - 1)
         return fail(ERR_REFUSED,
                     "%s: %s stands at %lld, but the journal begins at %lld: the entries between were "
-                    "trimmed; extract its copy anew, or read only what is left: --after %lld",
+                    "trimmed; extract its copy again, or read only what is left: --after %lld",
                     db_path(db), who, (long long)mark, (long long)first, (long long)first - 1);
     return 0;
 }

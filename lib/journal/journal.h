@@ -76,7 +76,7 @@ struct journal_touch journal_net_touch(const struct journal_net *r);
 
 /* ---- adding ---- */
 
-/* Adds changes as the triggers would; for whoever applies with triggers off. The change must be whole: an update's old
+/* Adds changes as the triggers would; for code that applies with triggers off. The change must be whole: an update's old
  * has the key and the old value of each column in new, a delete's old all columns. */
 struct journal_writer *journal_writer_open(struct db *db);
 int journal_add(struct journal_writer *w, const struct change *c, const char *origin); /* NULL: made here */

@@ -77,7 +77,7 @@ static int prepare_map(struct log *g, struct telling *t)
         return fail(ERR_REFUSED,
                     "%s: table %s got another primary key, and the journal holds changes under the old one; "
                     "extract the "
-                    "copies anew",
+                    "copies again",
                     db_path(g->db), t->from->name);
     struct layout *l = to->current ? layout_of(g->db, to->table->name) : NULL;
     if (to->current && l == NULL)

@@ -11,7 +11,7 @@
  *   IGNORE, upsert) fails that proof, and goes when the next collision is kept.
  * - A column has changed when its value, type or bits have: IS NOT finds most. BINARY is said because a column's own
  *   collation may take different texts for equal. Only columns without affinity tell 2 from 2.0, or 0.0 from -0.0, which
- *   SQL cannot see at all: there a REAL zero counts as perhaps changed, and whoever reads the journal looks at the bits.
+ *   SQL cannot see at all: there a REAL zero counts as perhaps changed, and the reader of the journal compares the bits.
  *   Integer affinity tells -2^63 from its REAL alone.
  * - A statement is prepared with the whole program of each trigger that may fire. So UPDATE has a trigger for every few
  *   columns, which names them (UPDATE OF): a statement that sets one column compiles what journals that one, however

@@ -19,8 +19,8 @@ bool membership_whole(const struct object *o);
 
 /* Makes the table of what is held of an object, dx_member_ID (key, audience), if it is not there. key: the key's value,
  * or key_pack of several; where the table's key is its rowid, so it is here, which makes a move a third of the work.
- * Should the table's key be that no longer, what is held is forgotten: a table made anew has lost its triggers, so that
- * routing begins anew as well. */
+ * Should the table's key be that no longer, what is held is forgotten: a table made again has lost its triggers, so that
+ * routing begins again as well. */
 int membership_make(struct db *db, const struct object *o);
 
 /* Drops it. */

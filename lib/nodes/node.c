@@ -97,7 +97,7 @@ int node_require(struct db *db, const char *name, struct node *out)
     node_free(out);
     return fail(
         ERR_REFUSED,
-        "node %s has been ended; to take it up again: txnroute node add, then initialize its copy anew",
+        "node %s has been ended; to take it up again: txnroute node add, then initialize its copy again",
         name);
 }
 
@@ -131,7 +131,7 @@ static int check_package(struct db *db, const char *package)
                     db_path(db), package, db_path(db));
 }
 
-/* A new numbering: what copies of this node there are must be made anew. */
+/* A new numbering: what copies of this node there are must be made again. */
 static int renew(struct db *db, const char *name)
 {
     char epoch[17];

@@ -9,7 +9,7 @@ struct node {
     char *name; /* meta_node_name */
     char *user; /* what rules call dx_node.user; "" for none */
     char *package;
-    char *epoch; /* of the numbering with this node: random, new when it is registered or extracted anew */
+    char *epoch; /* of the numbering with this node: random, new when it is registered or extracted again */
     bool active; /* not ended */
     int64_t archive;  /* number of the newest archive made for it */
     int64_t position; /* the journal's number that archive stands for */

@@ -63,7 +63,7 @@ int package_init(struct db *db);
 struct package *package_read(struct db *db, const char *directory);
 
 /* Stores a package, in the place of the loaded one of that name, inside the caller's transaction. Objects keep their
- * id by name; what the next run has to look at anew is noted in dx_object (see nodes/package.c). */
+ * id by name; what the next run has to look at again is noted in dx_object (see nodes/package.c). */
 int package_put(struct db *db, struct package *p);
 
 /* The package of that name as loaded in the database; NULL when not loaded (ERR_REFUSED) or on failure. */

@@ -81,7 +81,7 @@ int packentry_columns(struct reading *r, struct draft *d, const struct conf_entr
         list += 1 + strspn(list + 1, " \t\r\n");
         except = strncasecmp(list, "except", 6) == 0;
         if (!except && *list)
-            return packentry_refuse(r, e, "`*`, `* except a, b`, or `a, b` is meant");
+            return packentry_refuse(r, e, "expected `*`, `* except a, b`, or `a, b`");
         list += except ? 6 : 0;
     } else
         except = false;
@@ -245,7 +245,7 @@ static int take_one_via(struct reading *r, struct draft *d, const struct conf_en
 {
     const char *arrow = strstr(text, "->");
     if (arrow == NULL)
-        return packentry_refuse(r, e, "`via = column -> object` is meant, or several separated by |");
+        return packentry_refuse(r, e, "expected `via = column -> object`, or several separated by |");
     char *column = mem_printf("%.*s", (int)(arrow - text), text);
     const char *object = arrow + 2;
     d->via = mem_grow(d->via, d->nvia + 1, sizeof *d->via);
@@ -263,7 +263,7 @@ static int take_via(struct reading *r, struct draft *d, const struct conf_entry 
 {
     char **w;
     size_t n = packentry_words(e->value, '|', &w);
-    int rc = n ? 0 : packentry_refuse(r, e, "`via = column -> object` is meant");
+    int rc = n ? 0 : packentry_refuse(r, e, "expected `via = column -> object`");
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = take_one_via(r, d, e, w[i]);
     packentry_free_words(w, n);

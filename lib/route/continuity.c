@@ -19,7 +19,7 @@ static int check_head(struct db *db, const struct dx_head *h, const char *name)
     int rc = 0;
     if (h->kind != DX_CHANGES || h->to[0])
         rc = fail(ERR_REFUSED,
-                  "%s: an archive of kind %s%s%s; the log is meant: txnlog read %s | txnroute run", name,
+                  "%s: an archive of kind %s%s%s; expected the log: txnlog read %s | txnroute run", name,
                   dx_kind_name(h->kind), h->to[0] ? " for node " : "", h->to, db_path(db));
     else if (epoch && strcmp(epoch, h->epoch) != 0)
         rc = fail(ERR_REFUSED,
@@ -58,11 +58,11 @@ static int check_epoch(struct db *db)
     char *epoch = NULL, *routed = NULL;
     int rc = meta_get_text(db, "epoch", &epoch) || meta_get_text(db, "routed_epoch", &routed) ? -1 : 0;
     if (rc == 0 && epoch && routed && strcmp(epoch, routed) != 0)
-        rc = fail(
-            ERR_REFUSED,
-            "%s: the journal was begun anew (epoch %s, routed was %s), so that changes may be missing in it; "
-            "load the package again, and extract every node anew",
-            db_path(db), epoch, routed);
+        rc = fail(ERR_REFUSED,
+                  "%s: the journal was begun again (epoch %s, routed was %s), so that changes may be missing "
+                  "in it; "
+                  "load the package again, and extract every node again",
+                  db_path(db), epoch, routed);
     free(epoch);
     free(routed);
     return rc;
@@ -85,12 +85,12 @@ int continuity_check_journal(struct db *db, int64_t a, int64_t b)
     if (a > b)
         return fail(ERR_REFUSED,
                     "%s: routing stands at %lld, the journal ends at %lld: the database was restored from a "
-                    "backup; load the package again, and extract every node anew",
+                    "backup; load the package again, and extract every node again",
                     db_path(db), (long long)a, (long long)b);
     if (b > a && first > a + 1)
         return fail(ERR_REFUSED,
                     "%s: entries %lld to %lld are gone from the journal before they were routed; load the "
-                    "package again, and extract every node anew",
+                    "package again, and extract every node again",
                     db_path(db), (long long)a + 1, (long long)first - 1);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* outbox: the docking directory: DOCKING/NODE/outbox/00000001.dx ..., one archive after another for each node.
  *
  * Archives are written as 00000001.dx.new, complete and synced, before the database commits that they were made, and
- * get their names after it. While that goes on a file DOCKING/unfinished is there; whoever opens the docking directory
+ * get their names after it. While that goes on a file DOCKING/unfinished is there; the next process that opens the docking directory
  * and finds it gives their names to the archives that the database knows, and removes the others. */
 #ifndef OUTBOX_H
 #define OUTBOX_H

@@ -80,7 +80,7 @@ static int forget_held(struct db *db)
 }
 
 /* What was before the first package was loaded was never routed to anybody. Where the journal has been broken off since,
- * nobody knows what copies lack: all begins anew, and every node needs a snapshot. */
+ * nobody knows what copies lack: all begins again, and every node needs a snapshot. */
 static int begin(struct db *db, void (*tell)(const char *fmt, ...))
 {
     int64_t known, routed, end;
@@ -92,7 +92,7 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
     if (known && err_code() != ERR_REFUSED)
         return -1;
     if (known)
-        tell("%s; routing begins anew, and every node needs a new snapshot", err_message());
+        tell("%s; routing begins again, and every node needs a new snapshot", err_message());
     return meta_set_int(db, "routed", end) || continuity_note(db) || forget_held(db) ||
                    db_exec(
                        db,

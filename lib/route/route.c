@@ -703,7 +703,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     else
         fixed_now_now(x.now);
     if (r->now && !fixed_now_valid(db, r->now))
-        return fail(ERR_USAGE, "--now %s: a time is meant, as in 2025-12-31 or '2025-12-31 18:30:00'",
+        return fail(ERR_USAGE, "--now %s: expected a time, as in 2025-12-31 or '2025-12-31 18:30:00'",
                     r->now);
     struct node n;
     const char *name = r->node ? r->node : r->extract;

@@ -14,7 +14,8 @@ struct route {
     int log;             /* descriptor of the archive that says what changed, or -1 */
     int64_t fold;     /* archives that may wait for a node before what follows is set aside; 0: any number */
     const char *node; /* when set: the node's archives that it has not applied go to `out` */
-    const char *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering anew */
+    const char
+        *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering again */
     int out;
     int (*accept)(struct db *db,
                   void *ctx); /* NULL, or asked in the transaction that records the run: -1 after fail()

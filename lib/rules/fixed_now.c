@@ -66,7 +66,7 @@ static bool copy_call(const struct fixing *f, size_t name, size_t close, struct 
         found = true;
     }
     buf_add(out, sql + from, f->t[close].at - from);
-    if (args == (strf ? 1 : 0)) { /* no time value: now is meant */
+    if (args == (strf ? 1 : 0)) { /* no time value: that is now */
         buf_addf(out, "%s'%s'", args ? ", " : "", f->now);
         found = true;
     }

@@ -111,7 +111,7 @@ update|product|P1|price|ours|bob" ]
 contact|1000|alice" ]
 }
 
-@test "a copy made anew: extract killed at each durable step, and asked for again, then the apply of what it gave" {
+@test "a copy made again: extract killed at each durable step, and asked for again, then the apply of what it gave" {
     local n code=137
     cp -r "$BATS_FILE_TMPDIR/scene" .
     for ((n = 1; code == 137; n++)); do

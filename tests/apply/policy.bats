@@ -302,7 +302,7 @@ merged() {
     for file in "$1"-out/*.dx; do dxapply hq.db <"$file" || [ $? -eq 1 ] || return; done
 }
 
-@test "what waits is judged by the package of whoever sent it, whoever brings what it waits for" {
+@test "a deferred change is judged by the package of its sender, also when another node brings the missing row" {
     apart
     sql alice.db "UPDATE note SET company = 9 WHERE id = 'n'"
     merged alice
@@ -395,7 +395,7 @@ held() {
     scene
     sql hq.db "INSERT INTO note VALUES ('n1', 1, 'a'), ('n2', 2, 'b'), ('n3', 3, 'c')" "INSERT INTO visit VALUES ('v3', 3)"
     exchange alice bob
-    # 9 is not there: all of these wait, whoever deletes their parents
+    # 9 is not there: all of these wait, no matter who deletes their parents
     sql alice.db "UPDATE note SET company = 9 WHERE id = 'n1'" "UPDATE visit SET company = 9 WHERE id = 'v3'"
     merged alice
     sql alice.db "UPDATE note SET company = NULL WHERE id = 'n1'"

@@ -132,7 +132,7 @@ alice" ]
     [ "$(dxapply conflicts hq.db --json | jq -r '[.kind, .outcome, .ours.name, .theirs.name] | join(" ")')" = "insert ask alice bob" ]
 }
 
-@test "a copy made anew between the upload that collides and the archive with the new keys: what it did since follows" {
+@test "a copy made again between the upload that collides and the archive with the new keys: what it did since follows" {
     office
     sells alice
     sells bob

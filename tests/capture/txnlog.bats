@@ -86,7 +86,7 @@ d|b|-|Bob|-|-|-" ]
     run ! test "$(txnlog digest now.db)" = "$(sql now.db "UPDATE t SET free = 0.0 WHERE id = 2" && txnlog digest now.db)"
 }
 
-@test "a zero that keeps its sign is no change to whoever reads" {
+@test "a zero that keeps its sign is no change to a reader" {
     made "CREATE TABLE t (id INTEGER PRIMARY KEY, free)" "INSERT INTO t VALUES (1, 0.0)"
     sql now.db "UPDATE t SET free = 0.0"
     txnlog read now.db >log.dx
@@ -406,7 +406,7 @@ k|1|1|2|3|x|x" ]
     run -3 txnlog read now.db
     [[ $output == *"trigger dx_d_1 is missing"* ]]
     run -1 txnlog attach now.db
-    [[ $output == *"what was changed meanwhile is not in the journal: extract the copies anew"* ]]
+    [[ $output == *"what was changed meanwhile is not in the journal: extract the copies again"* ]]
     run -0 txnlog read now.db
     sql now.db "DROP TABLE t"
     run -3 txnlog read now.db
@@ -501,7 +501,7 @@ tape|2" ]
     [ "$(sql now.db "SELECT value FROM dx_meta WHERE name = 'epoch'")" != "$epoch" ]
 }
 
-@test "a reader goes on over no gap: after a detach, or a trigger that was away, its mark is refused, and it begins anew" {
+@test "a reader goes on over no gap: after a detach, or a trigger that was away, its mark is refused, and it begins again" {
     made "$contact"
     sql now.db "INSERT INTO contact VALUES ('a', 'Ann', '1')"
     txnlog read now.db --peer tape | txnlog ack now.db --peer tape
@@ -511,7 +511,7 @@ tape|2" ]
         run txnlog attach now.db
         run -3 --separate-stderr txnlog read now.db --peer tape
         [ -z "$output" ]
-        [[ $stderr == *"tape stands at "*", but the journal was begun anew since then"*"--after "* ]]
+        [[ $stderr == *"tape stands at "*", but the journal has a new epoch since then"*"--after "* ]]
         sql now.db "INSERT INTO contact VALUES ('after $gap', 'Eve', '3')"
         end=$(sql now.db "SELECT max(seq) FROM dx_journal")
         txnlog read now.db --after $((end - 1)) | txnlog ack now.db --peer tape

@@ -155,7 +155,7 @@ contact" ]
     alike palm.db alice.db
 }
 
-@test "a device that lost its database is made anew, when that is said" {
+@test "a device that lost its database is made again, when that is said" {
     make_levels
     sql palm.db "UPDATE product SET name = 'x' WHERE rowid = 1"
     companionsync alice.db palm.db

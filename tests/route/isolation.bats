@@ -72,7 +72,7 @@ mended() {
     rule=$by_json right
 }
 
-@test "nodes that come, come anew or were away while an object is set aside hold what they should, once it is mended" {
+@test "nodes that come, come again or were away while an object is set aside hold what they should, once it is mended" {
     json_start
     txnroute node add hq.db cat --package p --user cat
     sql hq.db "INSERT INTO account VALUES (9, 'nine', 't1', 1, NULL, 'not json {'), (10, 'ten', 't1', 1, NULL, json_object('who', 'cat'))" \

@@ -42,7 +42,7 @@ load ../routing
     [ "$(sql hq.db "SELECT count(*) FROM dx_node")" = 2 ]
 }
 
-@test "three routers begun together: whoever comes first routes, the others are told that it is busy, nothing is sent twice" {
+@test "three routers begun together: the first routes, the others get exit 6, nothing is sent twice" {
     rule=$by_position
     start "$rule"
     for i in 1 2 3 4 5; do
@@ -253,7 +253,7 @@ away_runs() {
     start "$rule"
     away_runs 6
     rm ann.db
-    copy ann # begins anew: nobody waits for anything now
+    copy ann # begins again: nobody waits for anything now
     for file in docking/ann/outbox/*.dx; do [ ! -e "$file" ] || rm "$file"; done
     away_runs 4
     txnroute node add hq.db cid --package p --user ann

@@ -277,14 +277,14 @@ CONF
     [[ $stderr == *"object call: (cost) refers to table cost, of which nodes have nothing"* ]]
 }
 
-@test "a journal begun anew is not routed over; loading again begins anew" {
+@test "a journal begun again is not routed over; loading again begins again" {
     rule=$by_position
     start "$rule"
     txnlog detach hq.db
     sql hq.db "UPDATE account SET territory = 't2' WHERE id = 1"
     txnlog attach hq.db
     run -3 --separate-stderr txnroute run hq.db docking </dev/null
-    [[ $stderr == *"begun anew"* ]]
+    [[ $stderr == *"begun again"* ]]
     run -0 --separate-stderr txnroute load hq.db p
     [[ $stderr == *"every node needs a new snapshot"* ]]
     txnlog read hq.db | txnroute run hq.db docking
@@ -335,7 +335,7 @@ CONF
     hold '' ''
 }
 
-@test "a table is made anew with a key of text, and rows that nobody captured: nothing is routed over that, and copies are right after" {
+@test "a table is made again with a key of text, and rows that nobody captured: nothing is routed over that, and copies are right after" {
     rule=$by_position
     start "$rule"
     sql hq.db "ALTER TABLE contact RENAME TO was; CREATE TABLE contact (id TEXT PRIMARY KEY, account INTEGER, name TEXT);
@@ -344,7 +344,7 @@ CONF
     run -1 txnlog attach hq.db
     [[ $output == *"table contact: the table was made again after it was captured; mended, but what was changed meanwhile is not in the journal"* ]]
     run -3 txnroute run hq.db docking </dev/null
-    [[ $output == *"begun anew"*"load the package again"* ]]
+    [[ $output == *"begun again"*"load the package again"* ]]
     [ -z "$(newest ann)" ]
     sed -i '/object note/,/^via/d' p/package.conf
     run -0 txnroute load hq.db p
@@ -376,7 +376,7 @@ CONF
     [ "$(sql ann.db "SELECT group_concat(name) FROM (SELECT name FROM dx_copy ORDER BY name)")" = account,contact,note,product ]
 }
 
-@test "an object that goes takes its books with it: another that gets its number begins anew" {
+@test "an object that goes takes its books with it: another that gets its number begins again" {
     rule=$by_position
     start "$rule"
     moves "UPDATE account SET territory = 't2' WHERE id = 1"
@@ -463,7 +463,7 @@ CONF
     [ -z "$(newest eve)" ]
 }
 
-@test "a node that has ended gets nothing, its archives are removed, and it must be made anew" {
+@test "a node that has ended gets nothing, its archives are removed, and it must be made again" {
     rule=$by_position
     start "$rule"
     sql hq.db "UPDATE account SET name = 'x'"
@@ -484,7 +484,7 @@ CONF
     right
 }
 
-@test "two packages: each node gets its own; another package begins anew" {
+@test "two packages: each node gets its own; another package begins again" {
     rule=$by_position
     start "$rule"
     mkdir q

@@ -23,7 +23,7 @@ one_table() {
         run -1 txnlog status hq.db
         [[ $output == *"table c: captured: the table was made again"* ]]
         run -1 txnlog attach hq.db
-        [[ $output == *"what was changed meanwhile is not in the journal: extract the copies anew"* ]]
+        [[ $output == *"what was changed meanwhile is not in the journal: extract the copies again"* ]]
         [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'epoch'")" != "$epoch" ]
         run -0 txnlog status hq.db
     done

@@ -56,7 +56,7 @@ contact '$gone': missing here
 contact: $(sql alice.db "SELECT count(*) FROM contact") rows alike, 0 differ, 0 only here, 1 missing here
 product 'R-XTRA': only here
 product: 100 rows alike, 0 differ, 1 only here, 0 missing here" ]
-    [[ $stderr == *"alice.db differs from what the server holds for alice; make it anew: initsync alice.db site"* ]]
+    [[ $stderr == *"alice.db differs from what the server holds for alice; make it again: initsync alice.db site"* ]]
     [ "$(sql alice.db .dump | sha256sum)" = "$before" ]
     [ "$(sql site/hq.db .dump | sha256sum)" = "$server" ]
     no_litter .

@@ -5,7 +5,7 @@
  *     -t SECONDS   no new history after that time
  *
  * A history is a schema, a package, clients, and steps: transactions anywhere, and the stages of a synchronization run
- * with the real txnlog, txnroute and dxapply: uploads made, merged, routed, applied, copies made anew, journals trimmed,
+ * with the real txnlog, txnroute and dxapply: uploads made, merged, routed, applied, copies made again, journals trimmed,
  * packages that allow less or more, conflicts that somebody decides.
  * Archives are lost, repeated, reordered, cut off, damaged, joined; a stage is killed at one of its durable steps or
  * after some microseconds, or runs out of disk. What is refused must change nothing. At the end all is exchanged

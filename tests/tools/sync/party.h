@@ -23,8 +23,8 @@ struct entries {
 
 struct party {
     struct db *db;
-    int generation; /* numbering: how often its copy was made anew */
-    bool stale;     /* made anew on the server, the snapshot is not applied yet */
+    int generation; /* numbering: how often its copy was made again */
+    bool stale;     /* made again on the server, the snapshot is not applied yet */
     struct entries did;
     int64_t *cut; /* where its uploads end, in its journal */
     size_t ncut;

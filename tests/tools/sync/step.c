@@ -93,7 +93,7 @@ static int apply_snapshot(struct run *r, const struct sim_step *s, int node)
     return rc;
 }
 
-/* Makes the node's copy anew: extract, and the snapshot's way to the client. */
+/* Makes the node's copy again: extract, and the snapshot's way to the client. */
 static int extract(struct run *r, const struct sim_step *s)
 {
     struct party *p = &r->client[s->node];
@@ -102,7 +102,7 @@ static int extract(struct run *r, const struct sim_step *s)
     int code = rc ? 0 : RUN(s->which < 50 ? s : NULL, NULL, snapshot, "txnroute", "extract", "hq.db", node);
     if (rc == 0 && code != 0 && !stage_was_hurt(s, code))
         rc = stage_surprise("txnroute extract", code);
-    /* Killed, it may have begun the numbering anew or not: whoever asked for it asks again. */
+    /* Killed, it may have begun the numbering again or not: the caller asks again. */
     if (rc == 0 && code != 0)
         code = RUN(NULL, NULL, snapshot, "txnroute", "extract", "hq.db", node);
     if (rc == 0 && code)
