@@ -476,7 +476,7 @@ static int keys(int argc, char **argv)
     (void)argc;
     if (cli_archive_to_stdout() || load_conf(&conf))
         return -1;
-    int rc = diff_keys(argv[0], conf, STDOUT_FILENO, "stdout");
+    int rc = diff_keys(argv[0], conf, STDOUT_FILENO, "stdout", warn_line);
     conf_free(conf);
     return rc;
 }

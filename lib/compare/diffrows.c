@@ -27,11 +27,16 @@ static int put_keys(struct diff_side *side, const struct table *t, struct dx_wri
     return got;
 }
 
-int diff_keys(const char *path, const struct conf *conf, int fd, const char *name)
+int diff_keys(const char *path, const struct conf *conf, int fd, const char *name,
+              void (*left_out)(const char *line))
 {
     struct diff_side *side = diff_side_open(path, conf);
+    size_t n;
     if (side == NULL)
         return -1;
+    char *const *line = diff_side_left_out(side, &n);
+    for (size_t i = 0; i < n; i++)
+        left_out(line[i]);
     struct dx_head head;
     dx_head_init(&head, DX_KEYS);
     for (size_t i = 0; i < diff_side_tables(side); i++)

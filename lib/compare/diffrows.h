@@ -21,7 +21,8 @@ int diff_rows(struct db *db, const struct diff_set *set, struct dx_reader *r, co
               int fd, const char *name, diff_issue_fn *issue, void *ctx);
 
 /* Writes the keys of all objects that conf names (NULL: all tables with a key), as an archive of keys, from one snapshot
- * of the database. */
-int diff_keys(const char *path, const struct conf *conf, int fd, const char *name);
+ * of the database. left_out hears of each table that cannot be compared. */
+int diff_keys(const char *path, const struct conf *conf, int fd, const char *name,
+              void (*left_out)(const char *line));
 
 #endif

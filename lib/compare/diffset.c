@@ -3,11 +3,10 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "sql/layout.h"
+#include "compare/spec.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static const char section_prefix[] = "object ";
 
@@ -18,21 +17,14 @@ static bool is_object(const char *section)
     return strncmp(section, section_prefix, sizeof section_prefix - 1) == 0;
 }
 
+/* Refuses what a comparison of databases knows, and one of archives of keys does not; the rest is for spec to judge. */
 static int check_entry(const struct conf *conf, const struct conf_entry *e)
 {
-    static const char *const known[] = {"table",   "columns",    "change_key", "user_key", "visible",
-                                        "via",     "write",      "conflict",   "keep",     "keys",
-                                        "deletes", "duplicates", "fields",     "filter"};
     if (strncmp(e->section, "mine ", 5) == 0 || strncmp(e->section, "theirs ", 7) == 0)
         return conf_refuse(conf, e, "archives of keys know no columns of other names; compare the databases");
     if (strcmp(e->name, "filter") == 0 || strcmp(e->name, "keep") == 0)
         return conf_refuse(conf, e, "archives of keys know no filters; compare the databases");
-    if (!is_object(e->section))
-        return strcmp(e->section, "package") == 0 ? 0 : conf_refuse(conf, e, "not a section of an object");
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i], e->name) == 0)
-            return 0;
-    return conf_refuse(conf, e, "no such setting");
+    return 0;
 }
 
 /* Whether section i is an object that is to be compared. */
@@ -67,201 +59,69 @@ char **diff_set_names(const struct conf *conf, size_t *n)
     return names;
 }
 
-/* A list of words as an array; the caller frees each and the array. */
-static char **words(const char *list, char separator, size_t *n)
-{
-    char **out = NULL, *word;
-    *n = 0;
-    while (list && (word = conf_word(&list, separator))) {
-        out = mem_grow(out, *n + 1, sizeof *out);
-        out[(*n)++] = word;
-    }
-    return out;
-}
-
-static void free_words(char **word, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(word[i]);
-    free(word);
-}
-
-/* ---- columns ---- */
-
-static int mark_columns(const struct table *t, const char *list, bool value, bool *keep)
-{
-    size_t n;
-    char **name = words(list, ',', &n);
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        int c = table_column(t, name[i]);
-        if (c < 0)
-            rc = fail(ERR_REFUSED, "table %s has no column %s", t->name, name[i]);
-        else if (!value && t->pk[c])
-            rc = fail(ERR_REFUSED, "column %s is in the key of %s, it cannot be left out", name[i], t->name);
-        else
-            keep[c] = value;
-    }
-    free_words(name, n);
-    return rc;
-}
-
-/* The columns kept, with the key. */
-static struct table *subset(const struct table *t, const bool *keep)
-{
-    const char **col = mem_zero(t->ncol, sizeof *col);
-    uint8_t *pk = mem_zero(t->ncol, 1);
-    size_t n = 0;
-    for (size_t i = 0; i < t->ncol; i++)
-        if (keep[i] || t->pk[i]) {
-            pk[n] = t->pk[i];
-            col[n++] = t->col[i];
-        }
-    struct table *out = table_new(t->name, n, col, pk);
-    free(col);
-    free(pk);
-    return out;
-}
-
-static struct table *choose_columns(const struct table *t, const char *columns)
-{
-    static const char all[] = "*", except[] = "except";
-    const char *rest = columns ? columns : all;
-    bool star = *rest == '*';
-    bool *keep = mem_zero(t->ncol, sizeof *keep);
-    for (size_t i = 0; i < t->ncol; i++)
-        keep[i] = star;
-    int rc = 0;
-    if (!star)
-        rc = mark_columns(t, rest, true, keep);
-    else {
-        rest += 1 + strspn(rest + 1, " \t\n");
-        if (strncmp(rest, except, sizeof except - 1) == 0)
-            rc = mark_columns(t, rest + sizeof except - 1, false, keep);
-        else if (*rest)
-            rc = fail(ERR_REFUSED, "columns: '* except COLUMN, ...' or a list, not '%s'", columns);
-    }
-    struct table *out = rc ? NULL : subset(t, keep);
-    free(keep);
-    return out;
-}
-
-/* One alternative of a user key: a layout of the row whose key is that combination. */
-static struct table *user_key(const struct table *row, const char *columns)
-{
-    size_t n;
-    char **name = words(columns, ',', &n);
-    uint8_t *pk = mem_zero(row->ncol, 1);
-    struct table *out = NULL;
-    int rc = n && n < 256 ? 0 : fail(ERR_REFUSED, "%s: an empty alternative in user_key", row->name);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        int c = table_column(row, name[i]);
-        if (c < 0)
-            rc = fail(ERR_REFUSED, "%s: no column %s for the user key", row->name, name[i]);
-        else
-            pk[c] = (uint8_t)(i + 1);
-    }
-    if (rc == 0)
-        out = table_new(row->name, row->ncol, (const char *const *)row->col, pk);
-    free(pk);
-    free_words(name, n);
-    return out;
-}
-
-static int add_user_keys(struct diff_object *o, const char *alternatives)
-{
-    size_t n;
-    char **alternative = words(alternatives, '|', &n);
-    o->user = mem_zero(n, sizeof *o->user);
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        o->user[i] = user_key(o->row, alternative[i]);
-        rc = o->user[i] ? 0 : -1;
-        o->nuser += rc == 0;
-    }
-    free_words(alternative, n);
-    return rc;
-}
-
 /* ---- the set ---- */
 
-static int fill_object(struct diff_object *o, const struct table *t, const struct conf *conf,
-                       const char *section)
+/* One alternative of a user key: a layout of the row whose key is that combination. */
+static struct table *user_key(const struct table *row, const struct spec_user_key *u)
 {
-    size_t n;
-    char **change_key = words(conf ? conf_get(conf, section, "change_key") : NULL, ',', &n);
-    o->row = choose_columns(t, conf ? conf_get(conf, section, "columns") : NULL);
-    o->by = o->row ? changekey_new(o->row, n, change_key) : NULL;
-    free_words(change_key, n);
+    uint8_t *pk = mem_zero(row->ncol, 1);
+    for (size_t i = 0; i < u->n; i++)
+        pk[u->column[i]] = (uint8_t)(i + 1);
+    struct table *out = table_new(row->name, row->ncol, (const char *const *)row->col, pk);
+    free(pk);
+    return out;
+}
+
+static int fill_object(struct diff_object *o, const struct spec *s)
+{
+    char **change_key = mem_zero(s->nchange, sizeof *change_key);
+    for (size_t i = 0; i < s->nchange; i++)
+        change_key[i] = s->row->col[s->change[i]];
+    o->row = table_copy(s->row);
+    o->by = changekey_new(o->row, s->nchange, change_key);
+    free(change_key);
     if (o->by == NULL)
         return -1;
     o->keys = changekey_table(o->by, o->row);
-    const char *user = conf ? conf_get(conf, section, "user_key") : NULL;
-    return user ? add_user_keys(o, user) : 0;
+    o->user = mem_zero(s->nuser, sizeof *o->user);
+    for (; o->nuser < s->nuser; o->nuser++) {
+        if (s->user[o->nuser].n > UINT8_MAX)
+            return fail(ERR_REFUSED, "%s: a user key of more than %d columns", s->name, UINT8_MAX);
+        o->user[o->nuser] = user_key(o->row, &s->user[o->nuser]);
+    }
+    return 0;
 }
 
-static int add_object(struct diff_set *s, struct db *db, const char *table, const struct conf *conf,
-                      const char *section)
+/* The same objects as of a comparison with a database that has the same tables. */
+static int fill(struct diff_set *set, struct db *db, const struct conf *conf)
 {
-    struct layout *l = layout_of(db, table);
-    if (l == NULL)
-        return conf ? fail_in("%s: [%s]", conf->path, section) : -1;
-    s->object = mem_grow(s->object, s->n + 1, sizeof *s->object);
-    s->object[s->n] = (struct diff_object){0};
-    int rc = fill_object(&s->object[s->n++], l->table, conf, section);
-    layout_free(l);
-    return rc && conf ? fail_in("%s: [%s]", conf->path, section) : rc;
-}
-
-struct every {
-    struct diff_set *set;
-    struct db *db;
-};
-
-static int add_table(void *ctx, const char *table, bool has_key)
-{
-    struct every *e = ctx;
-    return has_key ? add_object(e->set, e->db, table, NULL, NULL) : 0;
-}
-
-static int add_configured(struct diff_set *s, struct db *db, const struct conf *conf)
-{
-    for (size_t i = 0; i < conf->n; i++)
+    struct described side[SIDES];
+    struct specs specs = {0};
+    for (size_t i = 0; conf && i < conf->n; i++)
         if (check_entry(conf, &conf->entry[i]))
             return -1;
-    for (size_t i = 0; i < conf->nsection; i++) {
-        const char *section = conf->section[i];
-        if (begins_object(conf, i) && add_object(s, db, table_of(conf, section), conf, section))
-            return -1;
-    }
-    return s->n ? 0 : fail(ERR_REFUSED, "%s: no [object NAME] to compare", conf->path);
-}
-
-static int by_table(const void *a, const void *b)
-{
-    return strcmp(((const struct diff_object *)a)->row->name, ((const struct diff_object *)b)->row->name);
-}
-
-static int check_once(const struct diff_set *s, const struct conf *conf)
-{
-    for (size_t i = 1; i < s->n; i++)
-        if (strcasecmp(s->object[i - 1].row->name, s->object[i].row->name) == 0)
-            return fail(ERR_REFUSED, "%s: table %s is in two objects", conf ? conf->path : "",
-                        s->object[i].row->name);
-    return 0;
+    int rc = described_of(db, &side[MINE]);
+    side[THEIRS] = side[MINE];
+    if (rc == 0)
+        rc = specs_of(conf, side, &specs);
+    if (rc == 0 && conf && specs.nnote)
+        rc = fail(ERR_REFUSED, "%s: %s", conf->path, specs.note[0]);
+    set->object = mem_zero(specs.n, sizeof *set->object);
+    for (size_t i = 0; i < specs.n && rc == 0; i++)
+        rc = fill_object(&set->object[set->n++], &specs.spec[i]);
+    set->note = specs.note;
+    set->nnote = specs.nnote;
+    specs.note = NULL;
+    specs.nnote = 0;
+    specs_free(&specs);
+    described_free(&side[MINE]);
+    return rc;
 }
 
 struct diff_set *diff_set_of(struct db *db, const struct conf *conf)
 {
     struct diff_set *s = mem_zero(1, sizeof *s);
-    struct every every = {s, db};
-    int rc = conf ? add_configured(s, db, conf) : layout_each(db, add_table, &every);
-    if (rc == 0) {
-        if (s->n)
-            qsort(s->object, s->n, sizeof *s->object, by_table);
-        rc = check_once(s, conf);
-    }
-    if (rc == 0)
+    if (fill(s, db, conf) == 0)
         return s;
     diff_set_free(s);
     return NULL;
@@ -280,6 +140,9 @@ void diff_set_free(struct diff_set *s)
         table_free(o->keys);
         table_free(o->row);
     }
+    for (size_t i = 0; i < s->nnote; i++)
+        free(s->note[i]);
+    free(s->note);
     free(s->object);
     free(s);
 }

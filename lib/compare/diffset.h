@@ -1,12 +1,5 @@
-/* diffset: the objects of a database that are compared, and by what: from a configuration, or all tables with a key.
- *
- * The configuration is a package.conf (dx-package(5)); of each [object NAME] these count:
- *
- *   table       the table's name, NAME by default
- *   columns     *, "* except a, b", or a list; what is compared and carried over, with the key
- *   change_key  columns that every change moves; without it a hash of the columns
- *   user_key    alternatives, separated by |, of columns that tell what a row is about
- *   visible     none leaves the object out */
+/* diffset: the objects of a database that are compared as archives of keys, and by what: those that spec makes of the
+ * configuration, or of all tables with a key. */
 #ifndef DIFFSET_H
 #define DIFFSET_H
 
@@ -25,6 +18,8 @@ struct diff_object {
 struct diff_set {
     size_t n;
     struct diff_object *object; /* in the order of their tables' names (strcmp) */
+    size_t nnote;
+    char **note; /* tables that are left out, and why, a line each */
 };
 
 /* conf may be NULL. NULL with file, line, table and remedy. */

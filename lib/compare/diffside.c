@@ -176,6 +176,12 @@ size_t diff_side_tables(const struct diff_side *s)
     return s->ntable;
 }
 
+char *const *diff_side_left_out(const struct diff_side *s, size_t *n)
+{
+    *n = s->set ? s->set->nnote : 0;
+    return s->set ? s->set->note : NULL;
+}
+
 const struct table *diff_side_table(const struct diff_side *s, size_t i)
 {
     return s->table[i];

@@ -25,6 +25,9 @@ const struct dx_head *diff_side_head(const struct diff_side *s);
 size_t diff_side_tables(const struct diff_side *s);
 const struct table *diff_side_table(const struct diff_side *s, size_t i);
 
+/* The tables of a database that it leaves out, and why, *n lines; NULL for an archive. */
+char *const *diff_side_left_out(const struct diff_side *s, size_t *n);
+
 /* That of a name, or NULL. NULL for a NULL side. */
 const struct table *diff_side_find(const struct diff_side *s, const char *table);
 

@@ -13,7 +13,8 @@
 #include <strings.h>
 
 static const char *const section_of[SIDES] = {"mine ", "theirs "};
-static const char *const side_name[SIDES] = {"mine", "theirs"};
+static const char *const side_name[SIDES] = {"mine", "theirs"}, *const in_side[SIDES] = {" in mine",
+                                                                                         " in theirs"};
 
 /* An object while it is put together. */
 struct making {
@@ -614,20 +615,20 @@ static int make(struct making *m)
 static bool usable(struct making *m, const char *const table[SIDES])
 {
     for (int side = 0; side < SIDES; side++) {
-        const struct described_table *t = m->t[side];
+        const struct described_table *t = m->t[side], *other = m->t[!side];
+        const char *where = t && other && t->kind == other->kind ? "" : in_side[side];
         if (t == NULL)
             note(m->out, "%s: not compared: only %s has a table %s", m->name, side_name[!side], table[!side]);
         else if (t->kind == DESCRIBED_NO_KEY)
-            note(m->out, "%s: not compared: it has no primary key in %s; give it one", m->name,
-                 side_name[side]);
+            note(m->out, "%s: not compared: it has no primary key%s; give it one", m->name, where);
         else if (t->kind == DESCRIBED_VIRTUAL)
-            note(m->out, "%s: not compared: a virtual table in %s; its content comes from others", m->name,
-                 side_name[side]);
+            note(m->out, "%s: not compared: a virtual table%s; its content comes from others", m->name,
+                 where);
         else if (t->kind == DESCRIBED_UNFIT)
             note(m->out, "%s: not compared: %s", m->name, t->reason);
         else if (t->kind == DESCRIBED_RESERVED)
-            note(m->out, "%s: not compared: names that begin with dx_ are the toolkit's; rename it in %s",
-                 m->name, side_name[side]);
+            note(m->out, "%s: not compared: names that begin with dx_ are the toolkit's; rename it%s",
+                 m->name, where);
         else
             continue;
         return false;

@@ -264,3 +264,26 @@ insert k5 5" ]
     [[ $stderr == *"not a plan"* ]]
     run -3 bash -c 'syncdiff compare a.db plan'
 }
+
+@test "a configuration says of archives of keys what it says of databases, and is refused for the same" {
+    make_pair
+    printf '[object item]\nconflict = nonsense\n' >conf
+    run -3 --separate-stderr syncdiff keys a.db --conf conf
+    archives=$stderr
+    run -3 --separate-stderr syncdiff compare --conf conf a.db b.db
+    [[ $archives == *"conf:2: "*"'nonsense' is none of"* && $stderr == "$archives"* ]]
+    printf '[object item]\nuser_key = v |\nchange_key = id\n' >conf
+    run -3 --separate-stderr syncdiff keys a.db --conf conf
+    [[ $stderr == *"conf:3: "*"id is part of the key, it cannot be the change key"* ]]
+    printf '[object item]\nfilter = v > 1\n' >conf
+    run -3 --separate-stderr syncdiff keys a.db --conf conf
+    [[ $stderr == *"conf:2: "*"archives of keys know no filters; compare the databases"* ]]
+}
+
+@test "keys names the tables that it leaves out" {
+    make_pair
+    sql a.db "CREATE TABLE loose(v)" "CREATE TABLE dx_mine(id INTEGER PRIMARY KEY)"
+    run -0 --separate-stderr bash -c 'syncdiff keys a.db >a.keys'
+    [[ $stderr == *"loose: not compared: it has no primary key; give it one"*"dx_mine: not compared: names that begin with dx_"* ]]
+    [ "$(dxpack list --json a.keys | jq -r '[.tables[].name] | join(" ")')" = item ]
+}
