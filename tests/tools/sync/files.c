@@ -10,8 +10,8 @@ void files_schema(const struct history *h, struct buf *b)
 {
     for (int t = 0; t < h->ntable; t++) {
         const struct sim_table *x = &h->table[t];
-        buf_addf(b, "CREATE TABLE %s (id %s PRIMARY KEY, own TEXT, p %s", x->name,
-                 x->integer ? "INTEGER" : "TEXT NOT NULL",
+        buf_addf(b, "CREATE TABLE %s (id %s PRIMARY KEY%s, own TEXT, p %s", x->name,
+                 x->integer ? "INTEGER" : "TEXT NOT NULL", x->ranges ? " AUTOINCREMENT" : "",
                  x->parent >= 0 && h->table[x->parent].integer ? "INTEGER" : "TEXT");
         if (x->parent >= 0 && x->action)
             buf_addf(b, " REFERENCES %s%s", h->table[x->parent].name, x->action);
@@ -40,6 +40,8 @@ void files_package(const struct history *h, int place, struct buf *b)
                  other ? permissions[place / 64 % 4] : x->write, x->conflict, x->deletes, x->keys);
         if (x->duplicates)
             buf_addf(b, "user_key = u\nduplicates = %s\n", x->duplicates);
+        if (x->told)
+            buf_addf(b, "references = p -> %s\n", h->table[x->parent].name);
         if (x->hides)
             buf_puts(b, "columns = * except h\n");
         if (x->visible == VIA)

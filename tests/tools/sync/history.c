@@ -40,6 +40,10 @@ static void make_tables(struct history *h)
         x->deletes = ANY("win", "lose");
         x->keys = chance(80) ? "rekey" : "issue";
         x->duplicates = chance(25) ? ANY("issue", "keep") : NULL;
+        x->ranges = x->integer && chance(30);
+        if (x->ranges)
+            x->keys = "ranges 10";
+        x->told = x->parent >= 0 && x->action == NULL && x->visible != VIA && chance(60);
     }
 }
 

@@ -17,6 +17,8 @@ enum visible { ALL, RULE, FAR, VIA };
 struct sim_table {
     char name[16];
     bool integer, without_rowid, unique, hides;
+    bool ranges; /* AUTOINCREMENT, and each copy has a range of keys */
+    bool told;   /* the package says what p refers to, the schema does not */
     enum visible visible;
     int parent;                                          /* what p refers to, or -1 */
     const char *action;                                  /* of the declared reference; NULL: not declared */
