@@ -152,8 +152,8 @@ static int parent_of(struct apply_context *w, const struct rejected_ref *ref, st
     if (strcasecmp(ref->table, t->table->name) != 0 || c->op == CHANGE_DELETE)
         return 0;
     *parent = targets_named(&w->targets, ref->parent);
-    if (*parent == NULL)
-        return -1;
+    if (*parent == NULL) /* a table without a key: none of its rows is a node's */
+        return err_code() == ERR_REFUSED ? 0 : -1;
     const struct table *p = (*parent)->table;
     if (ref->n != p->nkey)
         return 0;

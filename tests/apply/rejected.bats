@@ -166,3 +166,18 @@ o|Old|for Old" ]
     exchange alice bob
     [ "$(sql alice.db "SELECT customer FROM invoice ORDER BY id" | paste -sd,)" = "Miller,Other,Old" ]
 }
+
+@test "a reference to a table that has no key, and so does not travel, stops nobody" {
+    sql hq.db "CREATE TABLE code (c TEXT UNIQUE)" "CREATE TABLE invoice (id TEXT PRIMARY KEY, code TEXT REFERENCES code (c))" \
+        "CREATE TABLE line (id TEXT PRIMARY KEY, invoice TEXT REFERENCES invoice)" "INSERT INTO code VALUES ('a'), ('b')"
+    txnlog attach hq.db invoice line
+    mkdir -p package docking
+    printf '[package]\nname = p\nversion = 1\n[object invoice]\nvisible = all\n[object line]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package 2>/dev/null
+    txnroute node add hq.db alice --package p
+    txnroute extract hq.db alice docking | dxapply alice.db
+    sql hq.db "INSERT INTO invoice VALUES ('x', 'a')"
+    sql alice.db "INSERT INTO invoice VALUES ('x', NULL), ('z', NULL)" "INSERT INTO line VALUES ('l', 'x')"
+    exchange alice
+    [ "$(sql alice.db "SELECT group_concat(id || ':' || coalesce(code, '-')) FROM invoice") $(sql hq.db "SELECT count(*) FROM line")" = "x:a,z:- 0" ]
+}
