@@ -6,6 +6,7 @@
 #include "nodes/hold.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "nodes/responsibility.h"
 #include "report/site_verbs.h"
 #include "route/explain.h"
 #include "route/propose.h"
@@ -190,6 +191,22 @@ static int release_node(struct db *db, const char *name)
     return held < 0 ? -1 : 0;
 }
 
+/* Registers the node, or changes it. The package that is not named is that of the user. */
+static int put_node(struct db *db, const char *name, bool add)
+{
+    char *of_user = NULL;
+    const char *as = package;
+    int rc = 0;
+    if (package == NULL && (add || responsibility_knows(db, user) > 0)) {
+        rc = responsibility_package(db, user, &of_user);
+        as = of_user;
+    }
+    if (rc == 0)
+        rc = add ? node_add(db, name, user, as) : node_set(db, name, user, as);
+    free(of_user);
+    return rc;
+}
+
 static int node(int argc, char **argv)
 {
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
@@ -203,19 +220,105 @@ static int node(int argc, char **argv)
         return fail(ERR_USAGE, "node %s: add, set, end, hold, release, key or list expected", verb);
     if (name == NULL)
         return fail(ERR_USAGE, "node %s: which node?", verb);
-    if (add && package == NULL)
-        return fail(ERR_USAGE, "node add: which package does it get? --package P");
+    if (add && package == NULL && user == NULL)
+        return fail(
+            ERR_USAGE,
+            "node add: which package does it get? --package P, or --user U whose responsibility says so");
     if (set && package == NULL && user == NULL)
         return fail(ERR_USAGE, "node set: nothing to change; --user U, --package P");
     struct db *db = open_for_change(argv[1]);
     if (db == NULL)
         return -1;
-    return finish(db, add       ? node_add(db, name, user, package)
-                      : set     ? node_set(db, name, user, package)
-                      : hold    ? hold_node(db, name, reason ? reason : "an operator said so")
-                      : release ? release_node(db, name)
-                                : node_end(db, name));
+    return finish(db, add || set ? put_node(db, name, add)
+                      : hold     ? hold_node(db, name, reason ? reason : "an operator said so")
+                      : release  ? release_node(db, name)
+                                 : node_end(db, name));
 }
+
+/* ---- users, responsibilities, packages ---- */
+
+static const char *responsibility;
+
+static void tell_user(void *ctx, const struct responsibility_told *t)
+{
+    (void)ctx;
+    printf("%-20s %-16s %s\n", t->name, t->of, t->active ? "active" : "ended");
+}
+
+static void tell_responsibility(void *ctx, const struct responsibility_told *t)
+{
+    (void)ctx;
+    printf("%-20s %s\n", t->name, t->of);
+}
+
+static void tell_package(void *ctx, const struct responsibility_told *t)
+{
+    (void)ctx;
+    printf("%-20s %-13s %s\n", t->name, t->published ? "published" : "not published",
+           t->active ? "active" : "not active");
+}
+
+static int tell_all(const char *path, int (*each)(struct db *, responsibility_fn *, void *),
+                    responsibility_fn *fn)
+{
+    struct db *db = db_open(path, DB_READ);
+    int rc = db && meta_require(db) == 0 ? each(db, fn, NULL) : -1;
+    db_close(db);
+    return rc;
+}
+
+static int user_verb(int argc, char **argv)
+{
+    const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
+    bool add = strcmp(verb, "add") == 0;
+    if (strcmp(verb, "list") == 0)
+        return tell_all(argv[1], responsibility_each_user, tell_user);
+    if (!add && strcmp(verb, "end") != 0)
+        return fail(ERR_USAGE, "user %s: add, end or list expected", verb);
+    if (name == NULL || (add && responsibility == NULL))
+        return fail(ERR_USAGE,
+                    name ? "user add: what does the user do? --responsibility NAME" : "user: which user?");
+    struct db *db = open_for_change(argv[1]);
+    return db ? finish(db, add ? responsibility_set_user(db, name, responsibility)
+                               : responsibility_end_user(db, name))
+              : -1;
+}
+
+static int responsibility_verb(int argc, char **argv)
+{
+    const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
+    if (strcmp(verb, "list") == 0)
+        return tell_all(argv[1], responsibility_each, tell_responsibility);
+    if (strcmp(verb, "set") != 0)
+        return fail(ERR_USAGE, "responsibility %s: set or list expected", verb);
+    if (name == NULL || package == NULL)
+        return fail(ERR_USAGE, "responsibility set: DB NAME --package P");
+    struct db *db = open_for_change(argv[1]);
+    return db ? finish(db, responsibility_set(db, name, package)) : -1;
+}
+
+static int package_verb(int argc, char **argv)
+{
+    const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
+    bool publish = strcmp(verb, "publish") == 0, withdrawn = strcmp(verb, "withdraw") == 0;
+    bool activate = strcmp(verb, "activate") == 0;
+    if (strcmp(verb, "list") == 0)
+        return tell_all(argv[1], responsibility_each_package, tell_package);
+    if (!publish && !withdrawn && !activate && strcmp(verb, "deactivate") != 0)
+        return fail(ERR_USAGE, "package %s: publish, withdraw, activate, deactivate or list expected", verb);
+    if (name == NULL)
+        return fail(ERR_USAGE, "package %s: which package?", verb);
+    struct db *db = open_for_change(argv[1]);
+    return db ? finish(db, publish || withdrawn ? responsibility_publish(db, name, publish)
+                                                : responsibility_activate(db, name, activate))
+              : -1;
+}
+
+static const struct cli_option user_options[] = {
+    {.name = "--responsibility", .value = "NAME", .help = "what the user does", .text = &responsibility},
+    {0}};
+static const struct cli_option responsibility_options[] = {
+    {.name = "--package", .value = "P", .help = "what users with it get", .text = &package}, {0}};
 
 /* ---- asking ---- */
 
@@ -407,6 +510,26 @@ static const struct cli_verb verbs[] = {
              "authorized_keys",
      .options = node_options,
      .run = node},
+    {.name = "user",
+     .operands = "add|end|list DB [USER]",
+     .min = 2,
+     .max = 3,
+     .help = "register users with a responsibility, end them, list them",
+     .options = user_options,
+     .run = user_verb},
+    {.name = "responsibility",
+     .operands = "set|list DB [NAME]",
+     .min = 2,
+     .max = 3,
+     .help = "say which package users with a responsibility get",
+     .options = responsibility_options,
+     .run = responsibility_verb},
+    {.name = "package",
+     .operands = "publish|withdraw|activate|deactivate|list DB [PACKAGE]",
+     .min = 2,
+     .max = 3,
+     .help = "whether new copies are made of a package, and whether its nodes are served",
+     .run = package_verb},
     {.name = "run",
      .operands = "DB [DOCKING]",
      .min = 1,

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "compare/verify.h"
 #include "device/patch.h"
+#include "nodes/responsibility.h"
 #include "nodes/site_conf.h"
 #include "session/clean.h"
 
@@ -255,10 +256,24 @@ static int make_snapshot(const struct desk *d)
     return 0;
 }
 
+/* Whether new copies of the node's package are made. */
+static int check_published(const struct desk *d)
+{
+    struct node n;
+    struct db *db = open_database(d, DB_READ);
+    int rc = db ? node_require(db, d->node, &n) : -1;
+    if (rc == 0) {
+        rc = responsibility_check(db, &n, true);
+        node_free(&n);
+    }
+    db_close(db);
+    return rc;
+}
+
 static int snapshot(const struct desk *d, const struct desk_request *r)
 {
     struct standing s;
-    if (desk_standing(d, &s))
+    if (desk_standing(d, &s) || check_published(d))
         return -1;
     if (r->number && follows(d, &s))
         return 0;

@@ -7,6 +7,7 @@
 #include "journal/meta.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
+#include "nodes/responsibility.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
     if (rc == 0 && !n.active)
         rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
     else if (rc == 0)
+        rc = responsibility_check(db, &n, false);
+    if (rc == 0)
         rc = membership_log_digest(db, n.id, n.archive, &digest);
     if (rc == 0) {
         snprintf(s->node, sizeof s->node, "%s", n.name);

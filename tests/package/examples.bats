@@ -108,3 +108,11 @@ runs() {
     run -0 bash -euo pipefail example
     [[ $output == *"version 2.0 was installed"*"field 2.0" ]]
 }
+
+@test "txnroute(1): user, responsibility, package" {
+    blocks txnroute.1 | awk '/^----$/ { k++; next } k == 1' >example
+    grep -q 'responsibility set' example
+    run -0 bash -euo pipefail example
+    [[ $output == *"sales"*"published"*"active"* ]]
+    [ "$(txnroute node list hq.db bob --json | jq -r '.[0].package')" = sales ]
+}
