@@ -189,10 +189,11 @@ refused() {
 	{"table":"note","op":"update","key":{"id":"2"},"old":{"text":"hers"},"new":{"text":"theirs"}}
 	{"table":"note","op":"update","key":{"id":null},"old":{"text":"hers"},"new":{"text":"hers"}}
 	{"table":"note","op":"delete","key":{"id":2.0},"old":{"text":"hers"}}
+	{"table":"note","op":"insert","key":{"id":51},"new":{"account":2,"text":{"real":"7ff8000000000000"}}}
 	{"table":"note","op":"insert","key":{"id":50},"new":{"account":2,"text":"sound"}}
 	LINES
     run -1 dxapply hq.db --upload-from mallory <1.dx
-    [ "$(refused)" -eq 8 ]
+    [ "$(refused)" -eq 9 ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine" 2>/dev/null || echo 0)" -eq 0 ]
     [ "$(sql hq.db "SELECT group_concat(id || text) FROM note")" = "1private,2hers,50sound" ]
     txnroute run hq.db docking </dev/null
