@@ -80,6 +80,30 @@ int64_t db_steps(const struct db *db)
     return db ? db->steps : all_steps;
 }
 
+/* No statement writes past SQLite's own order, or reaches another file. The limits are far beyond what an application's
+ * schema asks for, and far below what one made to do harm could. */
+static void restrict_handle(sqlite3 *handle)
+{
+    static const int limits[][2] = {{SQLITE_LIMIT_ATTACHED, 0},          {SQLITE_LIMIT_LENGTH, 512 << 20},
+                                    {SQLITE_LIMIT_SQL_LENGTH, 64 << 20}, {SQLITE_LIMIT_TRIGGER_DEPTH, 100},
+                                    {SQLITE_LIMIT_VDBE_OP, 10000000},    {SQLITE_LIMIT_WORKER_THREADS, 0}};
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        sqlite3_limit(handle, limits[i][0], limits[i][1]);
+}
+
+/* What the schema says may use no function and no virtual table that could do harm. Where there are virtual tables it stays
+ * trusted: SQLite before 3.41 does not let the triggers that keep a full-text index write to it otherwise. */
+static int distrust_schema(struct db *db)
+{
+    int64_t virtual;
+    if (db_get_int(db, &virtual, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND rootpage = 0"))
+        return -1;
+    if (virtual == 0)
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return 0;
+}
+
 struct db *db_open(const char *path, enum db_mode mode)
 {
     static bool configured;
@@ -98,15 +122,17 @@ struct db *db_open(const char *path, enum db_mode mode)
         db_close(db);
         return NULL;
     }
-    /* No statement writes past SQLite's own order. Schemas stay trusted: full-text indexes that triggers keep up need it,
-     * and there is no function here with effects outside of the database. */
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    restrict_handle(db->handle);
     sqlite3_extended_result_codes(db->handle, 0);
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     sqlite3_progress_handler(db->handle, 1000, still_working, db);
     /* Reading the schema is what makes SQLite look at the header. */
     if (db_exec(db,
                 "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
+        db_close(db);
+        return NULL;
+    }
+    if (distrust_schema(db)) {
         db_close(db);
         return NULL;
     }
@@ -497,8 +523,8 @@ int db_function_owning(struct db *db, const char *name, int n, db_function_fn *f
 {
     struct function *f = mem_alloc(sizeof *f);
     *f = (struct function){fn, ctx, free_ctx};
-    if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC, f, call_function,
-                                   NULL, NULL, free_function) != SQLITE_OK)
+    if (sqlite3_create_function_v2(db->handle, name, n, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+                                   f, call_function, NULL, NULL, free_function) != SQLITE_OK)
         return fail_db(db, name);
     return 0;
 }

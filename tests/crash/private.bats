@@ -33,6 +33,24 @@ site() {
     [ "$(stat -c %a alice.db)" = 640 ]
 }
 
+@test "access = group: what the cron job makes at a site is for its group, too, and for nobody else" {
+    umask 022
+    mkdir site
+    cd site
+    site
+    chmod 660 hq.db
+    printf '[site]\naccess = group\n' >site.conf
+    sql hq.db "UPDATE t SET v = 'x'"
+    dxcron .
+    [ "$(stat -c %a docking docking/alice docking/alice/outbox | sort -u)" = 770 ]
+    [ "$(stat -c %a docking/cron.lock docking/cron.log docking/alice/outbox/00000001.dx | sort -u)" = 660 ]
+    [ -z "$(find docking -perm /007)" ]
+    rm -r docking site.conf
+    sql hq.db "UPDATE t SET v = 'y'"
+    dxcron . || [ $? -eq 1 ]
+    [ -z "$(find docking -perm /077)" ]
+}
+
 @test "a link under a name that is to be made is not followed" {
     site
     echo precious >victim
