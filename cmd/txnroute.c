@@ -72,7 +72,7 @@ static int route(const char *path, const struct route *r)
     if (rc == 0)
         tell_run(&done);
     db_close(db);
-    return rc || r->extract || done.aside == 0 ? rc : ERR_LOOK;
+    return rc || done.aside == 0 ? rc : ERR_LOOK;
 }
 
 /* With /dev/null for a log, as from cron, the journal alone says what changed. */

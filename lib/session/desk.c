@@ -239,9 +239,11 @@ static int make_snapshot(const struct desk *d)
     int code = run(d, *d->key ? signing : plain, fd);
     free(db);
     free(key);
-    int rc = code ? fail(code > 0 && code < 8 ? (enum err_code)code : ERR_SYSTEM,
-                         "the server cannot make the copy now (exit %d); its log says why", code)
-                  : 0;
+    /* 1: something is set aside, which the log names; what is in the snapshot is right. */
+    int rc = code != 0 && code != 1
+                 ? fail(code > 0 && code < 8 ? (enum err_code)code : ERR_SYSTEM,
+                        "the server cannot make the copy now (exit %d); its log says why", code)
+                 : 0;
     if (rc == 0 && fsync(fd))
         rc = fail_errno(".snapshot.part: cannot write it");
     close(fd);

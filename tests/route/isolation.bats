@@ -140,7 +140,9 @@ mended() {
     serves
     [ "$(aside)" = "$(printf 'row product  1\nrow product  3')" ]
     [ "$(sql ann.db "SELECT id, name FROM product ORDER BY id")" = "$(printf '1|p1\n2|new')" ]
-    txnroute extract hq.db bob >bob.dx
+    local code=0
+    txnroute extract hq.db bob >bob.dx || code=$?
+    [ "$code" -eq 1 ]
     rm bob.db*
     dxapply bob.db <bob.dx
     [ "$(sql bob.db "SELECT id, name FROM product ORDER BY id")" = "2|new" ]
