@@ -65,12 +65,13 @@ static void set_policy(struct merge_table *m, const struct target *t, const stru
     m->policy = (struct merge_policy){.prefer = MERGE_OURS};
     if (o == NULL)
         return;
-    m->policy.adopt = t->table->nkey == 1 && strcmp(o->duplicates, "adopt") == 0;
-    m->policy.lose = strcmp(o->deletes, "lose") == 0;
-    m->policy.rekey = t->layout->rowid_key && !follows && strcmp(o->keys, "issue") != 0;
-    if (strcmp(o->conflict, "client") == 0)
+    const struct object_policy policy = object_policy(o);
+    m->policy.adopt = t->table->nkey == 1 && policy.duplicates == DUPLICATES_ADOPT;
+    m->policy.lose = policy.delete_loses;
+    m->policy.rekey = t->layout->rowid_key && !follows && policy.keys != KEYS_ISSUE;
+    if (policy.prefer == PREFER_CLIENT)
         m->policy.prefer = MERGE_THEIRS;
-    else if (strcmp(o->conflict, "ask") == 0)
+    else if (policy.prefer == PREFER_ASK)
         m->policy.prefer = MERGE_ASK;
     else
         set_newest(&m->policy, t, o);
@@ -90,7 +91,7 @@ static void set_object(struct merge_table *m, const struct target *t, const stru
 static int set_userkey(struct merge_table *m, struct target *t)
 {
     const struct object *o = m->object;
-    if (o == NULL || *o->user_key == 0 || strcmp(o->duplicates, "keep") == 0)
+    if (o == NULL || *o->user_key == 0 || object_policy(o).duplicates == DUPLICATES_KEEP)
         return 0;
     m->userkey = userkey_open(t, o->user_key);
     return m->userkey ? 0 : -1;

@@ -281,7 +281,7 @@ bool upload_apply_triggers(void *ctx, const char *table)
 {
     const struct apply_context *w = ctx;
     const struct object *o = w->merge->package ? package_object(w->merge->package, table) : NULL;
-    return o == NULL || strcmp(o->triggers, "copy") != 0;
+    return o == NULL || !object_policy(o).triggers_of_copy;
 }
 
 int upload_apply_stranger(struct apply_context *w, const struct change *c)

@@ -33,7 +33,7 @@ void key_ranges_free(struct key_ranges *k)
 
 int64_t key_range_size(const struct object *o)
 {
-    return strncmp(o->keys, "ranges ", 7) == 0 ? strtoll(o->keys + 7, NULL, 10) : 0;
+    return object_policy(o).keys == KEYS_RANGES ? strtoll(o->keys + 7, NULL, 10) : 0;
 }
 
 /* The range that the node has: 1, 0, -1. */

@@ -245,6 +245,35 @@ void package_free(struct package *p)
     free(p);
 }
 
+/* The number of the word with which the text begins; 0 when it is none of them. */
+static int word_of(const char *text, const char *const *word, int n)
+{
+    for (int i = 0; i < n; i++) {
+        size_t length = strlen(word[i]);
+        if (strncmp(text, word[i], length) == 0 && (text[length] == 0 || text[length] == ' '))
+            return i;
+    }
+    return 0;
+}
+
+struct object_policy object_policy(const struct object *o)
+{
+    static const char *const prefer[] = {[PREFER_SERVER] = "server",
+                                         [PREFER_CLIENT] = "client",
+                                         [PREFER_NEWEST] = "newest",
+                                         [PREFER_ASK] = "ask"};
+    static const char *const keys[] = {
+        [KEYS_REKEY] = "rekey", [KEYS_ISSUE] = "issue", [KEYS_RANGES] = "ranges"};
+    static const char *const duplicates[] = {
+        [DUPLICATES_ISSUE] = "issue", [DUPLICATES_KEEP] = "keep", [DUPLICATES_ADOPT] = "adopt"};
+    return (struct object_policy){
+        .prefer = (enum package_prefer)word_of(o->conflict, prefer, PREFER_ASK + 1),
+        .keys = (enum package_keys)word_of(o->keys, keys, KEYS_RANGES + 1),
+        .duplicates = (enum package_duplicates)word_of(o->duplicates, duplicates, DUPLICATES_ADOPT + 1),
+        .delete_loses = strcmp(o->deletes, "lose") == 0,
+        .triggers_of_copy = strcmp(o->triggers, "copy") == 0};
+}
+
 const struct object *package_object(const struct package *p, const char *table)
 {
     for (size_t i = 0; i < p->nobject; i++)

@@ -34,6 +34,19 @@ struct object {
     char *triggers; /* "server" or "copy": where the triggers of its table act for what nodes change */
 };
 
+/* What an object's entries for merging say. The texts above are what is stored; decisions go by these. */
+enum package_prefer { PREFER_SERVER, PREFER_CLIENT, PREFER_NEWEST, PREFER_ASK };
+enum package_keys { KEYS_REKEY, KEYS_ISSUE, KEYS_RANGES };
+enum package_duplicates { DUPLICATES_ISSUE, DUPLICATES_KEEP, DUPLICATES_ADOPT };
+struct object_policy {
+    enum package_prefer prefer; /* `conflict` */
+    enum package_keys keys;
+    enum package_duplicates duplicates;
+    bool delete_loses;     /* `deletes` */
+    bool triggers_of_copy; /* `triggers` */
+};
+struct object_policy object_policy(const struct object *o);
+
 /* One of an object's references: the column holds the key of the other object's rows; of none where `to` is NULL. */
 struct object_reference {
     char *column;

@@ -101,8 +101,8 @@ static struct draft *draft_named(const struct reading *r, const char *name)
 static int check_generated(const struct reading *r, const struct draft *d, const struct draft_via *v,
                            const struct draft *p)
 {
-    bool rekeyed = p->layout->rowid_key && strcmp(p->o.keys, "issue") != 0;
-    if ((p->o.write & WRITE_INSERT) && (rekeyed || strcmp(p->o.duplicates, "adopt") == 0))
+    bool rekeyed = p->layout->rowid_key && object_policy(&p->o).keys != KEYS_ISSUE;
+    if ((p->o.write & WRITE_INSERT) && (rekeyed || object_policy(&p->o).duplicates == DUPLICATES_ADOPT))
         return packentry_refuse(
             r, d->at,
             "via: %s.%s is generated, so that it cannot follow when a row of %s gets another key; say "

@@ -323,7 +323,7 @@ void lookalike_line(struct buf *out, const struct object *o, const struct lookal
 static bool gets_other_keys(const struct object *o)
 {
     return (o->write & WRITE_INSERT) &&
-           (strcmp(o->keys, "issue") != 0 || strcmp(o->duplicates, "adopt") == 0);
+           (object_policy(o).keys != KEYS_ISSUE || object_policy(o).duplicates == DUPLICATES_ADOPT);
 }
 
 static bool endangered(const struct lookalike *l)
@@ -335,7 +335,7 @@ static bool endangered(const struct lookalike *l)
 static int keeps_its_keys(struct db *db, const struct object *o)
 {
     struct layout *l = layout_of(db, o->table);
-    int keeps = l ? !l->rowid_key && strcmp(o->duplicates, "adopt") != 0 : -1;
+    int keeps = l ? !l->rowid_key && object_policy(o).duplicates != DUPLICATES_ADOPT : -1;
     layout_free(l);
     return keeps;
 }

@@ -303,7 +303,7 @@ int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(co
         "'trigger' AND tbl_name = %Q COLLATE NOCASE AND name NOT LIKE 'dx~_%%' ESCAPE '~' ORDER BY rowid)",
         o->table);
     if (rc == 0 && names)
-        tell(strcmp(o->triggers, "copy") == 0
+        tell(object_policy(o).triggers_of_copy
                  ? "object %s: for what nodes change, its triggers (%s) act on the copies, which must have "
                    "them, and not "
                    "here; only those that write nothing that travels act here, too"
