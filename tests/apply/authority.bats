@@ -561,6 +561,29 @@ newest() {
     [ -z "$(dxpack cat docking/mallory/outbox/00000001.dx | grep -v '"op":"delete"')" ]
 }
 
+@test "a guess at what is in a row that its node does not see is answered as a wrong one: the row gets another key" {
+    office
+    forge 1 >1.dx <<-'LINES'
+	{"table":"note","op":"insert","key":{"id":1},"new":{"text":"private"}}
+	LINES
+    run -0 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE text = 'private'")" -eq 2 ]
+    [ "$(sql hq.db "SELECT account FROM note WHERE id = 1")" -eq 1 ]
+}
+
+@test "no archive changes the tables of the toolkit itself, a log neither" {
+    office
+    sqlite3 hq.db .dump >whole
+    dxpack make >log.dx <<<'{"table":"dx_nodes","op":"update","key":{"id":1},"old":{"user":"alice"},"new":{"user":"mallory"}}'
+    run -3 dxapply --log hq.db <log.dx
+    [[ $output == *"table dx_nodes is not for archives to change"* ]]
+    diff whole <(sqlite3 hq.db .dump)
+    forge 1 >1.dx <<<'{"table":"dx_nodes","op":"update","key":{"id":1},"old":{"user":"alice"},"new":{"user":"mallory"}}'
+    run -1 dxapply hq.db --upload-from mallory <1.dx
+    [ "$(refused)" -eq 1 ]
+    [ "$(sql hq.db "SELECT group_concat(user) FROM dx_nodes")" = alice,mallory ]
+}
+
 @test "a change that waits keeps no other node's change of the row waiting" {
     sql hq.db "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, n INTEGER CHECK (n < 1000))" "INSERT INTO item VALUES (1, 'a', 1)"
     txnlog attach hq.db
