@@ -9,17 +9,18 @@ enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128 };
 
 /* What one end knows. Texts are "" and numbers 0 where it does not know or has none. */
 struct standing {
-    char node[HANDSHAKE_TEXT];     /* whose session it is */
-    char epoch[HANDSHAKE_TEXT];    /* of the numbering between them; "" for a copy still to be made */
-    char digest[HANDSHAKE_TEXT];   /* of archive number `archive` */
-    char package[HANDSHAKE_TEXT];  /* what the copy is cut for */
-    char release[HANDSHAKE_TEXT];  /* of dx */
-    char patch[HANDSHAKE_TEXT];    /* digest of the patch for handhelds; a companion that has none says "-" */
-    int64_t archive;               /* newest archive: server: made for the node; node: applied */
-    int64_t upload;                /* newest upload: server: merged; node: acknowledged */
-    int64_t sent;                  /* node: newest upload made */
-    int64_t timeout;               /* seconds for which it waits for a byte */
-    bool behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
+    char node[HANDSHAKE_TEXT];    /* whose session it is */
+    char epoch[HANDSHAKE_TEXT];   /* of the numbering between them; "" for a copy still to be made */
+    char digest[HANDSHAKE_TEXT];  /* of archive number `archive` */
+    char package[HANDSHAKE_TEXT]; /* what the copy is cut for */
+    char release[HANDSHAKE_TEXT]; /* of dx */
+    char patch[HANDSHAKE_TEXT];   /* digest of the patch for handhelds; a companion that has none says "-" */
+    int64_t archive;              /* newest archive: server: made for the node; node: applied */
+    int64_t upload;               /* newest upload: server: merged; node: acknowledged */
+    int64_t sent;                 /* node: newest upload made */
+    int64_t timeout;              /* seconds for which it waits for a byte */
+    bool
+        behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
     int64_t keep_days, keep_bytes; /* server: how long the node is to keep uploads that were acknowledged */
 };
 
