@@ -85,6 +85,11 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
     if (n->conflicts || n->refused || n->quarantined)
         cli_warn("%s: %lld conflicts, %lld rows refused, %lld rows quarantined; see `dxapply conflicts %s`",
                  path, (long long)n->conflicts, (long long)n->refused, (long long)n->quarantined, path);
+    if (n->rejected)
+        cli_warn("%s: an operator rejected upload %lld of node %s; its %lld changes are in `dxapply "
+                 "conflicts --all "
+                 "%s`",
+                 path, (long long)h->number, h->from, (long long)n->rejected, path);
     if (n->left)
         cli_warn("%s: %lld rows left alone: they were changed since the comparison, or a constraint is in "
                  "the way; "
@@ -105,7 +110,7 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
         cli_warn("%s: %lld changed rows are not in this copy; compare it with `txnlog digest`, renew it with "
                  "initsync",
                  path, (long long)n->missing);
-    return n->conflicts || n->refused || n->quarantined || n->missing || n->left || n->saved ||
+    return n->conflicts || n->refused || n->quarantined || n->rejected || n->missing || n->left || n->saved ||
                    n->indexes_due || n->unplaced
                ? ERR_LOOK
                : 0;

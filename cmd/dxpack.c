@@ -586,7 +586,12 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
         cli_say("server: merged, with conflicts or files to look at there");
     else if (got->merged)
         cli_warn("the server could not merge now (its exit code is %d); it will later", got->merged);
-    return rc ? -1 : got->merged || got->other ? ERR_LOOK : 0;
+    if (got->server.held && rc == 0)
+        cli_warn("the server does not merge what was changed here from upload %lld on: an operator there has "
+                 "to decide "
+                 "(txnroute status); it is kept",
+                 (long long)got->server.held);
+    return rc ? -1 : got->merged || got->other || got->server.held ? ERR_LOOK : 0;
 }
 
 /* Behind a last word that ends with `=` the name of the node is put: --node=alice. To free. */

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "device/patch.h"
 #include "journal/meta.h"
+#include "nodes/approval.h"
 #include "nodes/hold.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
@@ -207,6 +208,31 @@ static int put_node(struct db *db, const char *name, bool add)
     return rc;
 }
 
+static int decide(struct db *db, const char *name, enum approval_decision decision)
+{
+    int found = approval_decide(db, name, decision);
+    if (found == 0)
+        return fail(ERR_REFUSED,
+                    "%s: no upload of node %s waits for approval; `txnroute status` lists those that do",
+                    db_path(db), name);
+    return found < 0 ? -1 : 0;
+}
+
+static int change_node(struct db *db, const char *verb, const char *name)
+{
+    if (strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0)
+        return put_node(db, name, strcmp(verb, "add") == 0);
+    if (strcmp(verb, "hold") == 0)
+        return hold_node(db, name, reason ? reason : "an operator said so");
+    if (strcmp(verb, "release") == 0)
+        return release_node(db, name);
+    if (strcmp(verb, "approve") == 0)
+        return decide(db, name, APPROVAL_APPROVED);
+    if (strcmp(verb, "reject") == 0)
+        return decide(db, name, APPROVAL_REJECTED);
+    return node_end(db, name);
+}
+
 static int node(int argc, char **argv)
 {
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
@@ -214,10 +240,14 @@ static int node(int argc, char **argv)
         return list_nodes(argv[1], name);
     if (strcmp(verb, "key") == 0 && name)
         return site_node_key(argv[1], name);
+    static const char *const known[] = {"add", "set", "end", "hold", "release", "approve", "reject"};
+    size_t i = 0;
+    while (i < sizeof known / sizeof *known && strcmp(verb, known[i]) != 0)
+        i++;
+    if (i == sizeof known / sizeof *known)
+        return fail(ERR_USAGE, "node %s: add, set, end, hold, release, approve, reject, key or list expected",
+                    verb);
     bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
-    bool hold = strcmp(verb, "hold") == 0, release = strcmp(verb, "release") == 0;
-    if (!add && !set && !hold && !release && strcmp(verb, "end") != 0)
-        return fail(ERR_USAGE, "node %s: add, set, end, hold, release, key or list expected", verb);
     if (name == NULL)
         return fail(ERR_USAGE, "node %s: which node?", verb);
     if (add && package == NULL && user == NULL)
@@ -229,10 +259,7 @@ static int node(int argc, char **argv)
     struct db *db = open_for_change(argv[1]);
     if (db == NULL)
         return -1;
-    return finish(db, add || set ? put_node(db, name, add)
-                      : hold     ? hold_node(db, name, reason ? reason : "an operator said so")
-                      : release  ? release_node(db, name)
-                                 : node_end(db, name));
+    return finish(db, change_node(db, verb, name));
 }
 
 /* ---- users, responsibilities, packages ---- */
@@ -503,10 +530,11 @@ static const struct cli_verb verbs[] = {
      .help = "load or replace the package in DIR",
      .run = load},
     {.name = "node",
-     .operands = "add|set|end|hold|release|key|list DB|SITE [NODE]",
+     .operands = "add|set|end|hold|release|approve|reject|key|list DB|SITE [NODE]",
      .min = 2,
      .max = 3,
-     .help = "register, change, end, hold, release or list nodes; key: of SITE, id.pub on stdin, for "
+     .help = "register, change, end, hold, release or list nodes, approve or reject an upload; key: of SITE, "
+             "id.pub on stdin, for "
              "authorized_keys",
      .options = node_options,
      .run = node},

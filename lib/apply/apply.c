@@ -2,7 +2,6 @@
 #include "apply/apply.h"
 
 #include "apply/app_triggers.h"
-#include "apply/client_schema.h"
 #include "apply/download.h"
 #include "apply/log_apply.h"
 #include "apply/merge.h"
@@ -34,8 +33,8 @@ struct kind {
     int (*stranger)(struct apply_context *w, const struct change *c);
 };
 
-static const struct kind download = {download_begin,       download_ready, download_one, download_end,
-                                     client_schema_attach, false,          NULL};
+static const struct kind download = {download_begin, download_ready, download_one, download_end,
+                                     download_last,  false,          NULL};
 static const struct kind snapshot = {snapshot_begin,  snapshot_ready, snapshot_one, snapshot_end,
                                      snapshot_attach, false,          NULL};
 static const struct kind upload = {upload_apply_begin, NULL, upload_apply_one,     upload_apply_end,

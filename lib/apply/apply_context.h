@@ -31,6 +31,7 @@ struct apply_count {
     int64_t missing;     /* changes of rows that are not there (downloads) */
     int64_t conflicts;   /* recorded by this apply */
     int64_t refused;     /* rows of an upload that its node may not write; recorded too */
+    int64_t rejected;    /* changes of an upload that an operator rejected */
     int64_t quarantined; /* rows put into quarantine by this apply */
     int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
     int64_t released;    /* rows that were in quarantine and are applied now */

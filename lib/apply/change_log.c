@@ -61,6 +61,7 @@ int change_log_note(struct change_log *e, struct target *t, const struct change 
     }
     struct change_log_count *n = &e->count[t->index];
     *(c->op == CHANGE_INSERT ? &n->inserted : c->op == CHANGE_UPDATE ? &n->updated : &n->deleted) += 1;
+    n->replaced += c->op != CHANGE_INSERT && e->sender && e->origin && strcmp(e->sender, e->origin) == 0;
     if (e->journal && journal_add(e->journal, c, e->origin))
         return -1;
     if (e->undo && keep(e, t, c))

@@ -8,12 +8,14 @@
 
 struct change_log_count {
     int64_t inserted, updated, deleted;
+    int64_t replaced; /* of those updated and deleted: by changes of the log's `sender` */
 };
 
 struct change_log {
     struct db *db;
     struct journal_writer *journal;   /* NULL: not journalled */
     const char *origin;               /* for the journal; NULL: made here */
+    const char *sender;               /* whose changes are counted apart; NULL: nobody's */
     struct trigger_effects *triggers; /* what they write is noted, too; NULL: none does. The log's own */
     bool undo;                        /* kept in temp.dx_undo */
     struct stmt *keep;

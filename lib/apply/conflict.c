@@ -3,6 +3,7 @@
 
 #include "apply/merge_context.h"
 #include "apply/record.h"
+#include "apply/verdict_send.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -14,14 +15,14 @@ static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_conflict (id INTEGER PRIMARY KEY, kind TEXT, tbl TEXT, col TEXT, key, "
     "base, ours,"
     " theirs, incoming BLOB, row BLOB, outcome TEXT, reason TEXT, origin TEXT, archive TEXT, resolved TEXT, "
-    "made TEXT)";
+    "made TEXT, own INTEGER NOT NULL DEFAULT 0)";
 static const char sql_add[] = "INSERT INTO dx_conflict (kind, tbl, col, key, base, ours, theirs, incoming, "
-                              "row, outcome, reason, origin, archive, made)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+                              "row, outcome, reason, origin, archive, own, made)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
                               " strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))";
 static const char sql_read[] =
     "SELECT id, kind, tbl, col, outcome, reason, origin, archive, resolved, key, base, "
-    "ours, theirs, incoming, row, made FROM dx_conflict %s";
+    "ours, theirs, incoming, row, made, own FROM dx_conflict %s";
 static const char sql_all[] = "ORDER BY id";
 static const char sql_open[] = "WHERE resolved IS NULL ORDER BY id";
 static const char sql_one[] = "WHERE id = ?1";
@@ -47,6 +48,7 @@ static int add(struct apply_context *w, const struct conflict *c)
         stmt_bind(s, 4 + i, values[i]);
     for (int i = 0; i < 4; i++)
         stmt_bind_text(s, 10 + i, texts[i]);
+    stmt_bind_int(s, 14, c->own);
     int rc = stmt_run(s);
     *(strcmp(c->kind, CONFLICT_PERMISSION) == 0 ? &w->count->refused : &w->count->conflicts) += 1;
     return rc;
@@ -91,7 +93,7 @@ int conflict_column(struct apply_context *w, struct target *t, const struct chan
                          .ours = t->now[column],
                          .theirs = c->new[column],
                          .outcome = outcome};
-    int rc = add(w, &k);
+    int rc = add(w, &k) || verdict_send(w, c, column, k.kind, outcome, NULL) ? -1 : 0;
     buf_free(&room);
     arena_free(&arena);
     return rc;
@@ -171,6 +173,39 @@ int conflict_stranger(struct apply_context *w, const struct change *c, const cha
     return add_row(w, c, NULL, &k);
 }
 
+static const char sql_same[] = "SELECT count(*) FROM dx_conflict WHERE own AND resolved IS NULL AND kind = "
+                               "?1 AND tbl = ?2 AND col IS ?3 "
+                               "AND key IS ?4 AND incoming IS ?5";
+
+/* Whether the same verdict is open already: a server that does not know that it was read tells it again. */
+static int known(struct apply_context *w, const struct conflict *k)
+{
+    struct stmt *s = db_exec(w->db, sql_make) ? NULL : db_prepare(w->db, sql_same);
+    if (s == NULL)
+        return -1;
+    const char *const text[] = {k->kind, k->table, k->column};
+    for (int i = 0; i < 3; i++)
+        stmt_bind_text(s, 1 + i, text[i]);
+    stmt_bind(s, 4, &k->key);
+    stmt_bind(s, 5, &k->incoming);
+    int got = stmt_step(s) == STEP_ROW ? stmt_int(s, 0) > 0 : -1;
+    stmt_free(s);
+    return got;
+}
+
+int conflict_own(struct apply_context *w, const struct change *c, struct conflict *k)
+{
+    struct buf room = {0};
+    k->own = true;
+    if (strcmp(k->outcome, CONFLICT_OURS) == 0) /* of the server */
+        k->outcome = CONFLICT_THEIRS;
+    k->key = c ? change_packed_key(c, &room) : (struct val){.type = VAL_NULL};
+    int there = known(w, k);
+    int rc = there ? (there > 0 ? 0 : -1) : add(w, k);
+    buf_free(&room);
+    return rc;
+}
+
 /* ---- reading ---- */
 
 static struct conflict take(struct stmt *s)
@@ -190,7 +225,8 @@ static struct conflict take(struct stmt *s)
                              .theirs = stmt_val(s, 12),
                              .incoming = stmt_val(s, 13),
                              .row = stmt_val(s, 14),
-                             .made = stmt_text(s, 15)};
+                             .made = stmt_text(s, 15),
+                             .own = stmt_int(s, 16) != 0};
 }
 
 /* 1, 0, -1 */

@@ -14,12 +14,14 @@
 #define CONFLICT_REKEY      "rekey"      /* both made a row with this integer key: theirs got another */
 #define CONFLICT_PARENT     "parent"     /* their row belongs to one that was not taken */
 #define CONFLICT_PERMISSION "permission" /* the node may not do that */
+#define CONFLICT_QUARANTINE "quarantine" /* own only: the change waits at the server for another row */
 #define CONFLICT_MOVED      "moved"      /* a row of a plan is not as it was when the plan was made */
 
 /* What became of it. */
 #define CONFLICT_OURS   "ours"   /* what was here stands */
 #define CONFLICT_THEIRS "theirs" /* what came was taken */
 #define CONFLICT_ASK    "ask"    /* what was here stands until somebody decides */
+#define CONFLICT_WAITS  "waits"  /* own only: it is in quarantine at the server */
 
 /* One record. In a conflict on a column, base, ours and theirs are its values: before, here, and as it came. In one on
  * a row they are none, and `row` is the row here as a record (NULL when there was none), `incoming` the change. */
@@ -30,6 +32,9 @@ struct conflict {
     struct val base, ours, theirs;
     struct val row, incoming;
     const char *outcome, *reason, *origin, *archive;
+    bool
+        own; /* a verdict of the server about a change made here: ours is that change's value, theirs the one that was
+                 here when it was told; of a row, incoming is that change */
     const char *made;     /* when it was recorded, UTC; NULL when not known */
     const char *resolved; /* NULL while it stands as decided */
 };
@@ -52,6 +57,9 @@ int conflict_dropped(struct apply_context *w, struct target *t, const struct cha
 
 /* The same for a change of a table that the database does not have. */
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason);
+
+/* A verdict of the server's about the change (NULL: of a table that is not here), unless it is recorded already. */
+int conflict_own(struct apply_context *w, const struct change *c, struct conflict *k);
 
 /* Calls fn for each record, oldest first; open: only those not resolved. Stops at the first nonzero result and returns
  * it. Texts and bytes live until fn returns. */

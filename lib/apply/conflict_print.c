@@ -79,6 +79,13 @@ static void put_key(struct buf *b, const struct target *t, const struct val *key
 
 static void put_sides(struct buf *b, const struct conflict *c, const struct conflict_view *r)
 {
+    if (c->own)
+        buf_puts(b, ",\"own\":true");
+    if (c->own && c->column == NULL) {
+        if (r->target)
+            put_row(b, "ours", r->target->table, r->incoming.op == CHANGE_DELETE ? NULL : r->incoming.new);
+        return;
+    }
     if (c->column) {
         const struct val *const side[] = {&c->base, &c->ours, &c->theirs};
         static const char *const name[] = {"base", "ours", "theirs"};
@@ -137,8 +144,30 @@ static void add_row(struct buf *out, const struct table *t, const struct val *ro
         }
 }
 
+/* What the server decided about a change made here. */
+static void add_own(struct buf *out, const struct conflict *c, const struct conflict_view *r)
+{
+    bool waits = strcmp(c->outcome, CONFLICT_WAITS) == 0;
+    if (c->column) {
+        buf_addf(out, ".%s: was %s, ", c->column, val_show(&c->base));
+        buf_addf(out, "changed here to %s, ", val_show(&c->ours));
+        buf_addf(out, "the server has %s", val_show(&c->theirs));
+        return;
+    }
+    if (r->target) {
+        buf_addf(out, ": %s ", change_op_name(r->incoming.op));
+        if (r->incoming.op != CHANGE_DELETE)
+            add_row(out, r->target->table, r->incoming.new, false);
+    }
+    buf_puts(out, waits ? ": waits at the server for another row" : ": not taken by the server");
+}
+
 static void add_sides(struct buf *out, const struct conflict *c, const struct conflict_view *r)
 {
+    if (c->own) {
+        add_own(out, c, r);
+        return;
+    }
     if (c->column) {
         buf_addf(out, ".%s: was %s, here %s, ", c->column, val_show(&c->base), val_show(&c->ours));
         buf_addf(out, "from %s %s", c->origin ? c->origin : "elsewhere", val_show(&c->theirs));

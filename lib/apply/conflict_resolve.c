@@ -231,14 +231,29 @@ static int resolve_other(struct choice *k, const struct conflict *c, struct conf
     return rc;
 }
 
+/* A change made here that the server did not take is made once more: it goes up again, and is judged again. */
+static int repeat_own(struct choice *k, const struct conflict *c, struct conflict_view *r)
+{
+    if (k->side == RESOLVE_BASE)
+        return nothing_to_take(c, k);
+    if (r->incoming.op == CHANGE_DELETE)
+        return remove_row(k, r);
+    struct change row = of_row(r, CHANGE_DELETE);
+    int here = target_row(r->target, &row, NULL);
+    if (here == 0 && r->incoming.op == CHANGE_UPDATE)
+        return fail(ERR_REFUSED, "conflict %lld: the row is not there any more; insert it by hand",
+                    (long long)c->id);
+    return here < 0 ? -1 : make_row(r, r->incoming.new);
+}
+
 static int resolve_one(void *ctx, const struct conflict *c)
 {
     struct choice *k = ctx;
     struct conflict_view r;
     if (c->resolved)
         return fail(ERR_REFUSED, "conflict %lld was resolved already: %s", (long long)c->id, c->resolved);
-    if (strcmp(c->outcome, words[k->side]) == 0 ||
-        (k->side == RESOLVE_OURS && strcmp(c->outcome, CONFLICT_ASK) == 0))
+    if (strcmp(c->outcome, words[k->side]) == 0 || (k->side == (c->own ? RESOLVE_THEIRS : RESOLVE_OURS) &&
+                                                    (c->own || strcmp(c->outcome, CONFLICT_ASK) == 0)))
         return 0; /* as it was decided */
     int rc = conflict_print_conflict(&k->targets, c, &r);
     if (rc == 0 && r.target == NULL)
@@ -248,7 +263,7 @@ static int resolve_one(void *ctx, const struct conflict *c)
     else if (rc == 0 && k->side == RESOLVE_OTHER)
         rc = resolve_other(k, c, &r);
     else if (rc == 0)
-        rc = c->column ? resolve_column(k, c, &r) : resolve_row(k, c, &r);
+        rc = c->column ? resolve_column(k, c, &r) : c->own ? repeat_own(k, c, &r) : resolve_row(k, c, &r);
     conflict_print_free(&r);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "apply/next_key.h"
 #include "apply/pending.h"
 #include "apply/rekey_client.h"
+#include "apply/verdict_receive.h"
 #include "base/err.h"
 #include "journal/applied_digests.h"
 #include "journal/client_tables.h"
@@ -154,6 +155,11 @@ int download_end(struct apply_context *w)
     if (*w->head->package)
         return meta_set_text(w->db, "package", w->head->package);
     return 0;
+}
+
+int download_last(struct apply_context *w)
+{
+    return client_schema_attach(w) || verdict_receive(w) ? -1 : 0;
 }
 
 /* ---- changes ---- */

@@ -14,6 +14,9 @@ int download_ready(struct apply_context *w);
 /* After the last change: counters, and what the copy holds. */
 int download_end(struct apply_context *w);
 
+/* When the triggers are back: captures what is new, and records what the server decided against changes made here. */
+int download_last(struct apply_context *w);
+
 /* One change (a apply_one_fn). */
 int download_one(struct apply_context *w, struct target *t, struct change *c);
 

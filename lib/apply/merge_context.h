@@ -7,6 +7,7 @@
 #include "apply/fk_children.h"
 #include "apply/fk_parents.h"
 #include "apply/rejected_rows.h"
+#include "apply/upload_guard.h"
 #include "apply/upload_quota.h"
 #include "apply/userkey.h"
 #include "nodes/membership.h"
@@ -58,6 +59,7 @@ struct merge {
     int64_t nhidden;
     struct rejected_rows rejected;
     struct upload_quota quota;
+    struct upload_guard guard;
     size_t n;
     struct merge_table *table; /* per target */
 };

@@ -6,6 +6,7 @@
 #include "apply/record.h"
 #include "apply/rejected_rows.h"
 #include "apply/retry.h"
+#include "apply/verdict_send.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -42,7 +43,9 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
     w->count->quarantined += e->held == 0;
     int rc = quarantine_add(w->db, &q);
     if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
-        rc = merge_force(w, e->target, &e->change, e->origin);
+        rc = merge_force(w, e->target, &e->change, e->origin) || verdict_send_waits(w, &e->change, e->origin)
+                 ? -1
+                 : 0;
     buf_free(&room);
     buf_free(&bytes);
     return rc;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "nodes/hold.h"
 #include "nodes/membership_log.h"
+#include "nodes/verdict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,20 +89,23 @@ int upload_apply_begin(struct apply_context *w)
     int go = check(w, &m->node);
     if (go <= 0)
         return go;
-    if (check_hold(w, &m->node) || upload_quota_read(&m->quota, w->db, m->node.name))
+    if (check_hold(w, &m->node) || upload_quota_read(&m->quota, w->db, m->node.name) ||
+        upload_guard_read(&m->guard, w->db, &m->node, w->head->number))
         return -1;
     m->package = package_get(w->db, m->node.package);
     if (m->package == NULL || rekey_map_load(&m->rekeys, w->db, m->node.id, w->head->applied, m->package) ||
         journal_end(w->db, &m->start) || db_exec(w->db, sql_cache) ||
         change_log_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
-    w->effect.origin = m->node.name;
+    w->effect.origin = w->effect.sender = m->node.name;
     return 1;
 }
 
 int upload_apply_last(struct apply_context *w)
 {
     struct merge *m = w->merge;
+    if (upload_guard_check(&m->guard, w, &m->node, m->package))
+        return -1;
     return upload_quota_end(&m->quota, w->db, m->node.name, w->count)
                ? fail_in("%s: upload %lld of node %s", w->name, (long long)w->head->number, m->node.name)
                : 0;
@@ -112,10 +116,17 @@ void upload_apply_failed(struct apply_context *w)
     struct merge *m = w->merge;
     char *message = mem_text(err_message());
     enum err_code code = err_code();
-    if (m->quota.over && !w->options->dry &&
-        (db_begin_write(w->db) || hold_node(w->db, m->node.name, message) || db_commit(w->db)))
+    bool over = m->quota.over || m->guard.over;
+    if (over && !w->options->dry &&
+        (db_begin_write(w->db) || hold_node(w->db, m->node.name, message) ||
+         upload_guard_ask(&m->guard, w, &m->node) || db_commit(w->db)))
         db_rollback(w->db);
-    if (m->quota.over)
+    if (m->guard.over)
+        fail(code,
+             "%s. It waits until an operator decides: txnroute node approve %s %s, or txnroute node reject "
+             "%s %s",
+             message, w->name, m->node.name, w->name, m->node.name);
+    else if (m->quota.over)
         fail(code, "%s; the node is held until an operator releases it: txnroute node release %s %s", message,
              w->name, m->node.name);
     free(message);
@@ -126,7 +137,8 @@ int upload_apply_end(struct apply_context *w)
     const struct node *n = &w->merge->node;
     return node_note_merged(w->db, n->id, w->head->number) ||
                    node_note_applied(w->db, n->id, w->head->applied) ||
-                   rejected_rows_known(w, w->head->applied)
+                   rejected_rows_known(w, w->head->applied) ||
+                   verdict_known(w->db, n->id, w->head->applied) || approval_forget(w->db, n->id)
                ? -1
                : 0;
 }
@@ -243,11 +255,24 @@ static int allow(struct apply_context *w, struct target *t, struct change *c)
     return 1;
 }
 
+/* A change of an upload that an operator rejected: refused, recorded as settled, the row sent back as it is here. */
+static int reject(struct apply_context *w, struct target *t, const struct change *c)
+{
+    int64_t before = w->count->refused;
+    if (refuse(w, t, c, "an operator of the server rejected the upload"))
+        return -1;
+    w->count->refused = before;
+    w->count->rejected++;
+    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rejected' WHERE id = last_insert_rowid()");
+}
+
 static int judge(struct apply_context *w, struct target *t, struct change *c)
 {
     struct arena arena = {0};
     if (only_touched(c))
         return merge_force(w, t, c, w->merge->node.name);
+    if (w->merge->guard.rejected)
+        return reject(w, t, c);
     int waits = rejected_rows_wait(w, t, c);
     if (waits)
         return waits < 0 ? -1 : 0;
@@ -295,6 +320,8 @@ static int judge_adopted(struct apply_context *w, struct target *t, struct chang
 {
     if (c->op == CHANGE_DELETE)
         return merge_force(w, t, c, w->merge->node.name);
+    if (w->merge->guard.rejected)
+        return reject(w, t, c);
     int may = t->layout->rowid_key ? allow(w, t, c) : 0;
     return may > 0 ? rekey_server_give(w, t, c) : may < 0 ? -1 : t->layout->rowid_key ? 0 : judge(w, t, c);
 }

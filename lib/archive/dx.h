@@ -71,6 +71,14 @@ struct dx_range {
     int64_t first, last;
 };
 
+/* What the sender decided against a change of the receiver's. Texts are the head's. */
+struct dx_verdict {
+    char *kind, *outcome; /* as in apply/conflict.h */
+    char *table, *column; /* column NULL: about the row */
+    char *reason;         /* for people; or NULL */
+    struct buf change;    /* what the receiver had sent: a record (apply/record.h) */
+};
+
 /* What an archive says of itself. Texts are "" and numbers 0 where a kind has no use for them. */
 struct dx_head {
     enum dx_kind kind;
@@ -94,6 +102,8 @@ struct dx_head {
         *rekey; /* downloads: rows of the receiver's that it must rename, before anything else, in order */
     size_t nrange;
     struct dx_range *range; /* downloads, snapshots: from where the receiver numbers its next rows */
+    size_t nverdict;
+    struct dx_verdict *verdict; /* downloads: what was decided against changes of the receiver's */
 };
 
 /* A head with empty texts and no tables, full form. Free with dx_head_free, which is fine on a zeroed one. */
@@ -113,6 +123,9 @@ void dx_rekey_free(struct dx_rekey *r);
 void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
 void dx_head_add_range(struct dx_head *h, const char *table, int64_t first, int64_t last);
 void dx_head_clear_ranges(struct dx_head *h);
+
+/* Adds a verdict with its texts (kind, outcome, table, column, reason) and its change, which are copied. */
+void dx_head_add_verdict(struct dx_head *h, const char *const text[5], const void *change, size_t n);
 void dx_head_set(char **text, const char *value); /* replaces one of the texts */
 
 /* The layout of that name, or NULL. */

@@ -1,6 +1,7 @@
 /* head_read: see archive/head_read.h. */
 #include "archive/head_read.h"
 
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -38,6 +39,14 @@ void dx_head_init(struct dx_head *h, enum dx_kind kind)
         *texts[i] = mem_text("");
 }
 
+static void verdict_free(struct dx_verdict *v)
+{
+    char *const text[] = {v->kind, v->outcome, v->table, v->column, v->reason};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        free(text[i]);
+    buf_free(&v->change);
+}
+
 void dx_head_free(struct dx_head *h)
 {
     free(h->from);
@@ -55,8 +64,11 @@ void dx_head_free(struct dx_head *h)
     free(h->table);
     head_untell(h);
     free(h->schema);
+    for (size_t i = 0; i < h->nverdict; i++)
+        verdict_free(&h->verdict[i]);
     free(h->rekey);
     dx_head_clear_ranges(h);
+    free(h->verdict);
     *h = (struct dx_head){0};
 }
 
@@ -76,6 +88,17 @@ void dx_head_add_schema(struct dx_head *h, const char *sql)
 {
     h->schema = mem_grow(h->schema, h->nschema + 1, sizeof *h->schema);
     h->schema[h->nschema++] = mem_text(sql);
+}
+
+void dx_head_add_verdict(struct dx_head *h, const char *const text[5], const void *change, size_t n)
+{
+    struct dx_verdict v = {0};
+    char **const to[] = {&v.kind, &v.outcome, &v.table, &v.column, &v.reason};
+    for (int i = 0; i < 5; i++)
+        *to[i] = text[i] ? mem_text(text[i]) : NULL;
+    buf_add(&v.change, change, n);
+    h->verdict = mem_grow(h->verdict, h->nverdict + 1, sizeof *h->verdict);
+    h->verdict[h->nverdict++] = v;
 }
 
 static struct val copy_key(const struct val *v)
@@ -356,6 +379,34 @@ static int get_ranges(json_t *array, const char *name, struct dx_head *h)
     return array && !json_is_array(array) ? bad(name, "dx.json", "ranges is not a list") : 0;
 }
 
+static int get_verdict(json_t *json, struct dx_head *h)
+{
+    static const char *const names[] = {"kind", "outcome", "table", "column", "reason"};
+    const char *text[5];
+    for (int i = 0; i < 5; i++) {
+        json_t *value = json_object_get(json, names[i]);
+        text[i] = json_string_value(value);
+        if (text[i] == NULL && (i < 3 || value))
+            return -1;
+    }
+    json_t *change = json_object_get(json, "change");
+    size_t n = json_string_length(change), got = 0;
+    uint8_t *bytes = mem_alloc(base64_room(n) + 1);
+    int rc = change && base64_get(json_string_value(change), n, bytes, &got) ? 0 : -1;
+    if (rc == 0)
+        dx_head_add_verdict(h, text, bytes, got);
+    free(bytes);
+    return rc;
+}
+
+static int get_verdicts(json_t *array, const char *name, struct dx_head *h)
+{
+    for (size_t i = 0; i < json_array_size(array); i++)
+        if (get_verdict(json_array_get(array, i), h))
+            return bad(name, "dx.json", "a verdict without kind, outcome, table and change");
+    return array && !json_is_array(array) ? bad(name, "dx.json", "verdicts is not a list") : 0;
+}
+
 static int get_head(json_t *json, const char *name, struct dx_head *h)
 {
     if (get_kind(json, name, h))
@@ -372,7 +423,8 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
         return -1;
     return get_schema(json_object_get(json, "schema"), name, h) ||
                    get_rekeys(json_object_get(json, "rekeys"), name, h) ||
-                   get_ranges(json_object_get(json, "ranges"), name, h)
+                   get_ranges(json_object_get(json, "ranges"), name, h) ||
+                   get_verdicts(json_object_get(json, "verdicts"), name, h)
                ? -1
                : 0;
 }

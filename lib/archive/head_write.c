@@ -1,6 +1,7 @@
 /* head_write: dx.json and end.json in words (archive/head_read.h). */
 #include "archive/head_read.h"
 
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -35,6 +36,13 @@ static const char *unfit(const struct dx_head *h)
     for (size_t i = 0; i < h->nrange; i++)
         if (!utf8_sound(h->range[i].table, strlen(h->range[i].table)))
             return h->range[i].table;
+    for (size_t i = 0; i < h->nverdict; i++) {
+        const struct dx_verdict *v = &h->verdict[i];
+        const char *const told[] = {v->kind, v->outcome, v->table, v->column, v->reason};
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++)
+            if (told[k] && !utf8_sound(told[k], strlen(told[k])))
+                return told[k];
+    }
     return NULL;
 }
 
@@ -132,6 +140,20 @@ static void put_rekey(struct buf *b, const struct dx_rekey *r)
     buf_puts(b, "]}");
 }
 
+/* {"kind":"update","outcome":"ours","table":"t","column":"c","change":"BASE64"} */
+static void put_verdict(struct buf *b, const struct dx_verdict *v)
+{
+    buf_puts(b, "{\"kind\":");
+    put_string(b, v->kind);
+    put_text(b, "outcome", v->outcome);
+    put_text(b, "table", v->table);
+    put_text(b, "column", v->column);
+    put_text(b, "reason", v->reason);
+    buf_puts(b, ",\"change\":\"");
+    base64_put(b, v->change.p, v->change.n);
+    buf_puts(b, "\"}");
+}
+
 /* Where in it the text of the tables begins. */
 static size_t put_head(struct buf *b, const struct dx_head *h)
 {
@@ -170,7 +192,12 @@ static size_t put_head(struct buf *b, const struct dx_head *h)
         put_int(b, "last", h->range[i].last);
         buf_puts(b, "}");
     }
-    buf_puts(b, h->nrange ? "]}\n" : "}\n");
+    buf_puts(b, h->nrange ? "]" : "");
+    for (size_t i = 0; i < h->nverdict; i++) {
+        buf_puts(b, i ? "," : ",\"verdicts\":[");
+        put_verdict(b, &h->verdict[i]);
+    }
+    buf_puts(b, h->nverdict ? "]}\n" : "}\n");
     return tables;
 }
 

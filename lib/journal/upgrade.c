@@ -179,10 +179,21 @@ static int from_2(struct db *db)
     return 0;
 }
 
+/* ---- 3 to 4 ---- */
+
+/* How much one upload may change of an object; a conflict of a copy tells what the server decided about its own change. */
+static int from_3(struct db *db)
+{
+    return add_column(db, "dx_object", "guard", "TEXT NOT NULL DEFAULT ''") ||
+                   add_column(db, "dx_conflict", "own", "INTEGER NOT NULL DEFAULT 0")
+               ? -1
+               : 0;
+}
+
 /* ---- all of them ---- */
 
 /* steps[i] leads from format i + 1 to the next. */
-static int (*const steps[])(struct db *db) = {from_1, from_2};
+static int (*const steps[])(struct db *db) = {from_1, from_2, from_3};
 
 _Static_assert(sizeof steps / sizeof *steps == UPGRADE_FORMAT - 1, "each format has a step to the next");
 

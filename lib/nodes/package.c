@@ -28,7 +28,7 @@ static const char sql_make[] =
     "NOT NULL,"
     " written INTEGER NOT NULL, conflict TEXT NOT NULL, keys TEXT NOT NULL, deletes TEXT NOT NULL,"
     " duplicates TEXT NOT NULL, change_key TEXT NOT NULL, user_key TEXT NOT NULL, keep TEXT NOT NULL,"
-    " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server',"
+    " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server', guard TEXT NOT NULL DEFAULT '',"
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
     " UNIQUE (package, name));";
 
@@ -47,10 +47,11 @@ int package_init(struct db *db)
 
 static const char sql_put[] =
     "INSERT INTO dx_object (package, name, place, tbl, visible, rule, via_column, via_object, columns, key, "
-    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, refs, triggers, was, fresh, "
+    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, refs, triggers, guard, was, "
+    "fresh, "
     "gone) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
-    "'none', "
+    "?21, 'none', "
     "0, 0) "
     "ON CONFLICT (package, name) DO UPDATE SET "
     /* What is held is noted once: the definitions that no run has seen never held anything. */
@@ -65,7 +66,7 @@ static const char sql_put[] =
     "key = excluded.key, written = excluded.written, conflict = excluded.conflict, keys = excluded.keys, "
     "change_key = excluded.change_key, user_key = excluded.user_key, keep = excluded.keep, "
     "deletes = excluded.deletes, duplicates = excluded.duplicates, refs = excluded.refs, "
-    "triggers = excluded.triggers, gone = 0";
+    "triggers = excluded.triggers, guard = excluded.guard, gone = 0";
 
 static const char sql_before[] = "UPDATE dx_object SET place = -1 WHERE package = %Q AND NOT gone";
 static const char sql_gone[] =
@@ -82,7 +83,8 @@ static int put_object(struct db *db, struct stmt *s, const struct package *p, si
     const char *text[] = {p->name, o->name,       NULL,          o->table,      visible_names[o->visible],
                           o->rule, o->via_column, o->via_object, columns,       key,
                           NULL,    o->conflict,   o->keys,       o->change_key, o->user_key,
-                          o->keep, o->deletes,    o->duplicates, o->references, o->triggers};
+                          o->keep, o->deletes,    o->duplicates, o->references, o->triggers,
+                          o->guard};
     for (int c = 0; c < (int)(sizeof text / sizeof *text); c++)
         stmt_bind_text(s, c + 1, text[c]);
     stmt_bind_int(s, 3, (int64_t)i);
@@ -115,7 +117,8 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep, deletes, duplicates, refs, triggers FROM dx_object WHERE package = ?1 AND "
+    "change_key, user_key, keep, deletes, duplicates, refs, triggers, guard FROM dx_object WHERE package = "
+    "?1 AND "
     "gone = ?2 "
     "ORDER "
     "BY place, id";
@@ -138,7 +141,8 @@ static int take_object(struct package *p, struct stmt *s)
                        .deletes = mem_text(stmt_text(s, 15)),
                        .duplicates = mem_text(stmt_text(s, 16)),
                        .references = mem_text(stmt_text(s, 17)),
-                       .triggers = mem_text(stmt_text(s, 18))};
+                       .triggers = mem_text(stmt_text(s, 18)),
+                       .guard = mem_text(stmt_text(s, 19))};
     for (size_t v = 0; v < sizeof visible_names / sizeof *visible_names; v++)
         if (strcmp(visible_names[v], stmt_text(s, 3)) == 0)
             o.visible = (enum package_visible)v;
@@ -221,7 +225,7 @@ static void free_one(struct object *o)
 {
     char *const text[] = {o->name,     o->table,      o->rule,       o->via_column, o->via_object,
                           o->conflict, o->keys,       o->change_key, o->user_key,   o->keep,
-                          o->deletes,  o->duplicates, o->references, o->triggers};
+                          o->deletes,  o->duplicates, o->references, o->triggers,   o->guard};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     table_free(o->sent);
@@ -308,6 +312,34 @@ char *object_newest(const char *conflict, int64_t *ahead)
         return NULL;
     *ahead = strtoll(number, NULL, 10);
     return mem_printf("%.*s", (int)(end - column), column);
+}
+
+/* ---- the guard ---- */
+
+static bool guard_word(const char *word, int64_t *rows, int64_t *percent)
+{
+    size_t n = strcspn(word, " \t\n");
+    int64_t *out = strncmp(word, "rows", n) == 0 && n == 4      ? rows
+                   : strncmp(word, "percent", n) == 0 && n == 7 ? percent
+                                                                : NULL;
+    const char *number = word + n + strspn(word + n, " \t\n");
+    size_t digits = strspn(number, "0123456789");
+    if (out == NULL || *out >= 0 || digits == 0 || digits > 15 || number[digits])
+        return false;
+    *out = strtoll(number, NULL, 10);
+    return out == rows || *out <= 100;
+}
+
+bool object_guard(const char *text, int64_t *rows, int64_t *percent)
+{
+    char *word;
+    bool sound = true;
+    *rows = *percent = -1;
+    while ((word = conf_word(&text, '|'))) {
+        sound &= guard_word(word, rows, percent);
+        free(word);
+    }
+    return sound;
 }
 
 /* ---- references ---- */

@@ -415,6 +415,16 @@ static int take_references(struct reading *r, struct draft *d, const struct conf
     return rc;
 }
 
+static int take_guard(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    int64_t rows, percent;
+    if (!object_guard(e->value, &rows, &percent) || (rows < 0 && percent < 0))
+        return packentry_refuse(r, e, "`guard = rows N`, `percent P`, or `rows N | percent P`");
+    free(d->o.guard);
+    d->o.guard = mem_text(e->value);
+    return 0;
+}
+
 int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
     const char *n = e->name;
@@ -444,6 +454,8 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return take_choice(r, e, &d->o.triggers, "server", "copy");
     if (strcmp(n, "cascade") == 0)
         return take_cascade(r, d, e);
+    if (strcmp(n, "guard") == 0)
+        return take_guard(r, d, e);
     char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
                   : strcmp(n, "user_key") == 0 ? &d->o.user_key
                   : strcmp(n, "keep") == 0     ? &d->o.keep
@@ -452,7 +464,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return packentry_refuse(
             r, e,
             "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-            "conflict, keys, deletes, cascade, duplicates, references, triggers, keep");
+            "conflict, keys, deletes, cascade, duplicates, references, triggers, guard, keep");
     free(*text);
     *text = mem_text(e->value);
     return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);

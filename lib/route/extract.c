@@ -7,6 +7,7 @@
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
+#include "nodes/verdict.h"
 #include "route/declare.h"
 #include "route/moves.h"
 #include "route/set_aside.h"
@@ -209,6 +210,7 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     mark->position = position;
     mark->told = n->merged;
     mark->node = n->id;
+    mark->applied = n->applied;
     *holder = (struct holder){all, n->id};
     dx_head_init(&h, DX_SNAPSHOT);
     int rc = db_function_owning(db, "dx_held_by", 1, sql_holds, holder, free) ||
@@ -247,7 +249,8 @@ int extract_store(struct db *db, const char *node, const struct extract_mark *ma
     int rc = notes ? membership_log_archive(notes, &a) : -1;
     membership_log_notes_close(notes);
     if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number) ||
-        key_ranges_store(&mark->ranges, db, mark->node, mark->epoch))
+        key_ranges_store(&mark->ranges, db, mark->node, mark->epoch) ||
+        verdict_again(db, mark->node, mark->applied))
         return -1;
     return db_execf(db,
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "nodes/membership_log.h"
 #include "nodes/rekey_map.h"
+#include "nodes/verdict.h"
 #include "route/set_aside.h"
 
 #include <stdlib.h>
@@ -97,6 +98,17 @@ static int add_rekeys(struct node_archives *x, struct receiver *r, struct dx_hea
     return rekey_fill(x->db, id, false, h, &r->rekey);
 }
 
+/* Whether something was decided against the node that no archive has told it. */
+static bool judged(const struct node_archives *x, const struct receiver *r)
+{
+    return x->njudged && bsearch(&r->node.id, x->judged, x->njudged, sizeof r->node.id, compare_ids) != NULL;
+}
+
+static int add_verdicts(struct node_archives *x, struct receiver *r, struct dx_head *h)
+{
+    return judged(x, r) ? verdict_fill(x->db, r->node.id, h, &r->verdict) : 0;
+}
+
 /* The head that the archives of a package share. */
 static int begin_heads(struct node_archives *x, const struct package_run *p)
 {
@@ -127,7 +139,8 @@ static int fill_head(struct node_archives *x, struct receiver *r, struct members
     h->follows = NULL;
     dx_head_clear_ranges(h);
     return membership_log_follows(notes, r->node.id, r->node.archive, &h->follows) || add_rekeys(x, r, h) ||
-                   key_ranges_fill(&x->ranges, x->db, &r->node, r->node.epoch, r->plan->package, h)
+                   key_ranges_fill(&x->ranges, x->db, &r->node, r->node.epoch, r->plan->package, h) ||
+                   add_verdicts(x, r, h)
                ? -1
                : 0;
 }
@@ -187,7 +200,7 @@ static int write_archive(struct node_archives *x, struct receiver *r, struct mem
         x->writer = w;
     else
         dx_writer_abort(w);
-    if (x->head.nrekey) /* those are of one node */
+    if (x->head.nrekey || x->head.nverdict) /* those are of one node */
         x->told = NULL;
     r->written = rc == 0;
     r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
@@ -248,10 +261,14 @@ static bool falls_asleep(const struct node_archives *x, const struct receiver *r
 int node_archives_write(struct node_archives *x)
 {
     struct membership_log_notes *notes = membership_log_notes_open(x->db);
-    int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ? -1 : 0;
+    int rc = notes == NULL || rekey_nodes(x->db, &x->rekeyed, &x->nrekeyed) ||
+                     verdict_nodes(x->db, &x->judged, &x->njudged)
+                 ? -1
+                 : 0;
     for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
         struct receiver *r = &x->receiver[i];
-        if (r->plan == NULL || (r->npiece == 0 && !owed(r) && !package_run_redeclared(r->plan)))
+        bool tells = owed(r) || (judged(x, r) && r->state != RECEIVER_ASLEEP);
+        if (r->plan == NULL || (r->npiece == 0 && !tells && !package_run_redeclared(r->plan)))
             continue;
         if (falls_asleep(x, r))
             put_to_sleep(x, r);
@@ -399,7 +416,8 @@ int node_archives_store(struct node_archives *x, const char *now)
                                            .digest = r->digest};
         rc = stmt_run(s) || membership_log_archive(notes, &a) ||
                      rekey_carried(x->db, r->node.id, r->rekey, r->node.archive + 1) ||
-                     key_ranges_store(&x->ranges, x->db, r->node.id, r->node.epoch)
+                     key_ranges_store(&x->ranges, x->db, r->node.id, r->node.epoch) ||
+                     verdict_carried(x->db, r->node.id, r->verdict, r->node.archive + 1)
                  ? -1
                  : 0;
     }
@@ -437,6 +455,7 @@ void node_archives_free(struct node_archives *x)
     free(x->but);
     free(x->rekeyed);
     key_ranges_free(&x->ranges);
+    free(x->judged);
     dx_head_free(&x->head);
     dx_writer_abort(x->writer);
 }

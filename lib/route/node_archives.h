@@ -23,6 +23,7 @@ struct receiver {
     size_t npiece, *piece; /* numbers in sender->pieces */
     bool written;
     int64_t rekey;          /* newest of those that its archive carries */
+    int64_t verdict;        /* the same */
     int64_t changes, bytes; /* of its archive */
     char digest[SHA_HEX];
 };
@@ -46,6 +47,8 @@ struct node_archives {
     int64_t *rekeyed;         /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
     struct key_ranges ranges; /* that archives of this run carry */
+    int64_t *judged; /* nodes that are to be told what was decided against them, ascending */
+    size_t njudged;
 };
 
 /* All active nodes but one (NULL: all). */

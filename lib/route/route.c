@@ -16,6 +16,7 @@
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "nodes/verdict.h"
 #include "route/audience_gc.h"
 #include "route/continuity.h"
 #include "route/delta_by_key.h"
@@ -138,7 +139,8 @@ static int anything(struct running *x)
             "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
             ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
         return -1;
-    return n ? 1 : any_fetched(x);
+    int told = n ? 1 : verdict_any(x->db);
+    return told ? told : any_fetched(x);
 }
 
 /* ---- one package ---- */

@@ -376,6 +376,8 @@ static int take_line(struct node_end *e)
         return take_hello(e);
     if (strcmp(verb, "merged") == 0 && n == 4)
         return take_merged(e);
+    if (strcmp(verb, "held") == 0 && n == 2 && peer_number(e->peer.word[1]) > 0)
+        return e->got->server.held = peer_number(e->peer.word[1]), 0;
     if (strcmp(verb, "moved") == 0 && e->o->prove)
         return take_proof(e);
     if (strcmp(verb, "missing") == 0) {

@@ -5,6 +5,7 @@
 #include "device/patch.h"
 #include "journal/applied_digests.h"
 #include "journal/meta.h"
+#include "nodes/hold.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
 #include "nodes/responsibility.h"
@@ -28,7 +29,8 @@ static void take_text(char out[HANDSHAKE_TEXT], char *text)
 int handshake_of_server(struct db *db, const char *name, struct standing *s)
 {
     struct node n;
-    char *digest = NULL;
+    char *digest = NULL, *why = NULL, *since = NULL;
+    int held = 0;
     *s = (struct standing){.release = DX_VERSION};
     int found = meta_require(db) ? -1 : node_find(db, name, &n);
     if (found < 0)
@@ -41,8 +43,11 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
     else if (rc == 0)
         rc = responsibility_check(db, &n, false);
-    if (rc == 0)
-        rc = membership_log_digest(db, n.id, n.archive, &digest);
+    if (rc == 0 && (membership_log_digest(db, n.id, n.archive, &digest) ||
+                    (held = hold_find(db, n.id, &why, &since)) < 0))
+        rc = -1;
+    free(why);
+    free(since);
     if (rc == 0) {
         snprintf(s->node, sizeof s->node, "%s", n.name);
         snprintf(s->epoch, sizeof s->epoch, "%s", n.epoch);
@@ -52,7 +57,9 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         s->archive = n.archive;
         s->upload = n.merged;
         s->behind = n.asleep >= 0;
-    }
+        s->held = held ? n.merged + 1 : 0;
+    } else
+        free(digest);
     node_free(&n);
     return rc;
 }

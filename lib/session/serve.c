@@ -432,6 +432,8 @@ static int leave(struct server *s)
     s->stage = LEAVING;
     if (s->us.behind && !s->copy && !s->stay)
         channel_put(s->peer.channel, "behind");
+    if (s->us.held)
+        channel_put(s->peer.channel, "held %lld", (long long)s->us.held);
     channel_put(s->peer.channel, "over");
     return 0;
 }
