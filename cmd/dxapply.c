@@ -2,6 +2,7 @@
 #include "apply/apply.h"
 #include "apply/conflict_print.h"
 #include "apply/conflict_resolve.h"
+#include "apply/quarantine_decide.h"
 #include "apply/rekey_client.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -427,6 +428,50 @@ static int resolve(int argc, char **argv)
     return rc;
 }
 
+/* ---- quarantine ---- */
+
+static int decide(const char *path, const struct quarantine_row *row)
+{
+    struct apply_count n = {0};
+    int64_t left = 0;
+    struct db *db = db_open(path, DB_WRITE);
+    int rc = db ? quarantine_retry(db, row, &n) : -1;
+    if (rc == 0)
+        rc = quarantine_count(db, &left);
+    db_close(db);
+    free(n.unplaced_why);
+    if (rc)
+        return -1;
+    cli_say("%s: %lld rows left quarantine, %lld were given up, %lld wait", path, (long long)n.released,
+            (long long)n.given_up, (long long)left);
+    if (left)
+        cli_warn("%s: %lld rows are in quarantine; see `dxapply conflicts %s`", path, (long long)left, path);
+    if (n.conflicts || n.refused)
+        cli_warn("%s: %lld conflicts, %lld rows refused; see `dxapply conflicts %s`", path,
+                 (long long)n.conflicts, (long long)n.refused, path);
+    return left || n.conflicts || n.refused ? ERR_LOOK : 0;
+}
+
+static int one_row(char **argv, struct quarantine_row *row)
+{
+    if (cli_number(argv[1], "ID", &row->id))
+        return -1;
+    return row->id ? decide(argv[0], row) : fail(ERR_USAGE, "ID: rows in quarantine are numbered from 1");
+}
+
+static int retry(int argc, char **argv)
+{
+    struct quarantine_row row = {.values = argc > 2 ? argv[2] : NULL};
+    return argc > 1 ? one_row(argv, &row) : decide(argv[0], &row);
+}
+
+static int discard(int argc, char **argv)
+{
+    (void)argc;
+    struct quarantine_row row = {.discard = true};
+    return one_row(argv, &row);
+}
+
 /* ---- rows that got other keys ---- */
 
 static json_t *key_json(const struct val *v)
@@ -486,6 +531,18 @@ static const struct cli_verb verbs[] = {
      .max = 4,
      .help = "decide a conflict again; without ID ask on the terminal, or take JSON answers from stdin",
      .run = resolve},
+    {.name = "retry",
+     .operands = "DB [ID [VALUES]]",
+     .min = 1,
+     .max = 3,
+     .help = "try again what is in quarantine; row ID with these VALUES, as {\"column\":value}",
+     .run = retry},
+    {.name = "discard",
+     .operands = "DB ID",
+     .min = 2,
+     .max = 2,
+     .help = "give up row ID of the quarantine; it stays among the settled conflicts, and its node is told",
+     .run = discard},
     {.name = NULL,
      .operands = "DB < ARCHIVE",
      .min = 1,

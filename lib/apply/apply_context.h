@@ -7,6 +7,13 @@
 #include "archive/signature.h"
 #include "data/arena.h"
 
+/* What is to become of one row in quarantine. */
+struct quarantine_row {
+    int64_t id;         /* its number; 0: nothing is asked of any */
+    const char *values; /* a JSON object of columns: it is tried with these; or NULL */
+    bool discard;       /* it is given up */
+};
+
 /* What the caller asked for. */
 struct apply_options {
     bool dry;                /* do everything, then take it back */
@@ -22,6 +29,7 @@ struct apply_options {
     const char *save;   /* snapshots: where to save changes made here that have no place any more, or NULL */
     int64_t guard_rows; /* at most so many rows of a table deleted or overwritten; -1: no guard */
     int64_t guard_percent;
+    struct quarantine_row quarantined;
 };
 
 /* What was done. */
@@ -34,6 +42,8 @@ struct apply_count {
     int64_t rejected;    /* changes of an upload that an operator rejected */
     int64_t quarantined; /* rows put into quarantine by this apply */
     int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
+    int64_t given_up;    /* rows in quarantine that were given up */
+    int64_t decided;     /* 1 when the row in quarantine that the options name was there */
     int64_t released;    /* rows that were in quarantine and are applied now */
     int64_t unplaced;    /* changes that set a column which is not here: that value was left out */
     char *unplaced_why;  /* of the first: the caller's to free */

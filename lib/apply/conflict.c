@@ -125,8 +125,8 @@ static int add_row(struct apply_context *w, const struct change *c, const struct
     return rc;
 }
 
-int conflict_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
-                 const char *kind, const char *outcome, const char *reason)
+static int record_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
+                      const char *kind, const char *outcome, const char *reason)
 {
     struct arena arena = {0};
     struct conflict k = {.kind = kind, .outcome = outcome, .reason = reason};
@@ -138,10 +138,18 @@ int conflict_row(struct apply_context *w, struct target *t, const struct change 
     return rc;
 }
 
+int conflict_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
+                 const char *kind, const char *outcome, const char *reason)
+{
+    return record_row(w, t, c, here, kind, outcome, reason) || verdict_send(w, c, -1, kind, outcome, reason)
+               ? -1
+               : 0;
+}
+
 int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c)
 {
     int64_t before = w->count->conflicts;
-    if (conflict_row(w, t, c, true, CONFLICT_REKEY, CONFLICT_THEIRS, "its row got another key"))
+    if (record_row(w, t, c, true, CONFLICT_REKEY, CONFLICT_THEIRS, "its row got another key"))
         return -1;
     w->count->conflicts = before; /* both rows live: nothing to look at */
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
@@ -150,8 +158,8 @@ int conflict_rekeyed(struct apply_context *w, struct target *t, const struct cha
 int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c)
 {
     int64_t before = w->count->conflicts;
-    if (conflict_row(w, t, c, true, CONFLICT_DUPLICATE, CONFLICT_OURS,
-                     "what refers to it refers to this row now"))
+    if (record_row(w, t, c, true, CONFLICT_DUPLICATE, CONFLICT_OURS,
+                   "what refers to it refers to this row now"))
         return -1;
     w->count->conflicts = before; /* nobody has to look */
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'adopted' WHERE id = last_insert_rowid()");
@@ -170,12 +178,20 @@ int conflict_dropped(struct apply_context *w, struct target *t, const struct cha
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};
-    return add_row(w, c, NULL, &k);
+    return add_row(w, c, NULL, &k) ||
+                   verdict_send(w, c, -1, k.kind, k.outcome, "the server has no such table or column")
+               ? -1
+               : 0;
 }
 
 static const char sql_same[] = "SELECT count(*) FROM dx_conflict WHERE own AND resolved IS NULL AND kind = "
                                "?1 AND tbl = ?2 AND col IS ?3 "
-                               "AND key IS ?4 AND incoming IS ?5";
+                               "AND key IS ?4 AND incoming IS ?5 AND outcome = ?6";
+
+/* A change that waited at the server is decided now. */
+static const char sql_decided[] =
+    "UPDATE dx_conflict SET resolved = 'decided' WHERE own AND resolved IS NULL AND "
+    "outcome = 'waits' AND tbl = ?1 AND key IS ?2";
 
 /* Whether the same verdict is open already: a server that does not know that it was read tells it again. */
 static int known(struct apply_context *w, const struct conflict *k)
@@ -188,9 +204,22 @@ static int known(struct apply_context *w, const struct conflict *k)
         stmt_bind_text(s, 1 + i, text[i]);
     stmt_bind(s, 4, &k->key);
     stmt_bind(s, 5, &k->incoming);
+    stmt_bind_text(s, 6, k->outcome);
     int got = stmt_step(s) == STEP_ROW ? stmt_int(s, 0) > 0 : -1;
     stmt_free(s);
     return got;
+}
+
+static int settle_waiting(struct apply_context *w, const struct conflict *k)
+{
+    struct stmt *s = db_prepare(w->db, sql_decided);
+    if (s == NULL)
+        return -1;
+    stmt_bind_text(s, 1, k->table);
+    stmt_bind(s, 2, &k->key);
+    int rc = stmt_run(s);
+    stmt_free(s);
+    return rc;
 }
 
 int conflict_own(struct apply_context *w, const struct change *c, struct conflict *k)
@@ -201,7 +230,7 @@ int conflict_own(struct apply_context *w, const struct change *c, struct conflic
         k->outcome = CONFLICT_THEIRS;
     k->key = c ? change_packed_key(c, &room) : (struct val){.type = VAL_NULL};
     int there = known(w, k);
-    int rc = there ? (there > 0 ? 0 : -1) : add(w, k);
+    int rc = there ? (there > 0 ? 0 : -1) : settle_waiting(w, k) || add(w, k) ? -1 : 0;
     buf_free(&room);
     return rc;
 }

@@ -242,8 +242,9 @@ int conflict_print_quarantined_text(struct targets *ts, const struct quarantined
     struct change c;
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
     if (rc == 0)
-        buf_addf(out, "%4s  %-10s  %-7s  %-8s  %s of %s: %s  [%s]\n", "", "quarantine", "waits", "open",
-                 change_op_name(c.op), change_show(&c), q->reason, q->archive ? q->archive : "");
+        buf_addf(out, "%4lld  %-10s  %-7s  %-8s  %s of %s: %s  [%s]\n", (long long)q->id, "quarantine",
+                 "waits", "open", change_op_name(c.op), change_show(&c), q->reason,
+                 q->archive ? q->archive : "");
     arena_free(&arena);
     return rc;
 }

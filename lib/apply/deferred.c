@@ -3,7 +3,7 @@
 #include "apply/deferred.h"
 #include "apply/conflict.h"
 #include "apply/merge_context.h"
-#include "apply/quarantine.h"
+#include "apply/quarantine_decide.h"
 #include "apply/record.h"
 #include "apply/rejected_rows.h"
 #include "base/err.h"
@@ -314,16 +314,23 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
     struct arena arena = {0};
     struct change c;
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
-    if (rc == 0 && state == REJECTED_DROPPED)
+    bool dropped = rc == 0 && state == REJECTED_DROPPED;
+    if (dropped)
         rc = drop(w, q, t, &c);
-    else if (rc == 0) {
-        rowset_add(&w->defer->rows, t, &c);
+    else if (rc == 0)
+        rc = quarantine_decide(w, t, q, &arena, &c);
+    if (rc == 0 && !dropped) {
+        struct buf bytes = {0};
         struct quarantined again = *q;
+        record_put(&bytes, &c);
+        again.change = (struct val){.type = VAL_BLOB, .p = bytes.p, .n = bytes.n};
+        rowset_add(&w->defer->rows, t, &c);
         again.judged &= q->way == WORK_DOWNLOAD;
         rc = add(w, &again, t, &c, false);
+        buf_free(&bytes);
     }
     arena_free(&arena);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }
 
 int deferred_begin(struct apply_context *w)

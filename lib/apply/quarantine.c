@@ -1,6 +1,8 @@
 /* quarantine: see apply/quarantine.h. */
 #include "apply/quarantine.h"
 
+#include "journal/meta.h"
+
 static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
                                "INTEGER, judged INTEGER, tbl TEXT, key,"
                                " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER)";
@@ -8,7 +10,7 @@ static const char sql_all[] =
     "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine ORDER BY id";
 static const char sql_add[] =
     "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, told)"
-    " VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";
 
@@ -46,13 +48,28 @@ int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
     return rc ? rc : step == STEP_ERROR ? -1 : 0;
 }
 
+/* A number that no row in quarantine has or had. */
+static int next_id(struct db *db, int64_t *id)
+{
+    int64_t newest, had = 0;
+    int known = meta_present(db);
+    if (known < 0 || db_get_int(db, &newest, "SELECT max(id) FROM dx_quarantine") ||
+        (known && meta_get_int(db, "quarantined", &had)))
+        return -1;
+    *id = (newest > had ? newest : had) + 1;
+    return known ? meta_set_int(db, "quarantined", *id) : 0;
+}
+
 int quarantine_add(struct db *db, const struct quarantined *q)
 {
-    struct stmt *s = db_exec(db, sql_make) ? NULL : db_prepare(db, sql_add);
+    int64_t id = q->id;
+    if (db_exec(db, sql_make) || (id == 0 && next_id(db, &id)))
+        return -1;
+    struct stmt *s = db_prepare(db, sql_add);
     if (s == NULL)
         return -1;
     const char *const text[] = {q->table, q->origin, q->archive, q->reason};
-    stmt_bind_int(s, 1 + AT_ID, q->id);
+    stmt_bind_int(s, 1 + AT_ID, id);
     stmt_bind_int(s, 1 + AT_WAY, q->way);
     stmt_bind_int(s, 1 + AT_JUDGED, q->judged);
     for (int i = 0; i < 4; i++)
@@ -63,6 +80,13 @@ int quarantine_add(struct db *db, const struct quarantined *q)
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;
+}
+
+int quarantine_count(struct db *db, int64_t *n)
+{
+    if (db_get_int(db, n, "%s", sql_present))
+        return -1;
+    return *n ? db_get_int(db, n, "SELECT count(*) FROM dx_quarantine") : 0;
 }
 
 int quarantine_clear(struct db *db)

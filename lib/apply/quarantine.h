@@ -22,6 +22,7 @@ int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx);
 
 /* Adds an entry (its id is chosen here unless it is given), making the table when it is not there. */
 int quarantine_add(struct db *db, const struct quarantined *q);
+int quarantine_count(struct db *db, int64_t *n);
 int quarantine_clear(
     struct db *db); /* removes all entries that do not wait for a conflict (rejected_rows.h) */
 

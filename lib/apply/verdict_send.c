@@ -52,13 +52,13 @@ int verdict_send(struct apply_context *w, const struct change *c, int column, co
     if (!from_node(w) || strcmp(outcome, CONFLICT_THEIRS) == 0)
         return 0;
     const struct object *o = w->merge->package ? package_object(w->merge->package, c->table->name) : NULL;
-    bool stranger = strcmp(kind, CONFLICT_PERMISSION) !=
-                    0; /* other reasons may name rows that are not the node's to see */
+    /* Other reasons may name rows that are not the node's to see. */
+    bool plain = strcmp(kind, CONFLICT_PERMISSION) == 0 || strcmp(kind, CONFLICT_QUARANTINE) == 0;
     struct dx_verdict v = {.kind = (char *)kind,
                            .outcome = (char *)outcome,
                            .table = c->table->name,
                            .column = column < 0 ? NULL : c->table->col[column],
-                           .reason = stranger ? NULL : (char *)reason};
+                           .reason = plain ? (char *)reason : NULL};
     put_sent(&v.change, c, column, o);
     int rc = verdict_add(w->db, w->merge->node.id, &v);
     buf_free(&v.change);
