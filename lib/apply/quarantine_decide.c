@@ -121,13 +121,16 @@ static int waits_for_conflict(struct db *db, int64_t id)
 {
     int64_t there;
     if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_rejected_change'") ||
-        (there && db_get_int(db, &there, "SELECT count(*) FROM dx_rejected_change WHERE entry = %lld", (long long)id)))
+        (there &&
+         db_get_int(db, &there, "SELECT count(*) FROM dx_rejected_change WHERE entry = %lld", (long long)id)))
         return -1;
-    return there ? fail(ERR_REFUSED,
-                        "%s: row %lld in quarantine waits for the conflict of a row that it is of or refers to; "
-                        "decide that with `dxapply resolve`",
-                        db_path(db), (long long)id)
-                 : 0;
+    return there
+               ? fail(
+                     ERR_REFUSED,
+                     "%s: row %lld in quarantine waits for the conflict of a row that it is of or refers to; "
+                     "decide that with `dxapply resolve`",
+                     db_path(db), (long long)id)
+               : 0;
 }
 
 int quarantine_retry(struct db *db, const struct quarantine_row *row, struct apply_count *count)
