@@ -93,7 +93,7 @@ int conflict_column(struct apply_context *w, struct target *t, const struct chan
                          .ours = t->now[column],
                          .theirs = c->new[column],
                          .outcome = outcome};
-    int rc = add(w, &k) || verdict_send(w, c, column, k.kind, outcome, NULL) ? -1 : 0;
+    int rc = verdict_send(w, c, column, k.kind, outcome, NULL) || add(w, &k) ? -1 : 0;
     buf_free(&room);
     arena_free(&arena);
     return rc;
@@ -141,9 +141,9 @@ static int record_row(struct apply_context *w, struct target *t, const struct ch
 int conflict_row(struct apply_context *w, struct target *t, const struct change *c, bool here,
                  const char *kind, const char *outcome, const char *reason)
 {
-    return record_row(w, t, c, here, kind, outcome, reason) || verdict_send(w, c, -1, kind, outcome, reason)
-               ? -1
-               : 0;
+    /* The record is the row inserted last: others look for it there. */
+    int rc = verdict_send(w, c, -1, kind, outcome, reason);
+    return rc ? rc : record_row(w, t, c, here, kind, outcome, reason);
 }
 
 int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c)
@@ -178,10 +178,8 @@ int conflict_dropped(struct apply_context *w, struct target *t, const struct cha
 int conflict_stranger(struct apply_context *w, const struct change *c, const char *reason)
 {
     struct conflict k = {.kind = CONFLICT_PERMISSION, .outcome = CONFLICT_OURS, .reason = reason};
-    return add_row(w, c, NULL, &k) ||
-                   verdict_send(w, c, -1, k.kind, k.outcome, "the server has no such table or column")
-               ? -1
-               : 0;
+    int rc = verdict_send(w, c, -1, k.kind, k.outcome, "the server has no such table or column");
+    return rc ? rc : add_row(w, c, NULL, &k);
 }
 
 static const char sql_same[] = "SELECT count(*) FROM dx_conflict WHERE own AND resolved IS NULL AND kind = "

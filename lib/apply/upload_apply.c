@@ -263,7 +263,8 @@ static int reject(struct apply_context *w, struct target *t, const struct change
         return -1;
     w->count->refused = before;
     w->count->rejected++;
-    return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rejected' WHERE id = last_insert_rowid()");
+    return db_exec(
+        w->db, "UPDATE dx_conflict SET resolved = 'rejected' WHERE id = (SELECT max(id) FROM dx_conflict)");
 }
 
 static int judge(struct apply_context *w, struct target *t, struct change *c)
