@@ -21,7 +21,10 @@ int conflict_print_conflict(struct targets *ts, const struct conflict *c, struct
         return 0; /* the record can still be listed */
     size_t n = r->target->table->nkey;
     r->key = arena_alloc(&r->arena, n * sizeof *r->key);
-    if (!key_unpack(&c->key, n, r->key) || decode(&c->row, r, &r->row) ||
+    for (size_t i = 0; i < n; i++)
+        r->key[i] = (struct val){.type = VAL_NULL};
+    bool told = c->key.type != VAL_NULL; /* a key that is too long is not recorded */
+    if ((told && !key_unpack(&c->key, n, r->key)) || decode(&c->row, r, &r->row) ||
         decode(&c->incoming, r, &r->incoming))
         return fail(ERR_REFUSED, "%s: dx_conflict: record %lld is damaged", db_path(ts->db),
                     (long long)c->id);

@@ -234,7 +234,7 @@ static int resolve_other(struct choice *k, const struct conflict *c, struct conf
 /* A change made here that the server did not take is made once more: it goes up again, and is judged again. */
 static int repeat_own(struct choice *k, const struct conflict *c, struct conflict_view *r)
 {
-    if (k->side == RESOLVE_BASE)
+    if (k->side == RESOLVE_BASE || c->key.type == VAL_NULL)
         return nothing_to_take(c, k);
     if (r->incoming.op == CHANGE_DELETE)
         return remove_row(k, r);

@@ -31,15 +31,14 @@ static int receive_one(struct apply_context *w, const struct dx_verdict *v)
     if (t == NULL || (v->column && column < 0))
         return conflict_own(w, NULL, &k); /* what it is about is not here any more */
     int rc = record_get(&bytes, t, &arena, &c);
-    if (rc == 0 && !has_key(&c))
-        rc = fail(ERR_REFUSED, "%s: a verdict about a row of table %s without its key", w->name, v->table);
-    int here = rc ? -1 : target_row(t, &c, NULL);
+    bool known = rc == 0 && has_key(&c); /* one that is too long is not told */
+    int here = rc ? -1 : known ? target_row(t, &c, NULL) : 0;
     if (here >= 0 && column >= 0) {
         k.base = c.old[column];
         k.ours = c.new[column];
         k.theirs = here ? t->now[column] : (struct val){.type = VAL_NULL};
     }
-    rc = here < 0 ? -1 : conflict_own(w, &c, &k);
+    rc = here < 0 ? -1 : conflict_own(w, known ? &c : NULL, &k);
     arena_free(&arena);
     return rc;
 }

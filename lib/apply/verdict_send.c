@@ -27,8 +27,11 @@ static void put_sent(struct buf *b, const struct change *c, int column, const st
     for (size_t i = 0; i < n; i++) {
         bool travels = o == NULL || table_column(o->sent, c->table->col[i]) >= 0;
         bool told = column < 0 || (size_t)column == i;
-        if (c->table->pk[i])
-            *(c->op == CHANGE_INSERT ? &new[i] : &old[i]) = c->op == CHANGE_INSERT ? c->new[i] : c->old[i];
+        const struct val *key = c->op == CHANGE_INSERT ? &c->new[i] : &c->old[i];
+        if (c->table->pk[i] && small(key))
+            *(c->op == CHANGE_INSERT ? &new[i] : &old[i]) = *key;
+        else if (c->table->pk[i])
+            continue;
         else if (travels && told && c->op != CHANGE_DELETE && small(&c->new[i]))
             new[i] = c->new[i];
         if ((int)i == column && travels && small(&c->old[i]))
