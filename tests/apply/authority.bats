@@ -170,6 +170,13 @@ honest() {
     [ -e docking/mallory/inbox/00000001.dx ] && [ ! -e docking/alice/inbox/00000001.dx ]
     sql hq.db "UPDATE account SET name = 'Acme' WHERE id = 1"
     no_change
+    # an upload of another node's, which would be that node's next
+    rm docking/mallory/inbox/*
+    dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 2 >docking/mallory/inbox/00000001.dx \
+        <<<'{"table":"account","op":"update","key":{"id":1},"old":{"name":"Acme"},"new":{"name":"forged"}}'
+    run -1 dxcron .
+    [ -e docking/mallory/inbox/00000001.dx ]
+    no_change
 }
 
 # permission_conflicts: how many rows were refused, and the rows to be sent back to mallory.
