@@ -653,7 +653,7 @@ newest() {
     txnlog upload alice.db up
     run -1 dxapply hq.db --upload-from alice <up/00000002.dx
     txnroute run hq.db docking </dev/null
-    dxapply alice.db <docking/alice/outbox/00000002.dx
+    run -1 dxapply alice.db <docking/alice/outbox/00000002.dx
     diff <(txnlog digest alice.db) <(txnlog digest hq.db --node alice)
 }
 
