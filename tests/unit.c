@@ -491,6 +491,47 @@ static void test_lost_transaction(void)
     done(before, "a transaction that SQLite has taken back is over, and nothing is done outside of it");
 }
 
+/* Bytes of the file. */
+static long size_of(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    long n = f && fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* A connection that still reads when it commits cannot checkpoint then. As it closes it does, but not while another one has
+ * the write lock. */
+static void test_checkpoint(void)
+{
+    static const char big[] = "UPDATE t SET v = randomblob(8000000)";
+    int before = failures;
+    char dir[] = "/tmp/unit-XXXXXX";
+    char *path = mkdtemp(dir) ? mem_printf("%s/x.db", dir) : NULL;
+    struct db *other = path ? db_open(path, DB_CREATE) : NULL;
+    check(other &&
+              db_exec(other, "PRAGMA journal_mode = WAL; CREATE TABLE t (v); INSERT INTO t VALUES (0)") == 0,
+          "a database in WAL mode");
+    for (int locked = 1; other && locked >= 0; locked--) {
+        struct db *db = db_open(path, DB_WRITE);
+        struct stmt *s = db ? db_prepare(db, "SELECT 1 UNION ALL SELECT v FROM t") : NULL;
+        check(s && stmt_step(s) == STEP_ROW && db_exec(db, big) == 0, "a commit while a statement reads");
+        check(size_of(path) < 100000, "is not checkpointed at once");
+        check(!locked || db_begin_write(other) == 0, "another connection takes the write lock");
+        db_close(db);
+        check(locked == (size_of(path) < 100000), "a checkpoint is made with the write lock only");
+        db_rollback(other);
+    }
+    db_close(other);
+    if (path) {
+        unlink(path);
+        rmdir(dir);
+    }
+    free(path);
+    done(before, "a checkpoint is made under the write lock, and not while another connection has it");
+}
+
 int main(void)
 {
     test_varint();
@@ -502,6 +543,7 @@ int main(void)
     test_changeset_bytes();
     test_too_large();
     test_lost_transaction();
+    test_checkpoint();
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
         test_fold(folds[i].name, folds[i].sql, folds[i].net);
     test_tuples();

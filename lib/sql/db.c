@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUSY_MS = 10000 };
+enum {
+    BUSY_MS = 10000,
+    WAL_PAGES = 1000 /* from here on the WAL is checkpointed after a commit: SQLite's own default */
+};
 
 struct db {
     sqlite3 *handle;
@@ -22,6 +25,7 @@ struct db {
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
     int64_t steps;
+    int wal_pages; /* in the WAL after the last commit; 0: none was made, or they are checkpointed */
     db_trigger_row_fn *trigger_row; /* NULL: nobody watches */
     void *trigger_ctx;
 };
@@ -80,6 +84,49 @@ int64_t db_steps(const struct db *db)
     return db ? db->steps : all_steps;
 }
 
+/* ---- the WAL ----
+ *
+ * A checkpoint copies the WAL's pages into the database; once all are there, the next commit begins the WAL again at its
+ * start. SQLite before 3.51.3 (and before 3.44.6 and 3.50.7 in their branches; Debian 12 has 3.40.1) has a race there: a
+ * checkpoint reads the WAL's header, another connection commits and begins the WAL again, and the checkpoint then takes the
+ * old header's number of pages for what it has copied of the new WAL. Pages committed after that never reach the database.
+ *
+ * SQLite's automatic checkpoint can be that checkpoint, because it runs when the commit has given up the write lock. So can
+ * FULL, RESTART and TRUNCATE: where they do not get the write lock within the timeout, they go on without it. So our
+ * connections make no automatic checkpoint. After a commit that leaves many pages in the WAL, a second connection takes the
+ * write lock and keeps it while the checkpoint runs: nobody can commit, so nobody can begin the WAL again. Where another
+ * program has the lock, the checkpoint is left to the next commit of any command. The checkpoint that SQLite makes when a
+ * database is closed is safe: it needs the exclusive lock of the file, which only the last connection gets. */
+
+/* Copies what the WAL holds, as far as no reader needs the database as it was. Failing is no error: the pages are safe in
+ * the WAL. */
+static void checkpoint(struct db *db)
+{
+    sqlite3 *writer = NULL;
+    const char *file = sqlite3_db_filename(db->handle, "main");
+    if (sqlite3_open_v2(file, &writer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_wal_autocheckpoint(writer, 0) == SQLITE_OK &&
+        sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+        db->wal_pages = 0;
+    sqlite3_close(writer);
+}
+
+/* Called after each commit, when its locks are given up. */
+static int on_wal(void *ctx, sqlite3 *handle, const char *database, int pages)
+{
+    struct db *db = ctx;
+    (void)handle;
+    if (strcmp(database, "main") == 0)
+        db->wal_pages = pages;
+    if (db->wal_pages >= WAL_PAGES)
+        checkpoint(db);
+    return SQLITE_OK;
+}
+
+/* After one large transaction the file stays as large until the WAL begins again; then it is cut to this. */
+#define WAL_KEEP "16777216"
+
 /* No statement writes past SQLite's own order, or reaches another file. The limits are far beyond what an application's
  * schema asks for, and far below what one made to do harm could. */
 static void restrict_handle(sqlite3 *handle)
@@ -126,9 +173,11 @@ struct db *db_open(const char *path, enum db_mode mode)
     sqlite3_extended_result_codes(db->handle, 0);
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     sqlite3_progress_handler(db->handle, 1000, still_working, db);
+    sqlite3_wal_hook(db->handle, on_wal, db); /* takes the place of the automatic checkpoint */
     /* Reading the schema is what makes SQLite look at the header. */
     if (db_exec(db,
-                "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE")) {
+                "SELECT count(*) FROM sqlite_schema; PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE; "
+                "PRAGMA journal_size_limit = " WAL_KEEP)) {
         db_close(db);
         return NULL;
     }
@@ -145,6 +194,8 @@ void db_close(struct db *db)
         return;
     while (db->all)
         stmt_free(db->all);
+    if (db->wal_pages >= WAL_PAGES) /* a statement that read on has hindered it so far */
+        checkpoint(db);
     sqlite3_close(db->handle);
     free(db->path);
     free(db);

@@ -14,7 +14,8 @@ enum db_mode {
 };
 
 /* Opens a database file. The connection waits up to 10 s for locks, enforces no foreign keys, keeps temporary tables
- * in files, and fails (ERR_REFUSED) on a file that is not a database. NULL on failure. */
+ * in files, checkpoints a WAL only while it holds the write lock (no automatic checkpoint of SQLite's, see db.c), and fails
+ * (ERR_REFUSED) on a file that is not a database. NULL on failure. */
 struct db *db_open(const char *path, enum db_mode mode);
 void db_close(struct db *db); /* finalizes what was prepared; rolls back what is open; NULL is fine */
 const char *db_path(const struct db *db);
