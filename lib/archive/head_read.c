@@ -206,6 +206,8 @@ static json_t *parse(const struct buf *b, const char *name, const char *member)
     json_t *json = json_loadb((const char *)b->p, b->n, JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(json))
         return json;
+    if (json == NULL && json_error_code(&error) == json_error_out_of_memory)
+        mem_out();
     fail(ERR_REFUSED, "%s: %s: not a JSON object: %s", name, member, json ? "another type" : error.text);
     json_decref(json);
     return NULL;

@@ -6,6 +6,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,8 @@ static int read_failed(struct tar_reader *t)
 {
     if (t->source_failed)
         return -1;
+    if (archive_errno(t->a) == ENOMEM)
+        mem_out();
     const char *why = archive_error_string(t->a);
     return fail(ERR_REFUSED, "%s: not a dx archive, or damaged (%s)", t->name, why ? why : "no tar inside");
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 enum {
     WINDOW_LOG_MAX = 23,
@@ -355,6 +356,8 @@ static long decompress(struct zst_reader *z)
     ZSTD_outBuffer out = {z->out, sizeof z->out, 0};
     size_t from = z->in.pos;
     size_t hint = ZSTD_decompressStream(z->z, &out, &z->in);
+    if (ZSTD_getErrorCode(hint) == ZSTD_error_memory_allocation)
+        mem_out();
     if (ZSTD_isError(hint))
         return fail(ERR_REFUSED, "%s: damaged (%s); fetch it again", z->name, ZSTD_getErrorName(hint));
     sha_add(z->frame, z->bytes + from, z->in.pos - from);

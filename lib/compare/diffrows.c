@@ -31,11 +31,11 @@ int diff_keys(const char *path, const struct conf *conf, int fd, const char *nam
               void (*left_out)(const char *line))
 {
     struct diff_side *side = diff_side_open(path, conf);
-    size_t n;
+    size_t nleft;
     if (side == NULL)
         return -1;
-    char *const *line = diff_side_left_out(side, &n);
-    for (size_t i = 0; i < n; i++)
+    char *const *line = diff_side_left_out(side, &nleft);
+    for (size_t i = 0; i < nleft; i++)
         left_out(line[i]);
     struct dx_head head;
     dx_head_init(&head, DX_KEYS);
@@ -53,7 +53,7 @@ int diff_keys(const char *path, const struct conf *conf, int fd, const char *nam
         dx_writer_abort(w);
     dx_head_free(&head);
     diff_side_close(side);
-    return rc;
+    return rc == 0 && nleft > 0 ? 1 : rc;
 }
 
 /* ---- rows ---- */

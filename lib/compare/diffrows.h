@@ -21,7 +21,7 @@ int diff_rows(struct db *db, const struct diff_set *set, struct dx_reader *r, co
               int fd, const char *name, diff_issue_fn *issue, void *ctx);
 
 /* Writes the keys of all objects that conf names (NULL: all tables with a key), as an archive of keys, from one snapshot
- * of the database. left_out hears of each table that cannot be compared. */
+ * of the database. left_out hears of each table that cannot be compared. 0, 1 when there is such a table, or -1. */
 int diff_keys(const char *path, const struct conf *conf, int fd, const char *name,
               void (*left_out)(const char *line));
 

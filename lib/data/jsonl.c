@@ -228,6 +228,8 @@ int jsonl_parse(struct jsonl *l, const char *text, size_t n)
     json_decref(l->json);
     arena_clear(&l->arena);
     l->json = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (l->json == NULL && json_error_code(&error) == json_error_out_of_memory)
+        mem_out();
     if (!json_is_object(l->json))
         return l->json ? fail(ERR_REFUSED, "not a JSON object")
                        : fail(ERR_REFUSED, "not a JSON object: %s; each stands on a line of its own: jq -c",

@@ -139,14 +139,18 @@ static void restrict_handle(sqlite3 *handle)
         sqlite3_limit(handle, limits[i][0], limits[i][1]);
 }
 
-/* What the schema says may use no function and no virtual table that could do harm. Where there are virtual tables it stays
- * trusted: SQLite before 3.41 does not let the triggers that keep a full-text index write to it otherwise. */
+/* What the schema says may use no function and no virtual table that could do harm. Not where SQLite counts the JSON
+ * functions among these (0x200000 marks the harmless ones), as 3.40 does: schemas use them, also those that an archive
+ * brings later. Nor where there are virtual tables: the triggers that keep a full-text index write to it. */
 static int distrust_schema(struct db *db)
 {
-    int64_t virtual;
-    if (db_get_int(db, &virtual, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND rootpage = 0"))
+    int64_t needs;
+    if (db_get_int(db, &needs,
+                   "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0) OR "
+                   "EXISTS (SELECT 1 FROM pragma_function_list WHERE name = 'json_extract' AND "
+                   "(flags & 0x200000) = 0)"))
         return -1;
-    if (virtual == 0)
+    if (!needs)
         sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return 0;
 }

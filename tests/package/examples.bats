@@ -78,7 +78,8 @@ runs() {
     "$DX_ROOT/tests/data/sales" hq.db 1 40
     runs txnroute.1 1
     runs txnroute.1 2
-    runs txnroute.1 4
+    runs txnroute.1 3
+    runs txnroute.1 5
     [[ $output == *"held now by "*"by a rule over "* ]]
 }
 
