@@ -115,6 +115,8 @@ static void heading(const struct site_status *s, struct buf *out)
              (long long)s->end, fields_count(s->journal, text));
     buf_addf(out, "; disk: %s used", fields_bytes(s->database, text));
     buf_addf(out, ", %s free\n", fields_bytes(s->free, text));
+    if (s->docking_missing)
+        buf_addf(out, "docking: %s: no such directory; what waited there for nodes is lost\n", s->docking);
     if (s->run)
         buf_addf(out, "dxcron: last run %s ago, ended with %lld\n", fields_age(s->time - s->run, text),
                  (long long)s->run_exit);
@@ -150,6 +152,25 @@ static void set_aside_line(const struct site_status *s, const struct set_aside_l
     buf_addf(out, "%s: set aside for %s\n", l->what, fields_age(s->time - fields_time_get(l->since), age));
     wrap(out, why);
     free(why);
+}
+
+size_t site_status_missing(const struct site_status *s, struct buf *out)
+{
+    size_t nodes = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct node_status *n = &s->node[i];
+        if (!n->node.active || n->missing == 0)
+            continue;
+        nodes++;
+        buf_addf(
+            out,
+            "node %s: archives after %lld are not confirmed, and %lld of them not in %s/%s/outbox; unless "
+            "it has got them on another way, its next session is refused, and initsync LOCAL.db SITE "
+            "--node %s makes its copy again, with what was changed in it\n",
+            n->node.name, (long long)n->node.applied, (long long)n->missing, s->docking, n->node.name,
+            n->node.name);
+    }
+    return nodes;
 }
 
 void site_status_text(const struct site_status *s, struct buf *out)

@@ -78,6 +78,7 @@ const struct field site_status_fields[] = {
     SITE("database", FIELD_TEXT, database_path),
     SITE("database_bytes", FIELD_INT, database),
     SITE("docking", FIELD_TEXT, docking),
+    SITE("docking_missing", FIELD_FLAG, docking_missing),
     SITE("disk_free", FIELD_INT, free),
     SITE("last_run", FIELD_TIME, run),
     SITE("last_success", FIELD_TIME, success),
@@ -234,12 +235,21 @@ static void read_files(const struct reading *r, struct node_status *s)
     free(path);
 }
 
-/* Archives beyond the newest confirmed that the outbox should have; of a node without an outbox none is missed. */
-static int read_missing(const struct reading *r, struct node_status *s)
+/* Whether the archive is in the outbox, or the router is about to name it. */
+static bool in_outbox(const struct reading *r, const struct node_status *s, int64_t number)
 {
     struct stat st;
-    if (!node_stat(r, s, "outbox", &st) || s->waiting.archives == s->files)
-        return 0;
+    char name[40];
+    int n = snprintf(name, sizeof name, "outbox/%08lld.dx", (long long)number);
+    if (node_stat(r, s, name, &st))
+        return true;
+    snprintf(name + n, sizeof name - (size_t)n, ".new");
+    return node_stat(r, s, name, &st);
+}
+
+/* Archives beyond the newest confirmed that the outbox should have. */
+static int count_missing(const struct reading *r, struct node_status *s)
+{
     struct stmt *q =
         db_prepare(r->db, "SELECT number FROM dx_archive WHERE node = ?1 AND number > ?2 AND NOT snapshot");
     enum step step = STEP_ERROR;
@@ -247,13 +257,26 @@ static int read_missing(const struct reading *r, struct node_status *s)
         stmt_bind_int(q, 1, s->node.id);
         stmt_bind_int(q, 2, s->node.applied);
     }
-    while (q && (step = stmt_step(q)) == STEP_ROW) {
-        char name[40];
-        snprintf(name, sizeof name, "outbox/%08lld.dx", (long long)stmt_int(q, 0));
-        s->missing += !node_stat(r, s, name, &st);
-    }
+    s->missing = 0;
+    while (q && (step = stmt_step(q)) == STEP_ROW)
+        s->missing += !in_outbox(r, s, stmt_int(q, 0));
     stmt_free(q);
     return step == STEP_DONE ? 0 : -1;
+}
+
+/* A session that is at work says what the node has applied, and then removes it: who misses a file looks at that again. */
+static int read_missing(const struct reading *r, struct node_status *s)
+{
+    int64_t before;
+    if (s->waiting.archives == s->files)
+        return 0;
+    do {
+        before = s->node.applied;
+        if (count_missing(r, s))
+            return -1;
+        read_applied(r, s);
+    } while (s->missing && s->node.applied != before);
+    return 0;
 }
 
 /* ---- a node ---- */
@@ -348,6 +371,12 @@ static int read_site(struct db *db, const char *docking, struct reading *r)
     int64_t conflicts, quarantine;
     s->time = time(NULL);
     s->docking = outbox_directory(db, docking);
+    if (!file_exists(s->docking)) {
+        int64_t any;
+        if (db_get_int(db, &any, "SELECT EXISTS (SELECT 1 FROM dx_nodes WHERE active AND archive > applied)"))
+            return -1;
+        s->docking_missing = docking || any;
+    }
     s->database_path = mem_text(db_path(db));
     s->database = bytes_of(db_path(db), "") + bytes_of(db_path(db), "-wal");
     if (statvfs(s->docking, &fs) == 0 || statvfs(db_path(db), &fs) == 0)
@@ -371,8 +400,6 @@ int site_status_read(struct db *db, const char *docking, struct site_status *s)
     struct reading r = {.db = db, .site = s};
     struct node *node;
     *s = (struct site_status){0};
-    if (docking && !file_exists(docking))
-        return fail_errno("%s: cannot open", docking);
     if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
         read_site(db, docking, &r) || set_aside_lines(db, &s->set_aside, &s->naside) ||
         node_list(db, &node, &s->n))

@@ -17,7 +17,7 @@ struct node_status {
     int64_t age;                           /* seconds since the oldest of them was made */
     int64_t aside;                         /* entries of the journal for which its archives are set aside */
     int64_t files, bytes;                  /* archives in its outbox, and their bytes */
-    int64_t missing;                       /* archives not confirmed that are not in its outbox */
+    int64_t missing;                       /* archives not confirmed that are not in its outbox either */
     int64_t uploads, uploads_bytes;        /* uploads in its inbox that are not merged */
     int64_t blocked;                /* number of the upload that a run of dxcron has left unmerged; 0: none */
     int64_t blocked_time;           /* when that upload came */
@@ -43,6 +43,7 @@ struct site_status {
     int64_t run_exit;    /* the exit code of its last run */
     int64_t silent_days; /* of site.conf */
     char *database_path, *docking;
+    bool docking_missing; /* there is no such directory, but it was named, or archives wait for nodes */
     size_t n;
     struct node_status *node; /* by name */
     size_t naside;
@@ -58,6 +59,10 @@ void site_status_free(struct site_status *s);
 
 /* Keeps the nodes that are behind, stuck or silent, those that need a person first, then by age. Their number. */
 size_t site_status_behind(struct site_status *s);
+
+/* Active nodes with archives that are neither confirmed nor in the outbox, a line each with what to do, appended. How many
+ * nodes. */
+size_t site_status_missing(const struct site_status *s, struct buf *out);
 
 /* Those that need a person first, then by the age of what is not confirmed. */
 void site_status_sort(struct site_status *s);

@@ -16,13 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool json, behind;
+static bool json, behind, missing;
 static const char *warning, *critical, *wanted;
 
 const struct cli_option site_status_options[] = {
     {.name = "--behind",
      .help = "only nodes that are behind, stuck or silent, the worst first (exit 1 if any)",
      .flag = &behind},
+    {.name = "--missing",
+     .help = "only nodes of which archives are neither confirmed nor in the outbox, a line each with what to "
+             "do (exit 1 if any)",
+     .flag = &missing},
     {.name = "--json", .help = "as JSON", .flag = &json},
     {0}};
 
@@ -49,10 +53,14 @@ int site_verb_status(int argc, char **argv)
 {
     struct site_status s = {0};
     struct buf text = {0};
+    if (missing && (json || behind))
+        return fail(ERR_USAGE, "--missing goes with neither --behind nor --json");
     struct db *db = db_open(argv[0], DB_READ);
     int rc = db && db_begin_read(db) == 0 ? site_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
-    int look = rc == 0 && behind && site_status_behind(&s) ? ERR_LOOK : 0;
-    if (rc == 0 && json)
+    int look = rc == 0 && (s.docking_missing || (behind && site_status_behind(&s))) ? ERR_LOOK : 0;
+    if (rc == 0 && missing)
+        look = site_status_missing(&s, &text) ? ERR_LOOK : 0;
+    else if (rc == 0 && json)
         rc = fields_print(site_status_json(&s));
     else if (rc == 0)
         site_status_text(&s, &text);

@@ -69,7 +69,9 @@ char *outbox_directory(struct db *db, const char *docking)
         found = file_join(home, "docking");
         if (stat(found, &st) || !S_ISDIR(st.st_mode)) {
             free(found);
-            found = mem_printf("%s-docking", path);
+            found = noted == NULL     ? mem_printf("%s-docking", path)
+                    : noted[0] == '/' ? mem_text(noted)
+                                      : file_join(home, noted);
         }
     }
     free(noted);
@@ -203,7 +205,7 @@ static int take_lock(const char *path, const char *holder, bool wait)
 }
 
 /* Where archives have been made, a name of which there is no directory may be mistyped: what is put there nobody would
- * fetch. */
+ * fetch. Or the directory is lost, with what waited in it, and is not made again in silence. */
 static int check_name(struct outbox *o, struct db *db)
 {
     char *noted = NULL;
@@ -214,17 +216,18 @@ static int check_name(struct outbox *o, struct db *db)
     if (rc == 0 && any)
         rc = fail(ERR_REFUSED,
                   "%s: no such directory; the archives so far were put into %s. If this is to be the docking "
-                  "directory from now on, make it",
+                  "directory from now on, make it; `txnroute status --missing` then names the nodes that "
+                  "lack archives",
                   o->docking, noted);
     free(noted);
     return rc;
 }
 
-static int make_home(struct outbox *o, struct db *db, bool given)
+static int make_home(struct outbox *o, struct db *db)
 {
     if (file_exists(o->docking))
         return 0;
-    if (given && check_name(o, db))
+    if (check_name(o, db))
         return -1;
     return mkdir(o->docking, 0777) && errno != EEXIST
                ? fail_errno("%s: cannot make the directory", o->docking)
@@ -247,7 +250,7 @@ struct outbox *outbox_open(struct db *db, const char *docking, const char *holde
     o->lock = o->home = -1;
     o->docking = outbox_directory(db, docking);
     char *lock = file_join(o->docking, "lock");
-    int rc = make_home(o, db, docking != NULL) || open_home(o) ? -1 : 0;
+    int rc = make_home(o, db) || open_home(o) ? -1 : 0;
     if (rc == 0) {
         o->note = note_of(db, o->docking);
         o->lock = take_lock(lock, holder, wait);

@@ -11,8 +11,8 @@
 struct outbox;
 
 /* Opens the docking directory of a database: the one given, or (NULL) that of the last run, or `docking` beside the
- * database where there is one, or else DATABASE-docking. Made when absent, in a directory that is there; but one that
- * is given is refused then if archives have been put into another. Takes its lock (ERR_BUSY, with the holder; wait:
+ * database where there is one, or else (no run has noted one) DATABASE-docking. Made when absent, in a directory that is
+ * there; but refused once archives have been made: the name is wrong, or what waited for nodes is lost. Takes its lock (ERR_BUSY, with the holder; wait:
  * tries for ten seconds), and ends what a crash left. */
 struct outbox *outbox_open(struct db *db, const char *docking, const char *holder, bool wait);
 void outbox_close(struct outbox *o); /* removes what was not committed; frees the lock; NULL is fine */

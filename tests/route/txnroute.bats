@@ -701,7 +701,7 @@ wrote() {
     for command in "run hq.db docing" "extract hq.db ann docing" "run hq.db docing --node ann"; do
         # shellcheck disable=SC2086 # words of a command
         run -3 txnroute $command </dev/null
-        [[ $output == *"docing: no such directory; the archives so far were put into docking. "*"make it" ]]
+        [[ $output == *"docing: no such directory; the archives so far were put into docking. "*"make it; "* ]]
         [ ! -e docing ]
     done
     mkdir docing
