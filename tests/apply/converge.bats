@@ -58,12 +58,13 @@ picture() (
 # kill_points COMMAND: the command, as a line of shell, killed at its first durable step, its second, and so on until
 # it ends by itself, and then run again: all is as when it runs undisturbed. It is done to `scene`, at last.
 kill_points() {
-    local n code=137
+    local n code=137 by
+    by=$(sized 1 4)
     rm -rf undisturbed
     cp -r scene undisturbed
     (cd undisturbed && bash -c "$1") || [ $? -eq 1 ]
     picture undisturbed >want
-    for ((n = 1; code == 137; n++)); do
+    for ((n = 1; code == 137; n += by)); do
         rm -rf again
         cp -r scene again
         code=0
@@ -73,7 +74,7 @@ kill_points() {
         picture again >have
         diff want have || { echo "$1, stopped at $n, does not end as undisturbed"; return 1; }
     done
-    echo "$1: $((n - 2)) steps"
+    echo "$1: $((n - 2 * by)) steps"
     [ "$n" -gt 3 ]
     rm -rf scene
     mv undisturbed scene
@@ -114,7 +115,7 @@ contact|1000|alice" ]
 @test "a copy made again: extract killed at each durable step, and asked for again, then the apply of what it gave" {
     local n code=137
     cp -r "$BATS_FILE_TMPDIR/scene" .
-    for ((n = 1; code == 137; n++)); do
+    for ((n = 1; code == 137; n += $(sized 1 4))); do
         rm -rf again
         cp -r scene again
         cd again

@@ -119,7 +119,7 @@ die_at_each_stage() {
 
 @test "the first remotesync, killed at every stage boundary" {
     make_stages
-    for when in before after; do
+    for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         scene
         die_at_each_stage $when "remotesync alice.db site"
@@ -133,7 +133,7 @@ die_at_each_stage() {
     take_step "${steps[1]}"
     mkdir saved
     cp -a site alice.db* bob.db* saved
-    for when in before after; do
+    for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         cp -a saved/* .
         die_at_each_stage $when "dxcron site"
@@ -146,7 +146,7 @@ die_at_each_stage() {
     for step in "${steps[@]:0:3}"; do take_step "$step"; done
     mkdir saved
     cp -a site alice.db* bob.db* saved
-    for when in before after; do
+    for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         cp -a saved/* .
         die_at_each_stage $when "remotesync alice.db site"
@@ -164,7 +164,7 @@ die_at_each_stage() {
 
 @test "initsync, killed at every stage boundary" {
     make_stages
-    for when in before after; do
+    for when in $(sized "before after" after); do
         die_at_each_stage $when "initsync new.db site --node alice"
         right new.db alice
         no_litter new.db-dx
@@ -179,11 +179,11 @@ die_at_each_stage() {
     make_stages
     mkdir saved
     cp -a site bob.db* palm.db* saved
-    for when in before after; do
+    for when in $(sized "before after" after); do
         rm -rf site bob.db* palm.db*
         cp -a saved/* .
         sql palm.db "UPDATE account SET name = 'P ' || name" "DELETE FROM contact WHERE row_id < 'C-000030'"
-        die_at_each_stage $when "integratedsync --now bob.db palm.db site" 3
+        die_at_each_stage $when "integratedsync --now bob.db palm.db site" "$(sized 3 9)"
         take_step "integratedsync --now bob.db palm.db site"
         right bob.db
         [ "$(txnlog digest palm.db)" = "$(txnlog digest bob.db --node palm)" ]
