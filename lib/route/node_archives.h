@@ -47,7 +47,7 @@ struct node_archives {
     int64_t *rekeyed;         /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
     struct key_ranges ranges; /* that archives of this run carry */
-    int64_t *judged; /* nodes that are to be told what was decided against them, ascending */
+    int64_t *judged;          /* nodes that are to be told what was decided against them, ascending */
     size_t njudged;
 };
 

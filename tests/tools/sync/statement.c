@@ -37,7 +37,7 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
 static char *new_key(struct history *h, const struct sim_table *t, int who)
 {
     if (t->ranges && chance(60))
-        return mem_text("NULL"); /* SQLite's next in the range */
+        return mem_text("NULL");                  /* SQLite's next in the range */
     if (t->integer && h->colliding && chance(85)) /* as the database hands them out, or one that was in use */
         return chance(75) ? mem_printf("(SELECT coalesce(max(id), 0) + 1 FROM %s WHERE id < 1000)", t->name)
                           : mem_printf("%d", 1 + below(9));
