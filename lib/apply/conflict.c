@@ -116,8 +116,9 @@ static int add_row(struct apply_context *w, const struct change *c, const struct
     }
     k->table = c->table->name;
     struct val key = change_packed_key(c, &room);
-    k->key = key.n > KEY_MOST && key.type != VAL_INT && key.type != VAL_REAL ? (struct val){.type = VAL_NULL}
-                                                                             : key;
+    k->key = key;
+    if (key.n > KEY_MOST && key.type != VAL_INT && key.type != VAL_REAL)
+        k->key = (struct val){.type = VAL_NULL};
     int rc = add(w, k);
     buf_free(&room);
     buf_free(&incoming);

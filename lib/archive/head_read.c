@@ -387,8 +387,9 @@ static int get_verdict(json_t *json, struct dx_head *h)
     const char *text[5];
     for (int i = 0; i < 5; i++) {
         json_t *value = json_object_get(json, names[i]);
+        bool required = i < 3;
         text[i] = json_string_value(value);
-        if (text[i] == NULL && (i < 3 || value))
+        if (text[i] == NULL && (required || value))
             return -1;
     }
     json_t *change = json_object_get(json, "change");
