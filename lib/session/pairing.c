@@ -54,7 +54,7 @@ static int check_companion(struct db *pc, const char *path, const struct standin
 
 int pairing_check(struct db *pc, const char *path, char **device)
 {
-    struct standing there, here;
+    struct standing there, here = {0};
     char *companion = NULL;
     *device = NULL;
     int rc = read_device(path, &there, &companion);
