@@ -86,7 +86,8 @@ int digest_add(struct digest *d, struct db *db, const struct table *t, const cha
 void digest_end(struct digest *d, char sha256[SHA_HEX])
 {
     struct buf lines = {0};
-    qsort(d->tables, d->n, sizeof *d->tables, by_table);
+    if (d->n > 1)
+        qsort(d->tables, d->n, sizeof *d->tables, by_table);
     for (size_t i = 0; i < d->n; i++)
         buf_addf(&lines, "%s %s\n", d->tables[i].table, d->tables[i].sha256);
     sha_hex(lines.p, lines.n, sha256);

@@ -110,7 +110,8 @@ static int add_tables(struct db *db, struct dx_head *h)
         client_tables_free(copy, ncopy);
         return -1;
     }
-    qsort(o.t, o.n, sizeof *o.t, by_name);
+    if (o.n > 1)
+        qsort(o.t, o.n, sizeof *o.t, by_name);
     o.seen = mem_zero(o.n, sizeof *o.seen);
     o.order = mem_zero(o.n, sizeof *o.order);
     int rc = 0;

@@ -446,7 +446,8 @@ static int by_need(const void *a, const void *b)
 
 void site_status_sort(struct site_status *s)
 {
-    qsort(s->node, s->n, sizeof *s->node, by_need);
+    if (s->n > 1)
+        qsort(s->node, s->n, sizeof *s->node, by_need);
 }
 
 size_t site_status_behind(struct site_status *s)

@@ -362,7 +362,8 @@ static int tell(struct history *h, struct buf *out)
         if (tell_moves(h, &h->reader[i]))
             return -1;
     }
-    qsort(h->event, h->nevent, sizeof *h->event, by_position);
+    if (h->nevent > 1)
+        qsort(h->event, h->nevent, sizeof *h->event, by_position);
     if (h->nevent)
         buf_addf(out, "%7s  %-14s  %s\n", "ENTRY", "WHO", "WHAT");
     for (size_t i = 0; i < h->nevent; i++)

@@ -74,7 +74,8 @@ static int find_occurrences(const struct placing *an, struct arm *a, size_t from
         a->occurrence[a->noccurrence++] = o;
     }
     free(t);
-    qsort(a->occurrence, a->noccurrence, sizeof *a->occurrence, by_place);
+    if (a->noccurrence > 1)
+        qsort(a->occurrence, a->noccurrence, sizeof *a->occurrence, by_place);
     return rc;
 }
 
