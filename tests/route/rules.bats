@@ -11,7 +11,9 @@ load ../routing
         "CREATE VIEW theirs AS SELECT a.id, login FROM account a JOIN position p USING (territory)"
     txnlog attach hq.db
     mkdir docking
+    local nth=0 # under sanitizers, every third
     while IFS='|' read -r word rule; do
+        [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
         run -0 --separate-stderr txnroute load hq.db p
         [[ $stderr == *"object account: evaluated whole"*"$word"* ]] || { echo "$rule: $stderr"; false; }
@@ -45,7 +47,9 @@ RULES
     schema
     txnlog attach hq.db
     mkdir docking
+    local nth=0 # under sanitizers, every third
     while read -r rule; do
+        [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
         run -0 --separate-stderr txnroute load hq.db p
         [[ $stderr != *"evaluated whole"* ]] || { echo "$rule: $stderr"; false; }
@@ -75,7 +79,9 @@ RULES
         "CREATE VIEW staffed2 AS SELECT s.id FROM staffed s NATURAL JOIN (SELECT id FROM account WHERE owner > 0)"
     txnlog attach hq.db
     mkdir docking
+    local nth=0 # under sanitizers, every third
     while IFS='|' read -r said rule; do
+        [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
         run -0 --separate-stderr txnroute load hq.db p
         [[ $stderr == *"$said"* ]] && { [ -n "$said" ] || [[ $stderr != *"evaluated whole"* ]]; } || { echo "$rule: $stderr"; false; }
@@ -104,7 +110,9 @@ RULES
     schema
     sql hq.db "CREATE TABLE loose (id INTEGER PRIMARY KEY, account INTEGER, login TEXT)"
     txnlog attach hq.db account position share ban contact note product cost
+    local nth=0 # under sanitizers, every third
     while IFS='|' read -r why rule; do
+        [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
         run --separate-stderr txnroute load hq.db p
         [ "$status" -eq 3 ] || { echo "$rule: exit $status, $stderr"; false; }
@@ -137,7 +145,9 @@ RULES
 @test "refused in keep, with the remedy: random, rowid, parameters, other rows, a parenthesis too many" {
     schema
     txnlog attach hq.db
+    local nth=0 # under sanitizers, every third
     while IFS='|' read -r why keep; do
+        [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$by_position" "keep = $keep"
         run --separate-stderr txnroute load hq.db p
         [ "$status" -eq 3 ] || { echo "$keep: exit $status, $stderr"; false; }
