@@ -574,7 +574,7 @@ limited() {
     all=0
     while read -r command input; do
         died=0
-        for ((kb = start; ; kb += 40)); do
+        for ((kb = start; ; kb += 160)); do
             rm -rf s.db* c.db* docking
             mkdir docking
             cp server.db s.db
