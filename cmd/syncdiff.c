@@ -114,7 +114,7 @@ static int read_options(struct sync_options *o)
 
 /* ---- sync, and compare of databases ---- */
 
-static int told(int rc)
+static int report_steps(int rc)
 {
     cli_say("%lld thousand steps of SQL", (long long)db_steps(NULL));
     return rc;
@@ -204,7 +204,7 @@ static int sync_verb(int argc, char **argv)
     if (rc == 0)
         rc = dry ? show_plan(s) : do_plan(s);
     sync_close(s);
-    return told(rc);
+    return report_steps(rc);
 }
 
 static int compare_databases(char **path)
@@ -224,7 +224,7 @@ static int compare_databases(char **path)
     if (rc == 0)
         rc = show_plan(s);
     sync_close(s);
-    return told(rc);
+    return report_steps(rc);
 }
 
 /* ---- compare, with archives of keys ---- */
@@ -374,7 +374,7 @@ static int compare_archives(char **path)
         rc = fail_errno("cannot write a temporary file");
     json_decref(r.objects);
     conf_free(conf);
-    return told(rc ? rc : r.look ? ERR_LOOK : 0);
+    return report_steps(rc ? rc : r.look ? ERR_LOOK : 0);
 }
 
 /* All that is no database is taken for an archive; what is not there, for a database. */
@@ -465,7 +465,7 @@ static int resolve(int argc, char **argv)
 static int serve(int argc, char **argv)
 {
     (void)argc;
-    return told(serve_run(argv[0], STDIN_FILENO, STDOUT_FILENO));
+    return report_steps(serve_run(argv[0], STDIN_FILENO, STDOUT_FILENO));
 }
 
 /* ---- keys, rows, screen ---- */

@@ -266,19 +266,19 @@ static int node(int argc, char **argv)
 
 static const char *responsibility;
 
-static void tell_user(void *ctx, const struct responsibility_told *t)
+static void print_user(void *ctx, const struct responsibility_row *t)
 {
     (void)ctx;
     printf("%-20s %-16s %s\n", t->name, t->of, t->active ? "active" : "ended");
 }
 
-static void tell_responsibility(void *ctx, const struct responsibility_told *t)
+static void print_responsibility(void *ctx, const struct responsibility_row *t)
 {
     (void)ctx;
     printf("%-20s %s\n", t->name, t->of);
 }
 
-static void tell_package(void *ctx, const struct responsibility_told *t)
+static void print_package(void *ctx, const struct responsibility_row *t)
 {
     (void)ctx;
     printf("%-20s %-13s %s\n", t->name, t->published ? "published" : "not published",
@@ -299,7 +299,7 @@ static int user_verb(int argc, char **argv)
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
     bool add = strcmp(verb, "add") == 0;
     if (strcmp(verb, "list") == 0)
-        return tell_all(argv[1], responsibility_each_user, tell_user);
+        return tell_all(argv[1], responsibility_each_user, print_user);
     if (!add && strcmp(verb, "end") != 0)
         return fail(ERR_USAGE, "user %s: add, end or list expected", verb);
     if (name == NULL || (add && responsibility == NULL))
@@ -315,7 +315,7 @@ static int responsibility_verb(int argc, char **argv)
 {
     const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
     if (strcmp(verb, "list") == 0)
-        return tell_all(argv[1], responsibility_each, tell_responsibility);
+        return tell_all(argv[1], responsibility_each, print_responsibility);
     if (strcmp(verb, "set") != 0)
         return fail(ERR_USAGE, "responsibility %s: set or list expected", verb);
     if (name == NULL || package == NULL)
@@ -330,7 +330,7 @@ static int package_verb(int argc, char **argv)
     bool publish = strcmp(verb, "publish") == 0, withdrawn = strcmp(verb, "withdraw") == 0;
     bool activate = strcmp(verb, "activate") == 0;
     if (strcmp(verb, "list") == 0)
-        return tell_all(argv[1], responsibility_each_package, tell_package);
+        return tell_all(argv[1], responsibility_each_package, print_package);
     if (!publish && !withdrawn && !activate && strcmp(verb, "deactivate") != 0)
         return fail(ERR_USAGE, "package %s: publish, withdraw, activate, deactivate or list expected", verb);
     if (name == NULL)

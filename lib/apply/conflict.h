@@ -32,9 +32,9 @@ struct conflict {
     struct val base, ours, theirs;
     struct val row, incoming;
     const char *outcome, *reason, *origin, *archive;
-    bool
-        own; /* a verdict of the server about a change made here: ours is that change's value, theirs the one that was
-                 here when it was told; of a row, incoming is that change */
+    /* A verdict of the server about a change made here. Of a column: ours is the value that the change wrote, theirs the
+     * one that was here when the verdict came. Of a row: incoming is the change. */
+    bool own;
     const char *made;     /* when it was recorded, UTC; NULL when not known */
     const char *resolved; /* NULL while it stands as decided */
 };

@@ -23,8 +23,8 @@ int conflict_print_conflict(struct targets *ts, const struct conflict *c, struct
     r->key = arena_alloc(&r->arena, n * sizeof *r->key);
     for (size_t i = 0; i < n; i++)
         r->key[i] = (struct val){.type = VAL_NULL};
-    bool told = c->key.type != VAL_NULL; /* a key that is too long is not recorded */
-    if ((told && !key_unpack(&c->key, n, r->key)) || decode(&c->row, r, &r->row) ||
+    bool has_key = c->key.type != VAL_NULL; /* one that is too long is not recorded */
+    if ((has_key && !key_unpack(&c->key, n, r->key)) || decode(&c->row, r, &r->row) ||
         decode(&c->incoming, r, &r->incoming))
         return fail(ERR_REFUSED, "%s: dx_conflict: record %lld is damaged", db_path(ts->db),
                     (long long)c->id);

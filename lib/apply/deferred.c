@@ -22,7 +22,7 @@
  *   judged   1: apply_change is all that is left to do; 0: it is judged again
  *   taken    1: another row has one of its values
  *   held     its id in dx_quarantine; 0: it came with the archive at hand
- *   told     as in dx_quarantine
+ *   sent_back  number of the archive that takes the change back at its origin; 0: none does
  *   reason   why it waits
  *   change   the change (record.h)
  *   row      table and key of its row, as one value
@@ -31,12 +31,12 @@
 static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
     "TEXT, archive TEXT, judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB,"
-    " told INTEGER);"
+    " sent_back INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
     "DELETE FROM temp.dx_wait";
-static const char sql_add[] =
-    "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, reason, change, held, row, told)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+static const char sql_add[] = "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, "
+                              "reason, change, held, row, sent_back)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
 static const char sql_own_of_row[] = "SELECT 1 FROM temp.dx_wait WHERE row = ?1 AND origin IS ?2 LIMIT 1";
@@ -50,8 +50,9 @@ static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
 static const char sql_not_taken[] = "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld";
 
 /* Entries are read one at a time, each by its own step, so that the one who gets them may change what follows. */
-#define COLUMNS \
-    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, told FROM temp.dx_wait "
+#define COLUMNS                                                                                      \
+    "SELECT seq, target, way, origin, archive, judged, taken, held, reason, change, sent_back FROM " \
+    "temp.dx_wait "
 static const char *const sql_each[] = {
     [DEFERRED_ALL] = COLUMNS "WHERE seq > ?1 ORDER BY seq LIMIT 1",
     [DEFERRED_JUDGED_DOWN] = COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1",
@@ -105,7 +106,7 @@ static int add(struct apply_context *w, const struct quarantined *q, struct targ
     stmt_bind_text(d->add, 7, q->reason);
     stmt_bind(d->add, 8, &q->change);
     stmt_bind_int(d->add, 9, q->id);
-    stmt_bind_int(d->add, 11, q->told);
+    stmt_bind_int(d->add, 11, q->sent_back);
     d->n++;
     int rc = stmt_run(d->add);
     buf_free(&room);
@@ -378,7 +379,7 @@ enum {
     AT_HELD,
     AT_REASON,
     AT_CHANGE,
-    AT_TOLD
+    AT_SENT_BACK
 };
 
 /* The next entry by one of the statements above, from `seq` on: 1, 0, -1. */
@@ -391,7 +392,7 @@ static int next_entry(struct apply_context *w, struct stmt *s, int64_t seq, stru
         return step == STEP_DONE ? 0 : -1;
     e->seq = stmt_int(s, AT_SEQ);
     e->held = stmt_int(s, AT_HELD);
-    e->told = stmt_int(s, AT_TOLD);
+    e->sent_back = stmt_int(s, AT_SENT_BACK);
     e->target = w->targets.target[stmt_int(s, AT_TARGET)];
     e->way = (enum apply_way)stmt_int(s, AT_WAY);
     e->origin = mem_text(stmt_text(s, AT_ORIGIN));

@@ -11,7 +11,7 @@ struct deferred {
     bool taken;         /* some came from the quarantine, which is to be written again */
     bool ready;         /* the tables are there */
     int64_t retrying;   /* seq of the one being tried, 0 while none is */
-    int64_t told;       /* its, as entry.told */
+    int64_t sent_back;  /* its, as entry.sent_back */
     bool blocked;       /* it was deferred again */
     struct stmt *add, *again, *done, *get;
 };
@@ -19,7 +19,7 @@ struct deferred {
 /* An entry, with the values it needs beyond the next step of the statement that found it. */
 struct deferred_entry {
     int64_t seq, held; /* held: its number in quarantine, 0 when it comes from the archive at hand */
-    int64_t told;      /* as quarantined.told */
+    int64_t sent_back; /* as quarantined.sent_back */
     struct target *target;
     enum apply_way way;
     char *origin, *archive, *reason;

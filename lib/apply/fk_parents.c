@@ -122,13 +122,13 @@ static const struct val *value(const struct change *c, size_t i)
 static int gather(struct reference *r, struct target *t, const struct change *c)
 {
     struct val *v = r->asked;
-    bool told = false, whole = true;
+    bool assigned = false, whole = true;
     for (size_t i = 0; i < r->n; i++) {
         v[i] = *value(c, r->from[i]);
-        told |= c->new[r->from[i]].type != VAL_NONE;
+        assigned |= c->new[r->from[i]].type != VAL_NONE;
         whole &= v[i].type != VAL_NONE;
     }
-    if (!told)
+    if (!assigned)
         return 0;
     if (!whole) {
         int got = target_row(t, c, NULL);

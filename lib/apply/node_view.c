@@ -233,15 +233,15 @@ static struct parent_view *open_parents(struct apply_context *w, const struct ta
 static int gather(const struct parent_reference *r, struct target *t, const struct change *c, struct val *key)
 {
     const struct table *parent = r->parent->table;
-    bool told = false, whole = true;
+    bool assigned = false, whole = true;
     for (size_t i = 0; i < parent->nkey; i++) {
         struct val *v = &key[parent->key[i]];
         size_t at = r->from[i];
-        told |= c->new[at].type != VAL_NONE;
+        assigned |= c->new[at].type != VAL_NONE;
         *v = c->new[at].type != VAL_NONE ? c->new[at] : c->old[at];
         whole &= v->type != VAL_NONE;
     }
-    if (!told)
+    if (!assigned)
         return 0;
     if (!whole) {
         int here = target_row(t, c, NULL);

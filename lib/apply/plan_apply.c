@@ -106,15 +106,15 @@ static bool has_change_key(struct apply_context *w, const struct target *t, cons
         struct val now = hash_now(h, t);
         return val_same(&now, &(new ? read->new : read->old)[read->table->ncol - 1]);
     }
-    bool told = false;
+    bool compared = false;
     for (size_t i = 0; i < t->table->ncol; i++) {
         if (t->table->pk[i] || c->old[i].type == VAL_NONE)
             continue;
-        told = true;
+        compared = true;
         if (!val_same(&(new ? c->new : c->old)[i], &t->now[i]))
             return false;
     }
-    return told;
+    return compared;
 }
 
 /* The change as the journal wants it: only what differs, with its old values. Whether anything is left. */

@@ -19,7 +19,18 @@ static const char sql_waits_present[] =
 static const char sql_clear_but_waiting[] =
     "DELETE FROM dx_quarantine WHERE id NOT IN (SELECT entry FROM dx_rejected_change)";
 
-enum { AT_ID, AT_WAY, AT_JUDGED, AT_TABLE, AT_ORIGIN, AT_ARCHIVE, AT_REASON, AT_KEY, AT_CHANGE, AT_TOLD };
+enum {
+    AT_ID,
+    AT_WAY,
+    AT_JUDGED,
+    AT_TABLE,
+    AT_ORIGIN,
+    AT_ARCHIVE,
+    AT_REASON,
+    AT_KEY,
+    AT_CHANGE,
+    AT_SENT_BACK
+};
 
 int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
 {
@@ -41,7 +52,7 @@ int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
                                 .reason = stmt_text(s, AT_REASON),
                                 .key = stmt_val(s, AT_KEY),
                                 .change = stmt_val(s, AT_CHANGE),
-                                .told = stmt_int(s, AT_TOLD)};
+                                .sent_back = stmt_int(s, AT_SENT_BACK)};
         rc = fn(ctx, &q);
     }
     stmt_free(s);
@@ -76,7 +87,7 @@ int quarantine_add(struct db *db, const struct quarantined *q)
         stmt_bind_text(s, 1 + AT_TABLE + i, text[i]);
     stmt_bind(s, 1 + AT_KEY, &q->key);
     stmt_bind(s, 1 + AT_CHANGE, &q->change);
-    stmt_bind_int(s, 1 + AT_TOLD, q->told);
+    stmt_bind_int(s, 1 + AT_SENT_BACK, q->sent_back);
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;

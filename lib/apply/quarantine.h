@@ -8,9 +8,10 @@
 /* One entry. Texts and the record live until the next call. */
 struct quarantined {
     int64_t id;
-    int way;      /* enum apply_way */
-    int64_t told; /* number of the archive that takes the change back at its origin, a node; 0: it is none */
-    bool judged;  /* see deferred_add */
+    int way; /* enum apply_way */
+    int64_t
+        sent_back; /* number of the archive that takes the change back at its origin, a node; 0: none does */
+    bool judged;   /* see deferred_add */
     const char *table, *origin, *archive, *reason;
     struct val key;    /* key_pack */
     struct val change; /* record */

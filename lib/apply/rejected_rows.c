@@ -111,15 +111,15 @@ static void load_package(struct rejected_rows *r, const struct package *p)
 {
     for (size_t i = 0; p && i < p->nobject; i++) {
         const struct object *o = &p->object[i], *parent = NULL;
-        struct object_reference *told;
+        struct object_reference *declared;
         bool closed;
-        size_t n = object_references(o, &told, &closed);
+        size_t n = object_references(o, &declared, &closed);
         for (size_t k = 0; k < n; k++)
-            if (told[k].to && (parent = package_named(p, told[k].to))) {
+            if (declared[k].to && (parent = package_named(p, declared[k].to))) {
                 add_ref(r, o->table, parent->table);
-                add_column(r, told[k].column, NULL);
+                add_column(r, declared[k].column, NULL);
             }
-        object_references_free(told, n);
+        object_references_free(declared, n);
         parent = o->via_object ? package_named(p, o->via_object) : NULL;
         const char *list = o->via_column;
         char *word;
@@ -144,11 +144,11 @@ static int load_refs(struct apply_context *w)
 }
 
 /* The row that the change makes its row refer to, as a delete of it, in `key` (a value a column of the parent's): whether
- * there is one, and it is told: 1, 0, -1. */
+ * there is one, and the change assigns a column that refers to it: 1, 0, -1. */
 static int parent_of(struct apply_context *w, const struct rejected_ref *ref, struct target *t,
                      const struct change *c, struct target **parent, struct arena *a, struct val **key)
 {
-    bool told = false, whole = true;
+    bool assigned = false, whole = true;
     if (strcasecmp(ref->table, t->table->name) != 0 || c->op == CHANGE_DELETE)
         return 0;
     *parent = targets_named(&w->targets, ref->parent);
@@ -165,7 +165,7 @@ static int parent_of(struct apply_context *w, const struct rejected_ref *ref, st
         if (from < 0 || to < 0 || !p->pk[to])
             return 0;
         const struct val *v = c->new[from].type != VAL_NONE ? &c->new[from] : &c->old[from];
-        told |= c->new[from].type != VAL_NONE;
+        assigned |= c->new[from].type != VAL_NONE;
         if (v->type == VAL_NONE) {
             int here = target_row(t, c, NULL);
             if (here <= 0)
@@ -175,7 +175,7 @@ static int parent_of(struct apply_context *w, const struct rejected_ref *ref, st
         whole &= v->type != VAL_NULL;
         (*key)[to] = *v;
     }
-    return told && whole;
+    return assigned && whole;
 }
 
 /* ---- which rows ---- */
@@ -293,7 +293,7 @@ static int put_aside(struct apply_context *w, const struct target *t, const stru
     char *reason =
         mem_printf("it belongs to a row that was not taken, see conflict %lld", (long long)conflict);
     record_put(&bytes, c);
-    struct quarantined q = {.told = w->merge->node.archive + 1,
+    struct quarantined q = {.sent_back = w->merge->node.archive + 1,
                             .way = WORK_MERGE,
                             .table = t->table->name,
                             .origin = w->effect.origin,

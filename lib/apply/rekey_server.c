@@ -208,7 +208,7 @@ static int mend_behind(struct apply_context *w, struct target *t, const struct v
 /* The archive that took the row away from the node, if it waited in quarantine so long; else 0. */
 static int64_t gone_with(const struct apply_context *w)
 {
-    return w->defer->told <= w->merge->node.archive ? w->defer->told : 0;
+    return w->defer->sent_back <= w->merge->node.archive ? w->defer->sent_back : 0;
 }
 
 /* ---- rows whose key is a reference ---- */

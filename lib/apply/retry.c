@@ -19,10 +19,10 @@ int retry_one(struct apply_context *w, struct deferred_entry *e, apply_one_fn *j
     w->archive = e->archive;
     w->way = e->way;
     w->defer->retrying = e->seq;
-    w->defer->told = e->told;
+    w->defer->sent_back = e->sent_back;
     w->defer->blocked = false;
     int rc = judge(w, e->target, &e->change);
-    w->defer->retrying = w->defer->told = 0;
+    w->defer->retrying = w->defer->sent_back = 0;
     w->effect.origin = origin;
     w->archive = archive;
     w->way = way;

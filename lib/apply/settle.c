@@ -26,12 +26,12 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
         return fail(ERR_REFUSED,
                     "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
                     change_show(&e->change), e->reason);
-    int64_t told = e->told;
-    if (e->held == 0 && e->way == WORK_MERGE && merge_next_archive(w, e->origin, &told))
+    int64_t sent_back = e->sent_back;
+    if (e->held == 0 && e->way == WORK_MERGE && merge_next_archive(w, e->origin, &sent_back))
         return -1;
     record_put(&bytes, &e->change);
     struct quarantined q = {.id = e->held,
-                            .told = told,
+                            .sent_back = sent_back,
                             .way = (int)e->way,
                             .judged = e->judged,
                             .table = e->target->table->name,

@@ -29,7 +29,7 @@ struct target_statement {
 
 enum { CACHE_MAX = 64 };
 
-enum { TOLD_OLD = 1, TOLD_NEW = 2 };
+enum { GIVEN_OLD = 1, GIVEN_NEW = 2 };
 
 /* ---- finding ---- */
 
@@ -59,7 +59,7 @@ static void free_target(struct target *t)
     layout_free(t->layout);
     free(t->now);
     free(t->mask);
-    free(t->told);
+    free(t->expected);
     free(t);
 }
 
@@ -104,7 +104,7 @@ struct target *targets_named(struct targets *ts, const char *table)
     *t = (struct target){.db = ts->db, .index = ts->n, .layout = layout, .table = layout->table};
     t->now = mem_zero(t->table->ncol, sizeof *t->now);
     t->mask = mem_zero(t->table->ncol, 1);
-    t->told = mem_zero(t->table->ncol, sizeof *t->told);
+    t->expected = mem_zero(t->table->ncol, sizeof *t->expected);
     for (size_t i = 0; i < t->table->nkey; i++)
         t->exact |= strcasecmp(layout->column[t->table->key[i]].collation, "BINARY") != 0;
     ts->target = mem_grow(ts->target, ts->n + 1, sizeof(struct target *));
@@ -236,7 +236,7 @@ static void add_where(struct buf *sql, const struct target *t, bool checked)
         add_condition(sql, t, table->key[i], "=");
     }
     for (size_t i = 0; checked && i < table->ncol; i++)
-        if (!table->pk[i] && (t->mask[i] & TOLD_OLD)) {
+        if (!table->pk[i] && (t->mask[i] & GIVEN_OLD)) {
             buf_puts(sql, " AND ");
             add_condition(sql, t, i, "IS");
         }
@@ -248,7 +248,7 @@ static void add_same(struct buf *sql, const struct target *t)
 {
     size_t n = 0;
     for (size_t i = 0; i < t->table->ncol; i++)
-        if (t->mask[i] & TOLD_OLD) {
+        if (t->mask[i] & GIVEN_OLD) {
             buf_puts(sql, n++ ? ", " : " AND dx_same(");
             buf_name(sql, t->table->col[i]);
         }
@@ -265,7 +265,7 @@ static void add_insert(struct buf *sql, const struct target *t, bool rowid)
     buf_name(sql, table->name);
     buf_puts(sql, " (");
     for (size_t i = 0; i < table->ncol; i++)
-        if (t->mask[i] & TOLD_NEW) {
+        if (t->mask[i] & GIVEN_NEW) {
             buf_puts(sql, n++ ? ", " : "");
             buf_name(sql, table->col[i]);
         }
@@ -281,7 +281,7 @@ static void add_insert(struct buf *sql, const struct target *t, bool rowid)
 /* Whether an update sets column i. */
 static bool sets(const struct target *t, size_t i)
 {
-    return (t->mask[i] & TOLD_NEW) && !t->table->pk[i];
+    return (t->mask[i] & GIVEN_NEW) && !t->table->pk[i];
 }
 
 static void add_update(struct buf *sql, const struct target *t, enum verb verb)
@@ -350,14 +350,14 @@ static struct stmt *statement(struct target *t, enum verb verb, bool rowid)
 static void tell_new(struct target *t, const struct change *c)
 {
     for (size_t i = 0; i < t->table->ncol; i++)
-        t->mask[i] = c->new[i].type != VAL_NONE ? TOLD_NEW : 0;
+        t->mask[i] = c->new[i].type != VAL_NONE ? GIVEN_NEW : 0;
 }
 
 static void tell_old(struct target *t, const struct change *c)
 {
     for (size_t i = 0; i < t->table->ncol; i++)
         if (c->old[i].type != VAL_NONE)
-            t->mask[i] |= TOLD_OLD;
+            t->mask[i] |= GIVEN_OLD;
 }
 
 static int bind_where(struct target *t, struct stmt *s, const struct val *key, const struct val *old, int n)
@@ -367,7 +367,7 @@ static int bind_where(struct target *t, struct stmt *s, const struct val *key, c
         for (size_t i = 0; i < table->nkey; i++)
             stmt_bind(s, n++, &key[table->key[i]]);
     for (size_t i = 0; old && i < table->ncol; i++)
-        if (!table->pk[i] && (t->mask[i] & TOLD_OLD))
+        if (!table->pk[i] && (t->mask[i] & GIVEN_OLD))
             stmt_bind(s, n++, &old[i]);
     return n;
 }
@@ -435,15 +435,15 @@ static enum done run_delete(struct target *t, const struct change *c, enum verb 
     return run_counted(t, s);
 }
 
-/* Leaves in t->told the old values beside the key that the change tells, and in t->mask which they are. */
+/* Leaves in t->expected the old values beside the key that the change gives, and in t->mask which they are. */
 static size_t collect_old(struct target *t, const struct change *c)
 {
     size_t n = 0;
     for (size_t i = 0; i < t->table->ncol; i++) {
-        bool told = !t->table->pk[i] && c->old[i].type != VAL_NONE;
-        t->mask[i] = told ? TOLD_OLD : 0;
-        if (told)
-            t->told[n++] = &c->old[i];
+        bool given = !t->table->pk[i] && c->old[i].type != VAL_NONE;
+        t->mask[i] = given ? GIVEN_OLD : 0;
+        if (given)
+            t->expected[n++] = &c->old[i];
     }
     return n;
 }
@@ -457,7 +457,7 @@ enum done target_delete(struct target *t, const struct change *c, bool checked)
         return run_delete(t, c, DELETE);
     }
     if (n <= DB_EXPECT_MAX) {
-        if (db_expect(t->db, t->told, n))
+        if (db_expect(t->db, t->expected, n))
             return DONE_ERROR;
         enum done done = run_delete(t, c, DELETE_SAME);
         if (done != DONE_NOTHING)

@@ -19,7 +19,7 @@ struct target {
     struct stmt *blocked;
     bool exact; /* the key holds a column whose collation takes different texts for the same */
     uint8_t *mask;
-    const struct val **told; /* room for the old values of a change */
+    const struct val **expected; /* room for the old values of a change, which the row must have */
 };
 
 struct targets {

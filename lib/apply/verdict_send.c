@@ -26,13 +26,13 @@ static void put_sent(struct buf *b, const struct change *c, int column, const st
     struct change sent = {.table = c->table, .op = c->op, .origin = "", .old = old, .new = new};
     for (size_t i = 0; i < n; i++) {
         bool travels = o == NULL || table_column(o->sent, c->table->col[i]) >= 0;
-        bool told = column < 0 || (size_t)column == i;
+        bool concerned = column < 0 || (size_t)column == i;
         const struct val *key = c->op == CHANGE_INSERT ? &c->new[i] : &c->old[i];
         if (c->table->pk[i] && small(key))
             *(c->op == CHANGE_INSERT ? &new[i] : &old[i]) = *key;
         else if (c->table->pk[i])
             continue;
-        else if (travels && told && c->op != CHANGE_DELETE && small(&c->new[i]))
+        else if (travels && concerned && c->op != CHANGE_DELETE && small(&c->new[i]))
             new[i] = c->new[i];
         if ((int)i == column && travels && small(&c->old[i]))
             old[i] = c->old[i];

@@ -39,8 +39,8 @@ struct lines {
     size_t room;
     struct jsonl *json;
     struct infer_tables *shapes;
-    bool told, bare;  /* some line tells an old value outside the key; some update or delete tells none */
-    struct buf bytes; /* of the line at hand, as on the spool */
+    bool has_old, bare; /* some line tells an old value outside the key; some update or delete tells none */
+    struct buf bytes;   /* of the line at hand, as on the spool */
 };
 
 static int spool_failed(void)
@@ -63,7 +63,7 @@ static void note_old(struct lines *l, const struct infer_table *p)
     const char *const *names = jsonl_names(l->json, JSONL_OLD, &n);
     for (size_t i = 0; i < n; i++)
         values += !infer_is_key(p, names[i]);
-    l->told |= values > 0;
+    l->has_old |= values > 0;
     l->bare |= values == 0 && jsonl_op(l->json) != CHANGE_INSERT;
 }
 
@@ -223,7 +223,7 @@ int lines_pack(int in, const char *name, struct dx_head *h, bool patch, int out,
     l.in = stream(dup(in), "r", name);
     l.spool = l.in ? stream(spool_new(), "w+", "temporary file") : NULL;
     if (l.spool && learn(&l) == 0) {
-        h->form = patch || (l.bare && !l.told) ? CHANGESET_PATCH : CHANGESET_FULL;
+        h->form = patch || (l.bare && !l.has_old) ? CHANGESET_PATCH : CHANGESET_FULL;
         rc = write_archive(&l, h, out, level);
     }
     if (l.in)

@@ -93,8 +93,8 @@ struct dx_head {
     enum changeset_form form; /* of the changes */
     size_t ntable;
     struct table **table; /* every table whose rows may follow */
-    struct dx_told
-        *told; /* these tables as dx.json tells them, once dx_head_settle has been called; else NULL */
+    struct dx_head_tables
+        *rendered; /* these tables as they stand in dx.json, once dx_head_settle has been called; else NULL */
     size_t nschema;
     char **schema; /* snapshots: SQL that makes tables and indexes in an empty database */
     size_t nrekey;

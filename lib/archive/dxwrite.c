@@ -90,14 +90,14 @@ static int put_frame(struct dx_writer *w, const struct shared_frame *f)
 static int put_shared(struct dx_writer *w, const char *member, size_t tables)
 {
     static const uint8_t zeros[TAR_RECORD];
-    const struct dx_told *told = w->head->told;
+    const struct dx_head_tables *rendered = w->head->rendered;
     const struct buf *b = &w->block;
-    size_t rest = tables ? tables + told->text.n : 0;
+    size_t rest = tables ? tables + rendered->text.n : 0;
     char hex[SHA_HEX];
     sha_hex(b->p, b->n, hex);
     account(w, member, b->n, hex);
     if (put_frame(w, shared_frame_header(member, b->n)) || zst_write(w->zst, b->p, tables) ||
-        (tables && put_frame(w, &told->frame)))
+        (tables && put_frame(w, &rendered->frame)))
         return -1;
     return zst_write(w->zst, b->p + rest, b->n - rest) || zst_write(w->zst, zeros, tar_padding(b->n)) ? -1
                                                                                                       : 0;
@@ -105,7 +105,7 @@ static int put_shared(struct dx_writer *w, const char *member, size_t tables)
 
 static int put_json(struct dx_writer *w, const char *member, size_t tables)
 {
-    return w->head->told ? put_shared(w, member, tables) : put_member(w, member);
+    return w->head->rendered ? put_shared(w, member, tables) : put_member(w, member);
 }
 
 struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head *h, int level)
@@ -128,7 +128,7 @@ int dx_writer_next(struct dx_writer *w, int fd, const char *name, const struct d
     w->end.count = w->count;
     w->origin = mem_text("");
     size_t tables;
-    if (head_put(&w->block, name, h, &tables) || shared_frame_open(w->zst, h->told != NULL) ||
+    if (head_put(&w->block, name, h, &tables) || shared_frame_open(w->zst, h->rendered != NULL) ||
         put_json(w, "dx.json", tables))
         return -1;
     buf_clear(&w->block);

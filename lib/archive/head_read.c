@@ -62,7 +62,7 @@ void dx_head_free(struct dx_head *h)
         dx_rekey_free(&h->rekey[i]);
     }
     free(h->table);
-    head_untell(h);
+    head_unsettle(h);
     free(h->schema);
     for (size_t i = 0; i < h->nverdict; i++)
         verdict_free(&h->verdict[i]);
@@ -74,7 +74,7 @@ void dx_head_free(struct dx_head *h)
 
 static void add_table(struct dx_head *h, struct table *t)
 {
-    head_untell(h);
+    head_unsettle(h);
     h->table = mem_grow(h->table, h->ntable + 1, sizeof *h->table);
     h->table[h->ntable++] = t;
 }

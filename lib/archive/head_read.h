@@ -14,11 +14,11 @@ bool head_twins(const char *const *col, size_t ncol);
 bool head_is_node(const char *text);
 
 /* The tables of a settled head: the text, and its frame, which all archives that carry them share. */
-struct dx_told {
+struct dx_head_tables {
     struct buf text;
     struct shared_frame frame;
 };
-void head_untell(struct dx_head *h); /* it is no longer settled */
+void head_unsettle(struct dx_head *h); /* it is no longer settled */
 
 /* Appends the JSON text; in *tables (or NULL) where that of the tables begins. Refuses what no reader would take: names
  * that are not UTF-8, two columns of one name, a head over DX_JSON_MAX; `name` is for messages. */

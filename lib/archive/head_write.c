@@ -18,7 +18,7 @@ static const char *unfit(const struct dx_head *h)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i] && !utf8_sound(texts[i], strlen(texts[i])))
             return texts[i];
-    for (size_t i = 0; h->told == NULL && i < h->ntable; i++) {
+    for (size_t i = 0; h->rendered == NULL && i < h->ntable; i++) {
         const struct table *t = h->table[i];
         if (!utf8_sound(t->name, strlen(t->name)))
             return t->name;
@@ -38,10 +38,10 @@ static const char *unfit(const struct dx_head *h)
             return h->range[i].table;
     for (size_t i = 0; i < h->nverdict; i++) {
         const struct dx_verdict *v = &h->verdict[i];
-        const char *const told[] = {v->kind, v->outcome, v->table, v->column, v->reason};
-        for (size_t k = 0; k < sizeof told / sizeof *told; k++)
-            if (told[k] && !utf8_sound(told[k], strlen(told[k])))
-                return told[k];
+        const char *const text[] = {v->kind, v->outcome, v->table, v->column, v->reason};
+        for (size_t k = 0; k < sizeof text / sizeof *text; k++)
+            if (text[k] && !utf8_sound(text[k], strlen(text[k])))
+                return text[k];
     }
     return NULL;
 }
@@ -53,7 +53,7 @@ static int check_head(const char *name, const struct dx_head *h)
         return fail(ERR_REFUSED,
                     "%s: the name or text '%.100s' is not UTF-8, which an archive's head must be", name,
                     text);
-    for (size_t i = 0; h->told == NULL && i < h->ntable; i++)
+    for (size_t i = 0; h->rendered == NULL && i < h->ntable; i++)
         if (head_twins((const char *const *)h->table[i]->col, h->table[i]->ncol))
             return fail(ERR_REFUSED, "%s: table %s: two columns of one name", name, h->table[i]->name);
     if (h->ntable > DX_TABLES_MAX)
@@ -171,8 +171,8 @@ static size_t put_head(struct buf *b, const struct dx_head *h)
     put_text(b, "encoding", h->form == CHANGESET_FULL ? "changeset" : "patchset");
     buf_puts(b, ",\"tables\":");
     size_t tables = b->n;
-    if (h->told)
-        buf_add(b, h->told->text.p, h->told->text.n);
+    if (h->rendered)
+        buf_add(b, h->rendered->text.p, h->rendered->text.n);
     else
         put_tables(b, h);
     for (size_t i = 0; i < h->nschema; i++) {
@@ -205,21 +205,21 @@ int dx_head_settle(struct dx_head *h)
 {
     if (check_head(h->package, h))
         return -1;
-    head_untell(h);
-    h->told = mem_zero(1, sizeof *h->told);
-    put_tables(&h->told->text, h);
-    shared_frame_make(&h->told->frame, h->told->text.p, h->told->text.n);
+    head_unsettle(h);
+    h->rendered = mem_zero(1, sizeof *h->rendered);
+    put_tables(&h->rendered->text, h);
+    shared_frame_make(&h->rendered->frame, h->rendered->text.p, h->rendered->text.n);
     return 0;
 }
 
-void head_untell(struct dx_head *h)
+void head_unsettle(struct dx_head *h)
 {
-    if (h->told == NULL)
+    if (h->rendered == NULL)
         return;
-    buf_free(&h->told->text);
-    shared_frame_free(&h->told->frame);
-    free(h->told);
-    h->told = NULL;
+    buf_free(&h->rendered->text);
+    shared_frame_free(&h->rendered->frame);
+    free(h->rendered);
+    h->rendered = NULL;
 }
 
 int head_put(struct buf *b, const char *name, const struct dx_head *h, size_t *tables)

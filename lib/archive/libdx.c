@@ -124,8 +124,8 @@ static const struct val *value(const libdx *x, enum libdx_side side, size_t i)
 {
     static const struct val none = {.type = VAL_NONE};
     const struct val *row = side == LIBDX_OLD ? x->change.old : x->change.new;
-    bool told = side == LIBDX_OLD ? x->change.op != CHANGE_INSERT : x->change.op != CHANGE_DELETE;
-    return i < libdx_columns(x) && told ? &row[i] : &none;
+    bool has_row = side == LIBDX_OLD ? x->change.op != CHANGE_INSERT : x->change.op != CHANGE_DELETE;
+    return i < libdx_columns(x) && has_row ? &row[i] : &none;
 }
 
 enum libdx_type libdx_type_of(const libdx *x, enum libdx_side side, size_t i)

@@ -68,8 +68,8 @@ bool version_columns(const struct spec *s, const struct val *row, const struct v
     if (!s->by_column || content->type != VAL_BLOB)
         return false;
     hash_columns(s, row, &now);
-    bool told = now.n == content->n;
-    for (size_t i = 0; told && i < s->row->ncol; i++) {
+    bool complete = now.n == content->n;
+    for (size_t i = 0; complete && i < s->row->ncol; i++) {
         differs[i] = 0;
         if (s->row->pk[i] || in_change_key(s, i))
             continue;
@@ -77,7 +77,7 @@ bool version_columns(const struct spec *s, const struct val *row, const struct v
         n += COLUMN_BYTES;
     }
     buf_free(&now);
-    return told;
+    return complete;
 }
 
 bool version_backwards(const struct spec *s, const struct val *before, const struct val *now)

@@ -23,8 +23,8 @@ static void put_record(struct buf *b, const struct val *v, size_t n)
 static void put_update_old(struct buf *b, const struct change *c)
 {
     for (size_t i = 0; i < c->table->ncol; i++) {
-        bool told = c->table->pk[i] || c->new[i].type != VAL_NONE;
-        val_put(b, told ? &c->old[i] : &none);
+        bool given = c->table->pk[i] || c->new[i].type != VAL_NONE;
+        val_put(b, given ? &c->old[i] : &none);
     }
 }
 
@@ -91,21 +91,21 @@ static void get_patch(struct wire *w, struct change *c)
     }
 }
 
-/* Key values there, the key not changed by an update, at least one column told of by an update. */
+/* Key values there, the key not changed by an update, at least one column given by an update. */
 static bool sound(const struct change *c)
 {
     const struct val *row = c->op == CHANGE_INSERT ? c->new : c->old;
-    bool told = c->op != CHANGE_UPDATE;
+    bool given = c->op != CHANGE_UPDATE;
     for (size_t i = 0; i < c->table->ncol; i++) {
         if (c->table->pk[i] && row[i].type == VAL_NONE)
             return false;
         if (c->op == CHANGE_UPDATE && c->new[i].type != VAL_NONE) {
-            told = true;
+            given = true;
             if (c->table->pk[i])
                 return false;
         }
     }
-    return told;
+    return given;
 }
 
 void changeset_get_change(struct wire *w, enum changeset_form form, struct change *c)

@@ -377,7 +377,7 @@ static int check_key(const struct jsonl *l, const struct table *t, const struct 
 /* An update's key may stand in "new" as long as it stays; old values belong to columns that change. */
 static int check_update(const struct table *t, struct val *old, struct val *new)
 {
-    bool told = false;
+    bool any = false;
     for (size_t i = 0; i < t->ncol; i++) {
         if (t->pk[i]) {
             if (new[i].type != VAL_NONE && !val_same(&old[i], &new[i]))
@@ -385,9 +385,9 @@ static int check_update(const struct table *t, struct val *old, struct val *new)
             new[i].type = VAL_NONE;
         } else if (old[i].type != VAL_NONE && new[i].type == VAL_NONE)
             return fail(ERR_REFUSED, "\"old\" tells of column \"%.60s\", \"new\" does not", t->col[i]);
-        told |= new[i].type != VAL_NONE;
+        any |= new[i].type != VAL_NONE;
     }
-    return told ? 0 : fail(ERR_REFUSED, "an update with nothing \"new\"");
+    return any ? 0 : fail(ERR_REFUSED, "an update with nothing \"new\"");
 }
 
 int jsonl_change(struct jsonl *l, const struct table *t, struct change *c)

@@ -300,10 +300,10 @@ static int advance(struct journal_net *r)
 /* An insert told by an older layout: the columns it lacks are as the row has them now. */
 static int complete(struct journal_net *r)
 {
-    size_t told = 0;
-    while (told < r->table->ncol && r->new[told].type != VAL_NONE)
-        told++;
-    if (told == r->table->ncol)
+    size_t given = 0;
+    while (given < r->table->ncol && r->new[given].type != VAL_NONE)
+        given++;
+    if (given == r->table->ncol)
         return 0;
     if (r->now == NULL && (r->now = prepare_now(r)) == NULL)
         return -1;

@@ -91,9 +91,9 @@ static void add_table(struct dx_head *h, const struct table *t, struct table *co
             pk[n] = t->pk[i];
             col[n++] = t->col[i];
         }
-    struct table *told = table_new(t->name, n, col, pk);
-    dx_head_add_table(h, told);
-    table_free(told);
+    struct table *sent = table_new(t->name, n, col, pk);
+    dx_head_add_table(h, sent);
+    table_free(sent);
     free(pk);
     free(col);
     free(want);

@@ -56,7 +56,7 @@ static struct node take(struct stmt *s)
                          .position = stmt_int(s, 7),
                          .applied = stmt_int(s, 8),
                          .merged = stmt_int(s, 9),
-                         .told = stmt_int(s, 10),
+                         .last_ack = stmt_int(s, 10),
                          .asleep = stmt_int(s, 11),
                          .slept = stmt_int(s, 12)};
 }

@@ -15,9 +15,9 @@ struct node {
     int64_t position; /* the journal's number that archive stands for */
     int64_t asleep;   /* archives are set aside since this position, until it has fetched; -1: they are not */
     int64_t slept;    /* ... and since this run (dx_meta `routes`) */
-    int64_t applied;  /* newest archive it has told us it applied */
+    int64_t applied;  /* newest archive that it says it has applied */
     int64_t merged;   /* number of its newest upload merged here */
-    int64_t told;     /* the `ack` in its newest archive: below `merged`, an archive is owed */
+    int64_t last_ack; /* the `ack` in its newest archive: below `merged`, an archive is owed */
 };
 
 /* Makes the tables dx_nodes and dx_force and the view dx_node(name, user, package, status), if not there. */

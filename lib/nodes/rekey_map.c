@@ -47,7 +47,7 @@ static void add_ref(struct rekey_map *r, const char *table, const char *column, 
 }
 
 /* What the package says that columns refer to. */
-static void add_told_refs(struct rekey_map *r, const struct package *p, const struct object *o)
+static void add_declared_refs(struct rekey_map *r, const struct package *p, const struct object *o)
 {
     struct object_reference *ref;
     bool closed;
@@ -72,7 +72,7 @@ static int load_refs(struct rekey_map *r, struct db *db, const struct package *p
                             *parent = o->via_object ? package_named(p, o->via_object) : NULL;
         if (parent && table_column(o->sent, o->via_column) >= 0)
             add_ref(r, o->table, o->via_column, parent->table);
-        add_told_refs(r, p, o);
+        add_declared_refs(r, p, o);
     }
     return step == STEP_DONE ? 0 : -1;
 }

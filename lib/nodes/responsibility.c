@@ -213,9 +213,9 @@ static int each(struct db *db, const char *sql, responsibility_fn *fn, void *ctx
     struct stmt *s = db_prepare(db, sql);
     enum step step = STEP_ERROR;
     while (s && (step = stmt_step(s)) == STEP_ROW) {
-        const struct responsibility_told told = {stmt_text(s, 0), stmt_text(s, 1), stmt_int(s, 2),
-                                                 stmt_int(s, 3)};
-        fn(ctx, &told);
+        const struct responsibility_row row = {stmt_text(s, 0), stmt_text(s, 1), stmt_int(s, 2),
+                                               stmt_int(s, 3)};
+        fn(ctx, &row);
     }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;

@@ -36,11 +36,11 @@ int responsibility_check(struct db *db, const struct node *n, bool copy);
 
 /* Tells of each user ("alice", "rep", true: not ended), responsibility ("rep", "sales") and package (name, "",
  * published, active). */
-struct responsibility_told {
+struct responsibility_row {
     const char *name, *of;
     bool published, active; /* of a user: active means not ended */
 };
-typedef void responsibility_fn(void *ctx, const struct responsibility_told *told);
+typedef void responsibility_fn(void *ctx, const struct responsibility_row *row);
 int responsibility_each_user(struct db *db, responsibility_fn *fn, void *ctx);
 int responsibility_each(struct db *db, responsibility_fn *fn, void *ctx);
 int responsibility_each_package(struct db *db, responsibility_fn *fn, void *ctx);

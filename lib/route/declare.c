@@ -126,18 +126,18 @@ static void digest_of(const struct declaration *d, char hex[SHA_HEX])
 int declare_changed(struct db *db, const struct object *o, const struct declaration *d, bool fresh,
                     bool *changed)
 {
-    char *told, hex[SHA_HEX];
+    char *recorded, hex[SHA_HEX];
     int64_t there;
     *changed = false;
     if (db_get_int(db, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_declared'"))
         return -1;
     if (there == 0)
         return 0;
-    if (db_get_text(db, &told, "SELECT sha256 FROM dx_declared WHERE object = %lld", (long long)o->id))
+    if (db_get_text(db, &recorded, "SELECT sha256 FROM dx_declared WHERE object = %lld", (long long)o->id))
         return -1;
     digest_of(d, hex);
-    *changed = told ? strcmp(told, hex) != 0 : fresh;
-    free(told);
+    *changed = recorded ? strcmp(recorded, hex) != 0 : fresh;
+    free(recorded);
     return 0;
 }
 

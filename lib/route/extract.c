@@ -44,8 +44,8 @@ static bool held_whole(const struct object_delta *w)
     return w->aside && w->was != WAS_SAME ? w->was == WAS_WHOLE : membership_whole(w->object);
 }
 
-/* Whether the snapshot tells of the object: of one that is set aside, what the copies hold. */
-static bool told(const struct object_delta *w)
+/* Whether the snapshot holds the object; of one that is set aside, it holds what the copies hold. */
+static bool in_snapshot(const struct object_delta *w)
 {
     return !w->gone && w->object->visible != VISIBLE_NONE && !w->unread;
 }
@@ -142,7 +142,7 @@ static int write_objects(struct db *db, struct dx_writer *w, const struct packag
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct object_delta *v = &p->viewed[i];
-        if (!told(v) || (v->aside && v->was == WAS_NONE))
+        if (!in_snapshot(v) || (v->aside && v->was == WAS_NONE))
             continue;
         if ((!held_whole(v) && hold_keys(db, v, audiences)) || write_rows(db, w, v, aside))
             return -1;
@@ -182,13 +182,13 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
     dx_head_set(&h->package, p->package->name);
     h->number = mark->number;
     h->upto = mark->number;
-    h->ack = mark->told;
+    h->ack = mark->ack;
     h->form = CHANGESET_PATCH;
     for (size_t i = 0; i < p->n; i++) {
         struct object_delta *w = &p->viewed[i];
         int there = w->aside ? readable(db, w) : 1;
         w->unread = !there;
-        if (there < 0 || (told(w) && add_schema(db, h, w->object)))
+        if (there < 0 || (in_snapshot(w) && add_schema(db, h, w->object)))
             return -1;
     }
     return rekey_fill(db, n->id, true, h, &mark->rekey) ||
@@ -208,7 +208,7 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     sha_random_hex(8, mark->epoch);
     mark->number = n->archive;
     mark->position = position;
-    mark->told = n->merged;
+    mark->ack = n->merged;
     mark->node = n->id;
     mark->applied = n->applied;
     *holder = (struct holder){all, n->id};
@@ -256,6 +256,6 @@ int extract_store(struct db *db, const char *node, const struct extract_mark *ma
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
                     "asleep = NULL WHERE "
                     "name = %Q",
-                    mark->epoch, (long long)mark->position, (long long)mark->told, (long long)mark->number,
+                    mark->epoch, (long long)mark->position, (long long)mark->ack, (long long)mark->number,
                     node);
 }

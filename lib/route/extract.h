@@ -9,7 +9,7 @@
 /* What the snapshot began: a new numbering with the node. */
 struct extract_mark {
     char *epoch; /* to free */
-    int64_t number, position, told, node, rekey, applied;
+    int64_t number, position, ack, node, rekey, applied;
     int64_t changes, bytes;   /* written */
     struct key_ranges ranges; /* to free (key_ranges_free) */
 };

@@ -112,7 +112,7 @@ static int add_verdicts(struct node_archives *x, struct receiver *r, struct dx_h
 /* The head that the archives of a package share. */
 static int begin_heads(struct node_archives *x, const struct package_run *p)
 {
-    if (x->told == p)
+    if (x->head_package == p)
         return 0;
     dx_head_free(&x->head);
     dx_head_init(&x->head, DX_CHANGES);
@@ -120,7 +120,7 @@ static int begin_heads(struct node_archives *x, const struct package_run *p)
     x->head.form = CHANGESET_PATCH;
     add_tables(&x->head, p);
     add_schema(&x->head, p);
-    x->told = p;
+    x->head_package = p;
     return dx_head_settle(&x->head);
 }
 
@@ -201,7 +201,7 @@ static int write_archive(struct node_archives *x, struct receiver *r, struct mem
     else
         dx_writer_abort(w);
     if (x->head.nrekey || x->head.nverdict) /* those are of one node */
-        x->told = NULL;
+        x->head_package = NULL;
     r->written = rc == 0;
     r->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
     x->archives += rc == 0;
@@ -210,7 +210,7 @@ static int write_archive(struct node_archives *x, struct receiver *r, struct mem
 
 static bool owed(const struct receiver *r)
 {
-    return r->node.told < r->node.merged;
+    return r->node.last_ack < r->node.merged;
 }
 
 /* Whether the node was set aside, and so is tried again. */

@@ -41,7 +41,7 @@ struct node_archives {
     struct receiver *receiver; /* by id */
     size_t nreceiver;
     char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
-    const struct package_run *told; /* whose tables the head names */
+    const struct package_run *head_package; /* whose tables the head names */
     struct dx_head head;
     struct dx_writer *writer; /* of the archive written last, for the next; or NULL */
     int64_t *rekeyed;         /* nodes that are to rename rows, ascending */

@@ -139,8 +139,8 @@ static int anything(struct running *x)
             "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
             ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
         return -1;
-    int told = n ? 1 : verdict_any(x->db);
-    return told ? told : any_fetched(x);
+    int owed = n ? 1 : verdict_any(x->db);
+    return owed ? owed : any_fetched(x);
 }
 
 /* ---- one package ---- */

@@ -41,8 +41,8 @@ static bool is_now(const struct fixing *f, size_t i)
     return t->kind == TOKEN_STRING && t->end - t->at == 5 && strncasecmp(f->sql + t->at, "'now'", 5) == 0;
 }
 
-/* Arguments that are told: literals, signs and blanks only. */
-static bool told(const struct fixing *f, size_t open, size_t close)
+/* Arguments that are literals, signs and blanks only. */
+static bool is_literal(const struct fixing *f, size_t open, size_t close)
 {
     for (size_t i = open + 1; i < close; i++)
         if (f->t[i].kind == TOKEN_NAME || f->t[i].kind == TOKEN_QUOTED)
@@ -91,7 +91,7 @@ static size_t fix(struct fixing *f, size_t i)
     if (close < f->n && token_in(f->sql, &f->t[i], functions)) {
         struct buf call = {0};
         bool found = copy_call(f, i, close, &call);
-        if (found && told(f, i + 1, close))
+        if (found && is_literal(f, i + 1, close))
             buf_addf(f->terms, "SELECT %s\n", buf_text(&call));
         else if (found)
             buf_addf(f->terms, "SELECT '%s'\n", f->now);
