@@ -48,8 +48,9 @@ static int check_object(struct upload_guard *g, struct apply_context *w, const s
     return fail(
         ERR_GUARD,
         "%s: upload %lld of node %s would delete or overwrite %lld rows of table %s, more than `guard = "
-        "%s` allows; nothing was changed",
-        w->name, (long long)w->head->number, n->name, (long long)done->replaced, o->table, o->guard);
+        "%s` allows; nothing was changed; decide: txnroute node approve %s %s, or reject",
+        w->name, (long long)w->head->number, n->name, (long long)done->replaced, o->table, o->guard,
+        db_path(w->db), n->name);
 }
 
 int upload_guard_check(struct upload_guard *g, struct apply_context *w, const struct node *n,
