@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- tables ---- */
 
@@ -254,4 +255,32 @@ int merge_force(struct apply_context *w, struct target *t, const struct change *
     int rc = node_force(w->db, m->node.id, t->table->name, &packed);
     buf_free(&room);
     return rc;
+}
+
+int merge_upload_changes(struct apply_context *w, const char *table, merge_change_fn *fn, void *ctx)
+{
+    int64_t end;
+    struct target *t = targets_named(&w->targets, table);
+    if (t == NULL || journal_end(w->db, &end))
+        return -1;
+    struct journal_reader *r = journal_read(w->db, w->merge->start, end);
+    struct change c, mapped;
+    int got = -1;
+    while (r && (got = journal_next(r, &c)) > 0) {
+        if (strcasecmp(c.table->name, table) != 0 || strcmp(c.origin, w->merge->node.name) != 0)
+            continue;
+        if (targets_for(&w->targets, c.table) == NULL) {
+            got = -1;
+            break;
+        }
+        target_map(t, c.table, &c, &mapped);
+        int rc = fn(ctx, w, t, &mapped);
+        targets_forget(&w->targets, c.table);
+        if (rc) {
+            got = -1;
+            break;
+        }
+    }
+    journal_reader_close(r);
+    return got;
 }

@@ -89,6 +89,11 @@ int merge_may_write(struct apply_context *w, struct target *t, const struct chan
  * package does not give it the table. */
 int merge_force(struct apply_context *w, struct target *t, const struct change *c, const char *origin);
 
+/* Calls fn for each change that the upload has made so far to the table, oldest first, in the columns of the table's target:
+ * 0, -1 when fn is not 0 or on failure. */
+typedef int merge_change_fn(void *ctx, struct apply_context *w, struct target *t, struct change *c);
+int merge_upload_changes(struct apply_context *w, const char *table, merge_change_fn *fn, void *ctx);
+
 /* The number of the archive that will bring to that origin, a node, what becomes of its changes; 0: it is no node. */
 int merge_next_archive(struct apply_context *w, const char *origin, int64_t *archive);
 

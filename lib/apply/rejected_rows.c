@@ -404,42 +404,29 @@ static int take_back_one(struct apply_context *w, struct target *t, const struct
     return rc;
 }
 
-/* What this upload has made refer to the row goes back to what it was: the one here is another row. */
-static int take_back_by(struct apply_context *w, const struct rejected_ref *ref, const struct target *parent,
-                        const struct change *row, int64_t conflict)
+/* A row that is taken back, and how others refer to it. */
+struct taken {
+    const struct rejected_ref *ref;
+    const struct target *parent;
+    const struct change *row;
+    int64_t conflict;
+};
+
+static int take_back_reference(void *ctx, struct apply_context *w, struct target *t, struct change *c)
 {
-    int64_t end;
-    struct target *t = targets_named(&w->targets, ref->table);
-    if (t == NULL || journal_end(w->db, &end))
-        return -1;
-    struct journal_reader *r = journal_read(w->db, w->merge->start, end);
-    struct change c, mapped;
-    int got = -1;
-    while (r && (got = journal_next(r, &c)) > 0) {
-        if (strcasecmp(c.table->name, ref->table) != 0 || strcmp(c.origin, w->merge->node.name) != 0)
-            continue;
-        if (targets_for(&w->targets, c.table) == NULL)
-            got = -1;
-        else {
-            target_map(t, c.table, &c, &mapped);
-            if (take_back_one(w, t, ref, &mapped, parent, row, conflict))
-                got = -1;
-            targets_forget(&w->targets, c.table);
-        }
-        if (got < 0)
-            break;
-    }
-    journal_reader_close(r);
-    return got;
+    const struct taken *taken = ctx;
+    return take_back_one(w, t, taken->ref, c, taken->parent, taken->row, taken->conflict);
 }
 
+/* What this upload has made refer to the row goes back to what it was: the one here is another row. */
 static int take_back(struct apply_context *w, struct target *t, const struct change *row, int64_t conflict)
 {
     const struct rejected_rows *r = &w->merge->rejected;
     int rc = load_refs(w);
     for (size_t i = 0; rc == 0 && i < r->nref; i++)
         if (strcasecmp(r->ref[i].parent, t->table->name) == 0 && written(w, &r->ref[i]))
-            rc = take_back_by(w, &r->ref[i], t, row, conflict);
+            rc = merge_upload_changes(w, r->ref[i].table, take_back_reference,
+                                      &(struct taken){&r->ref[i], t, row, conflict});
     return rc;
 }
 

@@ -153,37 +153,23 @@ static int mend_waiting(struct apply_context *w, struct target *t, int column, c
     return w->defer->n ? each_waiting(w, t, INT64_MIN, mend_reference, &r) : 0;
 }
 
+static int mend_written(void *ctx, struct apply_context *w, struct target *t, struct change *c)
+{
+    const struct renewal *r = ctx;
+    return refers(c, r->column, r->old) ? mend_row(w, t, c, r->column, r->old, r->new) : 0;
+}
+
 /* What the node has said already under the old key's name: what waits, and what this upload has written. */
 static int mend(struct apply_context *w, const struct rekey_ref *ref, const struct val *old,
                 const struct val *new)
 {
     struct target *t = targets_named(&w->targets, ref->table);
     int column = t ? table_column(t->table, ref->column) : -1;
-    int64_t end;
     if (column < 0)
         return t ? 0 : -1;
-    if (mend_waiting(w, t, column, old, new) || journal_end(w->db, &end))
+    if (mend_waiting(w, t, column, old, new))
         return -1;
-    struct journal_reader *r = journal_read(w->db, w->merge->start, end);
-    struct change c, mapped;
-    int got = -1;
-    while (r && (got = journal_next(r, &c)) > 0) {
-        if (strcasecmp(c.table->name, ref->table) != 0 || strcmp(c.origin, w->merge->node.name) != 0)
-            continue;
-        if (targets_for(&w->targets, c.table) == NULL) {
-            got = -1;
-            break;
-        }
-        target_map(t, c.table, &c, &mapped);
-        int rc = refers(&mapped, column, old) ? mend_row(w, t, &mapped, column, old, new) : 0;
-        targets_forget(&w->targets, c.table);
-        if (rc) {
-            got = -1;
-            break;
-        }
-    }
-    journal_reader_close(r);
-    return got;
+    return merge_upload_changes(w, ref->table, mend_written, &(struct renewal){column, old, new});
 }
 
 static int mend_key(struct apply_context *w, struct deferred_entry *e, void *ctx)

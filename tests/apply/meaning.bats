@@ -3,19 +3,7 @@
 # row, and every child belongs to the parent that it was written under: both carry the same text.
 
 load ../helper
-
-# shape SQL... with package.conf (without its head) on stdin: hq.db, and copies for alice and bob.
-shape() {
-    sql hq.db "$@"
-    txnlog attach hq.db
-    mkdir -p docking package
-    { printf '[package]\nname = p\nversion = 1\n' && cat; } >package/package.conf
-    txnroute load hq.db package 2>load.err
-    for who in alice bob; do
-        txnroute node add hq.db $who --package p --user $who
-        txnroute extract hq.db $who docking | dxapply $who.db
-    done
-}
+load ../office
 
 # rounds EDIT MEANING: EDIT WHO N prints the statements of one side in one round; MEANING counts what is not as it was meant.
 rounds() {
@@ -36,7 +24,7 @@ rounds() {
 
 # Every statement is one of sqlite3's; random() differs from run to run, but the numbers that matter are handed out by SQLite.
 @test "interned values: items with tags known by their names" {
-    shape "CREATE TABLE item (id INTEGER PRIMARY KEY, about TEXT)" "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)" \
+    office "CREATE TABLE item (id INTEGER PRIMARY KEY, about TEXT)" "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)" \
         "CREATE TABLE item_tag (item INTEGER REFERENCES item ON DELETE CASCADE, tag INTEGER REFERENCES tag, name TEXT, about TEXT, PRIMARY KEY (item, tag))" <<-'END'
 	[object item]
 	visible = all
@@ -61,7 +49,7 @@ rounds() {
 }
 
 @test "subtypes: one row beside its parent, under the parent's key" {
-    shape "CREATE TABLE item (id INTEGER PRIMARY KEY, about TEXT)" "CREATE TABLE note (id INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE, about TEXT)" \
+    office "CREATE TABLE item (id INTEGER PRIMARY KEY, about TEXT)" "CREATE TABLE note (id INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE, about TEXT)" \
         "CREATE TABLE line (id INTEGER PRIMARY KEY, note INTEGER REFERENCES note ON DELETE CASCADE, about TEXT)" <<-'END'
 	[object item]
 	visible = all
@@ -81,7 +69,7 @@ rounds() {
 }
 
 @test "references that the schema does not declare, and numbers that are not used again" {
-    shape "CREATE TABLE product (id INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT)" "CREATE TABLE location (id INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT)" \
+    office "CREATE TABLE product (id INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT)" "CREATE TABLE location (id INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT)" \
         "CREATE TABLE stock (id INTEGER PRIMARY KEY AUTOINCREMENT, product_id INT, location_id INT, product TEXT, location TEXT)" <<-'END'
 	[object product]
 	visible = all
@@ -102,7 +90,7 @@ rounds() {
 }
 
 @test "a tree in a STRICT table, and rows without rowid under keys of several columns" {
-    shape "CREATE TABLE folder (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES folder, about TEXT, above TEXT) STRICT" \
+    office "CREATE TABLE folder (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES folder, about TEXT, above TEXT) STRICT" \
         "CREATE TABLE entry (folder INTEGER NOT NULL REFERENCES folder, no INTEGER NOT NULL, about TEXT, secret BLOB, PRIMARY KEY (folder, no)) STRICT, WITHOUT ROWID" \
         "CREATE TABLE past (folder INTEGER NOT NULL, no INTEGER NOT NULL, at TEXT NOT NULL, about TEXT, PRIMARY KEY (folder, no, at), FOREIGN KEY (folder, no) REFERENCES entry)" <<-'END'
 	[object folder]
@@ -125,7 +113,7 @@ rounds() {
 }
 
 @test "counters and stamps by triggers of the server" {
-    shape "CREATE TABLE account (id INTEGER PRIMARY KEY, about TEXT, posts INT NOT NULL DEFAULT 0)" \
+    office "CREATE TABLE account (id INTEGER PRIMARY KEY, about TEXT, posts INT NOT NULL DEFAULT 0)" \
         "CREATE TABLE post (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account, about TEXT, body TEXT, edited INT NOT NULL DEFAULT 0)" \
         "CREATE TRIGGER more AFTER INSERT ON post BEGIN UPDATE account SET posts = posts + 1 WHERE id = new.account; END" \
         "CREATE TRIGGER less AFTER DELETE ON post BEGIN UPDATE account SET posts = posts - 1 WHERE id = old.account; END" \
@@ -147,7 +135,7 @@ rounds() {
 }
 
 @test "full-text indexes on every side, over rows that get other keys" {
-    shape "CREATE TABLE page (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, title TEXT, words INT AS (length(title)))" \
+    office "CREATE TABLE page (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, title TEXT, words INT AS (length(title)))" \
         "CREATE TABLE visit (id INTEGER PRIMARY KEY, page INTEGER REFERENCES page, url TEXT)" <<-'END'
 	[object page]
 	visible = all
@@ -180,7 +168,7 @@ rounds() {
 }
 
 @test "keys that are texts, words that are looked up by them" {
-    shape "CREATE TABLE word (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE)" "CREATE TABLE card (id TEXT PRIMARY KEY, word TEXT REFERENCES word, name TEXT)" \
+    office "CREATE TABLE word (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE)" "CREATE TABLE card (id TEXT PRIMARY KEY, word TEXT REFERENCES word, name TEXT)" \
         "CREATE TABLE answer (card TEXT REFERENCES card ON DELETE CASCADE, at TEXT, name TEXT, PRIMARY KEY (card, at)) WITHOUT ROWID" <<-'END'
 	[object word]
 	visible = all
