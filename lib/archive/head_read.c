@@ -389,7 +389,7 @@ static int get_verdict(json_t *json, struct dx_head *h)
         json_t *value = json_object_get(json, names[i]);
         bool required = i < 3;
         text[i] = json_string_value(value);
-        if (text[i] == NULL && (required || value))
+        if (text[i] == NULL ? required || value : required && *text[i] == 0)
             return -1;
     }
     json_t *change = json_object_get(json, "change");
