@@ -165,7 +165,7 @@ size_t site_status_missing(const struct site_status *s, struct buf *out)
         buf_addf(
             out,
             "node %s: archives after %lld are not confirmed, and %lld of them not in %s/%s/outbox; unless "
-            "it has got them on another way, its next session is refused, and initsync LOCAL.db SITE "
+            "it has got them in another way, its next session is refused, and initsync LOCAL.db SITE "
             "--node %s makes its copy again, with what was changed in it\n",
             n->node.name, (long long)n->node.applied, (long long)n->missing, s->docking, n->node.name,
             n->node.name);
