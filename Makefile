@@ -49,7 +49,8 @@ TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
 LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c))
 CMDS   := $(patsubst cmd/%.c,$(BIN)/%,$(wildcard cmd/*.c))
-SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out $(addprefix scripts/,demo deps test debian share),$(wildcard scripts/*)))
+SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out $(addprefix scripts/,demo deps test lib.sh debian share),$(wildcard scripts/*)))
+SHLIB   = $(O)/share/dx/lib.sh
 UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
@@ -59,7 +60,7 @@ CSRC    = $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*.[ch] tests/tools/*.[ch] tes
 
 all: dx $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%)
 
-dx: $(CMDS) $(SHELLS)
+dx: $(CMDS) $(SHELLS) $(SHLIB)
 
 $(CMDS): $(BIN)/%: $(O)/cmd/%.o $(LIB)
 $(UNITS): $(TESTBIN)/%: $(O)/tests/%.o $(LIB)
@@ -85,6 +86,10 @@ $(O)/%.o: %.c Makefile
 $(SHELLS): $(BIN)/%: scripts/%
 	@mkdir -p $(@D)
 	install -m 755 $< $@
+
+$(SHLIB): scripts/lib.sh
+	@mkdir -p $(@D)
+	install -m 644 $< $@
 
 check: all
 	tests/run $(abspath $(O)) $(T)

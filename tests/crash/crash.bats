@@ -93,6 +93,7 @@ END
     for name in remotesync initsync dxserve dxcron companionsync integratedsync; do
         cp "$DX_BUILD/bin/$name" stages/
     done
+    mkdir -p share && cp -R "$DX_BUILD/share/dx" share/
     export STAGES=$PWD/stages REAL_PATH=$PATH
 }
 

@@ -100,6 +100,7 @@ product: 100 rows alike, 0 differ, 1 only here, 0 missing here" ]
 @test "remotesync --prove: what changes on the server before a session with --now is in its proof" {
     mkdir bin
     ln -s "$DX_BUILD"/bin/* bin/
+    ln -s "$DX_BUILD/share" share
     rm bin/dxserve
     cat >bin/dxserve <<END
 #!/bin/sh
