@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "data/arena.h"
+#include "data/json_scan.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,17 +145,28 @@ void jsonl_put(struct buf *b, const struct change *c)
 
 /* ---- decode ---- */
 
+/* The columns of "key", "old" or "new", in the line's order. */
+struct part {
+    bool there;
+    size_t n, room;
+    const char **name;
+    struct val *value;
+};
+
 struct jsonl {
-    json_t *json;
-    json_t *part[3]; /* NULL when not there; borrowed from json */
+    struct buf line; /* names and values of the parts are in it */
+    const char *table, *op_name, *origin;
+    struct part part[3];
     enum change_op op;
-    const char **names;
-    size_t room; /* of old and new */
+    size_t room; /* of old, new and seen */
     struct val *old, *new;
+    uint8_t *seen; /* for each column, which parts have it, a bit each */
     struct arena arena;
 };
 
 static const char *const part_names[] = {[JSONL_KEY] = "key", [JSONL_OLD] = "old", [JSONL_NEW] = "new"};
+
+enum { PARTS = sizeof part_names / sizeof *part_names, KEY_MAX = 255 };
 
 struct jsonl *jsonl_new(void)
 {
@@ -166,107 +177,16 @@ void jsonl_free(struct jsonl *l)
 {
     if (l == NULL)
         return;
-    json_decref(l->json);
+    for (size_t i = 0; i < PARTS; i++) {
+        free(l->part[i].name);
+        free(l->part[i].value);
+    }
+    buf_free(&l->line);
     arena_free(&l->arena);
-    free(l->names);
     free(l->old);
     free(l->new);
+    free(l->seen);
     free(l);
-}
-
-static int get_op(struct jsonl *l)
-{
-    static const enum change_op ops[] = {CHANGE_INSERT, CHANGE_UPDATE, CHANGE_DELETE};
-    const char *op = json_string_value(json_object_get(l->json, "op"));
-    for (size_t i = 0; op && i < sizeof ops / sizeof *ops; i++)
-        if (strcmp(op, change_op_name(ops[i])) == 0) {
-            l->op = ops[i];
-            return 0;
-        }
-    return fail(ERR_REFUSED, "\"op\" is not \"insert\", \"update\" or \"delete\"");
-}
-
-static int get_part(struct jsonl *l, enum jsonl_part part)
-{
-    json_t *value = json_object_get(l->json, part_names[part]);
-    l->part[part] = value;
-    if (value && !json_is_object(value))
-        return fail(ERR_REFUSED, "\"%s\" is not an object of columns", part_names[part]);
-    return 0;
-}
-
-/* Refuses members that nobody would look at: a slip of the pen should not lose a value. */
-static int known_members(json_t *json)
-{
-    static const char *const known[] = {"table", "op", "origin", "key", "old", "new"};
-    const char *name;
-    json_t *value;
-    json_object_foreach (json, name, value) {
-        size_t i = 0;
-        while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
-            i++;
-        if (i == sizeof known / sizeof *known)
-            return fail(ERR_REFUSED, "\"%.60s\" is no part of a change", name);
-    }
-    return 0;
-}
-
-static int need_parts(const struct jsonl *l)
-{
-    if (json_object_size(l->part[JSONL_KEY]) == 0)
-        return fail(ERR_REFUSED, "no \"key\"");
-    if (l->op == CHANGE_INSERT && l->part[JSONL_OLD])
-        return fail(ERR_REFUSED, "an insert has no \"old\"");
-    if (l->op == CHANGE_DELETE && l->part[JSONL_NEW])
-        return fail(ERR_REFUSED, "a delete has no \"new\"");
-    return 0;
-}
-
-int jsonl_parse(struct jsonl *l, const char *text, size_t n)
-{
-    json_error_t error;
-    json_decref(l->json);
-    arena_clear(&l->arena);
-    l->json = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (l->json == NULL && json_error_code(&error) == json_error_out_of_memory)
-        mem_out();
-    if (!json_is_object(l->json))
-        return l->json ? fail(ERR_REFUSED, "not a JSON object")
-                       : fail(ERR_REFUSED, "not a JSON object: %s; each stands on a line of its own: jq -c",
-                              error.text);
-    const char *table = json_string_value(json_object_get(l->json, "table"));
-    json_t *origin = json_object_get(l->json, "origin");
-    if (table == NULL || *table == 0 ||
-        strlen(table) != json_string_length(json_object_get(l->json, "table")))
-        return fail(ERR_REFUSED, "no \"table\"");
-    if (origin && !json_is_string(origin))
-        return fail(ERR_REFUSED, "\"origin\" is not a string");
-    if (known_members(l->json) || get_op(l) || get_part(l, JSONL_KEY) || get_part(l, JSONL_OLD) ||
-        get_part(l, JSONL_NEW))
-        return -1;
-    return need_parts(l);
-}
-
-const char *jsonl_table(const struct jsonl *l)
-{
-    return json_string_value(json_object_get(l->json, "table"));
-}
-
-enum change_op jsonl_op(const struct jsonl *l)
-{
-    return l->op;
-}
-
-const char *const *jsonl_names(struct jsonl *l, enum jsonl_part part, size_t *n)
-{
-    const char *name;
-    json_t *value;
-    *n = 0;
-    l->names = mem_grow(l->names, json_object_size(l->part[part]) + 1, sizeof *l->names);
-    json_object_foreach (l->part[part], name, value) {
-        l->names[(*n)++] = name;
-    }
-    return l->names;
 }
 
 static bool get_bits(const char *text, double *r)
@@ -284,52 +204,194 @@ static bool get_bits(const char *text, double *r)
 }
 
 /* {"blob":...}, {"text":...} or {"real":...} */
-static bool get_wrapped(struct jsonl *l, json_t *json, struct val *v)
+static bool get_wrapped(struct jsonl *l, struct json_scan *s, struct val *v)
 {
-    const char *as = json_object_iter_key(json_object_iter(json));
-    json_t *inner = json_object_iter_value(json_object_iter(json));
-    const char *text = json_string_value(inner);
-    if (json_object_size(json) != 1 || text == NULL)
+    size_t n = 0, got = 0;
+    scan_need(s, '{');
+    const char *as = scan_name(s);
+    scan_need(s, ':');
+    const char *text = scan_text(s, &n);
+    scan_need(s, '}');
+    if (s->problem)
         return false;
     if (strcmp(as, "real") == 0) {
         v->type = VAL_REAL;
-        return get_bits(text, &v->r);
+        return strlen(text) == n && get_bits(text, &v->r);
     }
     if (strcmp(as, "blob") != 0 && strcmp(as, "text") != 0)
         return false;
-    size_t n = json_string_length(inner), got = 0;
     uint8_t *bytes = arena_alloc(&l->arena, base64_room(n) + 1);
     bool sound = base64_get(text, n, bytes, &got);
     *v = (struct val){.type = as[0] == 'b' ? VAL_BLOB : VAL_TEXT, .p = bytes, .n = got};
     return sound;
 }
 
-static int get_value(struct jsonl *l, const char *column, json_t *json, struct val *v)
+static bool get_value(struct jsonl *l, struct json_scan *s, struct val *v)
 {
-    switch (json_typeof(json)) {
-    case JSON_NULL:
-        v->type = VAL_NULL;
-        return 0;
-    case JSON_INTEGER:
-        *v = val_int(json_integer_value(json));
-        return 0;
-    case JSON_REAL:
-        *v = (struct val){.type = VAL_REAL, .r = json_real_value(json)};
-        return 0;
-    case JSON_STRING:
-        *v = (struct val){.type = VAL_TEXT, .p = json_string_value(json), .n = json_string_length(json)};
-        return 0;
-    case JSON_OBJECT:
-        if (get_wrapped(l, json, v))
-            return 0;
-        break;
-    default:
-        break;
+    if (scan_is(s, '"')) {
+        size_t n = 0;
+        const char *text = scan_text(s, &n);
+        *v = (struct val){.type = VAL_TEXT, .p = text, .n = n};
+    } else if (scan_is(s, '{'))
+        return get_wrapped(l, s, v);
+    else if (scan_is(s, 'n')) {
+        scan_null(s);
+        *v = (struct val){.type = VAL_NULL};
+    } else
+        *v = scan_number(s);
+    return s->problem == NULL;
+}
+
+static int get_column(struct jsonl *l, struct json_scan *s, struct part *p)
+{
+    if (p->n == p->room) {
+        p->room = p->room ? 2 * p->room : 16;
+        p->name = mem_grow(p->name, p->room, sizeof *p->name);
+        p->value = mem_grow(p->value, p->room, sizeof *p->value);
     }
-    return fail(ERR_REFUSED,
-                "column \"%.60s\": a value is null, a number, a string, {\"blob\":BASE64}, "
-                "{\"text\":BASE64} or {\"real\":\"inf\"}",
-                column);
+    const char *name = scan_name(s);
+    scan_need(s, ':');
+    if (s->problem)
+        return 0;
+    p->name[p->n] = name;
+    if (!get_value(l, s, &p->value[p->n++]))
+        return fail(ERR_REFUSED,
+                    "column \"%.60s\": a value is null, a number, a string, {\"blob\":BASE64}, "
+                    "{\"text\":BASE64} or {\"real\":\"inf\"}%s%s",
+                    name, s->problem ? ", not " : "", s->problem ? s->problem : "");
+    return 0;
+}
+
+static int get_part(struct jsonl *l, struct json_scan *s, enum jsonl_part part)
+{
+    struct part *p = &l->part[part];
+    if (!scan_is(s, '{'))
+        return fail(ERR_REFUSED, "\"%s\" is not an object of columns", part_names[part]);
+    p->there = true;
+    scan_need(s, '{');
+    if (scan_took(s, '}'))
+        return 0;
+    do
+        if (get_column(l, s, p))
+            return -1;
+    while (scan_took(s, ','));
+    scan_need(s, '}');
+    return 0;
+}
+
+static int get_string(struct json_scan *s, const char *name, const char **out)
+{
+    if (!scan_is(s, '"'))
+        return fail(ERR_REFUSED, "\"%s\" is not a string", name);
+    *out = scan_name(s);
+    return 0;
+}
+
+static int twice(const char *name)
+{
+    return fail(ERR_REFUSED, "\"%.60s\" is there twice", name);
+}
+
+/* Refuses members that nobody would look at: a slip of the pen should not lose a value. */
+static int get_member(struct jsonl *l, struct json_scan *s)
+{
+    const char *name = scan_name(s);
+    scan_need(s, ':');
+    if (s->problem)
+        return 0;
+    for (size_t i = 0; i < PARTS; i++)
+        if (strcmp(name, part_names[i]) == 0)
+            return l->part[i].there ? twice(name) : get_part(l, s, (enum jsonl_part)i);
+    const char **text = strcmp(name, "table") == 0    ? &l->table
+                        : strcmp(name, "op") == 0     ? &l->op_name
+                        : strcmp(name, "origin") == 0 ? &l->origin
+                                                      : NULL;
+    if (text == NULL)
+        return fail(ERR_REFUSED, "\"%.60s\" is no part of a change", name);
+    return *text ? twice(name) : get_string(s, name, text);
+}
+
+static int get_members(struct jsonl *l, struct json_scan *s)
+{
+    scan_need(s, '{');
+    do
+        if (get_member(l, s))
+            return -1;
+    while (scan_took(s, ','));
+    scan_need(s, '}');
+    scan_end(s);
+    return s->problem ? fail(ERR_REFUSED, "not a JSON object: %s; each stands on a line of its own: jq -c",
+                             s->problem)
+                      : 0;
+}
+
+static int find_op(struct jsonl *l)
+{
+    static const enum change_op ops[] = {CHANGE_INSERT, CHANGE_UPDATE, CHANGE_DELETE};
+    for (size_t i = 0; l->op_name && i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(l->op_name, change_op_name(ops[i])) == 0) {
+            l->op = ops[i];
+            return 0;
+        }
+    return fail(ERR_REFUSED, "\"op\" is not \"insert\", \"update\" or \"delete\"");
+}
+
+static int check_parts(const struct jsonl *l)
+{
+    const struct part *key = &l->part[JSONL_KEY];
+    if (key->n == 0)
+        return fail(ERR_REFUSED, "no \"key\"");
+    if (key->n > KEY_MAX)
+        return fail(ERR_REFUSED, "a key of %zu columns, %d are the most", key->n, KEY_MAX);
+    for (size_t i = 0; i < key->n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(key->name[i], key->name[k]) == 0)
+                return twice(key->name[i]);
+    if (l->op == CHANGE_INSERT && l->part[JSONL_OLD].there)
+        return fail(ERR_REFUSED, "an insert has no \"old\"");
+    if (l->op == CHANGE_DELETE && l->part[JSONL_NEW].there)
+        return fail(ERR_REFUSED, "a delete has no \"new\"");
+    return 0;
+}
+
+int jsonl_parse(struct jsonl *l, const char *text, size_t n)
+{
+    arena_clear(&l->arena);
+    l->table = l->op_name = l->origin = NULL;
+    for (size_t i = 0; i < PARTS; i++) {
+        l->part[i].there = false;
+        l->part[i].n = 0;
+    }
+    buf_clear(&l->line);
+    buf_add(&l->line, text, n);
+    buf_byte(&l->line, 0);
+    struct json_scan s = {.at = (char *)l->line.p, .end = (char *)l->line.p + n};
+    if (get_members(l, &s))
+        return -1;
+    if (l->table == NULL || *l->table == 0)
+        return fail(ERR_REFUSED, "no \"table\"");
+    return find_op(l) || check_parts(l) ? -1 : 0;
+}
+
+const char *jsonl_table(const struct jsonl *l)
+{
+    return l->table;
+}
+
+enum change_op jsonl_op(const struct jsonl *l)
+{
+    return l->op;
+}
+
+const char *const *jsonl_names(const struct jsonl *l, enum jsonl_part part, size_t *n)
+{
+    *n = l->part[part].n;
+    return l->part[part].name;
+}
+
+const struct val *jsonl_values(const struct jsonl *l, enum jsonl_part part)
+{
+    return l->part[part].value;
 }
 
 /* The table's column of that name, searched from `hint` on, where it mostly stands. */
@@ -342,22 +404,21 @@ static int find_column(const struct table *t, const char *name, size_t hint)
 }
 
 /* Puts a part's values into a row. A value that stands there already must be the same. */
-static int get_row(struct jsonl *l, enum jsonl_part part, const struct table *t, struct val *row)
+static int put_part(struct jsonl *l, enum jsonl_part part, const struct table *t, struct val *row)
 {
-    const char *name;
-    json_t *value;
+    const struct part *p = &l->part[part];
     size_t hint = 0;
-    json_object_foreach (l->part[part], name, value) {
-        struct val v;
-        int i = find_column(t, name, hint);
+    for (size_t k = 0; k < p->n; k++) {
+        int i = find_column(t, p->name[k], hint);
         if (i < 0)
-            return fail(ERR_REFUSED, "table \"%.60s\" has no column \"%.60s\"", t->name, name);
-        if (get_value(l, name, value, &v))
-            return -1;
-        if (row[i].type != VAL_NONE && !val_same(&row[i], &v))
+            return fail(ERR_REFUSED, "table \"%.60s\" has no column \"%.60s\"", t->name, p->name[k]);
+        if (l->seen[i] & 1u << part)
+            return twice(p->name[k]);
+        if (row[i].type != VAL_NONE && !val_same(&row[i], &p->value[k]))
             return fail(ERR_REFUSED, "\"%s\" and the parts before it disagree about column \"%.60s\"",
-                        part_names[part], name);
-        row[i] = v;
+                        part_names[part], p->name[k]);
+        l->seen[i] |= (uint8_t)(1u << part);
+        row[i] = p->value[k];
         hint = (size_t)i + 1;
     }
     return 0;
@@ -365,7 +426,7 @@ static int get_row(struct jsonl *l, enum jsonl_part part, const struct table *t,
 
 static int check_key(const struct jsonl *l, const struct table *t, const struct val *row)
 {
-    size_t n = json_object_size(l->part[JSONL_KEY]);
+    size_t n = l->part[JSONL_KEY].n;
     for (size_t k = 0; k < t->nkey; k++)
         if (row[t->key[k]].type == VAL_NONE)
             n = 0;
@@ -396,15 +457,16 @@ int jsonl_change(struct jsonl *l, const struct table *t, struct change *c)
         l->room = t->ncol;
         l->old = mem_grow(l->old, l->room, sizeof *l->old);
         l->new = mem_grow(l->new, l->room, sizeof *l->new);
+        l->seen = mem_grow(l->seen, l->room, 1);
     }
     memset(l->old, 0, t->ncol * sizeof *l->old);
     memset(l->new, 0, t->ncol * sizeof *l->new);
-    const char *origin = json_string_value(json_object_get(l->json, "origin"));
+    memset(l->seen, 0, t->ncol);
     *c = (struct change){
-        .table = t, .op = l->op, .origin = origin ? origin : "", .old = l->old, .new = l->new};
+        .table = t, .op = l->op, .origin = l->origin ? l->origin : "", .old = l->old, .new = l->new};
     struct val *row = l->op == CHANGE_INSERT ? l->new : l->old;
-    if (get_row(l, JSONL_KEY, t, row) || check_key(l, t, row) || get_row(l, JSONL_OLD, t, l->old) ||
-        get_row(l, JSONL_NEW, t, l->new))
+    if (put_part(l, JSONL_KEY, t, row) || check_key(l, t, row) || put_part(l, JSONL_OLD, t, l->old) ||
+        put_part(l, JSONL_NEW, t, l->new))
         return -1;
     return l->op == CHANGE_UPDATE ? check_update(t, l->old, l->new) : 0;
 }

@@ -33,8 +33,9 @@ enum change_op jsonl_op(const struct jsonl *l);
 
 enum jsonl_part { JSONL_KEY, JSONL_OLD, JSONL_NEW };
 
-/* The names of the columns in a part, in the line's order, *n of them; valid until the next call. */
-const char *const *jsonl_names(struct jsonl *l, enum jsonl_part part, size_t *n);
+/* The names of the columns in a part, in the line's order, *n of them, and their values. */
+const char *const *jsonl_names(const struct jsonl *l, enum jsonl_part part, size_t *n);
+const struct val *jsonl_values(const struct jsonl *l, enum jsonl_part part);
 
 /* The change, in the columns of t; values and arrays are l's. -1 (ERR_REFUSED) when a column is unknown, the key is
  * not whole, or parts contradict each other. */

@@ -97,7 +97,7 @@ LINES
     done <<'LINES'
 {"table":"t"|not a JSON object
 [1]|not a JSON object
-{"table":"t","op":"insert","key":{"id":1},"new":{"id":1},"new":{}}|duplicate
+{"table":"t","op":"insert","key":{"id":1},"new":{"id":1},"new":{}}|"new" is there twice
 {"op":"insert","key":{"id":1}}|no "table"
 {"table":"t","op":"upsert","key":{"id":1}}|"op" is not
 {"table":"t","op":"insert","new":{"id":1}}|no "key"
