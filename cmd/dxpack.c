@@ -627,6 +627,8 @@ static int exchange_files(int argc, char **argv)
                     "--prove");
     int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us) ? -1 : 0;
     if (rc == 0) {
+        if (x.command)
+            cli_shows_progress();
         last = add_node(argc, argv, us.node);
         rc = tell_exchange(&x, &got, exchange(&x, &got));
     }

@@ -5,6 +5,7 @@
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/progress.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 ssize_t file_read_some(int fd, void *p, size_t n, const char *name)
 {
     ssize_t got;
+    progress_await(name, fd);
     do
         got = read(fd, p, n);
     while (got < 0 && errno == EINTR);

@@ -1,10 +1,15 @@
 /* progress: see base/progress.h. */
 #include "base/progress.h"
 
+#include <poll.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { ROWS = 1024 }; /* rows are told of in steps of so many */
+enum {
+    ROWS = 1024,  /* rows are told of in steps of so many */
+    SECOND = 1000 /* in milliseconds */
+};
 
 static void (*listener)(const struct progress *p);
 
@@ -52,4 +57,17 @@ void progress_still(const char *name)
 {
     if (listener)
         listener(&(struct progress){.name = name});
+}
+
+void progress_wait(const char *name)
+{
+    if (listener)
+        listener(&(struct progress){.name = name, .waits = true});
+}
+
+void progress_await(const char *name, int fd)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    while (listener && poll(&p, 1, SECOND) == 0 && !isatty(fd))
+        progress_wait(name);
 }

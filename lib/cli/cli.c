@@ -1,7 +1,9 @@
 /* cli: see cli/cli.h. */
+#define _GNU_SOURCE /* fopencookie */
 #include "cli/cli.h"
 
 #include "archive/head_read.h"
+#include "base/file.h"
 #include "base/progress.h"
 #include "journal/upgrade.h"
 #include "session/handshake.h"
@@ -23,6 +25,7 @@ static const char *program = "dx";
 /* One line at the bottom of the terminal, drawn over and over. */
 static struct {
     double start, drawn; /* seconds of the monotonic clock; drawn is 0 while no line stands there */
+    double after;        /* seconds until it is drawn first */
     char text[512];      /* what was counted last */
 } line;
 
@@ -46,6 +49,8 @@ static void word_progress(const struct progress *p)
         snprintf(line.text, room, "%.24s, %.1f MB", p->name, (double)p->bytes / 1e6);
     else if (p->rows)
         snprintf(line.text, room, "%.24s, %lld rows", p->name, (long long)p->rows);
+    else if (p->waits && strncmp(line.text, p->name, strnlen(p->name, 24)) != 0)
+        snprintf(line.text, room, "waiting for %.40s", p->name);
     else if (*line.text == 0)
         snprintf(line.text, room, "%.24s", p->name);
 }
@@ -54,7 +59,7 @@ static void draw_progress(const struct progress *p)
 {
     double at = now();
     word_progress(p);
-    if (at - line.start < 1 || at - line.drawn < 0.2)
+    if (at - line.start < line.after || at - line.drawn < 0.2)
         return;
     fprintf(stderr, "\r\033[K%s: %s, %.0f s", program, line.text, at - line.start);
     fflush(stderr);
@@ -68,13 +73,42 @@ static void clear_progress(void)
     line.drawn = 0;
 }
 
+/* What goes to the terminal by stdout begins on a line of its own. */
+static ssize_t write_below(void *ctx, const char *p, size_t n)
+{
+    (void)ctx;
+    clear_progress();
+    fflush(stderr);
+    return file_write(STDOUT_FILENO, p, n, "stdout") ? 0 : (ssize_t)n;
+}
+
+static void begin_lines(void)
+{
+    FILE *lines = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_below});
+    if (lines == NULL)
+        return;
+    setvbuf(lines, NULL, _IOLBF, BUFSIZ);
+    stdout = lines;
+}
+
 /* In a pipeline it is the last stage that shows how far all of it is. */
 static void begin_progress(void)
 {
     struct stat out;
+    const char *after = getenv("DX_PROGRESS_AFTER");
     line.start = now();
+    line.after = after ? strtod(after, NULL) : 1;
     bool fed = fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode);
-    if (isatty(STDERR_FILENO) && !fed)
+    if (!isatty(STDERR_FILENO) || fed)
+        return;
+    progress_to(draw_progress);
+    if (isatty(STDOUT_FILENO))
+        begin_lines();
+}
+
+void cli_shows_progress(void)
+{
+    if (isatty(STDERR_FILENO))
         progress_to(draw_progress);
 }
 

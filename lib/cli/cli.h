@@ -49,6 +49,9 @@ extern bool cli_verbose;
  * A verb that prints lines all the time says so: nothing is shown between them. */
 void cli_prints_lines(void);
 
+/* A verb whose stdout is read by a script and no next stage says so: it shows how far work has come. */
+void cli_shows_progress(void);
+
 /* Prints "NAME: text" on stderr; cli_say only with -v. */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

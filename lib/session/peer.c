@@ -660,6 +660,8 @@ int peer_next(struct peer *p)
     case CHANNEL_BYTES:
         return take_data(p);
     case CHANNEL_QUIET:
+        if (channel_silence(p->channel) >= 1 && channel_empty(p->channel))
+            progress_wait("the other end");
         return PEER_MOVED;
     case CHANNEL_EXTRA:
         return PEER_EXTRA;

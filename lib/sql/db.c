@@ -74,7 +74,7 @@ static int still_working(void *ctx)
     struct db *db = ctx;
     db->steps++;
     all_steps++;
-    if (db->steps % 1000 == 0)
+    if (db->steps % 20 == 0)
         progress_still(db->path);
     return 0;
 }
