@@ -2,6 +2,7 @@
 #include "apply/apply.h"
 #include "apply/conflict_print.h"
 #include "apply/conflict_resolve.h"
+#include "apply/package_apply.h"
 #include "apply/quarantine_decide.h"
 #include "apply/rekey_client.h"
 #include "base/mem.h"
@@ -472,6 +473,30 @@ static int discard(int argc, char **argv)
     return one_row(argv, &row);
 }
 
+/* ---- the files of a package ---- */
+
+static const char *directory;
+
+static const struct cli_option package_options[] = {
+    {"--into", "DIR", "where its files go (default: DB-dx/app)", NULL, &directory},
+    {"--signers", "FILE", "refuse what the server has not signed with a key in FILE", NULL, &signers.file},
+    {"--revoked", "FILE", "nor take a signature by a key in FILE", NULL, &signers.revoked},
+    {0}};
+
+static int package(int argc, char **argv)
+{
+    (void)argc;
+    bool repeat = false;
+    char *into = directory ? mem_text(directory) : mem_printf("%s-dx/app", argv[0]);
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db ? package_apply(db, argv[1], into, signers.file ? &signers : NULL, &repeat) : -1;
+    db_close(db);
+    free(into);
+    if (rc == 0)
+        cli_say("%s: the files of its package are %s", argv[0], repeat ? "those that it has" : "taken");
+    return rc;
+}
+
 /* ---- rows that got other keys ---- */
 
 static json_t *key_json(const struct val *v)
@@ -543,6 +568,13 @@ static const struct cli_verb verbs[] = {
      .max = 2,
      .help = "give up row ID of the quarantine; record it as a settled conflict, and report it to its node",
      .run = discard},
+    {.name = "package",
+     .operands = "DB FILE",
+     .min = 2,
+     .max = 2,
+     .help = "take the files of the copy's package that a session brought: run local.sql, unpack the others",
+     .options = package_options,
+     .run = package},
     {.name = NULL,
      .operands = "DB < ARCHIVE",
      .min = 1,

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "cli/cli.h"
+#include "journal/meta.h"
 #include "session/exchange.h"
 #include "session/serve.h"
 
@@ -517,22 +518,34 @@ static const struct cli_option exchange_options[] = {
      .text = &latency_text},
     {0}};
 
+/* Of a copy that is made again: which files of its package it has. */
+static int read_files(struct db *db, struct standing *us)
+{
+    char *files = NULL;
+    int rc = meta_present(db) > 0 ? meta_get_text(db, "package_files", &files) : 0;
+    snprintf(us->files, sizeof us->files, "%s", files ? files : "-");
+    free(files);
+    return rc;
+}
+
 /* Where the copy stands: its database is closed again before anything is heard from the other end. */
 static int read_standing(const char *spool, struct standing *us)
 {
     *us = (struct standing){.release = DX_VERSION};
-    if (copy_of) {
+    if (copy_of)
         snprintf(us->node, sizeof us->node, "%s", copy_of);
-        return 0;
-    }
     size_t n = strlen(spool);
     while (n > 1 && spool[n - 1] == '/')
         n--;
+    if (copy_of && (db_name == NULL || !file_exists(db_name))) {
+        snprintf(us->files, sizeof us->files, "-");
+        return 0;
+    }
     if (db_name == NULL && (n <= 3 || strncmp(spool + n - 3, "-dx", 3) != 0))
         return fail(ERR_USAGE, "%s: its name does not end with -dx; which database is it of? --db DB", spool);
     char *path = db_name ? mem_text(db_name) : mem_printf("%.*s", (int)n - 3, spool);
     struct db *db = db_open(path, DB_READ);
-    int rc = db && db_begin_read(db) == 0 ? handshake_of_copy(db, us) : -1;
+    int rc = db == NULL || db_begin_read(db) ? -1 : copy_of ? read_files(db, us) : handshake_of_copy(db, us);
     db_close(db);
     free(path);
     return rc;

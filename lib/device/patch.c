@@ -2,17 +2,15 @@
 #define _GNU_SOURCE /* strverscmp, O_NOFOLLOW */
 #include "device/patch.h"
 
+#include "base/bundle.h"
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/tar.h"
-#include "base/zst.h"
 #include "device/handheld.h"
 #include "journal/meta.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE = 256, NAME = 200, LEVEL = 9 };
+enum { LINE = 256 };
+
+static const struct bundle_limits limits = {.what = "a patch",
+                                            .bytes = PATCH_BYTES - LINE - DX_SIGNATURE_MAX,
+                                            .expanded = PATCH_EXPANDED,
+                                            .files = PATCH_FILES};
 
 static const char sql_table[] =
     "CREATE TABLE IF NOT EXISTS dx_patch(target TEXT PRIMARY KEY, version TEXT NOT NULL, "
@@ -44,143 +47,20 @@ int patch_compare(const char *a, const char *b)
     return strverscmp(a, b);
 }
 
-/* ---- packing ---- */
+/* ---- the file ---- */
 
-struct packing {
-    struct buf payload;
-    struct zst_writer *z;
-    struct tar_writer *t;
-    size_t files;
-    int64_t bytes;
-};
-
-static int to_payload(void *ctx, const void *p, size_t n)
-{
-    struct buf *payload = ctx;
-    if (payload->n + n > PATCH_BYTES - LINE - DX_SIGNATURE_MAX)
-        return fail(ERR_REFUSED, "the patch has more than %d bytes when it is compressed", PATCH_BYTES);
-    buf_add(payload, p, n);
-    return 0;
-}
-
-static int to_frames(void *ctx, const void *p, size_t n)
-{
-    return zst_write(ctx, p, n);
-}
-
-/* A relative path of names that mean nothing but themselves. */
-static bool good_name(const char *name)
-{
-    size_t at = 0;
-    if (strlen(name) > NAME)
-        return false;
-    for (const char *p = name;; p++) {
-        if (*p && *p != '/') {
-            if (iscntrl((unsigned char)*p) || *p == '\\')
-                return false;
-            at++;
-            continue;
-        }
-        if (at == 0 || (at == 1 && p[-1] == '.') || (at == 2 && p[-1] == '.' && p[-2] == '.'))
-            return false;
-        if (*p == 0)
-            return true;
-        at = 0;
-    }
-}
-
-static int pack_bytes(struct packing *k, int fd, const char *name, int64_t size)
-{
-    char piece[1 << 16];
-    int64_t left = size;
-    while (left) {
-        ssize_t n = file_read(fd, piece, left < (int64_t)sizeof piece ? (size_t)left : sizeof piece, name);
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            return fail(ERR_REFUSED, "%s: it changes while it is read", name);
-        if (tar_data(k->t, piece, (size_t)n))
-            return -1;
-        left -= n;
-    }
-    return tar_end(k->t);
-}
-
-/* One file, under the name that it gets on the device. */
-static int pack_file(struct packing *k, const char *path, const char *name)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno("%s: cannot be read", path);
-    int rc = 0;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-        rc = fail(ERR_REFUSED, "%s: a patch holds regular files only", path);
-    else if (!good_name(name))
-        rc = fail(ERR_REFUSED,
-                  "%s: a name of more than %d bytes, or with a character that not all systems take", path,
-                  NAME);
-    else if (++k->files > PATCH_FILES || (k->bytes += st.st_size) > PATCH_EXPANDED)
-        rc = fail(ERR_REFUSED, "a patch has at most %d files and %d bytes", PATCH_FILES, PATCH_EXPANDED);
-    else
-        rc = tar_begin(k->t, name, (uint64_t)st.st_size) || pack_bytes(k, fd, path, st.st_size) ? -1 : 0;
-    close(fd);
-    return rc;
-}
-
-static int pack_path(struct packing *k, const char *path, const char *name);
-
-/* In the order of their names: the same files make the same patch. */
-static int pack_directory(struct packing *k, const char *path, const char *name)
-{
-    struct dirent **entry;
-    int n = scandir(path, &entry, NULL, alphasort), rc = n < 0 ? fail_errno("%s: cannot be read", path) : 0;
-    for (int i = 0; i < n; i++) {
-        const char *e = entry[i]->d_name;
-        if (rc == 0 && strcmp(e, ".") != 0 && strcmp(e, "..") != 0) {
-            char *below = file_join(path, e), *as = name ? file_join(name, e) : mem_text(e);
-            rc = pack_path(k, below, as);
-            free(below);
-            free(as);
-        }
-        free(entry[i]);
-    }
-    if (n >= 0)
-        free(entry);
-    return rc;
-}
-
-static int pack_path(struct packing *k, const char *path, const char *name)
-{
-    struct stat st;
-    if (lstat(path, &st))
-        return fail_errno("%s: cannot be read", path);
-    if (S_ISDIR(st.st_mode))
-        return name && !good_name(name) ? fail(ERR_REFUSED, "%s: a name that not all systems take", path)
-                                        : pack_directory(k, path, name);
-    if (!S_ISREG(st.st_mode))
-        return fail(ERR_REFUSED, "%s: a patch holds regular files only", path);
-    const char *slash = strrchr(path, '/');
-    return pack_file(k, path, name ? name : slash ? slash + 1 : path);
-}
-
-/* The files as a tar in zstd frames. */
 static int pack(const char *path, struct buf *payload)
 {
-    struct packing k = {0};
-    k.z = zst_writer_new(LEVEL, to_payload, payload);
-    k.t = tar_writer_new(to_frames, k.z);
-    int rc = pack_path(&k, path, NULL);
-    if (rc == 0 && k.files == 0)
+    struct bundle *b = bundle_open(payload, &limits);
+    int rc = bundle_add(b, path, NULL);
+    if (rc == 0 && bundle_files(b) == 0)
         rc = fail(ERR_REFUSED, "%s: there is no file in it", path);
-    if (rc == 0)
-        rc = tar_finish(k.t) || zst_seal(k.z) ? -1 : 0;
-    tar_writer_free(k.t);
-    zst_writer_free(k.z);
-    return rc;
+    if (rc) {
+        bundle_abort(b);
+        return -1;
+    }
+    return bundle_close(b);
 }
-
-/* ---- the file ---- */
 
 /* What is signed. */
 static void put_claim(struct buf *out, const char *version, const char *sha)
@@ -372,92 +252,7 @@ int patch_write(struct db *db, int fd, const char *name)
     return rc;
 }
 
-/* ---- unpacking ---- */
-
-/* Removes a directory and all below it; nothing is followed. */
-static int remove_tree(int at, const char *name)
-{
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (d == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return errno == ENOENT ? 0 : unlinkat(at, name, 0);
-    }
-    int rc = 0;
-    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && unlinkat(fd, e->d_name, 0))
-            rc = errno == EISDIR || errno == EPERM ? remove_tree(fd, e->d_name) : -1;
-    closedir(d);
-    return rc ? -1 : unlinkat(at, name, AT_REMOVEDIR);
-}
-
-/* The directory in which the file lies, below `root`, made where it is missing. What is there was made by this unpacking: no
- * link is followed. */
-static int open_parent(int root, const char *name, const char **last)
-{
-    int at = dup(root);
-    for (const char *slash; at >= 0 && (slash = strchr(name, '/')) != NULL; name = slash + 1) {
-        char *part = mem_printf("%.*s", (int)(slash - name), name);
-        int next = mkdirat(at, part, 0777) && errno != EEXIST
-                       ? -1
-                       : openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        free(part);
-        close(at);
-        at = next;
-    }
-    *last = name;
-    return at;
-}
-
-static int unpack_file(struct tar_reader *t, int root, const char *name)
-{
-    char piece[1 << 16];
-    const char *last;
-    long n = 0;
-    int parent = open_parent(root, name, &last);
-    int fd =
-        parent < 0 ? -1 : openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    int rc = fd < 0 ? fail_errno("%s: cannot be made", name) : 0;
-    while (rc == 0 && (n = tar_read(t, piece, sizeof piece)) > 0)
-        rc = file_write(fd, piece, (size_t)n, name);
-    if (fd >= 0)
-        close(fd);
-    if (parent >= 0)
-        close(parent);
-    return n < 0 ? -1 : rc;
-}
-
-static long from_frames(void *ctx, const void **p)
-{
-    return zst_read(ctx, p);
-}
-
-/* All files, into the directory `root`. */
-static int unpack(const struct file *f, int root)
-{
-    const char *member;
-    uint64_t size, all = 0;
-    size_t files = 0;
-    int more = 0, rc = 0;
-    if (lseek(f->fd, f->payload, SEEK_SET) < 0)
-        return fail_errno("%s: cannot be read", f->name);
-    struct zst_reader *z = zst_reader_new(f->fd, f->name);
-    struct tar_reader *t = z && zst_more(z) > 0 ? tar_reader_new(from_frames, z, f->name) : NULL;
-    if (t == NULL)
-        rc = no_patch(f);
-    while (rc == 0 && (more = tar_next(t, &member, &size)) > 0) {
-        char *name = mem_text(member);
-        if (!good_name(name) || ++files > PATCH_FILES || (all += size) > PATCH_EXPANDED)
-            rc = fail(ERR_REFUSED, "%s: a file with a name that leads elsewhere, or too much in it", f->name);
-        else
-            rc = unpack_file(t, root, name);
-        free(name);
-    }
-    tar_reader_free(t);
-    zst_reader_free(z);
-    return rc || more < 0 ? -1 : file_sync_system(root, f->name);
-}
+/* ---- installing ---- */
 
 /* DEVICE.db-app, opened. */
 static int open_app(const char *device)
@@ -477,7 +272,7 @@ static int unpack_version(const struct file *f, int app)
 {
     struct stat st;
     char *part = mem_printf(".%s.part", f->about.version);
-    int rc = remove_tree(app, part) && errno != ENOENT ? fail_errno("%s: cannot be removed", part) : 0,
+    int rc = bundle_remove(app, part) && errno != ENOENT ? fail_errno("%s: cannot be removed", part) : 0,
         fd = -1;
     if (rc == 0 && fstatat(app, f->about.version, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         free(part); /* an installation that was cut off behind this step; it is whole */
@@ -487,12 +282,12 @@ static int unpack_version(const struct file *f, int app)
                     (fd = openat(app, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0))
         rc = fail_errno("%s: cannot be made", part);
     if (rc == 0)
-        rc = unpack(f, fd);
+        rc = bundle_unpack(f->fd, f->payload, f->name, &limits, fd);
     crashpoint();
     if (rc == 0 && (renameat(app, part, app, f->about.version) || fsync(app)))
         rc = fail_errno("%s: cannot be made", f->about.version);
     if (rc)
-        remove_tree(app, part);
+        bundle_remove(app, part);
     if (fd >= 0)
         close(fd);
     free(part);
@@ -608,7 +403,7 @@ static int install(const struct file *f, const char *device, const struct signer
         if (rc == 0)
             rc = point(app, f->about.version);
         if (rc == 0 && i.before) /* two versions are kept */
-            remove_tree(app, i.before);
+            bundle_remove(app, i.before);
     }
     if (app >= 0)
         close(app);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/columns.h"
+#include "nodes/package_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ int package_put(struct db *db, struct package *p)
         rc = db_execf(db, sql_moved, p->name, p->object[i].name, p->object[i].table) ||
              put_object(db, s, p, i);
     stmt_free(s);
-    return rc ? -1 : db_execf(db, sql_gone, p->name);
+    return rc || db_execf(db, sql_gone, p->name) ? -1 : package_files_put(db, p->name, &p->files);
 }
 
 /* ---- reading back ---- */
@@ -246,6 +247,7 @@ void package_free(struct package *p)
     free(p->name);
     free(p->version);
     free(p->hash);
+    buf_free(&p->files);
     free(p);
 }
 

@@ -69,6 +69,8 @@ bool object_guard(const char *text, int64_t *rows, int64_t *percent);
 struct package {
     char *name, *version;
     char *hash; /* SHA-256 of its files */
+    struct buf
+        files; /* the bundle of those beside package.conf; empty where there are none, and once loaded */
     size_t nobject;
     struct object *object; /* parents before children */
 };

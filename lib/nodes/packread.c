@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "journal/meta.h"
+#include "nodes/package_files.h"
 #include "nodes/packentry.h"
 #include "nodes/rule_text.h"
 
@@ -474,6 +475,9 @@ struct package *package_read(struct db *db, const char *directory)
     if ((r.conf = conf_read(path)) && hash_conf(&r, path) == 0 && include(&r, r.conf, 0) == 0 &&
         take_package(&r) == 0 && take_sections(&r) == 0)
         rc = order_all(&r);
+    if (rc == 0)
+        rc = package_files_pack(directory, &r.p->files);
+    sha_add(r.sha, r.p->files.p, r.p->files.n);
     sha_end(r.sha, hex);
     r.p->hash = mem_text(hex);
     for (size_t i = 0; i < r.n; i++) {

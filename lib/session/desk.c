@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "compare/verify.h"
 #include "device/patch.h"
+#include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 #include "nodes/site_conf.h"
 #include "session/clean.h"
@@ -103,6 +104,24 @@ static int give_patch(const struct desk *d)
     if (fd >= 0)
         close(fd);
     db_close(db);
+    return rc;
+}
+
+static int give_package(const struct desk *d)
+{
+    struct node n;
+    char *key = *d->key ? site_conf_path(d->site, d->key) : mem_text("");
+    struct db *db = open_database(d, DB_READ);
+    int fd = new_file(d, DESK_ANSWER);
+    int rc = fd >= 0 && db ? node_require(db, d->node, &n) : -1;
+    if (rc == 0) {
+        rc = package_files_write(db, n.package, key, fd, DESK_ANSWER);
+        node_free(&n);
+    }
+    if (fd >= 0)
+        close(fd);
+    db_close(db);
+    free(key);
     return rc;
 }
 
@@ -313,6 +332,8 @@ static void answer(const struct desk *d, const struct desk_request *r, struct de
         rc = prove(d, r);
     else if (r->task == DESK_PATCH)
         rc = give_patch(d);
+    else if (r->task == DESK_PACKAGE)
+        rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)
         rc = snapshot(d, r);
     else

@@ -14,6 +14,7 @@ enum desk_task {
     DESK_ROWS,   /* the same of the rows of table `row` of those: an archive of keys, to the file `answer` */
     DESK_WHOLE,  /* ... or with the rows themselves */
     DESK_PATCH,  /* the patch for handhelds: to the file `answer` */
+    DESK_PACKAGE,  /* the files of the node's package: to the file `answer` */
     DESK_SNAPSHOT, /* all that the node may see: to snapshot.dx; `fresh`: whatever is there */
     DESK_LOG       /* the session is over: what to log */
 };

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "device/patch.h"
+#include "nodes/package_files.h"
 #include "session/clean.h"
 #include "session/fence.h"
 #include "session/inspect.h"
@@ -28,9 +29,11 @@ enum {
     SHY = 50,         /* uploads that are offered at a time after a session that was cut off */
     FILES = 1000000,  /* that a server may offer */
     PROOF = 16 << 20, /* bytes of digests of tables */
-    DAY = 86400       /* seconds */
+    DAY = 86400,      /* seconds */
+    PACKAGE_PART = 1  /* the number of its part in SPOOL, where that of the patch has none */
 };
-#define PATCH   "patch"            /* the newest for handhelds, in SPOOL */
+#define PATCH   "patch"   /* the newest for handhelds, in SPOOL */
+#define PACKAGE "package" /* the files of the copy's package, until they are taken into it, in SPOOL */
 #define LARGEST ((int64_t)1 << 42) /* bytes of a file; the room on the disk is looked at, too */
 
 /* What is in the inbox already: of which archive, and of which content. */
@@ -67,13 +70,23 @@ static int tell_parts(struct node_end *e)
         if (part[i].number)
             peer_tell_part(&e->peer, (struct item){'d', part[i].number}, part[i].sha, part[i].size);
     free(part);
-    if (*e->o->us->patch == 0 || e->o->half != EXCHANGE_BOTH)
+    return 0;
+}
+
+/* Parts of the patch and of the package's files. */
+static int tell_other_parts(struct node_end *e)
+{
+    struct peer_part *part;
+    size_t n;
+    if (e->o->half != EXCHANGE_BOTH)
         return 0;
     if (peer_parts(e->dir, FILES, &part, &n))
         return -1;
     for (size_t i = 0; i < n; i++)
-        if (part[i].number == 0)
+        if (part[i].number == 0 && *e->o->us->patch)
             peer_tell_part(&e->peer, (struct item){'p', 0}, part[i].sha, part[i].size);
+        else if (part[i].number == PACKAGE_PART)
+            peer_tell_part(&e->peer, (struct item){'c', 0}, part[i].sha, part[i].size);
     free(part);
     return 0;
 }
@@ -189,6 +202,8 @@ static int speak_first(struct node_end *e)
     else if (o->copy ? tell_copy(e)
                      : o->fetch && o->half != EXCHANGE_LEAVE && (tell_here(e) || tell_parts(e)))
         return -1;
+    if (o->fetch && tell_other_parts(e))
+        return -1;
     if ((o->send || o->copy) && offer_uploads(e))
         return -1;
     channel_put(e->peer.channel, "over");
@@ -199,8 +214,8 @@ static int speak_first(struct node_end *e)
 
 static const char *kind_of(char letter)
 {
-    if (letter == 'p')
-        return "patch";
+    if (letter == 'p' || letter == 'c')
+        return letter == 'p' ? "patch" : "package";
     return letter == 'd' ? "archive" : letter == 's' ? "the whole copy" : "proof";
 }
 
@@ -210,13 +225,17 @@ static int accept_file(void *ctx, struct item item, int64_t size, const char *sh
     const struct exchange *o = e->o;
     bool proof = (item.kind == 'g' && item.number == 0) || item.kind == 'r' || item.kind == 'w';
     bool patch = item.kind == 'p' && item.number == 0 && *o->us->patch && size <= PATCH_BYTES;
+    bool package = item.kind == 'c' && item.number == 0 && *o->us->files && size <= PACKAGE_FILES_BYTES;
     if (o->half == EXCHANGE_TAKE && e->greeted && item.kind == 'd' && !o->copy &&
         item.number <= o->us->archive)
         return PEER_HAVE; /* an answer to what was said before it was applied */
-    *place =
-        (struct peer_place){.dir = proof || patch ? e->dir : e->inbox, .dir_name = "inbox", .fresh = proof};
+    *place = (struct peer_place){.dir = proof || patch || package ? e->dir : e->inbox,
+                                 .dir_name = "inbox",
+                                 .fresh = proof,
+                                 .part = package ? PACKAGE_PART : 0};
     if (!e->greeted || !((item.kind == 'd' && o->fetch && !o->copy && item.number > o->us->archive) ||
-                         (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove) || patch))
+                         (item.kind == 's' && o->copy && item.number == 0) || (proof && o->prove) || patch ||
+                         (package && o->fetch)))
         return fail(ERR_REFUSED, "the server offers %c%lld, which was not asked for", item.kind,
                     (long long)item.number);
     if (item.kind == 'g' && size > PROOF)
@@ -233,15 +252,28 @@ static int accept_file(void *ctx, struct item item, int64_t size, const char *sh
     else
         snprintf(place->name, sizeof place->name, "%s",
                  patch              ? PATCH
+                 : package          ? PACKAGE
                  : item.kind == 's' ? "snapshot.dx"
                                     : "proof");
-    if (item.kind == 's') {
+    if (package && strcmp(o->us->files, e->got->server.files) == 0)
+        return PEER_HAVE; /* taken since it was asked for */
+    if (item.kind == 's' || package) {
         char had[SHA_HEX];
         int64_t bytes;
-        if (peer_sum(e->inbox, place->name, &bytes, had) > 0 && strcmp(had, sha) == 0)
+        if (peer_sum(place->dir, place->name, &bytes, had) > 0 && strcmp(had, sha) == 0)
             return PEER_HAVE;
     }
-    return peer_drop_parts(place->dir, item.number, sha) ? -1 : PEER_WANT;
+    return peer_drop_parts(place->dir, place->part ? place->part : item.number, sha) ? -1 : PEER_WANT;
+}
+
+static int inspect_package(const struct node_end *e, int fd)
+{
+    struct package_files f;
+    int rc = package_files_read(fd, "what the server gives as the files of the package", &f);
+    if (rc == 0 && strcmp(f.digest, e->got->server.files) != 0)
+        rc = fail(ERR_AGAIN, "the files of the package were replaced on the server meanwhile; sync again");
+    package_files_free(&f);
+    return rc;
 }
 
 static int inspect_file(void *ctx, struct item item, int fd, const char *name)
@@ -251,6 +283,8 @@ static int inspect_file(void *ctx, struct item item, int fd, const char *name)
     struct inspect_want want = {.kind = DX_KEYS};
     if (item.kind == 'g')
         return 0;
+    if (item.kind == 'c')
+        return inspect_package(e, fd);
     if (item.kind == 'p')
         return patch_check(fd, "the server's patch for handhelds", NULL);
     if (item.kind == 'd')

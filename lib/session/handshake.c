@@ -2,12 +2,14 @@
 #include "session/handshake.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "device/patch.h"
 #include "journal/applied_digests.h"
 #include "journal/meta.h"
 #include "nodes/hold.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
+#include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 
 #include <stddef.h>
@@ -43,8 +45,10 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
     else if (rc == 0)
         rc = responsibility_check(db, &n, false);
-    if (rc == 0 && (membership_log_digest(db, n.id, n.archive, &digest) ||
-                    (held = hold_find(db, n.id, &why, &since)) < 0))
+    char files[SHA_HEX];
+    if (rc == 0 &&
+        (package_files_digest(db, n.package, files) || membership_log_digest(db, n.id, n.archive, &digest) ||
+         (held = hold_find(db, n.id, &why, &since)) < 0))
         rc = -1;
     free(why);
     free(since);
@@ -52,6 +56,7 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         snprintf(s->node, sizeof s->node, "%s", n.name);
         snprintf(s->epoch, sizeof s->epoch, "%s", n.epoch);
         snprintf(s->package, sizeof s->package, "%s", n.package);
+        snprintf(s->files, sizeof s->files, "%s", files);
         snprintf(s->patch, sizeof s->patch, "%s", patch.digest);
         take_text(s->digest, digest);
         s->archive = n.archive;
@@ -66,13 +71,13 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
 
 int handshake_of_copy(struct db *db, struct standing *s)
 {
-    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL, *workstation = NULL;
+    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL, *workstation = NULL, *files = NULL;
     *s = (struct standing){.release = DX_VERSION};
     int rc = meta_require(db) || meta_get_text(db, "node", &node) || meta_get_text(db, "server", &epoch) ||
                      meta_get_text(db, "package", &package) ||
                      meta_get_text(db, "workstation", &workstation) ||
-                     meta_get_int(db, "applied", &s->archive) || meta_get_int(db, "sent", &s->sent) ||
-                     meta_get_int(db, "acked", &s->upload) ||
+                     meta_get_text(db, "package_files", &files) || meta_get_int(db, "applied", &s->archive) ||
+                     meta_get_int(db, "sent", &s->sent) || meta_get_int(db, "acked", &s->upload) ||
                      (epoch && applied_digests_digest(db, "changes", epoch, s->archive, &digest))
                  ? -1
                  : 0;
@@ -81,6 +86,7 @@ int handshake_of_copy(struct db *db, struct standing *s)
     if (workstation)
         snprintf(s->patch, sizeof s->patch, "-");
     free(workstation);
+    take_text(s->files, files ? files : mem_text("-"));
     take_text(s->node, node);
     take_text(s->epoch, epoch);
     take_text(s->package, package);
@@ -103,6 +109,7 @@ static const struct field {
     {"digest", offsetof(struct standing, digest), true},
     {"package", offsetof(struct standing, package), true},
     {"release", offsetof(struct standing, release), true},
+    {"files", offsetof(struct standing, files), true},
     {"patch", offsetof(struct standing, patch), true},
     {"timeout", offsetof(struct standing, timeout), false},
     {"keep_days", offsetof(struct standing, keep_days), false},

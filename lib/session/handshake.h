@@ -14,6 +14,7 @@ struct standing {
     char digest[HANDSHAKE_TEXT];  /* of archive number `archive` */
     char package[HANDSHAKE_TEXT]; /* what the copy is cut for */
     char release[HANDSHAKE_TEXT]; /* of dx */
+    char files[HANDSHAKE_TEXT];   /* digest of the package's files; a copy that has none yet says "-" */
     char patch[HANDSHAKE_TEXT];   /* digest of the patch for handhelds; a companion that has none says "-" */
     int64_t archive;              /* newest archive: server: made for the node; node: applied */
     int64_t upload;               /* newest upload: server: merged; node: acknowledged */

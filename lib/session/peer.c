@@ -484,7 +484,7 @@ static int offered(struct peer *p, struct item item)
         channel_put(p->channel, "have %c%lld", item.kind, (long long)item.number);
         return add_incoming(p, &in);
     }
-    peer_part_name(in.part, item.number, in.sha);
+    peer_part_name(in.part, in.place.part ? in.place.part : item.number, in.sha);
     in.at = in.from = part_size(&in);
     if (!waits && from > in.at)
         return fail(ERR_REFUSED, "%s %lld comes from byte %lld, here are %lld", p->role.fetched,

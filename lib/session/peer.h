@@ -33,6 +33,7 @@ struct peer_place {
     const char *dir_name; /* for messages */
     char name[80];        /* what it is called when it is whole */
     bool fresh;           /* what an earlier session left of it is not gone on with */
+    int64_t part;         /* the number in the part's name, where it is not the item's; 0: it is */
 };
 
 enum peer_accept { PEER_HAVE, PEER_WANT };

@@ -55,7 +55,7 @@ struct server {
     struct standing us, them;
     enum stage stage;
     struct desk_request request; /* the one the desk is at work on */
-    bool now, prove, copy, stay, over, merged, patched;
+    bool now, prove, copy, stay, over, merged, patched, packaged;
     char begun[SHA_HEX]; /* the snapshot that the node has a part of */
     struct wish_rows {
         enum desk_task task; /* DESK_ROWS or DESK_WHOLE */
@@ -421,9 +421,15 @@ static int ask(struct server *s, enum desk_task task)
     return desk_ask(s->desk, &s->request);
 }
 
-/* All that was wished for is offered, the newest patch to a companion that has another one or none: no more comes. */
+/* All that was wished for is offered, so are the files of the package to a copy that has others or none, and the newest patch
+ * to a companion: no more comes. */
 static int leave(struct server *s)
 {
+    bool files = *s->them.files && *s->us.files && strcmp(s->them.files, s->us.files) != 0;
+    if (files && !s->packaged && !s->stay) {
+        s->packaged = true;
+        return ask(s, DESK_PACKAGE);
+    }
     bool patch = *s->them.patch && *s->us.patch && strcmp(s->them.patch, s->us.patch) != 0;
     if (patch && !s->patched && !s->stay && !s->copy) {
         s->patched = true;
@@ -470,6 +476,8 @@ static int take_answer(struct server *s)
     }
     if (task == DESK_SNAPSHOT)
         return give(s, (struct item){'s', 0}, s->dir, "snapshot.dx") ? -1 : leave(s);
+    if (task == DESK_PACKAGE)
+        return give_answer(s, (struct item){'c', 0}) ? -1 : leave(s);
     if (task == DESK_PATCH)
         return give_answer(s, (struct item){'p', 0}) ? -1 : leave(s);
     struct item item = {task == DESK_DIGEST ? 'g'

@@ -25,6 +25,8 @@ struct db {
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
     int64_t steps;
+    db_may *may; /* decides what statements may touch; NULL: nobody does */
+    void *may_ctx;
     int wal_pages; /* in the WAL after the last commit; 0: none was made, or they are checkpointed */
     db_trigger_row_fn *trigger_row; /* NULL: nobody watches */
     void *trigger_ctx;
@@ -526,6 +528,38 @@ int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx)
     sqlite3_set_authorizer(db->handle, NULL, NULL);
     sqlite3_finalize(handle);
     return rc == SQLITE_OK ? 0 : fail_db(db, "");
+}
+
+static int on_may(void *ctx, int action, const char *a, const char *b, const char *database,
+                  const char *through)
+{
+    struct db *db = ctx;
+    return db->may(db->may_ctx, action, a ? a : "", b ? b : "", database, through) ? SQLITE_OK : SQLITE_DENY;
+}
+
+void db_authorize(struct db *db, db_may *may, void *ctx)
+{
+    db->may = may;
+    db->may_ctx = ctx;
+    sqlite3_set_authorizer(db->handle, may ? on_may : NULL, db);
+}
+
+int db_script(struct db *db, const char *sql, size_t *done)
+{
+    const char *at = sql;
+    for (*done = 0; *at; *done = (size_t)(at - sql)) {
+        sqlite3_stmt *handle = NULL;
+        int rc = sqlite3_prepare_v2(db->handle, at, -1, &handle, &at);
+        while (rc == SQLITE_OK && handle && (rc = sqlite3_step(handle)) == SQLITE_ROW)
+            rc = SQLITE_OK;
+        if (rc != SQLITE_OK && rc != SQLITE_DONE) {
+            int failed = fail_db(db, "");
+            sqlite3_finalize(handle);
+            return failed;
+        }
+        sqlite3_finalize(handle);
+    }
+    return 0;
 }
 
 struct function {

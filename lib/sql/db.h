@@ -109,6 +109,16 @@ typedef void db_seen(void *ctx, int action, const char *a, const char *b, const 
                      const char *through);
 int db_touches(struct db *db, const char *sql, db_seen *seen, void *ctx);
 
+/* Lets `may` decide on everything that statements would touch that are prepared from now on, with the arguments of db_seen:
+ * false refuses the statement (ERR_REFUSED). NULL ends it. */
+typedef bool db_may(void *ctx, int action, const char *a, const char *b, const char *database,
+                    const char *through);
+void db_authorize(struct db *db, db_may *may, void *ctx);
+
+/* Runs statement after statement; rows are passed over. *done is how many bytes of the text were run: where it fails, the
+ * statement behind them is the one. */
+int db_script(struct db *db, const char *sql, size_t *done);
+
 /* Gives SQL on this connection a deterministic function of n arguments (-1: any number). Its result's text or blob
  * must live until the next call. */
 typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);
