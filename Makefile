@@ -42,8 +42,8 @@ COMPILE = $(SAY_$(V))$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) $(DEFS) $(CPPFLAGS)
 LINK    = $(SAY_$(V))$(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 
 # A source file in one of these places is all it takes: each cmd/*.c is a command, each tests/*.c a test
-# program, each tests/tools/*.c a helper of the tests (sim/: what simulators share; sync/: parts of sync-sim), each
-# tests/fuzz/*.c (replay.c apart) a fuzz target.
+# program, each tests/tools/*.c a helper of the tests (sim/: what simulators share; sync/, site/: parts of sync-sim and
+# site-sim), each tests/fuzz/*.c (replay.c apart) a fuzz target.
 BIN     = $(O)/bin
 TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
@@ -55,6 +55,7 @@ UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
 SYNOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sync/*.c))
+SITEOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/site/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 CSRC    = $(wildcard cmd/*.[ch] lib/*/*.[ch] tests/*.[ch] tests/tools/*.[ch] tests/tools/*/*.[ch] tests/fuzz/*.[ch])
 
@@ -64,8 +65,9 @@ dx: $(CMDS) $(SHELLS) $(SHLIB)
 
 $(CMDS): $(BIN)/%: $(O)/cmd/%.o $(LIB)
 $(UNITS): $(TESTBIN)/%: $(O)/tests/%.o $(LIB)
-$(TESTBIN)/route-sim $(TESTBIN)/sync-sim: $(SIMOBJ)
-$(TESTBIN)/sync-sim: $(SYNOBJ)
+$(TESTBIN)/route-sim $(TESTBIN)/sync-sim $(TESTBIN)/site-sim: $(SIMOBJ)
+$(TESTBIN)/sync-sim $(TESTBIN)/site-sim: $(SYNOBJ)
+$(TESTBIN)/site-sim: $(SITEOBJ)
 $(TOOLS): $(TESTBIN)/%: $(O)/tests/tools/%.o $(LIB)
 $(FUZZ:%=$(TESTBIN)/fuzz-%): $(TESTBIN)/fuzz-%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB)
 $(CMDS) $(UNITS) $(TOOLS) $(FUZZ:%=$(TESTBIN)/fuzz-%):

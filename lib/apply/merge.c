@@ -219,6 +219,14 @@ static int may_follow(struct apply_context *w, struct target *t, const struct ch
     return waits;
 }
 
+/* Whether the insert may take the place of the row of its key, where the policy prefers it: only of a row that its node
+ * sees and may update. */
+static bool may_overwrite(const struct apply_context *w, const struct target *t, bool seen)
+{
+    const struct object *o = w->merge->noded ? w->merge->table[t->index].object : NULL;
+    return !w->merge->noded || (seen && o && o->write & WRITE_UPDATE);
+}
+
 /* Both made a row with this key. The same one is no conflict, but its sender may not see it here. */
 static int merge_same_key(struct apply_context *w, struct target *t, struct change *c,
                           const struct merge_policy *p)
@@ -240,7 +248,8 @@ static int merge_same_key(struct apply_context *w, struct target *t, struct chan
         return merge_duplicate(w, t, c, true, NULL);
     if (p->rekey && from_node(w))
         return rekey_server_give(w, t, c);
-    const char *outcome = p->prefer == MERGE_OURS ? CONFLICT_ASK : decide(p, t, c);
+    bool ask = p->prefer == MERGE_OURS || !may_overwrite(w, t, seen);
+    const char *outcome = ask ? CONFLICT_ASK : decide(p, t, c);
     if (conflict_row(w, t, c, true, CONFLICT_INSERT, outcome, NULL) ||
         (!takes(outcome) && rejected_rows_note(w, t, c)) || force(w, t, c))
         return -1;

@@ -671,3 +671,33 @@ newest() {
     sql alice.db "PRAGMA wal_checkpoint(TRUNCATE)"
     run -1 grep -c "very private note" alice.db
 }
+
+@test "an insert does not overwrite a row of its key that its node does not see, or may not update, whatever the policy" {
+    sql hq.db "CREATE TABLE tag (name TEXT PRIMARY KEY, owner TEXT, what TEXT, at TEXT)" \
+        "INSERT INTO tag VALUES ('a', 'alice', 'hers', '2020-01-01'), ('m', 'mallory', 'mine', '2020-01-01')"
+    sql hq.db "CREATE TABLE log (name TEXT PRIMARY KEY, what TEXT)" "INSERT INTO log VALUES ('l', 'kept')"
+    office
+    cat >>package/package.conf <<-'CONF'
+
+	[object tag]
+	visible = SELECT n.name, t.name FROM tag t JOIN dx_node n ON n.user = t.owner
+	conflict = newest at
+
+	[object log]
+	visible = all
+	write = insert
+	conflict = client
+	CONF
+    txnroute load hq.db package
+    txnroute run hq.db docking </dev/null
+    before=$(table_rows hq.db log; sql hq.db "SELECT * FROM tag WHERE name = 'a'")
+    forge 1 <<-'LINES' >up
+	{"table":"tag","op":"insert","key":{"name":"a"},"new":{"owner":"mallory","what":"stolen","at":"2026-01-01"}}
+	{"table":"tag","op":"insert","key":{"name":"m"},"new":{"owner":"mallory","what":"again","at":"2026-01-01"}}
+	{"table":"log","op":"insert","key":{"name":"l"},"new":{"what":"forged"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <up
+    [ "$(table_rows hq.db log; sql hq.db "SELECT * FROM tag WHERE name = 'a'")" = "$before" ]
+    [ "$(sql hq.db "SELECT what FROM tag WHERE name = 'm'")" = again ]
+    [ "$(sql hq.db "SELECT group_concat(kind || outcome) FROM (SELECT kind, outcome FROM dx_conflict ORDER BY tbl, key)")" = insertask,insertask,inserttheirs ]
+}

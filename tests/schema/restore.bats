@@ -58,3 +58,24 @@ setup() {
     run -0 remotesync --now --prove a.db site
     [[ $(sql site/hq.db "SELECT group_concat(name) FROM account") == *unsent*later* ]]
 }
+
+@test "a server restored to before a copy was made again gets all uploads since, also of what the copy holds no more" {
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = SELECT n.name, a.id FROM account a JOIN dx_node n WHERE a.name <> %s\n' "'hidden'" >package/package.conf
+    txnroute load site/hq.db package
+    remotesync --now a.db site
+    sql site/hq.db ".backup bak.db"
+    initsync a.db site --node a
+    sql a.db "INSERT INTO account VALUES (5, 'mine'), (6, 'hidden')"
+    remotesync --now a.db site
+    run -0 remotesync --now a.db site
+    [ "$(sql a.db "SELECT count(*) FROM account WHERE id = 6")" = 0 ]
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    run -3 remotesync --now a.db site
+    [[ $output == *initsync* ]]
+    run -1 initsync a.db site --node a
+    run -0 remotesync --now a.db site
+    [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n5|mine\n6|hidden' ]
+    [ -z "$(ls a.db-dx/replay)" ]
+    run -0 remotesync --now --prove a.db site
+}

@@ -18,6 +18,7 @@
 #include "sync/compare.h"
 #include "sync/files.h"
 #include "sync/mail.h"
+#include "sync/shrink.h"
 #include "sync/stage.h"
 #include "sync/step.h"
 
@@ -87,37 +88,7 @@ static int run_history(const struct history *h)
     return rc ? -1 : 0;
 }
 
-/* ---- shrinking and telling ---- */
-
-/* Takes out what the failure does not need: halves first, then smaller pieces. */
-static void shrink(struct history *h)
-{
-    time_t until = time(NULL) + 60;
-    for (int size = h->nstep / 2; size > 0 && time(NULL) < until; size /= 2)
-        for (int from = h->nstep - size; from > -size && time(NULL) < until; from -= size) {
-            bool was[STEPS], any_on = false;
-            for (int s = 0; s < h->nstep; s++) {
-                bool in = s >= from && s < from + size;
-                was[s] = h->step[s].off;
-                any_on |= in && !was[s];
-                h->step[s].off |= in;
-            }
-            if (!any_on || run_history(h))
-                continue;
-            for (int s = 0; s < h->nstep; s++)
-                h->step[s].off = was[s];
-        }
-    for (int s = 0; s < h->nstep; s++) {
-        enum hurt hurt = h->step[s].hurt;
-        int damage = h->step[s].damage;
-        h->step[s].hurt = HURT_NOT;
-        h->step[s].damage = 0;
-        if (h->step[s].off || (hurt == HURT_NOT && damage < 70) || (time(NULL) < until && run_history(h)))
-            continue;
-        h->step[s].hurt = hurt;
-        h->step[s].damage = damage;
-    }
-}
+/* ---- telling ---- */
 
 static void tell_step(const struct sim_step *s, int number)
 {
@@ -205,7 +176,7 @@ int main(int argc, char **argv)
         struct history *h = history_make(seed, most_nodes, colliding, smooth);
         if (run_history(h)) {
             char *first = mem_text(stage_trouble);
-            shrink(h);
+            shrink(h, run_history);
             run_history(h);
             tell(h, first);
             free(first);

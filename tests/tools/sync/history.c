@@ -12,7 +12,7 @@
 
 const char *const history_column[COLUMNS] = {"id", "own", "p", "x", "y", "u", "at", "h"};
 
-static void make_tables(struct history *h)
+void history_tables(struct history *h)
 {
     h->ntable = 3 + below(3);
     int integer = below(h->ntable);
@@ -62,7 +62,7 @@ struct history *history_make(uint64_t seed, int most_nodes, bool colliding, bool
     h->token = 10;
     h->enforced = chance(40);
     h->nnode = 3 + below(most_nodes - 2);
-    make_tables(h);
+    history_tables(h);
     for (int i = 4 + below(8); i > 0; i--)
         scene_sql(h, SERVER);
     for (int n = 0; n < h->nnode; n++)

@@ -41,7 +41,7 @@ enum kind {
 };
 
 struct sim_step {
-    enum kind kind;
+    int kind; /* enum kind, or site-sim's enum act */
     int node; /* or SERVER */
     char *sql[STATEMENTS];
     int which;  /* an archive: how it is chosen */
@@ -65,6 +65,9 @@ struct history {
 
 /* How many columns of the table somebody has: a node, or the SERVER. */
 int history_columns(const struct sim_table *t, int who);
+
+/* Chooses the tables and what the package says of them. */
+void history_tables(struct history *h);
 
 /* The history of a seed, with 3 to most_nodes nodes. To be freed. */
 struct history *history_make(uint64_t seed, int most_nodes, bool colliding, bool smooth);

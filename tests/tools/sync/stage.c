@@ -67,11 +67,14 @@ int stage_run(const struct sim_step *s, const char *in, const char *out, const c
     pid_t pid = fork();
     if (pid < 0)
         abort();
-    if (pid == 0)
+    if (pid == 0) {
+        setpgid(0, 0); /* a script is killed with all that it started */
         become(s, in, out, argv);
+    }
     if (s && s->hurt == HURT_KILL) {
         struct timespec pause = {.tv_nsec = 1000L * s->at};
         nanosleep(&pause, NULL);
+        kill(-pid, SIGKILL);
         kill(pid, SIGKILL);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {

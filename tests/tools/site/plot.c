@@ -1,0 +1,141 @@
+/* plot: see plot.h. */
+#include "plot.h"
+
+#include "../sim/random.h"
+#include "../sync/statement.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct sim_step *add_step(struct history *h, int kind, int node, bool hurts)
+{
+    if (h->nstep == STEPS)
+        h->nstep--;
+    struct sim_step *s = &h->step[h->nstep++];
+    *s = (struct sim_step){.kind = kind, .node = node, .which = below(100)};
+    s->place = below(1 << 30);
+    if (hurts && chance(15)) {
+        s->hurt = chance(60) ? HURT_STOP : HURT_KILL;
+        s->at = s->hurt == HURT_STOP ? 1 + below(12) : below(150000);
+    }
+    return s;
+}
+
+/* A column that was added, perhaps, or the new type of one. */
+static char *write_added(struct history *h, int who)
+{
+    const struct sim_table *t = &h->table[below(h->ntable)];
+    return mem_printf(
+        "UPDATE OR IGNORE %s SET z%d = 'v%d.%d' WHERE id = (SELECT id FROM %s ORDER BY id LIMIT 1 OFFSET %d)",
+        t->name, below(3), who, h->token++, t->name, below(5));
+}
+
+static void add_sql(struct history *h, int who, int with)
+{
+    struct sim_step *s = add_step(h, STEP_SQL, who, false);
+    for (int i = 0, n = 1 + below(STATEMENTS); i < n; i++)
+        s->sql[i] = with & WITH_SCHEMA && chance(20) ? write_added(h, who) : statement_make(h, who);
+}
+
+static void add_restore_or_loss(struct history *h, int n, int with)
+{
+    int q = below(100);
+    if (q < 40)
+        add_step(h, ACT_BACK_UP, chance(50) ? SERVER : n, false);
+    else if (q < 68)
+        add_step(h, ACT_RESTORE, chance(50) ? SERVER : n, false);
+    else if (q < 84)
+        add_step(h, ACT_LOSE, n, false);
+    else if (q < 92)
+        add_step(h, ACT_PUT_BACK, n, false);
+    else if (with & WITH_TWINS)
+        add_step(h, ACT_TWIN, n, false);
+}
+
+static void add_schema_change(struct history *h, int n, bool hurts)
+{
+    int q = below(100);
+    int act = q < 40 ? ACT_ADD : q < 70 ? ACT_REMAKE : q < 80 ? ACT_DROP : q < 90 ? ACT_RETYPE : ACT_PACKAGE;
+    int who = act == ACT_REMAKE || act == ACT_ADD ? (chance(50) ? SERVER : n) : SERVER;
+    add_step(h, act, who, false);
+    if (chance(60)) { /* something is written at once, captured or not */
+        add_sql(h, who, WITH_SCHEMA);
+        add_step(h, ACT_SESSION, n, hurts);
+    }
+}
+
+struct history *plot_site(uint64_t seed, int most_nodes, int with)
+{
+    struct history *h = mem_zero(1, sizeof *h);
+    bool hurts = with & WITH_HURTS;
+    h->seed = seed;
+    random_seed(seed);
+    h->colliding = chance(30);
+    h->token = 10;
+    h->enforced = chance(40);
+    h->nnode = 2 + below(most_nodes - 1);
+    history_tables(h);
+    for (int i = 4 + below(6); i > 0; i--)
+        add_sql(h, SERVER, 0);
+    for (int n = 0; n < h->nnode; n++)
+        add_step(h, ACT_INITSYNC, n, false);
+    for (int i = 10 + below(30); i > 0; i--) {
+        int n = below(h->nnode), q = below(100);
+        if (with & WITH_RESTORES && chance(22))
+            add_restore_or_loss(h, n, with);
+        else if (with & WITH_LIES && chance(20))
+            add_step(h, ACT_LIE, 0, false);
+        else if (with & WITH_SCHEMA && chance(12))
+            add_schema_change(h, n, hurts);
+        else if (q < 15)
+            add_sql(h, SERVER, with);
+        else if (q < 50)
+            add_sql(h, n, with);
+        else if (q < 90)
+            add_step(h, ACT_SESSION, n, hurts);
+        else
+            add_step(h,
+                     q < 94   ? ACT_CRON
+                     : q < 96 ? ACT_USER
+                     : q < 98 ? ACT_RESOLVE
+                              : ACT_INITSYNC,
+                     n, hurts && q < 96);
+    }
+    return h;
+}
+
+void plot_tell(const struct history *h)
+{
+    static const char *const words[] = {"a session of",
+                                        "dxcron for",
+                                        "initsync of",
+                                        "a backup of",
+                                        "put back from a backup:",
+                                        "docking loses something of",
+                                        "a second copy beside",
+                                        "saved archives are put back: those of",
+                                        "another user for",
+                                        "a conflict is resolved",
+                                        "a column is added in",
+                                        "a table is made again in",
+                                        "a column is dropped in",
+                                        "a column gets another type in",
+                                        "another package",
+                                        "lies of"};
+    for (int i = 0; i < h->nstep; i++) {
+        const struct sim_step *s = &h->step[i];
+        if (s->off)
+            continue;
+        printf("%3d  ", i);
+        if (s->kind == STEP_SQL)
+            for (int k = 0; k < STATEMENTS && s->sql[k]; k++)
+                printf("%s%d: %s;\n", k ? "     " : "", s->node, s->sql[k]);
+        else
+            printf("%s %d", words[s->kind - ACT_SESSION], s->node);
+        if (s->hurt)
+            printf(", %s %d", s->hurt == HURT_STOP ? "stopped at durable step" : "killed after microseconds",
+                   s->at);
+        printf("%s", s->kind == STEP_SQL ? "" : "\n");
+    }
+}

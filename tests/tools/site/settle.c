@@ -1,0 +1,193 @@
+/* settle: see settle.h. */
+#include "settle.h"
+
+#include "../sim/same.h"
+#include "../sync/files.h"
+#include "../sync/mail.h"
+#include "../sync/stage.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "lie.h"
+#include "way.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 6 };
+
+/* A file that waits; to be freed. NULL: none. */
+static char *waiting_file(void)
+{
+    static const char *const patterns[] = {"site/docking/*/inbox/[0-9]*", "site/docking/*/outbox/[0-9]*",
+                                           "*.db-dx/inbox/*", "*.db-dx/outbox/[0-9]*", "*.db-dx/replay/*"};
+    char *found = NULL;
+    for (size_t i = 0; found == NULL && i < sizeof patterns / sizeof *patterns; i++) {
+        glob_t files;
+        if (glob(patterns[i], 0, NULL, &files) == 0)
+            found = mem_text(files.gl_pathv[0]);
+        globfree(&files);
+    }
+    return found;
+}
+
+/* Changes of a copy that its server has not judged. */
+static int64_t pending(int file)
+{
+    static const char own[] = "SELECT count(*) FROM dx_journal WHERE origin IS NOT '^' AND seq > "
+                              "coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0)";
+    struct db *db = place_open(file);
+    int64_t n = -1;
+    if (db && db_get_int(db, &n, "%s", own))
+        n = -1;
+    db_close(db);
+    return n;
+}
+
+/* A second copy of a file hands over what it has, and is used no more. */
+static int retire_twins(struct place *p)
+{
+    for (int f = NODES; f < FILES; f++) {
+        if (!p->there[f])
+            continue;
+        if (way_session(p, NULL, f, true) || way_session(p, NULL, f, true))
+            return -1;
+        if (pending(f))
+            return stage_broke("m%d.db: something is pending after two sessions", f - NODES);
+        char *command = mem_printf("mkdir -p kept/m%d.db-dx && mv m%d.db kept && cp -r m%d.db-dx/. "
+                                   "kept/m%d.db-dx && rm -rf m%d.db-dx/[a-r]*",
+                                   f - NODES, f - NODES, f - NODES, f - NODES, f - NODES);
+        int rc = system(command);
+        free(command);
+        p->there[f] = false;
+        if (rc)
+            return stage_broke("m%d.db cannot be moved away", f - NODES);
+    }
+    return 0;
+}
+
+static int round_of_sessions(struct place *p)
+{
+    int rc = way_cron(p, NULL);
+    for (int n = 0; rc == 0 && n < p->h->nnode; n++) {
+        if (!p->there[n])
+            rc = way_initsync(p, NULL, n);
+        rc = rc || way_session(p, NULL, n, true);
+    }
+    return rc ? -1 : 0;
+}
+
+static int64_t quarantined(struct place *p, int file)
+{
+    struct db *db = place_open(file);
+    int64_t n = -1;
+    (void)p;
+    if (db && db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_quarantine'") == 0 && n)
+        db_get_int(db, &n, "SELECT count(*) FROM dx_quarantine");
+    db_close(db);
+    return n;
+}
+
+/* What waits in quarantine could not be taken if it were tried again. */
+static int check_quarantine(struct place *p)
+{
+    int64_t was = quarantined(p, SERVER);
+    if (was <= 0)
+        return was < 0 ? -1 : 0;
+    if (WAY(p, NULL, NULL, NULL, 1, "dxapply", "retry", "site/hq.db"))
+        return -1;
+    int64_t is = quarantined(p, SERVER);
+    if (is != was)
+        return stage_broke("%lld rows waited in quarantine although nothing kept them from being taken",
+                           (long long)(was - is));
+    int code = stage_run(NULL, NULL, NULL, (const char *const[]){"dxapply", "conflicts", "site/hq.db", NULL});
+    return code == 1 ? 0 : stage_surprise("dxapply conflicts, with rows in quarantine", code);
+}
+
+int settle(struct place *p)
+{
+    char *file = NULL;
+    p->clock++;
+    if (lie_amends(p) || retire_twins(p))
+        return -1;
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round_of_sessions(p) || place_follow(p))
+            return -1;
+        int64_t n = 0;
+        for (int f = 0; n == 0 && f < p->h->nnode; f++)
+            n = pending(f);
+        free(file);
+        file = waiting_file();
+        if (file == NULL && n == 0 && round > 1)
+            return check_quarantine(p);
+        if (n < 0)
+            return -1;
+    }
+    int rc = file ? stage_broke("after %d rounds of sessions %s still waits", ROUNDS, file)
+                  : stage_broke("after %d rounds of sessions changes are still pending", ROUNDS);
+    free(file);
+    return rc;
+}
+
+/* The columns of the server's table that a node gets. */
+static int put_columns(struct db *db, const struct sim_table *t, struct buf *b)
+{
+    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_table_info(%Q) ORDER BY name", t->name);
+    int n = 0;
+    while (s && stmt_step(s) == STEP_ROW)
+        if (!t->hides || strcmp(stmt_text(s, 0), "h") != 0)
+            buf_addf(b, "%sr.%s", n++ ? ", " : "", stmt_text(s, 0));
+    stmt_free(s);
+    return n ? 0 : -1;
+}
+
+static int compare_table(struct place *p, struct db *server, struct db *copy, int node, int t)
+{
+    const struct sim_table *x = &p->h->table[t];
+    struct buf view = {0}, have = {0}, why = {0};
+    size_t n;
+    buf_puts(&view, "SELECT ");
+    int rc = put_columns(server, x, &view);
+    buf_add(&have, view.p, view.n);
+    buf_addf(&have, " FROM %s r", x->name);
+    buf_addf(&view, " FROM %s r WHERE ", x->name);
+    files_seen(p->h, t, "r", node, 0, &view);
+    int same = rc ? -1 : same_rows(server, buf_text(&view), copy, buf_text(&have), &why, &n);
+    if (same <= 0)
+        rc = stage_broke("n%d, %s: %s", node, x->name, same ? err_message() : buf_text(&why));
+    buf_free(&view);
+    buf_free(&have);
+    buf_free(&why);
+    return rc;
+}
+
+static int compare_digest(int node)
+{
+    char *name = mem_printf("n%d", node), *db = place_path(node);
+    int a = RUN(NULL, NULL, "digest-server", "txnlog", "digest", "site/hq.db", "--node", name);
+    int b = a ? 0 : RUN(NULL, NULL, "digest-copy", "txnlog", "digest", db);
+    int rc = a || b ? stage_surprise("txnlog digest", a + b) : 0;
+    if (rc == 0 && !mail_same("digest-server", "digest-copy"))
+        rc = stage_broke("%s: the copy is right, but its digest is not the server's", name);
+    free(name);
+    free(db);
+    return rc;
+}
+
+int settle_compare(struct place *p)
+{
+    struct db *server = place_open(SERVER);
+    int rc = server ? 0 : -1;
+    for (int n = 0; rc == 0 && n < p->h->nnode; n++) {
+        struct db *copy = place_open(n);
+        rc = copy ? 0 : -1;
+        for (int t = 0; rc == 0 && t < p->h->ntable; t++)
+            rc = compare_table(p, server, copy, n, t);
+        db_close(copy);
+        if (rc == 0 && quarantined(p, n))
+            rc = stage_broke("n%d: rows of its server wait in quarantine", n);
+        rc = rc || compare_digest(n);
+    }
+    db_close(server);
+    return rc || place_account(p) ? -1 : 0;
+}
