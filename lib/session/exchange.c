@@ -30,7 +30,8 @@ enum {
     FILES = 1000000,  /* that a server may offer */
     PROOF = 16 << 20, /* bytes of digests of tables */
     DAY = 86400,      /* seconds */
-    PACKAGE_PART = 1  /* the number of its part in SPOOL, where that of the patch has none */
+    PACKAGE_PART = 1, /* the number of its part in SPOOL, where that of the patch has none */
+    CLOSING = 5       /* seconds for the command to end by itself */
 };
 #define PATCH   "patch"   /* the newest for handhelds, in SPOOL */
 #define PACKAGE "package" /* the files of the copy's package, until they are taken into it, in SPOOL */
@@ -437,7 +438,7 @@ static int take_line(struct node_end *e)
 
 static int lost(struct transport *t, const char *command)
 {
-    int code = transport_close(t);
+    int code = transport_close(t, CLOSING);
     t->pid = 0;
     if (command)
         return fail(ERR_SYSTEM,
@@ -636,7 +637,7 @@ int exchange(const struct exchange *o, struct exchanged *out)
             o->say("the process that reads the server's bytes is held by: %s", fence);
         rc = run(&e, &t);
     }
-    transport_close(&t);
+    transport_close(&t, rc ? 0.3 : CLOSING); /* after a failure nothing is expected of the other end */
     if (null >= 0)
         close(null);
     free(e.here);

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE = 50 }; /* tenths of a second */
-
 _Noreturn static void start(char *const *command, int in, int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -53,14 +51,14 @@ int transport_open(struct transport *t, char *const *command)
     return t->pid < 0 ? fail_errno("%s: cannot be run", command[0]) : 0;
 }
 
-int transport_close(struct transport *t)
+int transport_close(struct transport *t, double seconds)
 {
-    int status = 0;
+    int status = 0, ticks = 20 + (int)(seconds * 10);
     if (t->pid <= 0)
         return 0;
     close(t->in);
     close(t->out);
-    for (int i = 0; i < PATIENCE; i++) {
+    for (int i = 0; i < ticks; i++) {
         if (waitpid(t->pid, &status, WNOHANG) == t->pid)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         struct timespec moment = {0, i < 20 ? 2000000 : 100000000};

@@ -12,7 +12,7 @@ struct transport {
 /* Starts the command, or, NULL, takes stdin and stdout. It ends when we do. 0, or -1. */
 int transport_open(struct transport *t, char *const *command);
 
-/* Closes its descriptors and waits for its end, for some seconds at most. Its exit code; -1 when it has not ended. */
-int transport_close(struct transport *t);
+/* Closes its descriptors and waits so long for its end. Its exit code; -1 when it has not ended. */
+int transport_close(struct transport *t, double seconds);
 
 #endif

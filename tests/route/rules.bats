@@ -11,7 +11,7 @@ load ../routing
         "CREATE VIEW theirs AS SELECT a.id, login FROM account a JOIN position p USING (territory)"
     txnlog attach hq.db
     mkdir docking
-    local nth=0 # under sanitizers, every third
+    local nth=0 # under sanitizers, every fifth
     while IFS='|' read -r word rule; do
         [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
@@ -47,7 +47,7 @@ RULES
     schema
     txnlog attach hq.db
     mkdir docking
-    local nth=0 # under sanitizers, every third
+    local nth=0 # under sanitizers, every fifth
     while read -r rule; do
         [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
@@ -79,7 +79,7 @@ RULES
         "CREATE VIEW staffed2 AS SELECT s.id FROM staffed s NATURAL JOIN (SELECT id FROM account WHERE owner > 0)"
     txnlog attach hq.db
     mkdir docking
-    local nth=0 # under sanitizers, every third
+    local nth=0 # under sanitizers, every fifth
     while IFS='|' read -r said rule; do
         [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
@@ -110,7 +110,7 @@ RULES
     schema
     sql hq.db "CREATE TABLE loose (id INTEGER PRIMARY KEY, account INTEGER, login TEXT)"
     txnlog attach hq.db account position share ban contact note product cost
-    local nth=0 # under sanitizers, every third
+    local nth=0 # under sanitizers, every fifth
     while IFS='|' read -r why rule; do
         [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$rule"
@@ -145,7 +145,7 @@ RULES
 @test "refused in keep, with the remedy: random, rowid, parameters, other rows, a parenthesis too many" {
     schema
     txnlog attach hq.db
-    local nth=0 # under sanitizers, every third
+    local nth=0 # under sanitizers, every fifth
     while IFS='|' read -r why keep; do
         [ $((nth++ % $(sized 1 3))) -eq 0 ] || continue
         package "$by_position" "keep = $keep"

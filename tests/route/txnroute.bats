@@ -840,9 +840,9 @@ random_histories() {
 }
 
 @test "random histories: every copy is as the rules say" {
-    random_histories 1 "$(sized 100 3)"
+    random_histories 1 "$(sized 60 3)"
 }
 
 @test "more random histories" {
-    random_histories 1000 "$(sized 100 3)"
+    random_histories 1000 "$(sized 60 3)"
 }

@@ -101,7 +101,7 @@ teardown() {
     as alice
     sql site/hq.db "UPDATE product SET name = hex(randomblob(100000))"
     # A connection that ends after so many bytes of what the server sends.
-    printf '%s\n' '#!/bin/bash' "$DX_SSH"' "$@" | stdbuf -o0 head -c 300000' >cut
+    printf '%s\n' '#!/bin/bash' "exec 3<&0; exec stdbuf -o0 head -c 300000 < <(exec $DX_SSH \"\$@\" <&3)" >cut
     chmod +x cut
     run -4 env DX_SSH="$PWD/cut" initsync alice.db "$here" --node alice
     [ ! -e alice.db ]
