@@ -79,3 +79,23 @@ setup() {
     [ -z "$(ls a.db-dx/replay)" ]
     run -0 remotesync --now --prove a.db site
 }
+
+@test "an upload that the server had merged when the copy was made again goes up again after a restore of the server" {
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = SELECT n.name, a.id FROM account a JOIN dx_node n WHERE a.name <> %s\n' "'hidden'" >package/package.conf
+    txnroute load site/hq.db package
+    remotesync --now a.db site
+    sql site/hq.db ".backup bak.db"
+    sql a.db "INSERT INTO account VALUES (6, 'hidden')"
+    remotesync --now a.db site # the file is in the outbox yet
+    initsync a.db site --node a
+    sql a.db "INSERT INTO account VALUES (7, 'hidden')"
+    remotesync a.db site
+    dxcron site # merged, and the copy does not know
+    initsync a.db site --node a
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    run -3 remotesync --now a.db site
+    run -1 initsync a.db site --node a
+    run -0 remotesync --now a.db site
+    [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n6|hidden\n7|hidden' ]
+}
