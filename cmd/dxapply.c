@@ -79,6 +79,8 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
         cli_say("%s: %s %lld: %lld inserted, %lld updated, %lld deleted, %lld kept back for pending changes",
                 path, dx_kind_name(h->kind), (long long)h->number, (long long)n->inserted,
                 (long long)n->updated, (long long)n->deleted, (long long)n->kept);
+    if (n->tried)
+        cli_say("%s: %lld rows in quarantine were tried again", path, (long long)n->tried);
     if (n->released)
         cli_say("%s: %lld rows left quarantine", path, (long long)n->released);
     if (n->renamed)

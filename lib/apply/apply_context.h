@@ -42,6 +42,7 @@ struct apply_count {
     int64_t rejected;    /* changes of an upload that an operator rejected */
     int64_t quarantined; /* rows put into quarantine by this apply */
     int64_t left;        /* rows that a comparison asked for, left alone: they are not what they were in it */
+    int64_t tried;       /* rows in quarantine that were tried again */
     int64_t given_up;    /* rows in quarantine that were given up */
     int64_t decided;     /* 1 when the row in quarantine that the options name was there */
     int64_t released;    /* rows that were in quarantine and are applied now */
@@ -91,7 +92,7 @@ int apply_change(struct apply_context *w, struct target *t, const struct change 
 
 /* ---- apply/deferred.c: changes that cannot be done yet ---- */
 
-/* Before the first change: takes what is in quarantine to be tried again, ahead of all that comes. */
+/* Before the first change: takes what is due of the quarantine to be tried again, ahead of all that comes. */
 int deferred_begin(struct apply_context *w);
 void deferred_free(struct apply_context *w);
 

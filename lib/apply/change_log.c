@@ -64,7 +64,8 @@ int change_log_note(struct change_log *e, struct target *t, const struct change 
     n->replaced += c->op != CHANGE_INSERT && e->sender && e->origin && strcmp(e->sender, e->origin) == 0;
     if (e->journal && journal_add(e->journal, c, e->origin))
         return -1;
-    if (e->undo && keep(e, t, c))
+    if ((e->undo && keep(e, t, c)) ||
+        (e->due && c->op == CHANGE_INSERT && quarantine_due_inserted(e->due, c)))
         return -1;
     return e->triggers ? trigger_effects_note(e->triggers) : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef CHANGE_LOG_H
 #define CHANGE_LOG_H
 
+#include "apply/quarantine_due.h"
 #include "apply/target.h"
 #include "apply/trigger_effects.h"
 #include "journal/journal.h"
@@ -17,6 +18,7 @@ struct change_log {
     const char *origin;               /* for the journal; NULL: made here */
     const char *sender;               /* whose changes are counted apart; NULL: nobody's */
     struct trigger_effects *triggers; /* what they write is noted, too; NULL: none does. The log's own */
+    struct quarantine_due *due;       /* which is to know of inserts; NULL: none. Not the log's */
     bool undo;                        /* kept in temp.dx_undo */
     struct stmt *keep;
     struct change_log_count *count; /* per target */

@@ -4,6 +4,7 @@
 #include "apply/conflict.h"
 #include "apply/merge_context.h"
 #include "apply/quarantine_decide.h"
+#include "apply/quarantine_due.h"
 #include "apply/record.h"
 #include "apply/rejected_rows.h"
 #include "base/err.h"
@@ -14,7 +15,7 @@
 
 /* temp.dx_wait: a row is a change that waits; only this file names it.
  *
- *   seq      in the order in which changes came; what is in quarantine comes before an archive's
+ *   seq      in the order in which changes came: the number in quarantine; behind ARCHIVE those of the archive at hand
  *   target   index of the table in w->targets
  *   way      enum apply_way
  *   origin   whose change it is; NULL: of the archive's sender
@@ -22,6 +23,7 @@
  *   judged   1: apply_change is all that is left to do; 0: it is judged again
  *   taken    1: another row has one of its values
  *   held     its id in dx_quarantine; 0: it came with the archive at hand
+ *   fresh    1: it has just been taken out of quarantine, and is not judged by today's permissions yet
  *   sent_back  number of the archive that takes the change back at its origin; 0: none does
  *   reason   why it waits
  *   change   the change (record.h)
@@ -31,12 +33,12 @@
 static const char sql_make[] =
     "CREATE TEMP TABLE IF NOT EXISTS dx_wait (seq INTEGER PRIMARY KEY, target INTEGER, way INTEGER, origin "
     "TEXT, archive TEXT, judged INTEGER, taken INTEGER, held INTEGER, reason TEXT, change BLOB, row BLOB,"
-    " sent_back INTEGER);"
+    " sent_back INTEGER, fresh INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.dx_wait_row ON dx_wait (row);"
     "DELETE FROM temp.dx_wait";
 static const char sql_add[] = "INSERT INTO temp.dx_wait (target, way, origin, archive, judged, taken, "
-                              "reason, change, held, row, sent_back)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                              "reason, change, held, row, sent_back, seq, fresh)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?9 <> 0)";
 static const char sql_of_row[] =
     "SELECT seq, change FROM temp.dx_wait WHERE row = ?1 AND way = ?2 ORDER BY seq DESC LIMIT 1";
 static const char sql_own_of_row[] = "SELECT 1 FROM temp.dx_wait WHERE row = ?1 AND origin IS ?2 LIMIT 1";
@@ -47,6 +49,8 @@ static const char sql_again[] =
 static const char sql_rewrite[] =
     "UPDATE temp.dx_wait SET change = ?2, row = ?3, judged = judged AND NOT ?4 WHERE seq = ?1";
 static const char sql_done[] = "DELETE FROM temp.dx_wait WHERE seq = ?1";
+static const char sql_new[] = "SELECT count(*) FROM temp.dx_wait WHERE held = 0";
+static const char sql_judged[] = "UPDATE temp.dx_wait SET fresh = 0 WHERE fresh";
 static const char sql_not_taken[] = "UPDATE temp.dx_wait SET taken = 0 WHERE seq = %lld";
 
 /* Entries are read one at a time, each by its own step, so that the one who gets them may change what follows. */
@@ -58,13 +62,16 @@ static const char *const sql_each[] = {
     [DEFERRED_JUDGED_DOWN] = COLUMNS "WHERE seq < ?1 AND judged ORDER BY seq DESC LIMIT 1",
     [DEFERRED_MERGE] = COLUMNS "WHERE seq > ?1 AND judged AND way = 1 ORDER BY seq LIMIT 1",
     [DEFERRED_TAKEN] = COLUMNS "WHERE seq > ?1 AND judged AND taken ORDER BY seq LIMIT 1",
-    [DEFERRED_QUARANTINED] = COLUMNS "WHERE seq > ?1 AND held AND way = 1 ORDER BY seq LIMIT 1",
+    [DEFERRED_QUARANTINED] = COLUMNS "WHERE seq > ?1 AND fresh AND way = 1 ORDER BY seq LIMIT 1",
 };
 static const char sql_each_of[] =
     COLUMNS "WHERE seq > ?1 AND way = 1 AND target = ?2 AND origin = ?3 ORDER BY seq LIMIT 1";
 static const char sql_get[] = COLUMNS "WHERE seq = ?1";
 
 _Static_assert(WORK_MERGE == 1, "the statements name it by its number");
+
+/* No entry in quarantine has such a number. */
+static const int64_t ARCHIVE = INT64_C(1) << 62;
 
 static int make_ready(struct apply_context *w)
 {
@@ -107,6 +114,7 @@ static int add(struct apply_context *w, const struct quarantined *q, struct targ
     stmt_bind(d->add, 8, &q->change);
     stmt_bind_int(d->add, 9, q->id);
     stmt_bind_int(d->add, 11, q->sent_back);
+    stmt_bind_int(d->add, 12, q->id ? q->id : ARCHIVE + ++d->newest);
     d->n++;
     int rc = stmt_run(d->add);
     buf_free(&room);
@@ -304,7 +312,8 @@ static int drop(struct apply_context *w, const struct quarantined *q, struct tar
     return rc;
 }
 
-/* What was judged before it went into quarantine is judged again: the row may be another by now. */
+/* What was judged before it went into quarantine is judged again: the row may be another by now. Of a table that is
+ * gone it stays there, unless somebody asks for it. 1 when it is taken out, 0, -1. */
 static int take_quarantined(void *ctx, const struct quarantined *q)
 {
     struct apply_context *w = ctx;
@@ -312,9 +321,11 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
     if (state == REJECTED_WAITS || state < 0)
         return state < 0 ? -1 : 0;
     struct target *t = targets_named(&w->targets, q->table);
+    if (t == NULL)
+        return err_code() == ERR_REFUSED && w->options->quarantined.id != q->id ? 0 : -1;
     struct arena arena = {0};
     struct change c;
-    int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
+    int rc = record_get(&q->change, t, &arena, &c);
     bool dropped = rc == 0 && state == REJECTED_DROPPED;
     if (dropped)
         rc = drop(w, q, t, &c);
@@ -331,16 +342,46 @@ static int take_quarantined(void *ctx, const struct quarantined *q)
         buf_free(&bytes);
     }
     arena_free(&arena);
-    return rc < 0 ? -1 : 0;
+    w->count->tried++;
+    w->defer->taken = true;
+    return rc < 0 ? -1 : 1;
+}
+
+int deferred_take(struct apply_context *w)
+{
+    size_t n;
+    int64_t *id = quarantine_due_take(w->effect.due, &n);
+    int rc = 0;
+    bool any = false;
+    for (size_t i = 0; rc >= 0 && i < n; i++) {
+        rc = quarantine_one(w->db, id[i], take_quarantined, w);
+        any |= rc > 0;
+        if (rc > 0 && quarantine_due_remove(w->db, id[i]))
+            rc = -1;
+    }
+    free(id);
+    return rc < 0 ? -1 : any;
 }
 
 int deferred_begin(struct apply_context *w)
 {
+    const struct merge *m = w->merge;
     w->defer = mem_zero(1, sizeof *w->defer);
-    if (quarantine_each(w->db, take_quarantined, w) || rejected_rows_drop(w->db))
+    w->effect.due = quarantine_due_open(&w->targets, m->noded ? m->node.name : NULL, m->start);
+    if (w->effect.due == NULL || deferred_take(w) < 0 || rejected_rows_drop(w->db))
         return -1;
-    w->defer->taken = w->defer->n > 0;
     return 0;
+}
+
+int deferred_new(struct apply_context *w, int64_t *n)
+{
+    *n = 0;
+    return w->defer->n ? db_get_int(w->db, n, "%s", sql_new) : 0;
+}
+
+int deferred_judged(struct apply_context *w)
+{
+    return db_exec(w->db, sql_judged);
 }
 
 void deferred_free(struct apply_context *w)
@@ -348,6 +389,8 @@ void deferred_free(struct apply_context *w)
     struct deferred *d = w->defer;
     if (d == NULL)
         return;
+    quarantine_due_close(w->effect.due);
+    w->effect.due = NULL;
     rowset_free(&d->rows);
     stmt_free(d->add);
     stmt_free(d->again);

@@ -8,7 +8,8 @@
 struct deferred {
     int64_t n;          /* waiting */
     struct rowset rows; /* theirs */
-    bool taken;         /* some came from the quarantine, which is to be written again */
+    int64_t newest;     /* so many came with the archive at hand */
+    bool taken;         /* some came from the quarantine */
     bool ready;         /* the tables are there */
     int64_t retrying;   /* seq of the one being tried, 0 while none is */
     int64_t sent_back;  /* its, as entry.sent_back */
@@ -34,7 +35,7 @@ enum deferred_which {
     DEFERRED_JUDGED_DOWN, /* judged; newest first */
     DEFERRED_MERGE,       /* judged, of a merge */
     DEFERRED_TAKEN,       /* judged, and blocked by a value that another row has */
-    DEFERRED_QUARANTINED  /* of a merge, and in quarantine before */
+    DEFERRED_QUARANTINED  /* of a merge, in quarantine before, and not judged yet (deferred_judged) */
 };
 
 /* Calls fn for each entry; what fn changes of those to come, it will see. fn's first nonzero result: -1. */
@@ -44,6 +45,15 @@ int deferred_each(struct apply_context *w, enum deferred_which which, deferred_f
 /* The same for the changes of the table that wait to be merged as that origin's, behind the entry `from`. */
 int deferred_each_of(struct apply_context *w, const struct target *t, const char *origin, int64_t from,
                      deferred_fn *fn, void *ctx);
+
+/* Takes out of quarantine what has become due (quarantine_due.h): whether there was any, or -1. */
+int deferred_take(struct apply_context *w);
+
+/* What was taken out of quarantine has been judged by today's permissions. */
+int deferred_judged(struct apply_context *w);
+
+/* How many of the changes that wait came with the archive at hand. */
+int deferred_new(struct apply_context *w, int64_t *n);
 
 /* The entry of that number: 1, 0, -1. Frees what `e` had before. */
 int deferred_load(struct apply_context *w, int64_t seq, struct deferred_entry *e);

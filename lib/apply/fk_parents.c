@@ -32,6 +32,7 @@ struct fk_parents {
     size_t n;
     struct reference *reference;
     char missing[256];
+    struct fk_parents_row row; /* what is missing */
 };
 
 static void add_column(struct fk_parents *p, struct target *t, struct stmt *s)
@@ -195,6 +196,7 @@ int fk_parents_there(struct fk_parents *p, struct target *t, const struct change
         if (found == 0) {
             snprintf(p->missing, sizeof p->missing, "it refers to %.80s %.120s, which is not there",
                      r->parent, vals_show(r->asked, r->n));
+            p->row = (struct fk_parents_row){r->parent, r->n, r->to, r->asked};
             return 0;
         }
     }
@@ -204,6 +206,11 @@ int fk_parents_there(struct fk_parents *p, struct target *t, const struct change
 const char *fk_parents_missing(const struct fk_parents *p)
 {
     return p->missing;
+}
+
+const struct fk_parents_row *fk_parents_missing_row(const struct fk_parents *p)
+{
+    return p->row.table ? &p->row : NULL;
 }
 
 void fk_parents_forget(struct fk_parents *p, const char *table)

@@ -15,6 +15,15 @@ void fk_parents_free(struct fk_parents *p);
 int fk_parents_there(struct fk_parents *p, struct target *t, const struct change *c);
 const char *fk_parents_missing(const struct fk_parents *p);
 
+/* What the reference that is missing says: its table, and n values in columns of that. NULL: nothing was missing. */
+struct fk_parents_row {
+    const char *table;
+    size_t n;
+    char *const *column;
+    const struct val *value; /* until the next call */
+};
+const struct fk_parents_row *fk_parents_missing_row(const struct fk_parents *p);
+
 /* A row of the table (NULL: of any) has been deleted: what was found of it is not believed any more. */
 void fk_parents_forget(struct fk_parents *p, const char *table);
 

@@ -3,21 +3,19 @@
 
 #include "journal/meta.h"
 
-static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
-                               "INTEGER, judged INTEGER, tbl TEXT, key,"
-                               " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER)";
-static const char sql_all[] =
-    "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine ORDER BY id";
+static const char sql_make[] =
+    "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
+    "INTEGER, judged INTEGER, tbl TEXT, key,"
+    " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER);"
+    "CREATE INDEX IF NOT EXISTS dx_quarantine_row ON dx_quarantine (origin, tbl, key)";
+#define COLUMNS "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine "
+static const char sql_all[] = COLUMNS "ORDER BY id";
+static const char sql_one[] = COLUMNS "WHERE id = ?1";
 static const char sql_add[] =
     "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, told)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";
-
-static const char sql_waits_present[] =
-    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_rejected_change'";
-static const char sql_clear_but_waiting[] =
-    "DELETE FROM dx_quarantine WHERE id NOT IN (SELECT entry FROM dx_rejected_change)";
 
 enum {
     AT_ID,
@@ -32,14 +30,9 @@ enum {
     AT_SENT_BACK
 };
 
-int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
+/* Calls fn for each entry of the statement, which is freed. */
+static int each(struct stmt *s, quarantine_fn *fn, void *ctx)
 {
-    int64_t there;
-    if (db_get_int(db, &there, "%s", sql_present))
-        return -1;
-    if (there == 0)
-        return 0;
-    struct stmt *s = db_prepare(db, sql_all);
     enum step step = STEP_ERROR;
     int rc = 0;
     while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
@@ -59,6 +52,22 @@ int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
     return rc ? rc : step == STEP_ERROR ? -1 : 0;
 }
 
+int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx)
+{
+    int64_t there;
+    if (db_get_int(db, &there, "%s", sql_present))
+        return -1;
+    return there ? each(db_prepare(db, sql_all), fn, ctx) : 0;
+}
+
+int quarantine_one(struct db *db, int64_t id, quarantine_fn *fn, void *ctx)
+{
+    struct stmt *s = db_prepare(db, sql_one);
+    if (s)
+        stmt_bind_int(s, 1, id);
+    return each(s, fn, ctx);
+}
+
 /* A number that no row in quarantine has or had. */
 static int next_id(struct db *db, int64_t *id)
 {
@@ -71,16 +80,17 @@ static int next_id(struct db *db, int64_t *id)
     return known ? meta_set_int(db, "quarantined", *id) : 0;
 }
 
-int quarantine_add(struct db *db, const struct quarantined *q)
+int quarantine_add(struct db *db, struct quarantined *q)
 {
-    int64_t id = q->id;
-    if (db_exec(db, sql_make) || (id == 0 && next_id(db, &id)))
-        return -1;
     struct stmt *s = db_prepare(db, sql_add);
-    if (s == NULL)
+    if (s == NULL && db_exec(db, sql_make) == 0)
+        s = db_prepare(db, sql_add);
+    if (s == NULL || (q->id == 0 && next_id(db, &q->id))) {
+        stmt_free(s);
         return -1;
+    }
     const char *const text[] = {q->table, q->origin, q->archive, q->reason};
-    stmt_bind_int(s, 1 + AT_ID, id);
+    stmt_bind_int(s, 1 + AT_ID, q->id);
     stmt_bind_int(s, 1 + AT_WAY, q->way);
     stmt_bind_int(s, 1 + AT_JUDGED, q->judged);
     for (int i = 0; i < 4; i++)
@@ -93,6 +103,11 @@ int quarantine_add(struct db *db, const struct quarantined *q)
     return rc;
 }
 
+int quarantine_index(struct db *db)
+{
+    return db_exec(db, sql_make);
+}
+
 int quarantine_count(struct db *db, int64_t *n)
 {
     if (db_get_int(db, n, "%s", sql_present))
@@ -100,14 +115,7 @@ int quarantine_count(struct db *db, int64_t *n)
     return *n ? db_get_int(db, n, "SELECT count(*) FROM dx_quarantine") : 0;
 }
 
-int quarantine_clear(struct db *db)
+int quarantine_remove(struct db *db, int64_t id)
 {
-    int64_t there;
-    if (db_get_int(db, &there, "%s", sql_present))
-        return -1;
-    if (there == 0)
-        return 0;
-    if (db_get_int(db, &there, "%s", sql_waits_present))
-        return -1;
-    return db_exec(db, there ? sql_clear_but_waiting : "DELETE FROM dx_quarantine");
+    return db_execf(db, "DELETE FROM dx_quarantine WHERE id = %lld", (long long)id);
 }

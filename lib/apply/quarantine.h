@@ -20,11 +20,12 @@ struct quarantined {
 /* Calls fn for each entry, oldest first; stops at the first nonzero result and returns it. */
 typedef int quarantine_fn(void *ctx, const struct quarantined *q);
 int quarantine_each(struct db *db, quarantine_fn *fn, void *ctx);
+int quarantine_one(struct db *db, int64_t id, quarantine_fn *fn, void *ctx); /* for that entry */
 
-/* Adds an entry (its id is chosen here unless it is given), making the table when it is not there. */
-int quarantine_add(struct db *db, const struct quarantined *q);
+/* Adds an entry (its id, where that is 0, is chosen and set here), making the table when it is not there. */
+int quarantine_add(struct db *db, struct quarantined *q);
+int quarantine_index(struct db *db); /* makes the index that older releases did not make */
 int quarantine_count(struct db *db, int64_t *n);
-int quarantine_clear(
-    struct db *db); /* removes all entries that do not wait for a conflict (rejected_rows.h) */
+int quarantine_remove(struct db *db, int64_t id);
 
 #endif

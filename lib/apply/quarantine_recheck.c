@@ -41,9 +41,9 @@ static int check(struct apply_context *w, struct deferred_entry *e, void *rows)
 int quarantine_recheck(struct apply_context *w)
 {
     struct waiting_rows met = {0};
-    if (w->defer->n == 0)
+    if (!w->defer->taken || w->defer->n == 0)
         return 0;
     int rc = deferred_each(w, DEFERRED_QUARANTINED, check, &met);
     waiting_rows_free(&met);
-    return rc;
+    return rc || deferred_judged(w) ? -1 : 0;
 }

@@ -2,17 +2,65 @@
 #include "apply/settle.h"
 
 #include "apply/fk_optimistic.h"
+#include "apply/merge_context.h"
 #include "apply/quarantine.h"
+#include "apply/quarantine_due.h"
+#include "apply/quarantine_recheck.h"
 #include "apply/record.h"
 #include "apply/rejected_rows.h"
 #include "apply/retry.h"
 #include "apply/verdict_send.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "sql/key.h"
 
 #include <stdlib.h>
 
 /* ---- what is left ---- */
+
+/* The packed key of the row that is missing, in `room`: 1, 0 when that is not told by its key, -1. */
+static int missing_key(struct apply_context *w, const struct fk_parents_row *row, struct buf *room,
+                       struct val *packed)
+{
+    struct target *t = targets_named(&w->targets, row->table);
+    if (t == NULL)
+        return err_code() == ERR_REFUSED ? 0 : -1;
+    if (row->n != t->table->nkey)
+        return 0;
+    struct val *key = mem_zero(row->n, sizeof *key);
+    size_t found = 0;
+    for (size_t k = 0; k < row->n; k++)
+        for (size_t i = 0; i < row->n; i++)
+            if (table_column(t->table, row->column[i]) == (int)t->table->key[k]) {
+                key[k] = row->value[i];
+                found++;
+            }
+    if (found == row->n)
+        *packed = key_pack(key, row->n, room);
+    free(key);
+    return found == row->n;
+}
+
+/* Notes which row the change waits for, where it is a missing one. */
+static int await_parent(struct apply_context *w, struct deferred_entry *e, int64_t id)
+{
+    struct merge *merge = w->merge;
+    struct buf room = {0};
+    struct val packed;
+    if (e->way != WORK_MERGE || e->change.op == CHANGE_DELETE)
+        return 0;
+    struct merge_table *m = merge_as(w, e->origin) ? NULL : merge_table(w, e->target);
+    w->merge = merge;
+    int there = m ? fk_parents_there(m->parents, e->target, &e->change) : -1;
+    if (there)
+        return there < 0 ? -1 : 0;
+    const struct fk_parents_row *row = fk_parents_missing_row(m->parents);
+    int known = row ? missing_key(w, row, &room, &packed) : 0;
+    if (known > 0)
+        known = quarantine_due_await(w->db, id, row->table, &packed);
+    buf_free(&room);
+    return known < 0 ? -1 : 0;
+}
 
 static int give_up(struct apply_context *w, struct deferred_entry *e, void *unused)
 {
@@ -41,7 +89,7 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
                             .key = change_packed_key(&e->change, &room),
                             .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
     w->count->quarantined += e->held == 0;
-    int rc = quarantine_add(w->db, &q);
+    int rc = quarantine_add(w->db, &q) || await_parent(w, e, q.id) ? -1 : 0;
     if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
         rc = merge_force(w, e->target, &e->change, e->origin) || verdict_send_waits(w, &e->change, e->origin)
                  ? -1
@@ -53,9 +101,10 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
 
 static int give_up_all(struct apply_context *w)
 {
-    return rejected_rows_settle(w->db) || quarantine_clear(w->db)
+    return rejected_rows_settle(w->db) || (w->defer->n && deferred_each(w, DEFERRED_ALL, give_up, NULL)) ||
+                   quarantine_due_seen(w->db)
                ? -1
-               : deferred_each(w, DEFERRED_ALL, give_up, NULL);
+               : 0;
 }
 
 /* ---- attempts with optimistic deletes ---- */
@@ -107,17 +156,39 @@ static int attempt(struct apply_context *w)
     return broken < 0 ? -1 : !broken;
 }
 
-int settle_deferred(struct apply_context *w)
+/* What would be put into quarantine beyond the node's limit is not even written there. */
+static int check_limit(struct apply_context *w)
+{
+    int64_t n;
+    if (!w->merge->noded)
+        return 0;
+    return deferred_new(w, &n) || upload_quota_waiting(&w->merge->quota, n)
+               ? fail_in("%s: upload %lld of node %s", w->name, (long long)w->head->number,
+                         w->merge->node.name)
+               : 0;
+}
+
+/* Tries all that waits, until nothing more can be done. */
+static int try_all(struct apply_context *w)
 {
     struct fk_optimistic optimistic = {0};
-    if (w->defer->n == 0)
-        return w->defer->taken ? give_up_all(w) : 0;
     w->optimistic = &optimistic;
-    int rc = retry_all(w), done = 0;
+    int rc = retry_all(w) || check_limit(w) ? -1 : 0, done = 0;
     optimistic.on = true;
     while (rc == 0 && done == 0 && optimistic.wanted && w->defer->n)
         done = attempt(w);
     rowset_free(&optimistic.broken);
     w->optimistic = NULL;
-    return rc || done < 0 ? -1 : give_up_all(w);
+    return rc || done < 0 ? -1 : 0;
+}
+
+int settle_deferred(struct apply_context *w)
+{
+    int more = 1;
+    while (more > 0) { /* a row that came now may be one that others in quarantine wait for */
+        if (quarantine_recheck(w) || (w->defer->n && try_all(w)))
+            return -1;
+        more = deferred_take(w);
+    }
+    return more < 0 || ((w->defer->n || w->defer->taken) && give_up_all(w)) ? -1 : 0;
 }

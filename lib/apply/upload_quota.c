@@ -85,6 +85,13 @@ int upload_quota_row(struct upload_quota *q, const struct dx_reader *r, const st
     return check_conflicts(q, done);
 }
 
+int upload_quota_waiting(struct upload_quota *q, int64_t n)
+{
+    return n > q->quarantined
+               ? over(q, "the node has more rows in quarantine", "quarantined_rows", q->quarantined)
+               : 0;
+}
+
 int upload_quota_end(struct upload_quota *q, struct db *db, const char *node, const struct apply_count *done)
 {
     int64_t n = 0;
@@ -92,7 +99,5 @@ int upload_quota_end(struct upload_quota *q, struct db *db, const char *node, co
         return -1;
     if (done->quarantined && count(db, "dx_quarantine", "", node, &n))
         return -1;
-    return n > q->quarantined
-               ? over(q, "the node has more rows in quarantine", "quarantined_rows", q->quarantined)
-               : 0;
+    return upload_quota_waiting(q, n);
 }

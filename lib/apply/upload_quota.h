@@ -22,6 +22,9 @@ int upload_quota_read(struct upload_quota *q, struct db *db, const char *node);
 /* One more change has been read. Beyond a limit: -1 (ERR_GUARD), and q->over. */
 int upload_quota_row(struct upload_quota *q, const struct dx_reader *r, const struct apply_count *done);
 
+/* So many of the upload's changes wait and cannot be done. */
+int upload_quota_waiting(struct upload_quota *q, int64_t n);
+
 /* All has been done; what waits is in quarantine. */
 int upload_quota_end(struct upload_quota *q, struct db *db, const char *node, const struct apply_count *done);
 

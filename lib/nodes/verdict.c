@@ -28,7 +28,9 @@ static int present(struct db *db)
 
 int verdict_add(struct db *db, int64_t node, const struct dx_verdict *v)
 {
-    struct stmt *s = db_exec(db, sql_make) ? NULL : db_prepare(db, sql_add);
+    struct stmt *s = db_prepare(db, sql_add);
+    if (s == NULL && db_exec(db, sql_make) == 0)
+        s = db_prepare(db, sql_add);
     if (s == NULL)
         return -1;
     const char *const text[] = {v->kind, v->outcome, v->table, v->column, v->reason};

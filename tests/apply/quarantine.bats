@@ -87,3 +87,96 @@ waiting() {
     dxapply retry ann.db
     right ann.db
 }
+
+# flood N: site/ of waiting() with bob besides, and N rows of ann's in quarantine: the lines 1001 on, of parts that are not there.
+flood() {
+    waiting
+    txnroute node add site/hq.db bob --package p
+    initsync bob.db site --node bob
+    sql ann.db "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + $1) INSERT INTO line SELECT i, i, 'x' FROM n"
+    remotesync --now ann.db site || [ $? -eq 1 ]
+    [ "$(sql site/hq.db "SELECT count(*) FROM dx_quarantine")" -eq $(($1 + 2)) ]
+}
+
+# merge NODE SQL...: makes the node's next upload with those statements, and merges it; $output is what dxapply -v says.
+merge() {
+    local file
+    sql "$1.db" "${@:2}"
+    mkdir -p out
+    rm -f out/*
+    txnlog upload "$1.db" out
+    file=$(echo out/*.dx)
+    run dxapply -v --upload-from "$1" site/hq.db <"$file"
+    [ "$status" -le 1 ]
+    txnroute run site/hq.db site/docking </dev/null
+    remotesync "$1.db" site || [ $? -eq 1 ]
+}
+
+# tried: how many rows in quarantine the merge tried again.
+tried() {
+    sed -n 's/.*: \([0-9]*\) rows in quarantine were tried again$/\1/p' <<<"$output"
+}
+
+@test "a merge tries twenty rows at most of what others have in quarantine, each in its turn" {
+    flood 70
+    merge bob "INSERT INTO part VALUES (2, 'b2')"
+    [ "$(tried)" -eq 20 ]
+    for i in 3 4 5; do
+        merge bob "INSERT INTO part VALUES ($i, 'b$i')"
+        [ "$(tried)" -eq 20 ]
+    done
+    # line 1 waits for part 7 still: its turn has come again
+    [ "$(sql site/hq.db "SELECT value FROM dx_meta WHERE name = 'quarantine_turn'")" -lt 20 ]
+    merge ann "INSERT INTO line VALUES (5, 1, 'y')"
+    [ "$(tried)" -eq 72 ]
+}
+
+@test "what waits for a row leaves quarantine with it, whoever made it, and no other row is tried for that" {
+    flood 70
+    merge bob "INSERT INTO part VALUES (1070, 'last')"
+    [[ $output == *" 21 rows in quarantine were tried again"*" 1 rows left quarantine"* ]]
+    sql site/hq.db "INSERT INTO part VALUES (1069, 'office')"
+    merge bob "INSERT INTO part VALUES (2, 'b2')"
+    [[ $output == *" 21 rows in quarantine were tried again"*" 1 rows left quarantine"* ]]
+    # the office's row, its journal trimmed since
+    sql site/hq.db "INSERT INTO part VALUES (1068, 'office')"
+    dxcron site
+    txnlog trim site/hq.db
+    merge bob "INSERT INTO part VALUES (3, 'b3')"
+    [[ $output == *" 21 rows in quarantine were tried again"*" 1 rows left quarantine"* ]]
+    [ "$(sql site/hq.db "SELECT group_concat(id) FROM line")" = 1068,1069,1070 ]
+    remotesync --now ann.db site || [ $? -eq 1 ]
+    remotesync --now bob.db site || [ $? -eq 1 ]
+    right bob.db
+}
+
+@test "the changes of one row in quarantine are tried in their order, and together" {
+    flood 50
+    mkdir out
+    sql ann.db "INSERT INTO line VALUES (5000, 5000, 'a')"
+    txnlog upload ann.db out
+    for n in b c d; do
+        sql ann.db "UPDATE line SET n = '$n' WHERE id = 5000"
+        txnlog upload ann.db out
+    done
+    for file in out/*.dx; do run -1 dxapply --upload-from ann site/hq.db <"$file"; done
+    [ "$(sql site/hq.db "SELECT count(*) FROM dx_quarantine WHERE key = 5000")" -eq 4 ]
+    merge bob "INSERT INTO part VALUES (5000, 'last')"
+    [ "$(sql site/hq.db "SELECT part || n FROM line WHERE id = 5000")" = 5000d ]
+    [ "$(sql site/hq.db "SELECT count(*) FROM dx_quarantine WHERE key = 5000")" -eq 0 ]
+}
+
+@test "rows in quarantine of a table that is gone stop nobody's merge" {
+    waiting
+    txnroute node add site/hq.db bob --package p
+    initsync bob.db site --node bob
+    sed -i '/line/,$d' package/package.conf
+    sed -i 's/version = 1/version = 2/' package/package.conf
+    txnroute load site/hq.db package
+    sql site/hq.db "DROP TABLE line"
+    run -1 txnlog attach site/hq.db
+    initsync bob.db site --node bob
+    merge bob "INSERT INTO part VALUES (2, 'b2')"
+    [ "$(sql site/hq.db "SELECT name FROM part WHERE id = 2")" = b2 ]
+    [ "$(sql site/hq.db "SELECT count(*) FROM dx_quarantine")" -eq 2 ]
+}
