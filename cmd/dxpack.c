@@ -518,11 +518,15 @@ static const struct cli_option exchange_options[] = {
      .text = &latency_text},
     {0}};
 
-/* Of a copy that is made again: which files of its package it has. */
-static int read_files(struct db *db, struct standing *us)
+/* Of a copy that is made again: its epoch, and which files of its package it has. */
+static int read_former(struct db *db, struct standing *us)
 {
-    char *files = NULL;
-    int rc = meta_present(db) > 0 ? meta_get_text(db, "package_files", &files) : 0;
+    char *files = NULL, *was = NULL;
+    int rc = meta_present(db) > 0
+                 ? meta_get_text(db, "package_files", &files) || meta_get_text(db, "server", &was)
+                 : 0;
+    snprintf(us->was, sizeof us->was, "%s", was ? was : "");
+    free(was);
     snprintf(us->files, sizeof us->files, "%s", files ? files : "-");
     free(files);
     return rc;
@@ -545,7 +549,7 @@ static int read_standing(const char *spool, struct standing *us)
         return fail(ERR_USAGE, "%s: its name does not end with -dx; which database is it of? --db DB", spool);
     char *path = db_name ? mem_text(db_name) : mem_printf("%.*s", (int)n - 3, spool);
     struct db *db = db_open(path, DB_READ);
-    int rc = db == NULL || db_begin_read(db) ? -1 : copy_of ? read_files(db, us) : handshake_of_copy(db, us);
+    int rc = db == NULL || db_begin_read(db) ? -1 : copy_of ? read_former(db, us) : handshake_of_copy(db, us);
     db_close(db);
     free(path);
     return rc;

@@ -538,7 +538,7 @@ int uncaptured_settle(struct db *db, const char *rows, char *const *download, si
 static int save_rows(struct settling *x, const char *table)
 {
     struct target *t = targets_named(&x->targets, table);
-    if (t == NULL || open_save(x))
+    if (t == NULL)
         return -1;
     struct stmt *s = prepare_rows(x->db, t->table);
     struct val *row = mem_zero(t->table->ncol, sizeof *row), *none = mem_zero(t->table->ncol, sizeof *none);
@@ -548,7 +548,7 @@ static int save_rows(struct settling *x, const char *table)
     while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
         for (size_t i = 0; i < t->table->ncol; i++)
             row[i] = stmt_val(s, (int)i);
-        rc = dx_write(x->save, &c);
+        rc = open_save(x) || dx_write(x->save, &c) ? -1 : 0;
         x->count->saved++;
     }
     stmt_free(s);

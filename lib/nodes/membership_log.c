@@ -141,7 +141,8 @@ struct membership_log_notes *membership_log_notes_open(struct db *db)
     n->put = db_prepare(
         db, "INSERT OR REPLACE INTO main.dx_archive (node, number, position, changes, bytes, "
             "since, run, snapshot, made, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
-    n->digest = db_prepare(db, "SELECT digest FROM main.dx_archive WHERE node = ?1 AND number = ?2");
+    n->digest =
+        db_prepare(db, "SELECT digest FROM main.dx_archive WHERE node = ?1 AND number = ?2 AND NOT snapshot");
     n->forget =
         db_prepare(db, "DELETE FROM main.dx_archive WHERE node = ?1 AND number < ?2 - 1000 AND NOT snapshot");
     if (n->put && n->forget && n->digest)
@@ -196,12 +197,30 @@ int membership_log_digest(struct db *db, int64_t node, int64_t number, char **di
     int there = present(db);
     *digest = NULL;
     if (there < 0 ||
-        (there && db_get_text(db, digest, "SELECT digest FROM dx_archive WHERE node = %lld AND number = %lld",
-                              (long long)node, (long long)number)))
+        (there &&
+         db_get_text(db, digest,
+                     "SELECT digest FROM dx_archive WHERE node = %lld AND number = %lld AND NOT snapshot",
+                     (long long)node, (long long)number)))
         return -1;
     if (*digest == NULL)
         *digest = mem_text("");
     return 0;
+}
+
+int membership_log_knows(struct db *db, int64_t node, const char *epoch)
+{
+    int64_t noted = 0, found = 0;
+    int there = present(db);
+    if (there < 0 ||
+        (there &&
+         (db_get_int(db, &noted,
+                     "SELECT count(*) FROM dx_archive WHERE node = %lld AND snapshot AND digest <> ''",
+                     (long long)node) ||
+          db_get_int(db, &found,
+                     "SELECT count(*) FROM dx_archive WHERE node = %lld AND snapshot AND digest = %Q",
+                     (long long)node, epoch))))
+        return -1;
+    return noted == 0 || found > 0;
 }
 
 int membership_log_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)

@@ -30,7 +30,7 @@ void membership_log_past_close(struct membership_log_past *p);
 int membership_log_drop(struct db *db, int64_t object);
 
 /* ... that the node got an archive of the moves behind run `since` up to `run`, of so many changes and bytes, at that
- * time; or a snapshot, which its copy begins with, and which has no digest here (""). */
+ * time; or a snapshot, which its copy begins with: in place of a digest it has the epoch of the numbering that it begins. */
 struct membership_log_archive {
     int64_t node, number, position, since, run, changes, bytes;
     bool snapshot;
@@ -73,6 +73,10 @@ int membership_log_of(struct db *db, int64_t node, int64_t object, const struct 
 typedef int membership_log_fn(void *ctx, const struct val *key, bool gained);
 int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t archive, membership_log_fn *fn,
                          void *ctx);
+
+/* Whether the copy that began with a snapshot of that epoch was made by this database: 1; 0 when it was not, so that the
+ * database was restored from a backup since; -1. 1 where it is not known: older releases did not note it. */
+int membership_log_knows(struct db *db, int64_t node, const char *epoch);
 
 /* The snapshot that the node's copy began with. 1, 0 when it is not known, -1. */
 int membership_log_snapshot(struct db *db, int64_t node, struct membership_log_archive *a);

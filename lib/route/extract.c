@@ -244,7 +244,7 @@ int extract_store(struct db *db, const char *node, const struct extract_mark *ma
                                        .bytes = mark->bytes,
                                        .snapshot = true,
                                        .made = now,
-                                       .digest = ""};
+                                       .digest = mark->epoch};
     struct membership_log_notes *notes = membership_log_notes_open(db);
     int rc = notes ? membership_log_archive(notes, &a) : -1;
     membership_log_notes_close(notes);

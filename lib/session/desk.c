@@ -291,11 +291,15 @@ static int check_published(const struct desk *d)
     return rc;
 }
 
-static int snapshot(const struct desk *d, const struct desk_request *r)
+static int snapshot(const struct desk *d, const struct desk_request *r, bool *restored)
 {
     struct standing s;
-    if (desk_standing(d, &s) || check_published(d))
+    struct db *db = open_database(d, DB_READ);
+    int unknown = db ? handshake_unknown(db, d->node, r->was) : -1;
+    db_close(db);
+    if (unknown < 0 || desk_standing(d, &s) || check_published(d))
         return -1;
+    *restored = unknown;
     if (r->number && follows(d, &s))
         return 0;
     unlinkat(d->dir, "snapshot.dx", 0);
@@ -335,7 +339,7 @@ static void answer(const struct desk *d, const struct desk_request *r, struct de
     else if (r->task == DESK_PACKAGE)
         rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)
-        rc = snapshot(d, r);
+        rc = snapshot(d, r, &a->restored);
     else
         rc = fail(ERR_REFUSED, "there is no such task");
     if (rc == 0)
@@ -354,7 +358,7 @@ void desk_serve(const struct desk *d, int socket, struct desk_request *last)
             continue;
         if (n != (ssize_t)sizeof r)
             return;
-        r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = 0;
+        r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = r.was[sizeof r.was - 1] = 0;
         if (r.task == DESK_LOG) {
             *last = r;
             continue;

@@ -29,12 +29,14 @@ struct desk_request {
     int64_t archive, upload;
     int code;
     char release[HANDSHAKE_TEXT], why[512];
+    char was[HANDSHAKE_TEXT]; /* DESK_SNAPSHOT: the epoch of the copy that is to be made again */
 };
 
 struct desk_answer {
     int code;                 /* an exit code */
     struct standing standing; /* of the server, now */
-    char text[512];           /* the reason where the code is not 0, fit for the node */
+    bool restored;  /* DESK_SNAPSHOT: the server does not know that epoch: it was restored from a backup */
+    char text[512]; /* the reason where the code is not 0, fit for the node */
 };
 
 struct desk {

@@ -36,10 +36,11 @@ struct exchange {
 struct exchanged {
     struct standing server; /* as it was at the end */
     struct peer_traffic traffic;
-    int merged;    /* the exit code of the merge that was asked for; 0 */
-    bool other;    /* copy: an upload made here is not the one that came there */
-    bool behind;   /* the server has more than it gave; it gives the rest when this is applied */
-    bool restored; /* the server is behind this copy; server.archive and server.upload say where it is */
+    int merged;  /* the exit code of the merge that was asked for; 0 */
+    bool other;  /* copy: an upload made here is not the one that came there */
+    bool behind; /* the server has more than it gave; it gives the rest when this is applied */
+    bool
+        restored; /* the server is behind this copy, or does not know its numbering; server.archive and server.upload say where it is */
 };
 
 /* One session. -1 after fail(); then *out says how far it came. */

@@ -94,6 +94,16 @@ int handshake_of_copy(struct db *db, struct standing *s)
     return rc;
 }
 
+int handshake_unknown(struct db *db, const char *node, const char *epoch)
+{
+    struct node n;
+    int found = *epoch ? node_find(db, node, &n) : 0;
+    int known = found > 0 ? membership_log_knows(db, n.id, epoch) : 1;
+    if (found > 0)
+        node_free(&n);
+    return found < 0 || known < 0 ? -1 : !known;
+}
+
 /* ---- in words ---- */
 
 static const struct field {
@@ -103,6 +113,7 @@ static const struct field {
 } fields[] = {
     {"node", offsetof(struct standing, node), true},
     {"epoch", offsetof(struct standing, epoch), true},
+    {"was", offsetof(struct standing, was), true},
     {"archive", offsetof(struct standing, archive), false},
     {"upload", offsetof(struct standing, upload), false},
     {"sent", offsetof(struct standing, sent), false},

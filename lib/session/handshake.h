@@ -11,6 +11,7 @@ enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128 };
 struct standing {
     char node[HANDSHAKE_TEXT];    /* whose session it is */
     char epoch[HANDSHAKE_TEXT];   /* of the numbering between them; "" for a copy still to be made */
+    char was[HANDSHAKE_TEXT];     /* of a copy that is to be made again: the epoch that it has */
     char digest[HANDSHAKE_TEXT];  /* of archive number `archive` */
     char package[HANDSHAKE_TEXT]; /* what the copy is cut for */
     char release[HANDSHAKE_TEXT]; /* of dx */
@@ -31,6 +32,9 @@ struct standing {
  * database that is no copy. In texts that the node may read: no path in them. */
 int handshake_of_server(struct db *db, const char *node, struct standing *out);
 int handshake_of_copy(struct db *db, struct standing *out);
+
+/* Whether the server does not know an epoch that it has begun for the node: it was restored from a backup. 1, 0, -1. */
+int handshake_unknown(struct db *db, const char *node, const char *epoch);
 
 /* The rest of a hello line: " node=alice epoch=... ", and back from its words; unknown names are passed over. */
 void handshake_put(struct buf *out, const struct standing *s);

@@ -414,6 +414,7 @@ static int ask(struct server *s, enum desk_task task)
     if (task == DESK_SNAPSHOT) {
         char sha[SHA_HEX];
         int64_t size;
+        snprintf(s->request.was, sizeof s->request.was, "%s", s->them.was);
         s->request.number = peer_sum(s->dir, "snapshot.dx", &size, sha) > 0 && strcmp(sha, s->begun) == 0;
     }
     s->stage = ASKING;
@@ -474,6 +475,8 @@ static int take_answer(struct server *s)
                     (long long)s->us.upload);
         return give_all(s);
     }
+    if (task == DESK_SNAPSHOT && a.restored)
+        channel_put(s->peer.channel, "restored %lld %lld", (long long)s->us.archive, (long long)s->us.upload);
     if (task == DESK_SNAPSHOT)
         return give(s, (struct item){'s', 0}, s->dir, "snapshot.dx") ? -1 : leave(s);
     if (task == DESK_PACKAGE)

@@ -99,3 +99,23 @@ setup() {
     run -0 remotesync --now a.db site
     [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n6|hidden\n7|hidden' ]
 }
+
+@test "a restored server that has caught up in numbers since does not know the copy's numbering: what it lacks is saved and named" {
+    sql site/hq.db ".backup bak.db"
+    sql site/hq.db "INSERT INTO account VALUES (9, 'office')"
+    initsync a.db site --node a
+    [ "$(sql a.db "SELECT count(*) FROM account")" = 2 ]
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    for n in 2 3 4; do
+        sql site/hq.db "INSERT INTO account VALUES ($n, 'later')"
+        dxcron site || [ $? -eq 1 ]
+    done
+    run -3 remotesync --now a.db site
+    run -1 initsync a.db site --node a
+    [[ $output == *"the server was restored from a backup and is behind a.db; what it lacks is saved as it was here, in a.db-dx/saved/restored-1.dx"* ]]
+    run -0 dxapply --log site/hq.db <a.db-dx/saved/restored-1.dx
+    [ "$(sql site/hq.db "SELECT name FROM account WHERE id = 9")" = office ]
+    run -0 initsync a.db site --node a # an ordinary one saves nothing
+    [ "$(ls a.db-dx/saved)" = restored-1.dx ]
+}

@@ -59,13 +59,33 @@ static int values_of(int file, struct token_set *set)
     return rc;
 }
 
+/* Values in columns that the copy has and the server has not: they stay there. */
+static int values_of_own_columns(struct db *copy, struct token_set *set)
+{
+    static const char columns[] =
+        "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' "
+        "AND m.name NOT GLOB 'dx_*' AND m.name NOT GLOB 'sqlite_*' AND c.name GLOB 'z*'";
+    struct db *server = place_open(SERVER);
+    struct stmt *s = server ? db_prepare(copy, columns) : NULL;
+    int rc = s ? 0 : -1;
+    while (rc == 0 && stmt_step(s) == STEP_ROW) {
+        int64_t has = 0;
+        rc = db_get_int(server, &has, "SELECT count(*) FROM pragma_table_info(%Q) WHERE name = %Q",
+                        stmt_text(s, 0), stmt_text(s, 1)) ||
+             (!has && token_in_column(set, copy, stmt_text(s, 0), stmt_text(s, 1)));
+    }
+    stmt_free(s);
+    db_close(server);
+    return rc ? -1 : 0;
+}
+
 static void note_values(struct place *p, int file, const struct token_set *before,
-                        const struct token_set *after)
+                        const struct token_set *after, const struct token_set *own)
 {
     for (int i = 0; i < after->n || i < before->n; i++) {
         bool was = token_has(before, i), is = token_has(after, i);
         struct token *t = is || was ? token_at(p, i) : NULL;
-        if (is && !was && !t->born)
+        if (is && !was && !t->born && !token_has(own, i))
             *t = (struct token){.born = true, .origin = file, .made = p->clock};
         if (is)
             t->gone = false;
@@ -76,20 +96,22 @@ static void note_values(struct place *p, int file, const struct token_set *befor
 
 int place_write(struct place *p, int file, char *const *sql, int n)
 {
-    struct token_set before = {0}, after = {0};
+    struct token_set before = {0}, after = {0}, own = {0};
     struct db *db = place_open(file);
     int rc = db == NULL || token_in_tables(&before, db) || db_exec(db, "PRAGMA synchronous = OFF") ||
              (p->h->enforced && db_exec(db, "PRAGMA foreign_keys = ON")) || db_begin_write(db);
     for (int i = 0; rc == 0 && i < n && sql[i]; i++)
         if (db_exec(db, sql[i])) /* a constraint, or no such column here: it does nothing */
             db_exec(db, "DROP TABLE IF EXISTS temp.s");
-    rc = rc || db_commit(db) || token_in_tables(&after, db);
+    rc = rc || db_commit(db) || token_in_tables(&after, db) ||
+         (file != SERVER && values_of_own_columns(db, &own));
     if (rc)
         stage_broke("%s", err_message());
     else
-        note_values(p, file, &before, &after);
+        note_values(p, file, &before, &after, &own);
     token_free(&before);
     token_free(&after);
+    token_free(&own);
     db_close(db);
     return rc ? -1 : 0;
 }

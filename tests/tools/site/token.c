@@ -63,9 +63,8 @@ void token_in_bytes(struct token_set *set, const void *bytes, size_t n)
     }
 }
 
-static int in_rows(struct token_set *set, struct db *db, const char *table)
+static int in_rows(struct token_set *set, struct stmt *s)
 {
-    struct stmt *s = db_preparef(db, "SELECT * FROM \"%w\"", table);
     enum step got = STEP_ERROR;
     while (s && (got = stmt_step(s)) == STEP_ROW)
         for (int i = 0; i < stmt_columns(s); i++) {
@@ -85,9 +84,14 @@ static int in_tables_like(struct token_set *set, struct db *db, const char *cond
         condition);
     int rc = s ? 0 : -1;
     while (rc == 0 && stmt_step(s) == STEP_ROW)
-        rc = in_rows(set, db, stmt_text(s, 0));
+        rc = in_rows(set, db_preparef(db, "SELECT * FROM \"%w\"", stmt_text(s, 0)));
     stmt_free(s);
     return rc;
+}
+
+int token_in_column(struct token_set *set, struct db *db, const char *table, const char *column)
+{
+    return in_rows(set, db_preparef(db, "SELECT \"%w\" FROM \"%w\"", column, table));
 }
 
 int token_in_tables(struct token_set *set, struct db *db)
