@@ -340,6 +340,29 @@ static void put_select(struct local_side *l, const struct local_object *o, struc
     put_order(l, o, sql);
 }
 
+/* Key and version of the row at hand, in l->given. */
+static void give(struct local_side *l, const struct local_object *o)
+{
+    const struct table *t = o->spec->row;
+    for (size_t i = 0; i < t->nkey; i++)
+        l->given[i] = o->row[t->key[i]];
+    buf_clear(&l->version);
+    version_of(o->spec, o->row, &l->version);
+    l->given[t->nkey] = (struct val){.type = VAL_BLOB, .p = l->version.p, .n = l->version.n};
+}
+
+int local_listed(struct local_side *l, size_t object, const struct val *key, const struct val **row)
+{
+    struct local_object *o = &l->object[object];
+    int got = local_row(l, object, key);
+    if (got <= 0)
+        return got;
+    l->given = mem_grow(l->given, o->spec->row->nkey + 1, sizeof *l->given);
+    give(l, o);
+    *row = l->given;
+    return 1;
+}
+
 static int list(struct side *side, size_t object)
 {
     struct local_side *l = local(side);
@@ -355,10 +378,10 @@ static int list(struct side *side, size_t object)
     return l->list ? 0 : fail_in("%s: object %s", l->side.name, o->spec->name);
 }
 
-static bool has_null(const struct val *key, size_t n)
+static bool has_null(const struct table *t, const struct val *row)
 {
-    for (size_t i = 0; i < n; i++)
-        if (key[i].type == VAL_NULL)
+    for (size_t i = 0; i < t->nkey; i++)
+        if (row[t->key[i]].type == VAL_NULL)
             return true;
     return false;
 }
@@ -374,15 +397,11 @@ static int next(struct side *side, const struct val **row)
             return step == STEP_DONE ? 0 : -1;
         for (size_t i = 0; i < t->ncol; i++)
             o->row[i] = stmt_val(l->list, (int)i);
-        for (size_t i = 0; i < t->nkey; i++)
-            l->given[i] = o->row[t->key[i]];
-        if (!has_null(l->given, t->nkey))
+        if (!has_null(t, o->row))
             break;
         l->side.unkeyed[l->listed]++;
     }
-    buf_clear(&l->version);
-    version_of(o->spec, o->row, &l->version);
-    l->given[t->nkey] = (struct val){.type = VAL_BLOB, .p = l->version.p, .n = l->version.n};
+    give(l, o);
     *row = l->given;
     return 1;
 }
@@ -466,6 +485,11 @@ static void close_side(struct side *s)
 
 static const struct side_ops ops = {describe, identify, use,   agreed, begin,      marks,
                                     list,     next,     fetch, end,    write_side, close_side};
+
+struct local_side *local_of(struct side *s)
+{
+    return s->ops == &ops ? local(s) : NULL;
+}
 
 struct side *local_open(const char *path, int which)
 {

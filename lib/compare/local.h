@@ -36,6 +36,12 @@ struct side *local_open(const char *path, int which);
 /* Reads the row with the canonical key into o->row: 1, 0, -1. Its values live until the next read of the object. */
 int local_row(struct local_side *l, size_t object, const struct val *key);
 
+/* The side that the operations of a struct side stand for, NULL when it is at the other end of a connection. */
+struct local_side *local_of(struct side *s);
+
+/* The row with the canonical key as side_next gives it, key and version: 1, 0, -1. */
+int local_listed(struct local_side *l, size_t object, const struct val *key, const struct val **row);
+
 /* The canonical row of the one that target_row has just found. */
 int local_canonical(struct local_side *l, struct local_object *o);
 

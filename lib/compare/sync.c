@@ -311,15 +311,23 @@ static int compare_round(struct sync *s, bool first)
                          .keep = s->options->base && !s->options->dry,
                          .count = s->count};
     struct threeway_counts *scratch = first ? NULL : mem_zero(s->specs.n, sizeof *scratch);
+    struct join *join = NULL;
     if (scratch)
         t.count = scratch;
     int rc = work_clear(&s->work) || side_agreed(s->side[MINE], s->base) ||
-                     side_agreed(s->side[THEIRS], s->base) || side_begin(s->side[MINE]) ||
-                     side_begin(s->side[THEIRS]) || threeway_run(&t) || fetch(s, MINE) || fetch(s, THEIRS)
+                     side_agreed(s->side[THEIRS], s->base) || (!t.keep && join_open(s->side, &join)) ||
+                     side_begin(s->side[MINE]) || side_begin(s->side[THEIRS])
                  ? -1
                  : 0;
+    int joined = rc == 0 && join ? join_begin(join) : 0;
+    t.join = joined > 0 ? join : NULL;
+    if (rc == 0)
+        rc = joined < 0 || threeway_run(&t) || fetch(s, MINE) || fetch(s, THEIRS) ? -1 : 0;
     free(scratch);
-    if (side_end(s->side[MINE]) || side_end(s->side[THEIRS]) || rc || decide(s))
+    if (side_end(s->side[MINE]) || side_end(s->side[THEIRS]))
+        rc = -1;
+    join_close(join);
+    if (rc || decide(s))
         return -1;
     s->conflicts = work_count(&s->work, "outcome = 2");
     s->left = work_count(&s->work, "outcome = 3");

@@ -230,12 +230,33 @@ static int compare_object(struct threeway *t, size_t object)
     return rc ? fail_in("object %s", m.spec->name) : 0;
 }
 
+/* The same where nothing is known of the object, and nothing of what is equal is to be kept. */
+static int compare_joined(struct threeway *t, size_t object)
+{
+    struct merge_of m = {.t = t, .object = object, .spec = &t->specs->spec[object]};
+    struct threeway_counts *n = &t->count[object];
+    const struct val *row[SIDES];
+    int got;
+    *n = (struct threeway_counts){0};
+    if (join_object(t->join, object, n->rows, &n->agreed))
+        return fail_in("object %s", m.spec->name);
+    while ((got = join_next(t->join, row)) > 0) {
+        for (int side = 0; side < SIDES; side++)
+            m.at[side] = (struct cursor){row[side], row[side] != NULL};
+        if (look_at(&m))
+            return fail_in("object %s", m.spec->name);
+    }
+    return got ? fail_in("object %s", m.spec->name) : 0;
+}
+
 int threeway_run(struct threeway *t)
 {
     if (load_marks(t))
         return -1;
-    for (size_t i = 0; i < t->specs->n; i++)
-        if (compare_object(t, i))
+    for (size_t i = 0; i < t->specs->n; i++) {
+        bool join = t->join && !t->keep && t->base->object[i].initial && join_can(t->join, i);
+        if (join ? compare_joined(t, i) : compare_object(t, i))
             return -1;
+    }
     return 0;
 }

@@ -14,6 +14,7 @@
 #ifndef THREEWAY_H
 #define THREEWAY_H
 
+#include "compare/join.h"
 #include "compare/side.h"
 
 /* One object, counted. */
@@ -26,7 +27,8 @@ struct threeway {
     struct base *base;
     const struct specs *specs;
     struct work *work;
-    bool keep; /* what is equal on both sides of a new object goes into the base at once */
+    bool keep;         /* what is equal on both sides of a new object goes into the base at once */
+    struct join *join; /* of the two, or NULL; objects of which no base knows a row go this way */
     bool marked[SIDES];
     struct threeway_counts *count; /* per object */
 };

@@ -645,6 +645,22 @@ int db_expect(struct db *db, const struct val *const *values, size_t n)
     return 0;
 }
 
+int db_attach(struct db *db, const char *path, const char *name)
+{
+    sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1);
+    int rc = db_execf(db, "ATTACH %Q AS %s", path, name);
+    sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
+    return rc;
+}
+
+void db_detach(struct db *db, const char *name)
+{
+    char *sql = sqlite3_mprintf("DETACH %s", name);
+    if (sql)
+        sqlite3_exec(db->handle, sql, NULL, NULL, NULL); /* else it goes with the connection */
+    sqlite3_free(sql);
+}
+
 const char *db_collation(struct db *db, const char *table, const char *column)
 {
     const char *name = NULL;

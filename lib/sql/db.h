@@ -144,6 +144,11 @@ typedef void db_trigger_row_fn(void *ctx, int op, const char *table, const struc
                                const struct val *new, size_t n);
 void db_watch_triggers(struct db *db, db_trigger_row_fn *fn, void *ctx);
 
+/* Attaches another database by this name, for reading beside the one that is open, and detaches it, outside of
+ * transactions. */
+int db_attach(struct db *db, const char *path, const char *name);
+void db_detach(struct db *db, const char *name);
+
 /* The collation a column was declared with ("BINARY" by default); lives with the schema. NULL on failure. */
 const char *db_collation(struct db *db, const char *table, const char *column);
 

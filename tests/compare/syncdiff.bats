@@ -287,3 +287,48 @@ insert k5 5" ]
     [[ $stderr == *"loose: not compared: it has no primary key; give it one"*"dx_mine: not compared: names that begin with dx_"* ]]
     [ "$(dxpack list --json a.keys | jq -r '[.tables[].name] | join(" ")')" = item ]
 }
+
+@test "two databases here, joined inside SQLite, compare as their lists do, bit by bit" {
+    sql a.db "CREATE TABLE plain (id INTEGER PRIMARY KEY, i INTEGER, r REAL, t TEXT, n TEXT COLLATE NOCASE, any, d NUMERIC);
+        CREATE TABLE pair (a TEXT COLLATE BINARY, b INTEGER, v, PRIMARY KEY (a, b));
+        CREATE TABLE word (w TEXT PRIMARY KEY, v) WITHOUT ROWID;
+        CREATE TABLE loose (k PRIMARY KEY, v); CREATE TABLE folded (k TEXT PRIMARY KEY COLLATE NOCASE, v);
+        WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+        INSERT INTO plain SELECT i, i, i / 2.0, 't' || i, 'n' || i, i, i FROM n;
+        INSERT INTO pair VALUES ('a', 1, 1), ('a', 2, 2), (NULL, 3, 3), ('b', NULL, 4), ('c', 5, zeroblob(3));
+        INSERT INTO word VALUES ('x', 0.0), ('y', 1), ('Y', 2), ('', 3); INSERT INTO loose VALUES (1, 1), ('1', 2), (x'31', 3), (2.5, 4);
+        INSERT INTO folded VALUES ('a', 1), ('B', 2)"
+    cp a.db b.db
+    sql b.db "UPDATE plain SET i = NULL WHERE id = 1; UPDATE plain SET r = 0.0 WHERE id = 2; UPDATE plain SET t = 'T3' WHERE id = 3;
+        UPDATE plain SET n = 'N4' WHERE id = 4; UPDATE plain SET any = 5.0 WHERE id = 5; UPDATE plain SET any = '6' WHERE id = 6;
+        UPDATE plain SET any = x'37' WHERE id = 7; UPDATE plain SET d = 8.5 WHERE id = 8; UPDATE plain SET t = 't9' || char(0) WHERE id = 9;
+        DELETE FROM plain WHERE id IN (10, 40); INSERT INTO plain (id) VALUES (0), (99); UPDATE plain SET any = 9007199254740993 WHERE id = 11;
+        DELETE FROM pair WHERE b = 2; INSERT INTO pair VALUES ('a', 7, 1), (NULL, 9, 1), ('c', 6, 1);
+        UPDATE word SET v = -0.0 WHERE w = 'x'; INSERT INTO word VALUES ('z', 1); UPDATE loose SET v = 9 WHERE k = '1';
+        UPDATE folded SET k = 'A' WHERE k = 'a'"
+    sql a.db "UPDATE plain SET r = -0.0 WHERE id = 2; UPDATE plain SET any = 9007199254740992.0 WHERE id = 11; UPDATE plain SET r = -0.0 WHERE id = 12"
+    sql b.db "UPDATE plain SET r = -0.0 WHERE id = 12"
+    for change in '' 'change_key = any'; do
+        for t in plain pair word loose folded; do printf '[object %s]\n' $t; done >joined
+        [ -z "$change" ] || sed -i "1a $change" joined
+        sed 's/^\[.*/&\nfilter = 1/' joined >listed # what has a filter is compared by lists
+        for show in --json --rows --stat --sql; do
+            run -1 --separate-stderr syncdiff compare --conf joined $show a.db b.db
+            one=$output warned=$stderr
+            run -1 --separate-stderr syncdiff compare --conf listed $show a.db b.db
+            diff <(echo "$one") <(echo "$output")
+            [ "$warned" = "$stderr" ]
+        done
+        [[ $one == *plain* && $one == *word* && $warned == *"2 rows of mine are not compared"* ]]
+    done
+}
+
+@test "what is compared by joining is one state of the other database" {
+    sql a.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2)"
+    cp a.db b.db
+    sql b.db "PRAGMA journal_mode = WAL; UPDATE t SET v = 5 WHERE id = 2"
+    run -1 syncdiff compare --json a.db b.db
+    [[ $output == *'"agreed":1'* || $output == *'"agreed": 1'* ]]
+    ln -s b.db c.db # one file by two names
+    run -0 syncdiff compare b.db c.db
+}

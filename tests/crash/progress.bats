@@ -83,7 +83,7 @@ shows() {
     shows 'dxapply: stdin [' "dxcron site"
     shows 'dxpack: archive 1 [' "remotesync ann.db there:$PWD/site"
     shows 'txnlog: t, ' "txnlog digest ann.db"
-    shows 'syncdiff: pair, ' "syncdiff compare a.db b.db"
+    shows 'syncdiff: a.db' "syncdiff compare a.db b.db"
     shows 'syncdiff: theirs, ' "desktopsync a.db there:$PWD/b.db --base base"
 }
 
