@@ -119,3 +119,21 @@ setup() {
     run -0 initsync a.db site --node a # an ordinary one saves nothing
     [ "$(ls a.db-dx/saved)" = restored-1.dx ]
 }
+
+@test "a table made again on a client of a server that was restored: its rows are saved and named, and the copy comes back" {
+    sql site/hq.db ".backup bak.db"
+    sql a.db "INSERT INTO account VALUES (5, 'sent')"
+    remotesync --now a.db site
+    remotesync --now a.db site
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    sql a.db "CREATE TABLE n (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO n SELECT * FROM account; DROP TABLE account" \
+        "ALTER TABLE n RENAME TO account; INSERT INTO account VALUES (6, 'uncaptured')"
+    run -1 remotesync --now a.db site
+    [[ $output == *"3 rows of tables that were not captured are saved in a.db-dx/saved/rows-1.dx"* ]]
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n5|sent' ]
+    dxapply --log site/hq.db <a.db-dx/saved/rows-1.dx
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n5|sent\n6|uncaptured' ]
+}
