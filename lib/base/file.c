@@ -89,29 +89,35 @@ static char *directory_of(const char *path)
     return slash == path ? mem_text("/") : mem_printf("%.*s", (int)(slash - path), path);
 }
 
-/* Whether NAME is BASE.PID.tmp, and the process is no more. */
+/* Whether NAME is BASE.PID.tmp (BASE NULL: any), and the process is no more. */
 static bool is_left(const char *name, const char *base)
 {
-    size_t n = strlen(base);
+    const char *pid_at = strrchr(name, '.');
     char *end;
-    if (strncmp(name, base, n) != 0 || name[n] != '.')
+    if (pid_at == NULL || strcmp(pid_at, ".tmp") != 0)
         return false;
-    long pid = strtol(name + n + 1, &end, 10);
+    while (pid_at > name && pid_at[-1] >= '0' && pid_at[-1] <= '9')
+        pid_at--;
+    size_t n = (size_t)(pid_at - name);
+    if (n < 2 || name[n - 1] != '.' || (base && (strlen(base) != n - 1 || strncmp(name, base, n - 1) != 0)))
+        return false;
+    long pid = strtol(pid_at, &end, 10);
     return pid > 0 && strcmp(end, ".tmp") == 0 && kill((pid_t)pid, 0) && errno == ESRCH;
 }
 
-/* Removes what a killed process left of the same file. */
-static void sweep(const char *path)
+static void sweep(const char *directory, const char *base)
 {
-    char *directory = directory_of(path);
-    const char *slash = strrchr(path, '/');
     DIR *d = opendir(directory);
     for (struct dirent *e; d && (e = readdir(d)) != NULL;)
-        if (is_left(e->d_name, slash ? slash + 1 : path))
+        if (is_left(e->d_name, base))
             unlinkat(dirfd(d), e->d_name, 0);
     if (d)
         closedir(d);
-    free(directory);
+}
+
+void file_sweep(const char *directory)
+{
+    sweep(directory, NULL);
 }
 
 int file_create(const char *path)
@@ -128,7 +134,10 @@ struct file_new *file_new_open(const char *path)
     struct file_new *f = mem_zero(1, sizeof *f);
     f->path = mem_text(path);
     f->temp = mem_printf("%s.%ld.tmp", path, (long)getpid());
-    sweep(path);
+    const char *slash = strrchr(path, '/');
+    char *directory = directory_of(path);
+    sweep(directory, slash ? slash + 1 : path);
+    free(directory);
     f->fd = file_create(f->temp);
     if (f->fd < 0) {
         fail_errno("%s: cannot create", f->temp);

@@ -27,6 +27,9 @@ int file_new_commit(struct file_new *f); /* frees f in any case; on failure noth
 int file_new_sync(struct file_new *f);   /* all but the rename: content and close are safe after it */
 void file_new_abort(struct file_new *f); /* removes the temporary file; NULL is fine */
 
+/* Removes what killed processes left in the directory of files that were to replace others. */
+void file_sweep(const char *directory);
+
 /* Writes and syncs a directory's entries (after a rename in it). */
 int file_sync_directory(const char *directory);
 

@@ -98,6 +98,7 @@ static size_t list(const char *directory, struct kept **out)
 int sent_uploads_keep(const char *directory, const char *epoch, int64_t acked,
                       const struct sent_limits *limits)
 {
+    file_sweep(directory);
     if (put_all_away(directory, epoch, acked))
         return -1;
     struct kept *kept;

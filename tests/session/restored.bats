@@ -90,3 +90,11 @@ new" ]
     [[ $output == *"upload 1 is not on the server any more, and is not kept here"*"save a copy of that, then run initsync"* ]]
     [ "$(txnlog digest alice.db)" = "$before" ]
 }
+
+@test "what a killed upload left in the outbox goes with the next one, also where its number never comes again" {
+    : >alice.db-dx/outbox/00000001.dx.4194305.tmp
+    : >alice.db-dx/outbox/00000007.dx.$$.tmp # of a process that lives
+    txnlog upload alice.db alice.db-dx/outbox
+    [ ! -e alice.db-dx/outbox/00000001.dx.4194305.tmp ]
+    [ -e alice.db-dx/outbox/00000007.dx.$$.tmp ]
+}

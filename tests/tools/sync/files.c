@@ -6,18 +6,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+void files_triggers(const struct history *h, int who, struct buf *b)
+{
+    for (int t = 0; t < h->ntable; t++)
+        if (h->table[t].triggers >= (who == SERVER ? TRIGGER_SERVER : TRIGGER_BOTH))
+            buf_addf(b,
+                     "CREATE TRIGGER note_%s AFTER INSERT ON %s WHEN new.%s IS NOT NULL BEGIN UPDATE %s SET "
+                     "y = 'by ' || new.id "
+                     "WHERE id = new.%s; END;\n",
+                     h->table[t].name, h->table[t].name, files_reference(&h->table[t]),
+                     h->table[h->table[t].parent].name, files_reference(&h->table[t]));
+}
+
+const char *files_reference(const struct sim_table *t)
+{
+    return t->subtype ? "id" : "p";
+}
+
 void files_schema(const struct history *h, struct buf *b)
 {
     for (int t = 0; t < h->ntable; t++) {
         const struct sim_table *x = &h->table[t];
-        buf_addf(b, "CREATE TABLE %s (id %s PRIMARY KEY%s, own TEXT, p %s", x->name,
-                 x->integer ? "INTEGER" : "TEXT NOT NULL", x->ranges ? " AUTOINCREMENT" : "",
-                 x->parent >= 0 && h->table[x->parent].integer ? "INTEGER" : "TEXT");
+        struct buf refers = {0};
         if (x->parent >= 0 && x->action)
-            buf_addf(b, " REFERENCES %s%s", h->table[x->parent].name, x->action);
-        buf_addf(b, ", x, y, u%s, at INTEGER, h)%s;\n", x->unique ? " UNIQUE" : "",
+            buf_addf(&refers, " REFERENCES %s%s", h->table[x->parent].name, x->action);
+        buf_addf(b,
+                 "CREATE TABLE %s (id %s PRIMARY KEY%s%s, own TEXT, p %s%s, x, y, u%s, at INTEGER, h)%s;\n",
+                 x->name, x->integer ? "INTEGER" : "TEXT NOT NULL", x->ranges ? " AUTOINCREMENT" : "",
+                 x->subtype ? buf_text(&refers) : "",
+                 x->parent >= 0 && h->table[x->parent].integer ? "INTEGER" : "TEXT",
+                 x->subtype ? "" : buf_text(&refers), x->unique ? " UNIQUE" : "",
                  x->without_rowid && !x->integer ? " WITHOUT ROWID" : "");
+        buf_free(&refers);
     }
+    files_triggers(h, SERVER, b);
 }
 
 static void put_rule(const struct history *h, const struct sim_table *t, struct buf *b)
@@ -44,8 +66,10 @@ void files_package(const struct history *h, int place, struct buf *b)
             buf_addf(b, "references = p -> %s\n", h->table[x->parent].name);
         if (x->hides)
             buf_puts(b, "columns = * except h\n");
+        if (x->triggers == TRIGGER_BOTH)
+            buf_puts(b, "triggers = copy\n");
         if (x->visible == VIA)
-            buf_addf(b, "via = p -> %s\n", h->table[x->parent].name);
+            buf_addf(b, "via = %s -> %s\n", files_reference(x), h->table[x->parent].name);
         else {
             buf_puts(b, "visible = ");
             if (x->visible == ALL)
@@ -70,8 +94,8 @@ void files_seen(const struct history *h, int t, const char *row, int node, int d
         buf_puts(b, "1");
     else if (x->visible == VIA) {
         char *above = mem_printf("a%d", depth);
-        buf_addf(b, "EXISTS (SELECT 1 FROM %s %s WHERE %s.id = %s.p AND ", h->table[x->parent].name, above,
-                 above, row);
+        buf_addf(b, "EXISTS (SELECT 1 FROM %s %s WHERE %s.id = %s.%s AND ", h->table[x->parent].name, above,
+                 above, row, files_reference(x));
         files_seen(h, x->parent, above, node, depth + 1, b);
         buf_puts(b, ")");
         free(above);

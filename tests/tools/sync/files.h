@@ -5,6 +5,12 @@
 #include "base/buf.h"
 #include "history.h"
 
+/* The column by which a row stands below its parent. */
+const char *files_reference(const struct sim_table *t);
+
+/* The triggers that somebody has: the server, or a copy. */
+void files_triggers(const struct history *h, int who, struct buf *b);
+
 void files_schema(const struct history *h, struct buf *b);
 
 /* place: which table's permission is another than at first; 0: none's. */

@@ -39,10 +39,19 @@ void history_tables(struct history *h)
         x->conflict = chance(50) ? "server" : ANY("client", "newest at", "ask");
         x->deletes = ANY("win", "lose");
         x->keys = chance(80) ? "rekey" : "issue";
-        x->duplicates = chance(25) ? ANY("issue", "keep") : NULL;
+        x->duplicates = chance(30) ? ANY("issue", "keep", "adopt") : NULL;
         x->ranges = x->integer && chance(30);
         if (x->ranges)
             x->keys = "ranges 10";
+        x->subtype = x->integer && !x->ranges && x->parent >= 0 && x->parent != t &&
+                     h->table[x->parent].integer && t > x->parent && chance(40);
+        if (x->subtype) {
+            x->action = ANY("", " ON DELETE CASCADE");
+            x->visible = VIA;
+            x->duplicates = NULL;
+        }
+        if (x->parent >= 0 && x->parent < t && chance(20))
+            x->triggers = chance(50) ? TRIGGER_SERVER : TRIGGER_BOTH;
         x->told = x->parent >= 0 && x->action == NULL && x->visible != VIA && chance(60);
     }
 }

@@ -14,11 +14,16 @@ enum { ID, OWN, P, X, Y, U, AT, H };
 
 enum visible { ALL, RULE, FAR, VIA };
 
+/* Whether an insert writes into the parent's row: not at all, on the server only, on the copies as well. */
+enum triggers { TRIGGER_NOT, TRIGGER_SERVER, TRIGGER_BOTH };
+
 struct sim_table {
     char name[16];
     bool integer, without_rowid, unique, hides;
-    bool ranges; /* AUTOINCREMENT, and each copy has a range of keys */
-    bool told;   /* the package says what p refers to, the schema does not */
+    bool ranges;  /* AUTOINCREMENT, and each copy has a range of keys */
+    bool subtype; /* its key is its reference to its parent: 1:1 */
+    enum triggers triggers;
+    bool told; /* the package says what p refers to, the schema does not */
     enum visible visible;
     int parent;                                          /* what p refers to, or -1 */
     const char *action;                                  /* of the declared reference; NULL: not declared */

@@ -36,6 +36,9 @@ static char *any_value(struct history *h, const struct sim_table *t, int c, int 
 
 static char *new_key(struct history *h, const struct sim_table *t, int who)
 {
+    if (t->subtype && chance(90)) /* the key of a parent */
+        return mem_printf("(SELECT id FROM %s ORDER BY id LIMIT 1 OFFSET %d)", h->table[t->parent].name,
+                          below(6));
     if (t->ranges && chance(60))
         return mem_text("NULL");                  /* SQLite's next in the range */
     if (t->integer && h->colliding && chance(85)) /* as the database hands them out, or one that was in use */

@@ -68,6 +68,19 @@ static void empty_directory(const char *path)
         closedir(d);
 }
 
+/* A copy's application has its triggers; ours must be younger than they are. */
+static int make_triggers(struct run *r, struct db *copy, const char *path)
+{
+    struct buf sql = {0};
+    files_triggers(r->h, 0, &sql);
+    int rc = db_exec(copy, buf_text(&sql)) ? stage_broke("%s", err_message()) : 0;
+    int code = rc ? 0 : RUN(NULL, NULL, NULL, "txnlog", "attach", path, "--again");
+    if (code > 1)
+        rc = stage_surprise("txnlog attach --again", code);
+    buf_free(&sql);
+    return rc;
+}
+
 static int apply_snapshot(struct run *r, const struct sim_step *s, int node)
 {
     struct party *p = &r->client[node];
@@ -84,6 +97,7 @@ static int apply_snapshot(struct run *r, const struct sim_step *s, int node)
         if (p->db == NULL || (r->h->enforced && db_exec(p->db, "PRAGMA foreign_keys = ON")) ||
             db_exec(p->db, "PRAGMA synchronous = OFF"))
             rc = stage_broke("%s", err_message());
+        rc = rc || make_triggers(r, p->db, db);
     }
     if (p->db)
         party_note_cuts(p);
