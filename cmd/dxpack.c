@@ -533,7 +533,7 @@ static int read_former(struct db *db, struct standing *us)
 }
 
 /* Where the copy stands: its database is closed again before anything is heard from the other end. */
-static int read_standing(const char *spool, struct standing *us)
+static int read_standing(const char *spool, struct standing *us, struct copy_files *files)
 {
     *us = (struct standing){.release = DX_VERSION};
     if (copy_of)
@@ -549,7 +549,10 @@ static int read_standing(const char *spool, struct standing *us)
         return fail(ERR_USAGE, "%s: its name does not end with -dx; which database is it of? --db DB", spool);
     char *path = db_name ? mem_text(db_name) : mem_printf("%.*s", (int)n - 3, spool);
     struct db *db = db_open(path, DB_READ);
-    int rc = db == NULL || db_begin_read(db) ? -1 : copy_of ? read_former(db, us) : handshake_of_copy(db, us);
+    int rc = db == NULL || db_begin_read(db)                                        ? -1
+             : copy_of                                                              ? read_former(db, us)
+             : handshake_of_copy(db, us) || copy_files_look(db, spool, true, files) ? -1
+                                                                                    : 0;
     db_close(db);
     free(path);
     return rc;
@@ -603,6 +606,11 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
         cli_say("server: merged, with conflicts or files to look at there");
     else if (got->merged)
         cli_warn("the server could not merge now (its exit code is %d); it will later", got->merged);
+    if (got->damaged)
+        cli_warn("%zu files that rows name are damaged on the server, or came so, and were dropped; the next "
+                 "session asks "
+                 "for them again",
+                 got->damaged);
     if (got->server.held && rc == 0)
         cli_warn("the server does not merge what was changed here from upload %lld on: an operator there has "
                  "to decide "
@@ -624,9 +632,11 @@ static int exchange_files(int argc, char **argv)
 {
     struct standing us;
     struct exchanged got = {0};
+    struct copy_files files = {0};
     int64_t *rows = NULL, *whole = NULL;
     struct exchange x = {.spool = argv[0],
                          .us = &us,
+                         .files = &files,
                          .command = argc > 1 ? argv + 1 : NULL,
                          .now = now,
                          .prove = prove,
@@ -642,13 +652,14 @@ static int exchange_files(int argc, char **argv)
         return fail(ERR_USAGE,
                     "--leave and --take are halves of a session by themselves: without COMMAND, --now and "
                     "--prove");
-    int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us) ? -1 : 0;
+    int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us, &files) ? -1 : 0;
     if (rc == 0) {
         if (x.command)
             cli_shows_progress();
         last = add_node(argc, argv, us.node);
         rc = tell_exchange(&x, &got, exchange(&x, &got));
     }
+    copy_files_free(&files);
     free(last);
     free(rows);
     free(whole);

@@ -15,6 +15,7 @@
 #include "route/row_history.h"
 #include "route/rules_view.h"
 #include "route/what_if.h"
+#include "session/site_files.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -260,6 +261,44 @@ static int node(int argc, char **argv)
     if (db == NULL)
         return -1;
     return finish(db, change_node(db, verb, name));
+}
+
+/* ---- files that rows name ---- */
+
+static bool only_missing;
+
+static const struct cli_option files_options[] = {
+    {.name = "--missing",
+     .help = "print the digests that rows name and the store lacks",
+     .flag = &only_missing},
+    {0}};
+
+static int print_missing(void *ctx, const char *table, const char *sha)
+{
+    bool *any = ctx;
+    *any = true;
+    printf("%s  %s\n", sha, table);
+    return 0;
+}
+
+static int files(int argc, char **argv)
+{
+    (void)argc;
+    struct site_files_done n = {0};
+    bool any = false;
+    struct db *db = db_open(argv[0], DB_WRITE);
+    int rc = db == NULL || meta_require(db) ? -1
+             : only_missing                 ? site_files_missing(db, print_missing, &any)
+                                            : site_files_collect(db, &n);
+    db_close(db);
+    if (rc)
+        return -1;
+    cli_say("%lld files taken into the store (%lld bytes), %lld wait, %lld removed", (long long)n.taken,
+            (long long)n.taken_bytes, (long long)n.waiting, (long long)n.removed);
+    if (n.dropped)
+        cli_warn("%s: %lld files of nodes were dropped: damaged, or no row named them for too long", argv[0],
+                 (long long)n.dropped);
+    return any || n.dropped ? ERR_LOOK : 0;
 }
 
 /* ---- users, responsibilities, packages ---- */
@@ -586,6 +625,14 @@ static const struct cli_verb verbs[] = {
      .help = "show who sees what in the loaded packages, and which tables their rules read",
      .options = rules_options,
      .run = rules},
+    {.name = "files",
+     .operands = "DB",
+     .min = 1,
+     .max = 1,
+     .help =
+         "take the files that nodes sent for their rows into the site's store, and remove what no row names",
+     .options = files_options,
+     .run = files},
     {.name = "patch",
      .operands = "DB [FILE]",
      .min = 1,

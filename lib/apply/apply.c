@@ -350,8 +350,10 @@ int apply_archive(struct db *db, struct dx_reader *r, const struct dx_head *h, c
 
 static int finish_waiting(struct apply_context *w, struct app_triggers *f)
 {
-    if (check_capture(w) || change_log_begin(&w->effect, w->db, true, false) ||
-        begin_triggers(w, &upload, f) || deferred_begin(w) || quarantine_recheck(w))
+    if (check_capture(w) || change_log_begin(&w->effect, w->db, true, false))
+        return -1;
+    upload_apply_watch(w);
+    if (begin_triggers(w, &upload, f) || deferred_begin(w) || quarantine_recheck(w))
         return -1;
     if (settle_deferred(w) || db_triggers(w->db, false) || forget(w) || app_triggers_end(f))
         return -1;

@@ -67,6 +67,8 @@ int change_log_note(struct change_log *e, struct target *t, const struct change 
     if ((e->undo && keep(e, t, c)) ||
         (e->due && c->op == CHANGE_INSERT && quarantine_due_inserted(e->due, c)))
         return -1;
+    if (e->made && e->made(e->made_ctx, t, c))
+        return -1;
     return e->triggers ? trigger_effects_note(e->triggers) : 0;
 }
 

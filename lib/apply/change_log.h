@@ -19,7 +19,10 @@ struct change_log {
     const char *sender;               /* whose changes are counted apart; NULL: nobody's */
     struct trigger_effects *triggers; /* what they write is noted, too; NULL: none does. The log's own */
     struct quarantine_due *due;       /* which is to know of inserts; NULL: none. Not the log's */
-    bool undo;                        /* kept in temp.dx_undo */
+    int (*made)(void *ctx, struct target *t,
+                const struct change *c); /* hears of each change; NULL: nobody does */
+    void *made_ctx;
+    bool undo; /* kept in temp.dx_undo */
     struct stmt *keep;
     struct change_log_count *count; /* per target */
     size_t n;

@@ -1,6 +1,7 @@
 /* log_apply: see apply/log_apply.h. */
 #include "apply/log_apply.h"
 
+#include "apply/upload_apply.h"
 #include "base/err.h"
 #include "journal/meta.h"
 
@@ -70,6 +71,7 @@ int log_apply_begin(struct apply_context *w)
     if (db_get_int(w->db, &captured, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_table'") ||
         change_log_begin(&w->effect, w->db, captured > 0, w->options->undo != NULL))
         return -1;
+    upload_apply_watch(w);
     return 1;
 }
 

@@ -30,6 +30,7 @@ static void free_one(struct merge *m)
     rekey_map_free(&m->rekeys);
     if (m->noded)
         node_free(&m->node);
+    attachment_view_close(m->files);
     package_free(m->package);
     free(m->origin);
     free(m);

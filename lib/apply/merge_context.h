@@ -10,6 +10,7 @@
 #include "apply/upload_guard.h"
 #include "apply/upload_quota.h"
 #include "apply/userkey.h"
+#include "nodes/attachment.h"
 #include "nodes/membership.h"
 #include "nodes/node.h"
 #include "nodes/package.h"
@@ -49,9 +50,10 @@ struct merge {
     bool noded;         /* it is a node: node and package are set */
     struct node node;
     struct package *package;
-    struct rekey_map rekeys; /* keys of the node's that are others here */
-    size_t kept;             /* so many of them at merge_keep */
-    int64_t start;           /* end of the journal before the upload */
+    struct attachment_view *files; /* which files the node may have; NULL until wanted, or without a node */
+    struct rekey_map rekeys;       /* keys of the node's that are others here */
+    size_t kept;                   /* so many of them at merge_keep */
+    int64_t start;                 /* end of the journal before the upload */
     struct rowset
         inserted; /* rows the node made that no archive has told it of, up to this entry of the journal */
     int64_t inserted_upto;      /* 0: none are known */

@@ -69,22 +69,47 @@ static bool travels(void *ctx, const char *table)
            n;
 }
 
-static int run_sql(const struct taking *t)
+/* Reads a file of the version: 1, 0 when there is none, -1. */
+static int read_file(const struct taking *t, const char *name, struct buf *out)
 {
-    char *path = mem_printf("%s/" PACKAGE_FILES_SQL, t->f.digest);
+    char *path = mem_printf("%s/%s", t->f.digest, name);
     int fd = openat(t->app, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    struct buf text = {0};
     free(path);
     if (fd < 0)
-        return errno == ENOENT ? local_sql_drop(t->db) : fail_errno(PACKAGE_FILES_SQL ": cannot be read");
-    char *at = (char *)buf_reserve(&text, LOCAL_SQL_MAX + 1);
-    ssize_t n = file_read(fd, at, LOCAL_SQL_MAX + 1, PACKAGE_FILES_SQL);
-    text.n = n > 0 ? (size_t)n : 0;
-    int rc = n < 0               ? -1
-             : n > LOCAL_SQL_MAX ? fail(ERR_REFUSED, PACKAGE_FILES_SQL ": more than %d bytes", LOCAL_SQL_MAX)
-                                 : local_sql_run(t->db, buf_text(&text), PACKAGE_FILES_SQL, travels, t->db);
-    buf_free(&text);
+        return errno == ENOENT ? 0 : fail_errno("%s: cannot be read", name);
+    char *at = (char *)buf_reserve(out, LOCAL_SQL_MAX + 1);
+    ssize_t n = file_read(fd, at, LOCAL_SQL_MAX + 1, name);
+    out->n = n > 0 ? (size_t)n : 0;
     close(fd);
+    return n < 0               ? -1
+           : n > LOCAL_SQL_MAX ? fail(ERR_REFUSED, "%s: more than %d bytes", name, LOCAL_SQL_MAX)
+                               : 1;
+}
+
+/* What files the rows name, and the table in which the user asks for some. */
+static int note_sections(const struct taking *t)
+{
+    struct buf text = {0};
+    int there = read_file(t, PACKAGE_FILES_SECTIONS, &text);
+    int rc =
+        there < 0 || meta_set_text(t->db, "files", there ? buf_text(&text) : NULL) ||
+                (there &&
+                 db_exec(t->db, "CREATE TABLE IF NOT EXISTS dx_file_request (digest TEXT PRIMARY KEY, made "
+                                "TEXT NOT NULL DEFAULT (datetime('now'))) WITHOUT ROWID"))
+            ? -1
+            : 0;
+    buf_free(&text);
+    return rc;
+}
+
+static int run_sql(const struct taking *t)
+{
+    struct buf text = {0};
+    int there = read_file(t, PACKAGE_FILES_SQL, &text);
+    int rc = there < 0    ? -1
+             : there == 0 ? local_sql_drop(t->db)
+                          : local_sql_run(t->db, buf_text(&text), PACKAGE_FILES_SQL, travels, t->db);
+    buf_free(&text);
     return rc;
 }
 
@@ -140,8 +165,8 @@ static int change_database(const struct taking *t, bool *repeat)
                   t->f.package, package ? package : "(none)");
     *repeat = rc == 0 && had && strcmp(had, t->f.digest) == 0;
     if (rc == 0 && !*repeat)
-        rc = capture_check(t->db) || run_sql(t) || capture(t->db) || capture_note_whole(t->db) ||
-                     meta_set_text(t->db, "package_files", t->f.digest)
+        rc = capture_check(t->db) || note_sections(t) || run_sql(t) || capture(t->db) ||
+                     capture_note_whole(t->db) || meta_set_text(t->db, "package_files", t->f.digest)
                  ? -1
                  : 0;
     if (rc == 0)

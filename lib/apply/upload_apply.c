@@ -79,6 +79,39 @@ static int check_hold(struct apply_context *w, const struct node *n)
     return held ? -1 : 0;
 }
 
+/* The node whose change is noted; NULL where it is none's. */
+static struct merge *merge_of_origin(const struct apply_context *w)
+{
+    struct merge *m = w->merge;
+    do {
+        if (m->noded && w->effect.origin && strcmp(w->effect.origin, m->node.name) == 0)
+            return m;
+    } while ((m = m->next) != NULL && m != w->merge);
+    return NULL;
+}
+
+/* A file that a row names now by the node's doing, and that the node may not have, is its claim. */
+static int claim_files(void *ctx, struct target *t, const struct change *c)
+{
+    struct apply_context *w = ctx;
+    struct merge *m = c->op == CHANGE_DELETE ? NULL : merge_of_origin(w);
+    if (m == NULL || m->package == NULL || m->package->attachments == NULL)
+        return 0;
+    if (m->files == NULL && (m->files = attachment_view_open(w->db, &m->node)) == NULL)
+        return -1;
+    struct buf room = {0};
+    struct val key = change_packed_key(c, &room);
+    int rc = attachment_claim(m->files, t->table, c->new, &key);
+    buf_free(&room);
+    return rc;
+}
+
+void upload_apply_watch(struct apply_context *w)
+{
+    w->effect.made = claim_files;
+    w->effect.made_ctx = w;
+}
+
 int upload_apply_begin(struct apply_context *w)
 {
     struct merge *m = w->merge;
@@ -98,6 +131,7 @@ int upload_apply_begin(struct apply_context *w)
         change_log_begin(&w->effect, w->db, true, w->options->undo != NULL))
         return -1;
     w->effect.origin = w->effect.sender = m->node.name;
+    upload_apply_watch(w);
     return 1;
 }
 

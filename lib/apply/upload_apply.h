@@ -8,6 +8,9 @@
 int upload_apply_begin(struct apply_context *w);
 int upload_apply_end(struct apply_context *w);
 
+/* Once the change log has begun: notes the files that nodes name in their rows (nodes/attachment.h). */
+void upload_apply_watch(struct apply_context *w);
+
 /* When all is done and the triggers are back. */
 int upload_apply_last(struct apply_context *w);
 

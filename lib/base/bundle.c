@@ -159,6 +159,13 @@ int bundle_add(struct bundle *b, const char *path, const char *name)
     return pack_path(b, path, name);
 }
 
+int bundle_add_bytes(struct bundle *b, const char *name, const void *p, size_t n)
+{
+    b->files++;
+    b->bytes += (int64_t)n;
+    return tar_begin(b->t, name, n) || tar_data(b->t, p, n) || tar_end(b->t) ? -1 : 0;
+}
+
 size_t bundle_files(const struct bundle *b)
 {
     return b->files;

@@ -22,6 +22,8 @@ struct bundle *bundle_open(struct buf *out, const struct bundle_limits *limits);
  * the last part of the path; for a directory, nothing. Refused (ERR_REFUSED): a link, a device, a name that not all systems
  * take, too much. */
 int bundle_add(struct bundle *b, const char *path, const char *name);
+/* Adds a file of these bytes. */
+int bundle_add_bytes(struct bundle *b, const char *name, const void *p, size_t n);
 size_t bundle_files(const struct bundle *b); /* added so far */
 
 /* Ends it, and frees it in any case. */

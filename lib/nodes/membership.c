@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "nodes/attachment.h"
 #include "sql/key.h"
 #include "sql/layout.h"
 
@@ -11,7 +12,7 @@
 
 int membership_init(struct db *db)
 {
-    return node_init(db) || package_init(db) || audience_init(db) ? -1 : 0;
+    return node_init(db) || package_init(db) || attachment_init(db) || audience_init(db) ? -1 : 0;
 }
 
 bool membership_whole(const struct object *o)

@@ -111,7 +111,8 @@ int package_put(struct db *db, struct package *p)
         rc = db_execf(db, sql_moved, p->name, p->object[i].name, p->object[i].table) ||
              put_object(db, s, p, i);
     stmt_free(s);
-    return rc || db_execf(db, sql_gone, p->name) ? -1 : package_files_put(db, p->name, &p->files);
+    return rc || db_execf(db, sql_gone, p->name) ? -1
+                                                 : package_files_put(db, p->name, &p->files, p->attachments);
 }
 
 /* ---- reading back ---- */
@@ -182,6 +183,11 @@ static struct package *get(struct db *db, const char *name, bool gone)
         p->name = mem_text(name);
         p->version = mem_text(stmt_text(s, 0));
         p->hash = mem_text(stmt_text(s, 1));
+        if (package_files_sections(db, name, &p->attachments)) {
+            package_free(p);
+            stmt_free(s);
+            return NULL;
+        }
     } else if (step == STEP_DONE)
         fail(ERR_REFUSED, "%s: package %s is not loaded; load it: txnroute load %s DIRECTORY", db_path(db),
              name, db_path(db));
@@ -248,6 +254,7 @@ void package_free(struct package *p)
     free(p->version);
     free(p->hash);
     buf_free(&p->files);
+    free(p->attachments);
     free(p);
 }
 

@@ -69,6 +69,8 @@ bool object_guard(const char *text, int64_t *rows, int64_t *percent);
 struct package {
     char *name, *version;
     char *hash; /* SHA-256 of its files */
+    char *
+        attachments; /* the sections [files NAME], as attachments_json with rules; NULL where there are none */
     struct buf
         files; /* the bundle of those beside package.conf; empty where there are none, and once loaded */
     size_t nobject;

@@ -19,11 +19,10 @@ static const struct bundle_limits limits = {.what = "the files of a package",
                                             .files = 10000};
 
 static const char sql_make[] = "CREATE TABLE IF NOT EXISTS dx_package_file (package TEXT PRIMARY KEY, sha256 "
-                               "TEXT NOT NULL, body BLOB NOT "
-                               "NULL) WITHOUT ROWID";
+                               "TEXT NOT NULL, body BLOB NOT NULL, sections TEXT NOT NULL) WITHOUT ROWID";
 static const char sql_present[] = "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_package_file'";
 static const char sql_put[] =
-    "INSERT OR REPLACE INTO dx_package_file (package, sha256, body) VALUES (?1, ?2, ?3)";
+    "INSERT OR REPLACE INTO dx_package_file (package, sha256, body, sections) VALUES (?1, ?2, ?3, ?4)";
 
 /* ---- on the server ---- */
 
@@ -35,11 +34,12 @@ static int add(struct bundle *b, const char *directory, const char *name)
     return rc;
 }
 
-int package_files_pack(const char *directory, struct buf *out)
+int package_files_pack(const char *directory, const struct buf *attachments, struct buf *out)
 {
     size_t before = out->n;
     struct bundle *b = bundle_open(out, &limits);
-    if (add(b, directory, PACKAGE_FILES_SQL) || add(b, directory, PACKAGE_FILES_DIRECTORY)) {
+    if ((attachments->n && bundle_add_bytes(b, PACKAGE_FILES_SECTIONS, attachments->p, attachments->n)) ||
+        add(b, directory, PACKAGE_FILES_SQL) || add(b, directory, PACKAGE_FILES_DIRECTORY)) {
         bundle_abort(b);
         return -1;
     }
@@ -50,7 +50,7 @@ int package_files_pack(const char *directory, struct buf *out)
     return rc;
 }
 
-static int put(struct db *db, const char *package, const struct buf *payload)
+static int put(struct db *db, const char *package, const struct buf *payload, const char *sections)
 {
     char sha[SHA_HEX];
     struct val body = {.type = VAL_BLOB, .p = payload->p, .n = payload->n};
@@ -61,22 +61,34 @@ static int put(struct db *db, const char *package, const struct buf *payload)
     stmt_bind_text(s, 1, package);
     stmt_bind_text(s, 2, sha);
     stmt_bind(s, 3, &body);
+    stmt_bind_text(s, 4, sections ? sections : "");
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;
 }
 
-int package_files_put(struct db *db, const char *package, const struct buf *payload)
+int package_files_put(struct db *db, const char *package, const struct buf *payload, const char *sections)
 {
     char had[SHA_HEX];
     struct buf none = {0};
     if (package_files_digest(db, package, had))
         return -1;
     if (payload->n)
-        return put(db, package, payload);
-    int rc = *had ? bundle_close(bundle_open(&none, &limits)) || put(db, package, &none) : 0;
+        return put(db, package, payload, sections);
+    int rc = *had ? bundle_close(bundle_open(&none, &limits)) || put(db, package, &none, NULL) : 0;
     buf_free(&none);
     return rc ? -1 : 0;
+}
+
+int package_files_sections(struct db *db, const char *package, char **sections)
+{
+    int64_t there;
+    *sections = NULL;
+    if (db_get_int(db, &there, "%s", sql_present))
+        return -1;
+    return there ? db_get_text(db, sections,
+                               "SELECT nullif(sections, '') FROM dx_package_file WHERE package = %Q", package)
+                 : 0;
 }
 
 int package_files_digest(struct db *db, const char *package, char digest[SHA_HEX])

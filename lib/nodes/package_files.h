@@ -17,17 +17,22 @@
 
 #define PACKAGE_FILES_SQL       "local.sql"
 #define PACKAGE_FILES_DIRECTORY "files"
+#define PACKAGE_FILES_SECTIONS  "files.json"
 
 enum {
     PACKAGE_FILES_BYTES = 64 << 20, /* of the file that travels at most */
     PACKAGE_FILES_NAME = 128        /* bytes of a package's name, with a NUL */
 };
 
-/* Appends the bundle of what lies in the package's directory; nothing where there is neither. */
-int package_files_pack(const char *directory, struct buf *out);
+/* Appends the bundle of what lies in the package's directory, and of `attachments` (nodes/attachment.h, for copies; "" for
+ * none) as PACKAGE_FILES_SECTIONS; nothing where there is none of them. */
+int package_files_pack(const char *directory, const struct buf *attachments, struct buf *out);
 
-/* Stores the bundle as that of the package, in the caller's write transaction. */
-int package_files_put(struct db *db, const char *package, const struct buf *payload);
+/* Stores the bundle as that of the package, with `sections` (attachments_json; NULL), in the caller's write transaction. */
+int package_files_put(struct db *db, const char *package, const struct buf *payload, const char *sections);
+
+/* The sections that were stored, to free; NULL where there are none. */
+int package_files_sections(struct db *db, const char *package, char **sections);
 
 /* The digest of the package's bundle; "" where it never had files. */
 int package_files_digest(struct db *db, const char *package, char digest[SHA_HEX]);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "journal/meta.h"
+#include "nodes/attachment.h"
 #include "nodes/package_files.h"
 #include "nodes/packentry.h"
 #include "nodes/rule_text.h"
@@ -397,16 +398,17 @@ static int take_sections(struct reading *r)
         bool first = true;
         for (size_t k = 0; k < i; k++)
             first &= !of_section(c, k, section);
-        if (!first || strcmp(section, "package") == 0 || has_word(section, "rule"))
+        if (!first || strcmp(section, "package") == 0 || has_word(section, "rule") ||
+            has_word(section, "files"))
             continue;
         if (strcmp(section, everything) == 0) {
             all = &c->entry[i];
             continue;
         }
         if (!has_word(section, "object"))
-            return packentry_refuse(
-                r, &c->entry[i],
-                "no such section; there are [package], [object NAME], [objects *] and [rule NAME]");
+            return packentry_refuse(r, &c->entry[i],
+                                    "no such section; there are [package], [object NAME], [objects *], [rule "
+                                    "NAME] and [files NAME]");
         const char *name = section + strcspn(section, " \t");
         name += strspn(name, " \t");
         if (take_object(r, section, name, conf_get(c, section, "table")))
@@ -464,6 +466,23 @@ static void free_via(struct draft *d)
     free(d->via);
 }
 
+/* What goes to copies beside rows: the sections [files NAME], and files that lie beside package.conf. */
+static int take_files(struct reading *r)
+{
+    struct attachments a;
+    struct buf stored = {0}, sent = {0};
+    int rc = attachments_read(r->db, r->conf, r->p, &a);
+    attachments_json(&a, true, &stored);
+    attachments_json(&a, false, &sent);
+    if (rc == 0)
+        rc = package_files_pack(r->directory, &sent, &r->p->files);
+    r->p->attachments = stored.n ? buf_take(&stored) : NULL;
+    buf_free(&stored);
+    buf_free(&sent);
+    attachments_free(&a);
+    return rc;
+}
+
 struct package *package_read(struct db *db, const char *directory)
 {
     struct reading r = {.db = db, .directory = directory};
@@ -476,7 +495,7 @@ struct package *package_read(struct db *db, const char *directory)
         take_package(&r) == 0 && take_sections(&r) == 0)
         rc = order_all(&r);
     if (rc == 0)
-        rc = package_files_pack(directory, &r.p->files);
+        rc = take_files(&r);
     sha_add(r.sha, r.p->files.p, r.p->files.n);
     sha_end(r.sha, hex);
     r.p->hash = mem_text(hex);

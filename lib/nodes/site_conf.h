@@ -18,18 +18,19 @@ struct site_conf {
     char *path; /* of the file, also where there is none */
 
     /* [limits] */
-    int64_t inbox_bytes, inbox_files; /* of uploads that wait to be merged */
-    int64_t file_bytes;               /* of one file, in either direction */
-    int64_t numbers_ahead;            /* how far an upload's number may be beyond the newest merged */
-    int64_t expanded_bytes;           /* of an upload, unpacked */
-    int64_t expanded_ratio;           /* bytes unpacked for a byte packed; small uploads are let through */
-    int64_t rows;                     /* changes in one upload */
-    int64_t value_bytes;              /* of one value */
-    int64_t quarantined_rows;         /* changes in quarantine */
-    int64_t open_conflicts;           /* conflicts that are not resolved */
-    int64_t sessions_per_hour;        /* sessions begun */
-    int64_t merges_per_hour;          /* uploads merged */
-    int64_t idle_seconds;             /* without a byte from the other end of a session */
+    int64_t inbox_bytes, inbox_files;           /* of uploads that wait to be merged */
+    int64_t file_bytes;                         /* of one file, in either direction */
+    int64_t attachment_bytes, attachment_files; /* files of rows that wait to be taken into the store */
+    int64_t numbers_ahead;     /* how far an upload's number may be beyond the newest merged */
+    int64_t expanded_bytes;    /* of an upload, unpacked */
+    int64_t expanded_ratio;    /* bytes unpacked for a byte packed; small uploads are let through */
+    int64_t rows;              /* changes in one upload */
+    int64_t value_bytes;       /* of one value */
+    int64_t quarantined_rows;  /* changes in quarantine */
+    int64_t open_conflicts;    /* conflicts that are not resolved */
+    int64_t sessions_per_hour; /* sessions begun */
+    int64_t merges_per_hour;   /* uploads merged */
+    int64_t idle_seconds;      /* without a byte from the other end of a session */
 
     /* [uploads] */
     int64_t bad_upload;            /* enum site_bad_upload */
@@ -37,6 +38,7 @@ struct site_conf {
 
     /* [grace] */
     int64_t partial_days; /* a part of an upload that nobody goes on sending */
+    int64_t unused_days;  /* a file of the store that no row names any more */
     int64_t silent_days;  /* a node without a session is named in reports */
 
     /* [site] */

@@ -2,6 +2,7 @@
 #include "route/package_lint.h"
 
 #include "base/mem.h"
+#include "nodes/attachment.h"
 #include "nodes/membership.h"
 #include "route/next_audience.h"
 #include "sql/token.h"
@@ -312,6 +313,28 @@ int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(co
                    "them as well, say `triggers = copy`",
              o->name, names);
     free(names);
+    return rc;
+}
+
+/* ---- files that rows name ---- */
+
+int package_lint_files(struct db *db, const struct package *p, void (*tell)(const char *fmt, ...))
+{
+    struct attachments a;
+    int rc = attachments_of_package(db, p->name, &a);
+    for (size_t i = 0; rc == 0 && i < a.n; i++) {
+        const struct attachment_section *s = &a.section[i];
+        int64_t n;
+        rc = db_get_int(db, &n,
+                        "SELECT count(*) FROM pragma_index_list(%Q) l JOIN pragma_index_info(l.name) c ON "
+                        "c.seqno = 0 AND "
+                        "c.name = %Q COLLATE NOCASE",
+                        s->table, s->digest);
+        if (rc == 0 && n == 0)
+            tell("files %s: table %s wants an index on (%s), by which files are looked up", s->name, s->table,
+                 s->digest);
+    }
+    attachments_free(&a);
     return rc;
 }
 

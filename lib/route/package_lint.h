@@ -15,6 +15,9 @@ int package_lint_references(struct db *db, const struct package *p, const struct
 /* ... and a line for an object whose table has triggers of the application's: what they do at a merge. */
 int package_lint_triggers(struct db *db, const struct object *o, void (*tell)(const char *fmt, ...));
 
+/* ... and for each section [files NAME] without an index on its digest. */
+int package_lint_files(struct db *db, const struct package *p, void (*tell)(const char *fmt, ...));
+
 /* ... and what the table's own constraints will do to rows that nodes insert and update. */
 int package_lint_merges(struct db *db, const struct object *o, void (*tell)(const char *fmt, ...));
 

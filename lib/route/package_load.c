@@ -110,7 +110,7 @@ int route_load(struct db *db, const char *directory, void (*tell)(const char *fm
     struct package *p = package_read(db, directory);
     int rc = p && lookalike_check(db, p, directory) == 0 && package_put(db, p) == 0 &&
                      make_held(db, p) == 0 && check_objects(db, p, directory, tell) == 0 &&
-                     local_check(db, p, directory, tell) == 0
+                     local_check(db, p, directory, tell) == 0 && package_lint_files(db, p, tell) == 0
                  ? begin(db, tell)
                  : -1;
     if (rc == 0)

@@ -8,10 +8,12 @@
 #include "base/mem.h"
 #include "compare/verify.h"
 #include "device/patch.h"
+#include "nodes/attachment.h"
 #include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 #include "nodes/site_conf.h"
 #include "session/clean.h"
+#include "session/site_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +125,76 @@ static int give_package(const struct desk *d)
     db_close(db);
     free(key);
     return rc;
+}
+
+/* ---- files that rows name ---- */
+
+struct desk_files {
+    struct db *db;
+    struct node node;
+    bool noded;
+    struct attachment_view *view;
+    int store; /* SITE/files; -1: there is none */
+};
+
+static void close_files(struct desk_files *f)
+{
+    if (f == NULL)
+        return;
+    attachment_view_close(f->view);
+    if (f->noded)
+        node_free(&f->node);
+    db_close(f->db);
+    if (f->store >= 0)
+        close(f->store);
+    free(f);
+}
+
+static int open_files(struct desk *d)
+{
+    if (d->files)
+        return 0;
+    struct desk_files *f = d->files = mem_zero(1, sizeof *f);
+    char *path = file_join(d->site, "files");
+    f->store = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    free(path);
+    f->db = open_database(d, DB_READ);
+    f->noded = f->db && node_require(f->db, d->node, &f->node) == 0;
+    f->view = f->noded ? attachment_view_open(f->db, &f->node) : NULL;
+    return f->view ? 0 : -1;
+}
+
+/* Whether it is in the store: its size, and its descriptor to *fd. */
+static int64_t stored(const struct desk_files *f, const char *sha, int *fd)
+{
+    struct stat st;
+    *fd = f->store < 0 || !peer_is_sha(sha)
+              ? -1
+              : openat(f->store, sha, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*fd >= 0 && fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+        return st.st_size;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    return -1;
+}
+
+/* What the node named in an upload and has not shown to have is not known to it, though it be here. */
+static int file(struct desk *d, const struct desk_request *r, struct desk_answer *a, int *fd)
+{
+    a->size = -1;
+    if (open_files(d))
+        return -1;
+    if (r->number == DESK_FILE_KNOWN)
+        site_files_come(d->site);
+    int64_t size = stored(d->files, r->sha, fd);
+    int may = size < 0 ? 0 : attachment_view_may(d->files->view, r->sha, r->number == DESK_FILE_KNOWN);
+    a->size = may > 0 ? size : -1;
+    if (*fd >= 0 && (may <= 0 || r->number != DESK_FILE_OPEN)) {
+        close(*fd);
+        *fd = -1;
+    }
+    return may < 0 ? -1 : 0;
 }
 
 /* ---- the commands ---- */
@@ -326,47 +398,97 @@ static void explain(const struct desk *d, struct desk_answer *a)
     buf_free(&text);
 }
 
-static void answer(const struct desk *d, const struct desk_request *r, struct desk_answer *a)
+static void answer(struct desk *d, const struct desk_request *r, struct desk_answer *a, int *fd)
 {
     int rc = 0;
     *a = (struct desk_answer){0};
+    *fd = -1;
     if (r->task == DESK_MERGE)
         rc = (a->code = merge(d)) < 0 ? -1 : 0;
     else if (r->task == DESK_DIGEST || r->task == DESK_ROWS || r->task == DESK_WHOLE)
         rc = prove(d, r);
     else if (r->task == DESK_PATCH)
         rc = give_patch(d);
+    else if (r->task == DESK_FILE)
+        rc = file(d, r, a, fd);
     else if (r->task == DESK_PACKAGE)
         rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)
         rc = snapshot(d, r, &a->restored);
     else
         rc = fail(ERR_REFUSED, "there is no such task");
-    if (rc == 0)
+    if (rc == 0 && r->task != DESK_FILE)
         rc = desk_standing(d, &a->standing);
     if (rc)
         explain(d, a);
 }
 
-void desk_serve(const struct desk *d, int socket, struct desk_request *last)
+/* The answer, and with it a descriptor, if there is one, which is closed here. */
+static int send_answer(int socket, const struct desk_answer *a, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec bytes = {(void *)a, sizeof *a};
+    struct msghdr m = {.msg_iov = &bytes, .msg_iovlen = 1};
+    if (fd >= 0) {
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    }
+    ssize_t n = sendmsg(socket, &m, MSG_NOSIGNAL);
+    if (fd >= 0)
+        close(fd);
+    return n == (ssize_t)sizeof *a ? 0 : -1;
+}
+
+static int take_answer(int socket, struct desk_answer *a, int *fd)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec bytes = {a, sizeof *a};
+    struct msghdr m = {.msg_iov = &bytes,
+                       .msg_iovlen = 1,
+                       .msg_control = control.room,
+                       .msg_controllen = sizeof control.room};
+    *fd = -1;
+    ssize_t n = recvmsg(socket, &m, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+    for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof *fd))
+            memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    return n == (ssize_t)sizeof *a ? 0 : fail(ERR_SYSTEM, "the server's other process has ended");
+}
+
+void desk_serve(struct desk *d, int socket, struct desk_request *last)
 {
     struct desk_request r;
     struct desk_answer a;
+    int fd;
     for (;;) {
         ssize_t n = recv(socket, &r, sizeof r, MSG_WAITALL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n != (ssize_t)sizeof r)
-            return;
+            break;
         r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = r.was[sizeof r.was - 1] = 0;
+        r.sha[sizeof r.sha - 1] = 0;
         if (r.task == DESK_LOG) {
             *last = r;
             continue;
         }
-        answer(d, &r, &a);
-        if (send(socket, &a, sizeof a, MSG_NOSIGNAL) != (ssize_t)sizeof a)
-            return;
+        answer(d, &r, &a, &fd);
+        if (send_answer(socket, &a, fd))
+            break;
     }
+    close_files(d->files);
+    d->files = NULL;
 }
 
 int desk_ask(int socket, const struct desk_request *r)
@@ -378,7 +500,26 @@ int desk_ask(int socket, const struct desk_request *r)
 
 int desk_hear(int socket, struct desk_answer *out)
 {
-    return recv(socket, out, sizeof *out, MSG_WAITALL) == (ssize_t)sizeof *out
-               ? 0
-               : fail(ERR_SYSTEM, "the server's other process has ended");
+    int fd;
+    int rc = take_answer(socket, out, &fd);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int desk_file(int socket, int64_t what, const char *sha, int64_t *size, int *fd)
+{
+    struct desk_request r = {.task = DESK_FILE, .number = what};
+    struct desk_answer a;
+    int got = -1;
+    memcpy(r.sha, sha, SHA_HEX);
+    if (desk_ask(socket, &r) || take_answer(socket, &a, &got))
+        return -1;
+    a.text[sizeof a.text - 1] = 0;
+    if (fd)
+        *fd = got;
+    else if (got >= 0)
+        close(got);
+    *size = a.size;
+    return a.code ? fail(a.code <= ERR_AGAIN ? (enum err_code)a.code : ERR_SYSTEM, "%s", a.text) : 0;
 }

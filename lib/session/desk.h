@@ -15,8 +15,15 @@ enum desk_task {
     DESK_WHOLE,  /* ... or with the rows themselves */
     DESK_PATCH,  /* the patch for handhelds: to the file `answer` */
     DESK_PACKAGE,  /* the files of the node's package: to the file `answer` */
+    DESK_FILE,     /* of the store, by digest: DESK_FILE_... in `number` */
     DESK_SNAPSHOT, /* all that the node may see: to snapshot.dx; `fresh`: whatever is there */
     DESK_LOG       /* the session is over: what to log */
+};
+
+enum {
+    DESK_FILE_KNOWN, /* whether the node need not send it: it is here, and the node is known to have had it */
+    DESK_FILE_SIZE,  /* its size, if the node may fetch it */
+    DESK_FILE_OPEN   /* ... and its descriptor */
 };
 
 #define DESK_ANSWER ".answer" /* a file in the node's directory */
@@ -30,11 +37,13 @@ struct desk_request {
     int code;
     char release[HANDSHAKE_TEXT], why[512];
     char was[HANDSHAKE_TEXT]; /* DESK_SNAPSHOT: the epoch of the copy that is to be made again */
+    char sha[SHA_HEX];        /* DESK_FILE */
 };
 
 struct desk_answer {
     int code;                 /* an exit code */
-    struct standing standing; /* of the server, now */
+    struct standing standing; /* of the server, now; not of DESK_FILE */
+    int64_t size;             /* DESK_FILE; -1: it is not here, or not for the node */
     bool restored;  /* DESK_SNAPSHOT: the server does not know that epoch: it was restored from a backup */
     char text[512]; /* the reason where the code is not 0, fit for the node */
 };
@@ -47,16 +56,20 @@ struct desk {
     int64_t keep_days, keep_bytes;
     const char *key; /* signs snapshots; "" for none */
     time_t start;
+    struct desk_files *files; /* while the desk serves */
 };
 
 /* How the server stands to the node. */
 int desk_standing(const struct desk *d, struct standing *out);
 
 /* Answers requests until the other process closes its end. It has been told in *last what to log, if it came to that. */
-void desk_serve(const struct desk *d, int socket, struct desk_request *last);
+void desk_serve(struct desk *d, int socket, struct desk_request *last);
 
 /* The asking side: 0, or -1. Only one request is open at a time. */
 int desk_ask(int socket, const struct desk_request *r);
 int desk_hear(int socket, struct desk_answer *out);
+
+/* Asks for a file of the store and waits: the answer's size. fd, where it is not NULL, gets the descriptor; -1: none. */
+int desk_file(int socket, int64_t what, const char *sha, int64_t *size, int *fd);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "device/patch.h"
+#include "nodes/attachment.h"
 #include "nodes/package_files.h"
 #include "session/clean.h"
 #include "session/fence.h"
@@ -25,13 +26,14 @@
 #include <unistd.h>
 
 enum {
-    BOLD = 16384,     /* bytes of uploads that are sent before the server has asked for them */
-    SHY = 50,         /* uploads that are offered at a time after a session that was cut off */
-    FILES = 1000000,  /* that a server may offer */
-    PROOF = 16 << 20, /* bytes of digests of tables */
-    DAY = 86400,      /* seconds */
-    PACKAGE_PART = 1, /* the number of its part in SPOOL, where that of the patch has none */
-    CLOSING = 5       /* seconds for the command to end by itself */
+    BOLD = 16384,       /* bytes of uploads that are sent before the server has asked for them */
+    SHY = 50,           /* uploads that are offered at a time after a session that was cut off */
+    FILES = 1000000,    /* that a server may offer */
+    PROOF = 16 << 20,   /* bytes of digests of tables */
+    DAY = 86400,        /* seconds */
+    ATTACHMENTS = 2000, /* files of rows that are asked for, and offered, in one session */
+    PACKAGE_PART = 1,   /* the number of its part in SPOOL, where that of the patch has none */
+    CLOSING = 5         /* seconds for the command to end by itself */
 };
 #define PATCH   "patch"   /* the newest for handhelds, in SPOOL */
 #define PACKAGE "package" /* the files of the copy's package, until they are taken into it, in SPOOL */
@@ -47,9 +49,9 @@ struct node_end {
     struct peer peer;
     const struct exchange *o;
     struct exchanged *got;
-    int dir, inbox, outbox;
-    bool shy;            /* the last session was cut off */
-    int64_t kept;        /* the newest upload that the server is known to have */
+    int dir, inbox, outbox, store, attach; /* the last two: only where the copy has files */
+    bool shy;                              /* the last session was cut off */
+    int64_t kept;                          /* the newest upload that the server is known to have */
     int64_t proofs;      /* files that came as proofs: they are not counted as files that travelled */
     bool greeted, spoke; /* the server's hello has come; its first line has */
     bool over, said_bye, bye;
@@ -184,6 +186,57 @@ static void put_hello(struct node_end *e)
     buf_free(&line);
 }
 
+/* A file that was added here, unless it is not what its name says. */
+static int offer_file(struct node_end *e, const char *name)
+{
+    char sha[SHA_HEX];
+    int64_t size;
+    int there = peer_sum(e->store, name, &size, sha);
+    if (there <= 0)
+        return there;
+    if (strcmp(name, sha) != 0) {
+        if (e->o->say)
+            e->o->say(COPY_FILES_STORE "/%s: its digest is %s; it is not sent", name, sha);
+        return 0;
+    }
+    return peer_offer_known(&e->peer, (struct item){PEER_ATTACHMENT, attachment_number(sha)}, e->store, name,
+                            size, sha, at_once(e, false) ? 0 : -1);
+}
+
+/* The files that rows name: what is missing here, and what was added here. Two that begin alike go one after another. */
+static int speak_of_files(struct node_end *e)
+{
+    const struct copy_files *f = e->o->files;
+    int64_t last[2] = {-1, -1};
+    size_t n[2] = {0};
+    for (size_t i = 0; i < f->n; i++) {
+        const struct copy_file *c = &f->file[i];
+        bool fetch = c->state == COPY_FILE_MISSING && e->o->fetch,
+             send = c->state == COPY_FILE_WAITS && e->o->send;
+        int64_t number = attachment_number(c->sha);
+        if ((!fetch && !send) || n[send] == ATTACHMENTS || number == last[send])
+            continue;
+        n[send]++;
+        last[send] = number;
+        if (fetch)
+            channel_put(e->peer.channel, "lacks %s %lld", c->sha,
+                        (long long)(e->o->half == EXCHANGE_BOTH ? c->at : 0));
+        else if (offer_file(e, c->sha))
+            return -1;
+    }
+    return 0;
+}
+
+/* What was added here, and the server has now, is marked no more. */
+static void unmark_files(struct node_end *e)
+{
+    const struct copy_files *f = e->o->files;
+    for (size_t i = 0; f && i < f->n; i++)
+        if (f->file[i].state == COPY_FILE_WAITS &&
+            peer_has_kept(&e->peer, (struct item){PEER_ATTACHMENT, attachment_number(f->file[i].sha)}))
+            unlinkat(e->attach, f->file[i].sha, 0);
+}
+
 static int speak_first(struct node_end *e)
 {
     const struct exchange *o = e->o;
@@ -207,6 +260,8 @@ static int speak_first(struct node_end *e)
         return -1;
     if ((o->send || o->copy) && offer_uploads(e))
         return -1;
+    if (o->files && o->files->any && speak_of_files(e))
+        return -1;
     channel_put(e->peer.channel, "over");
     return 0;
 }
@@ -220,9 +275,27 @@ static const char *kind_of(char letter)
     return letter == 'd' ? "archive" : letter == 's' ? "the whole copy" : "proof";
 }
 
+/* Only what the copy lacks; what an answer to an older flight brings besides is here already, or not wanted any more. */
+static int accept_attachment(struct node_end *e, struct item item, const char *sha, struct peer_place *place)
+{
+    const struct copy_file *c = e->o->files ? copy_files_find(e->o->files, sha) : NULL;
+    if (!e->greeted || e->store < 0 || !e->o->fetch || item.number != attachment_number(sha))
+        return fail(ERR_REFUSED, "the server offers a file that was not asked for");
+    if (c == NULL || c->state != COPY_FILE_MISSING)
+        return e->o->half == EXCHANGE_TAKE
+                   ? PEER_PASS
+                   : fail(ERR_REFUSED, "the server offers a file that was not asked for");
+    *place = (struct peer_place){
+        .dir = e->store, .dir_name = COPY_FILES_STORE, .spared = true, .part = PACKAGE_PART};
+    snprintf(place->name, sizeof place->name, "%s", sha);
+    return PEER_WANT;
+}
+
 static int accept_file(void *ctx, struct item item, int64_t size, const char *sha, struct peer_place *place)
 {
     struct node_end *e = ctx;
+    if (item.kind == PEER_ATTACHMENT)
+        return accept_attachment(e, item, sha, place);
     const struct exchange *o = e->o;
     bool proof = (item.kind == 'g' && item.number == 0) || item.kind == 'r' || item.kind == 'w';
     bool patch = item.kind == 'p' && item.number == 0 && *o->us->patch && size <= PATCH_BYTES;
@@ -282,8 +355,8 @@ static int inspect_file(void *ctx, struct item item, int fd, const char *name)
     static const struct inspect_limits none = {0};
     struct node_end *e = ctx;
     struct inspect_want want = {.kind = DX_KEYS};
-    if (item.kind == 'g')
-        return 0;
+    if (item.kind == 'g' || item.kind == PEER_ATTACHMENT)
+        return 0; /* its digest is its name */
     if (item.kind == 'c')
         return inspect_package(e, fd);
     if (item.kind == 'p')
@@ -560,12 +633,16 @@ static int open_directories(struct node_end *e)
     e->dir = peer_directory(AT_FDCWD, spool, spool);
     e->inbox = e->dir < 0 ? -1 : peer_directory(e->dir, "inbox", "inbox");
     e->outbox = e->inbox < 0 ? -1 : peer_directory(e->dir, "outbox", "outbox");
-    return e->outbox < 0 ? -1 : 0;
+    if (e->outbox < 0 || e->o->files == NULL || !e->o->files->any)
+        return e->outbox < 0 ? -1 : 0;
+    e->store = peer_directory(e->dir, COPY_FILES_STORE, COPY_FILES_STORE);
+    e->attach = e->store < 0 ? -1 : peer_directory(e->dir, COPY_FILES_ATTACH, COPY_FILES_ATTACH);
+    return e->attach < 0 ? -1 : 0;
 }
 
 static void close_directories(struct node_end *e)
 {
-    const int fds[] = {e->dir, e->inbox, e->outbox};
+    const int fds[] = {e->dir, e->inbox, e->outbox, e->store, e->attach};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -612,6 +689,8 @@ static int run(struct node_end *e, struct transport *t)
     if (rc == 0 && both)
         mark(e, false);
     write_kept(e);
+    unmark_files(e);
+    e->got->damaged = peer_damaged(&e->peer);
     struct channel_count bytes = channel_count(c);
     e->got->traffic = e->peer.traffic;
     e->got->traffic.fetched_files -= e->got->traffic.fetched_files < e->proofs ? 0 : e->proofs;
@@ -623,7 +702,7 @@ static int run(struct node_end *e, struct transport *t)
 
 int exchange(const struct exchange *o, struct exchanged *out)
 {
-    struct node_end e = {.o = o, .got = out, .dir = -1, .inbox = -1, .outbox = -1};
+    struct node_end e = {.o = o, .got = out, .dir = -1, .inbox = -1, .outbox = -1, .store = -1, .attach = -1};
     struct transport t = {0};
     *out = (struct exchanged){0};
     signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
 
+#include "session/copy_files.h"
 #include "session/handshake.h"
 #include "session/peer.h"
 
@@ -22,8 +23,10 @@ struct exchange {
     bool now;             /* the server is to merge and route before it answers */
     bool prove;           /* ... and to tell the digests of what the copy should hold, to SPOOL/proof */
     bool copy;            /* fetch the whole copy, to SPOOL/inbox/snapshot.dx */
-    bool send, fetch;     /* uploads are sent, downloads fetched */
-    const int64_t *row;   /* with prove: also digests of the rows of those tables, to SPOOL/rows-N.dx */
+    const struct copy_files
+        *files;         /* that rows name: what is missing is asked for, what waits is offered; NULL */
+    bool send, fetch;   /* uploads are sent, downloads fetched */
+    const int64_t *row; /* with prove: also digests of the rows of those tables, to SPOOL/rows-N.dx */
     size_t nrow;
     const int64_t *whole; /* with prove: also those rows themselves, to SPOOL/whole-N.dx */
     size_t nwhole;
@@ -36,9 +39,10 @@ struct exchange {
 struct exchanged {
     struct standing server; /* as it was at the end */
     struct peer_traffic traffic;
-    int merged;  /* the exit code of the merge that was asked for; 0 */
-    bool other;  /* copy: an upload made here is not the one that came there */
-    bool behind; /* the server has more than it gave; it gives the rest when this is applied */
+    int merged;     /* the exit code of the merge that was asked for; 0 */
+    bool other;     /* copy: an upload made here is not the one that came there */
+    size_t damaged; /* files of rows that came damaged, and were dropped */
+    bool behind;    /* the server has more than it gave; it gives the rest when this is applied */
     bool
         restored; /* the server is behind this copy, or does not know its numbering; server.archive and server.upload say where it is */
 };

@@ -45,9 +45,10 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
     else if (rc == 0)
         rc = responsibility_check(db, &n, false);
-    char files[SHA_HEX];
+    char files[SHA_HEX], *sections = NULL;
     if (rc == 0 &&
-        (package_files_digest(db, n.package, files) || membership_log_digest(db, n.id, n.archive, &digest) ||
+        (package_files_digest(db, n.package, files) || package_files_sections(db, n.package, &sections) ||
+         membership_log_digest(db, n.id, n.archive, &digest) ||
          (held = hold_find(db, n.id, &why, &since)) < 0))
         rc = -1;
     free(why);
@@ -61,10 +62,12 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         take_text(s->digest, digest);
         s->archive = n.archive;
         s->upload = n.merged;
+        s->attachments = sections != NULL;
         s->behind = n.asleep >= 0;
         s->held = held ? n.merged + 1 : 0;
     } else
         free(digest);
+    free(sections);
     node_free(&n);
     return rc;
 }

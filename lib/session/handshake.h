@@ -25,6 +25,7 @@ struct standing {
         behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
     int64_t
         held; /* server: the node's uploads wait from this number on until an operator decides; 0: they do not */
+    bool attachments;              /* server: rows of the node's package name files */
     int64_t keep_days, keep_bytes; /* server: how long the node is to keep uploads that were acknowledged */
 };
 

@@ -19,7 +19,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum out_state { OFFERED, SENDING, SENT, KEPT };
+enum out_state { OFFERED, SENDING, SENT, KEPT, PASSED };
 
 struct outgoing {
     struct item item;
@@ -37,7 +37,7 @@ struct incoming {
     char part[128];
     struct sha *sum;
     int fd;
-    bool done;
+    bool done, damaged;
 };
 
 /* ---- names, numbers, files ---- */
@@ -291,6 +291,14 @@ bool peer_has_kept(const struct peer *p, struct item item)
     return o && o->state == KEPT;
 }
 
+size_t peer_damaged(const struct peer *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->nin; i++)
+        n += p->in[i].damaged;
+    return n;
+}
+
 bool peer_was_offered(const struct peer *p, struct item item)
 {
     return find_in(p, item) != NULL;
@@ -303,7 +311,10 @@ static void show(const char *what, struct item item, int64_t at, int64_t size)
     char name[80];
     if (!progress_heard())
         return;
-    snprintf(name, sizeof name, "%s %lld", what, (long long)item.number);
+    if (item.kind == PEER_ATTACHMENT)
+        snprintf(name, sizeof name, "file %012llx", (unsigned long long)item.number);
+    else
+        snprintf(name, sizeof name, "%s %lld", what, (long long)item.number);
     progress_part(name, at, size);
 }
 
@@ -342,8 +353,8 @@ int peer_offer(struct peer *p, struct item item, int dir, const char *name, int6
 static int begin_sending(struct peer *p, struct outgoing *o)
 {
     struct stat st;
-    o->fd = open_regular(o->dir, o->name, O_RDONLY, &st);
-    if (o->fd < 0 || st.st_size != o->size)
+    o->fd = o->dir < 0 ? p->role.open(p->role.ctx, o->item) : open_regular(o->dir, o->name, O_RDONLY, &st);
+    if (o->fd < 0 || (o->dir < 0 && fstat(o->fd, &st)) || st.st_size != o->size)
         return fail(ERR_AGAIN, "%s %lld was replaced meanwhile; sync again", p->role.sent,
                     (long long)o->item.number);
     p->sending = (int)(o - p->out);
@@ -396,7 +407,7 @@ static int pump(struct peer *p)
     return 0;
 }
 
-/* want ITEM OFFSET, have ITEM, kept ITEM: of what was offered here. */
+/* want ITEM OFFSET, have ITEM, pass ITEM, kept ITEM: of what was offered here. */
 static int answered(struct peer *p, struct item item, const char *verb)
 {
     struct outgoing *o = find_out(p, item);
@@ -407,7 +418,7 @@ static int answered(struct peer *p, struct item item, const char *verb)
     if (o == NULL || at < 0 || (want && (o->state != OFFERED || at > o->size)))
         return fail(ERR_REFUSED, "the other end answers '%s' to what was not offered", verb);
     if (!want) {
-        end_sending(p, o, KEPT);
+        end_sending(p, o, strcmp(verb, "pass") == 0 ? PASSED : KEPT);
         return 0;
     }
     o->at = o->from = at;
@@ -434,19 +445,26 @@ static int64_t part_size(const struct incoming *in)
     return 0;
 }
 
-static int check_room(const struct incoming *in, const char *what)
+static int64_t room_on_disk(const struct incoming *in)
 {
     struct statvfs disk;
-    if (fstatvfs(in->place.dir, &disk))
-        return 0;
-    int64_t room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
-    if (in->size - in->at <= room)
+    return fstatvfs(in->place.dir, &disk) ? INT64_MAX : (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+}
+
+static bool has_room(const struct incoming *in)
+{
+    return in->size - in->at <= room_on_disk(in);
+}
+
+static int check_room(const struct incoming *in, const char *what)
+{
+    if (has_room(in))
         return 0;
     return fail(
         ERR_SYSTEM,
         "%s %lld: %lld bytes are to come, and the disk has room for %lld; sync again later, it goes on "
         "where it stopped",
-        what, (long long)in->item.number, (long long)(in->size - in->at), (long long)room);
+        what, (long long)in->item.number, (long long)(in->size - in->at), (long long)room_on_disk(in));
 }
 
 static int finish(struct peer *p, struct incoming *in);
@@ -471,7 +489,7 @@ static int offered(struct peer *p, struct item item)
         return fail(ERR_REFUSED, "'offer' takes an item, a size, a SHA-256 and an offset");
     if (find_in(p, item))
         return fail(ERR_REFUSED, "%s %lld is offered twice", p->role.fetched, (long long)item.number);
-    if (in.size > p->role.file_bytes)
+    if (in.size > p->role.file_bytes && item.kind != PEER_ATTACHMENT)
         return fail(ERR_REFUSED, "%s %lld has %lld bytes, more than the %lld that are allowed here",
                     p->role.fetched, (long long)item.number, (long long)in.size,
                     (long long)p->role.file_bytes);
@@ -479,9 +497,12 @@ static int offered(struct peer *p, struct item item)
     int verdict = p->role.accept(p->role.ctx, item, in.size, in.sha, &in.place);
     if (verdict < 0)
         return -1;
-    in.done = verdict == PEER_HAVE;
+    if (verdict == PEER_WANT && in.place.spared && !has_room(&in))
+        verdict = PEER_PASS;
+    in.done = verdict != PEER_WANT;
     if (in.done) {
-        channel_put(p->channel, "have %c%lld", item.kind, (long long)item.number);
+        channel_put(p->channel, "%s %c%lld", verdict == PEER_HAVE ? "have" : "pass", item.kind,
+                    (long long)item.number);
         return add_incoming(p, &in);
     }
     peer_part_name(in.part, in.place.part ? in.place.part : item.number, in.sha);
@@ -550,6 +571,11 @@ static int finish(struct peer *p, struct incoming *in)
         rc = sync_name(p, in);
     close_incoming(in);
     p->open = -1;
+    if (rc && in->place.spared && err_code() == ERR_REFUSED) {
+        in->done = in->damaged = true;
+        channel_put(p->channel, "pass %c%lld", in->item.kind, (long long)in->item.number);
+        return 0;
+    }
     if (rc)
         return -1;
     in->done = true;
@@ -633,7 +659,7 @@ static bool take_item(const struct peer *p, struct item *item)
 /* A line of the engine's own is dealt with here: PEER_MOVED; others are the role's: PEER_LINE. */
 static int take_line(struct peer *p)
 {
-    static const char *const own[] = {"offer", "data", "want", "have", "kept"};
+    static const char *const own[] = {"offer", "data", "want", "have", "kept", "pass"};
     struct item item;
     size_t verb = 0;
     split(p);

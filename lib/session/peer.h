@@ -11,6 +11,7 @@
  *   part ITEM SHA256 OFFSET       it has so many bytes of that file: before it is offered
  *   want ITEM OFFSET              send it, from there on
  *   have ITEM                     it has it already
+ *   pass ITEM                     it is not taken, now; the session goes on
  *   kept ITEM                     all of it has come, and is whole and on disk
  *
  * What has come is written at once, under a temporary name, so that a connection that ends loses nothing. */
@@ -19,6 +20,8 @@
 
 #include "base/sha.h"
 #include "session/channel.h"
+
+#define PEER_ATTACHMENT 'f' /* of an item: a file that rows name */
 
 enum { PEER_WORDS = 24 }; /* words of a line at most */
 
@@ -33,17 +36,20 @@ struct peer_place {
     const char *dir_name; /* for messages */
     char name[80];        /* what it is called when it is whole */
     bool fresh;           /* what an earlier session left of it is not gone on with */
+    bool spared;          /* without room or damaged on the way, it is passed over, and the session goes on */
     int64_t part;         /* the number in the part's name, where it is not the item's; 0: it is */
 };
 
-enum peer_accept { PEER_HAVE, PEER_WANT };
+enum peer_accept { PEER_HAVE, PEER_WANT, PEER_PASS };
 
 /* What the two roles, node and server, decide by themselves. -1 after fail() ends the session. */
 struct peer_role {
-    /* An item is offered: PEER_HAVE, or PEER_WANT with its place. */
+    /* An item is offered: PEER_HAVE, PEER_PASS, or PEER_WANT with its place. */
     int (*accept)(void *ctx, struct item item, int64_t size, const char *sha, struct peer_place *place);
     /* It has come with the digest that was announced: is it what it should be? `fd` stands at its beginning. */
     int (*inspect)(void *ctx, struct item item, int fd, const char *name);
+    /* Opens the outgoing item, of a directory of -1, to read. NULL where there is none. */
+    int (*open)(void *ctx, struct item item);
     void *ctx;
     int64_t file_bytes;         /* a larger file is refused */
     size_t files;               /* more items are refused */
@@ -102,6 +108,9 @@ bool peer_all_received(const struct peer *p);
 
 /* Whether the other end is known to have the item that was offered. */
 bool peer_has_kept(const struct peer *p, struct item item);
+
+/* How many files were passed over that came damaged. */
+size_t peer_damaged(const struct peer *p);
 
 /* Whether the item was offered to us, or is here. */
 bool peer_was_offered(const struct peer *p, struct item item);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "journal/meta.h"
+#include "nodes/attachment.h"
 #include "nodes/site_conf.h"
 #include "session/clean.h"
 #include "session/desk.h"
@@ -29,7 +30,9 @@
 #include <unistd.h>
 
 enum {
-    DOWNLOADS = 100000, /* files that a node may say it has a part of */
+    ATTACHMENTS = 2000,  /* files of rows that a node may ask for in one session */
+    ATTACHMENT_PART = 1, /* the number in the names of their parts */
+    DOWNLOADS = 100000,  /* files that a node may say it has a part of */
     SILENT = 15, /* a session in which nothing came for so many seconds, or half of idle_seconds, gives way */
     GIVE_WAY = 3 /* seconds in which it does */
 };
@@ -51,11 +54,11 @@ struct part {
 struct server {
     struct peer peer;
     struct site_conf *conf;
-    int dir, inbox, outbox, desk;
+    int dir, inbox, outbox, staged, desk; /* staged: files of rows that came, until dxcron takes them */
     struct standing us, them;
     enum stage stage;
     struct desk_request request; /* the one the desk is at work on */
-    bool now, prove, copy, stay, over, merged, patched, packaged;
+    bool now, prove, copy, stay, over, merged, patched, packaged, looked;
     char begun[SHA_HEX]; /* the snapshot that the node has a part of */
     struct wish_rows {
         enum desk_task task; /* DESK_ROWS or DESK_WHOLE */
@@ -64,8 +67,10 @@ struct server {
     size_t nrow, rows_done;
     struct part *part;
     size_t npart;
+    struct part *lack; /* files of rows that the node lacks */
+    size_t nlack;
     struct buf merged_notes; /* docking/NODE/merged: "NUMBER SHA256" a line */
-    int64_t inbox_files, inbox_bytes;
+    int64_t inbox_files, inbox_bytes, staged_files, staged_bytes;
 };
 
 /* ---- what came before ---- */
@@ -134,9 +139,54 @@ static int check_quota(struct server *s, int64_t number, int64_t size)
 
 /* ---- what the peer asks ---- */
 
+/* What waits of files of rows, when the first one is offered. */
+static void look_at_staged(struct server *s)
+{
+    if (s->looked)
+        return;
+    s->looked = true;
+    int fd = openat(s->staged, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct stat st;
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (fstatat(s->staged, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
+            s->staged_files++;
+            s->staged_bytes += st.st_size;
+        }
+    if (d)
+        closedir(d);
+}
+
+/* A file that rows of the node name, or will: dxcron takes it into the store once they do. What is beyond the node's quota
+ * comes another time. */
+static int accept_attachment(struct server *s, struct item item, int64_t size, const char *sha,
+                             struct peer_place *place)
+{
+    struct stat st;
+    int64_t known;
+    if (item.number != attachment_number(sha) || s->copy || *s->them.epoch == 0 || s->over || s->staged < 0)
+        return fail(ERR_REFUSED, "a file is offered under a number that is not its own, or not for now");
+    look_at_staged(s);
+    if (desk_file(s->desk, DESK_FILE_KNOWN, sha, &known, NULL))
+        return -1;
+    if (known >= 0 || fstatat(s->staged, sha, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return PEER_HAVE;
+    if (size > s->conf->file_bytes || s->staged_files + 1 > s->conf->attachment_files ||
+        s->staged_bytes + size > s->conf->attachment_bytes)
+        return PEER_PASS;
+    s->staged_files++;
+    s->staged_bytes += size;
+    *place =
+        (struct peer_place){.dir = s->staged, .dir_name = "files", .spared = true, .part = ATTACHMENT_PART};
+    snprintf(place->name, sizeof place->name, "%s", sha);
+    return PEER_WANT;
+}
+
 static int accept_upload(void *ctx, struct item item, int64_t size, const char *sha, struct peer_place *place)
 {
     struct server *s = ctx;
+    if (item.kind == PEER_ATTACHMENT)
+        return accept_attachment(s, item, size, sha, place);
     char known[SHA_HEX];
     if (item.kind != 'u' || item.number < 1 || s->copy || *s->them.epoch == 0 || s->over)
         return fail(ERR_REFUSED, "'offer %c%lld' is not for now", item.kind, (long long)item.number);
@@ -162,6 +212,8 @@ static int inspect_upload(void *ctx, struct item item, int fd, const char *name)
     struct server *s = ctx;
     char what[80];
     (void)name;
+    if (item.kind == PEER_ATTACHMENT)
+        return 0; /* its digest is its name */
     snprintf(what, sizeof what, "upload %lld", (long long)item.number);
     const struct inspect_limits limits = {s->conf->expanded_bytes, s->conf->expanded_ratio, s->conf->rows};
     const struct inspect_want want = {DX_UPLOAD, s->us.node, s->us.epoch, item.number};
@@ -273,6 +325,19 @@ static int take_part(struct server *s)
     return 0;
 }
 
+/* lacks SHA256 OFFSET: a file that a row of the node names; it has so many bytes of it. */
+static int take_lacks(struct server *s)
+{
+    struct part lack = {.at = s->peer.nword == 3 ? peer_number(s->peer.word[2]) : -1};
+    if (lack.at < 0 || !peer_is_sha(s->peer.word[1]) || s->nlack == ATTACHMENTS)
+        return fail(ERR_REFUSED, "'lacks' takes a SHA-256 and an offset, %d times at most", ATTACHMENTS);
+    memcpy(lack.sha, s->peer.word[1], SHA_HEX);
+    lack.item = (struct item){PEER_ATTACHMENT, attachment_number(lack.sha)};
+    s->lack = mem_grow(s->lack, s->nlack + 1, sizeof *s->lack);
+    s->lack[s->nlack++] = lack;
+    return 0;
+}
+
 /* mine NUMBER SHA256: whether an upload made by a copy that is to be made once more is the one that came here. */
 static int take_mine(struct server *s)
 {
@@ -315,6 +380,8 @@ static int take_wish(struct server *s)
         return take_hello(s);
     if (known && strcmp(verb, "part") == 0)
         return take_part(s);
+    if (current && strcmp(verb, "lacks") == 0)
+        return take_lacks(s);
     if (known && strcmp(verb, "mine") == 0)
         return take_mine(s);
     if (known && strcmp(verb, "copy") == 0)
@@ -422,6 +489,37 @@ static int ask(struct server *s, enum desk_task task)
     return desk_ask(s->desk, &s->request);
 }
 
+/* Of the files of rows that the node lacks, those that are here and that it may have. Each is asked about again when it is
+ * opened. */
+static int give_files(struct server *s)
+{
+    for (size_t i = 0; i < s->nlack; i++) {
+        const struct part *l = &s->lack[i];
+        int64_t size;
+        if (desk_file(s->desk, DESK_FILE_SIZE, l->sha, &size, NULL))
+            return -1;
+        bool twice = false;
+        for (size_t k = 0; k < i; k++)
+            twice |= s->lack[k].item.number == l->item.number;
+        if (size >= 0 && !twice &&
+            peer_offer_known(&s->peer, l->item, -1, l->sha, size, l->sha, l->at <= size ? l->at : 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int open_file(void *ctx, struct item item)
+{
+    struct server *s = ctx;
+    int64_t size;
+    int fd = -1;
+    for (size_t i = 0; fd < 0 && i < s->nlack; i++)
+        if (s->lack[i].item.number == item.number &&
+            desk_file(s->desk, DESK_FILE_OPEN, s->lack[i].sha, &size, &fd))
+            return -1;
+    return fd;
+}
+
 /* All that was wished for is offered, so are the files of the package to a copy that has others or none, and the newest patch
  * to a companion: no more comes. */
 static int leave(struct server *s)
@@ -436,6 +534,8 @@ static int leave(struct server *s)
         s->patched = true;
         return ask(s, DESK_PATCH);
     }
+    if (!s->stay && give_files(s))
+        return -1;
     s->stage = LEAVING;
     if (s->us.behind && !s->copy && !s->stay)
         channel_put(s->peer.channel, "behind");
@@ -581,9 +681,10 @@ static int speak(struct server *s, const struct serve *o)
     struct channel_limits limits = {.timeout = (double)s->conf->idle_seconds};
     struct peer_role role = {.accept = accept_upload,
                              .inspect = inspect_upload,
+                             .open = open_file,
                              .ctx = s,
                              .file_bytes = s->conf->file_bytes,
-                             .files = (size_t)s->conf->inbox_files,
+                             .files = (size_t)s->conf->inbox_files + ATTACHMENTS,
                              .sent = "archive",
                              .fetched = "upload"};
     const char *fence = fence_raise(below, 1, s->conf->file_bytes);
@@ -646,10 +747,11 @@ static int open_directories(struct server *s, const struct serve *o)
     s->dir = docking < 0 ? -1 : peer_directory(docking, o->node, o->node);
     s->inbox = s->dir < 0 ? -1 : peer_directory(s->dir, "inbox", "inbox");
     s->outbox = s->inbox < 0 ? -1 : peer_directory(s->dir, "outbox", "outbox");
+    s->staged = s->outbox < 0 || !s->us.attachments ? -1 : peer_directory(s->dir, "files", "files");
     close(site);
     if (docking >= 0)
         close(docking);
-    return s->outbox < 0 ? -1 : 0;
+    return s->outbox < 0 || (s->us.attachments && s->staged < 0) ? -1 : 0;
 }
 
 /* The part of the work that may wait for nobody at the other end: configuration, database, directories. */
@@ -757,7 +859,7 @@ static void say_sorry(const struct serve *o)
 int serve(const struct serve *o)
 {
     struct site_conf conf = {0};
-    struct server s = {.conf = &conf, .dir = -1, .inbox = -1, .outbox = -1, .desk = -1};
+    struct server s = {.conf = &conf, .dir = -1, .inbox = -1, .outbox = -1, .staged = -1, .desk = -1};
     struct desk d;
     signal(SIGPIPE, SIG_IGN);
     int held = -1, rc = prepare(&s, &d, o) || (held = lock(s.dir, o->node)) < 0 ? -1 : 0;
@@ -765,7 +867,7 @@ int serve(const struct serve *o)
         say_sorry(o);
     if (rc == 0)
         rc = divide(&s, &d, o);
-    const int fds[] = {s.dir, s.inbox, s.outbox, held};
+    const int fds[] = {s.dir, s.inbox, s.outbox, s.staged, held};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
