@@ -5,6 +5,7 @@
 #include "base/spool.h"
 #include "cli/cli.h"
 #include "device/device_package.h"
+#include "device/extract_report.h"
 #include "device/handheld.h"
 #include "device/patch.h"
 #include "journal/meta.h"
@@ -21,12 +22,19 @@ static const char *device, *conf, *user, *limit, *hold;
 static const char *software;
 static bool adopt, anew, full, release, synced, as_json;
 
-/* Of what the device may hold. */
+/* Of what the device may hold, and what it gets. */
 struct limits {
     struct db *pc;
-    const char *package;
+    char *package;
     int64_t most; /* of every object; -1: what handheld.conf says */
+    struct extract_report report;
 };
+
+static void limits_free(struct limits *l)
+{
+    extract_report_free(&l->report);
+    free(l->package);
+}
 
 static int need_device(void)
 {
@@ -100,9 +108,9 @@ static int register_device(struct db *pc, const char *package, const char *id)
 
 static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
 {
-    const struct limits *l = ctx;
+    struct limits *l = ctx;
     int64_t most = l->most;
-    cli_say("%s: %s: %lld rows", o->name, filter, (long long)rows);
+    extract_report_object(&l->report, o, filter, rows);
     if (most < 0 && device_package_limit(l->pc, l->package, o->name, &most))
         return -1;
     if (most < 0 || rows <= most)
@@ -121,10 +129,50 @@ static int check_limits(struct db *pc, void *ctx)
     if (node_require(pc, device, &n))
         return -1;
     l->pc = pc;
-    l->package = n.package;
+    free(l->package);
+    l->package = mem_text(n.package);
     int rc = device_package_each(pc, &n, over_limit, l);
     node_free(&n);
     return rc;
+}
+
+static void took(void *ctx, const char *package, const struct object *o, double seconds)
+{
+    struct limits *l = ctx;
+    if (l->package && strcmp(package, l->package) == 0)
+        extract_report_took(&l->report, o, seconds);
+}
+
+static void print_report(const struct extract_report *r)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        const struct extract_cost *c = &r->cost[i];
+        if (as_json)
+            json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f}", "object", c->object,
+                                                 "table", c->table, "filter", c->filter, "rows",
+                                                 (json_int_t)c->rows, "changes", (json_int_t)c->changes,
+                                                 "bytes", (json_int_t)c->bytes, "seconds", c->seconds));
+        else
+            cli_say("%s: %s: %lld rows; here %lld changes, %lld bytes, %.3f s", c->object, c->filter,
+                    (long long)c->rows, (long long)c->changes, (long long)c->bytes, c->seconds);
+    }
+    if (as_json) {
+        json_dumpf(all, stderr, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        fputc('\n', stderr);
+    }
+    json_decref(all);
+}
+
+/* What each object is and costs, on stderr: stdout is for the archive. */
+static int say_report(struct limits *l, int fd)
+{
+    if (!cli_verbose && !as_json)
+        return 0;
+    if (extract_report_read(&l->report, fd))
+        return -1;
+    print_report(&l->report);
+    return 0;
 }
 
 /* Makes the device's database from an extract, or lays the extract over the one that is adopted. */
@@ -134,12 +182,20 @@ static int make_device(struct db *pc, const char *path, const char *id)
     int fd = spool_new();
     if (fd < 0)
         return -1;
-    const struct route r = {
-        .log = -1, .extract = device, .out = fd, .accept = check_limits, .ctx = &l, .tell = cli_warn};
+    const struct route r = {.log = -1,
+                            .extract = device,
+                            .out = fd,
+                            .accept = check_limits,
+                            .ctx = &l,
+                            .took = took,
+                            .tell = cli_warn};
     struct route_done done;
     int rc = route_run(pc, &r, &done) ? -1
              : adopt                  ? handheld_adopt(path, device, fd, id)
                                       : handheld_make(path, fd, id);
+    if (rc == 0)
+        rc = say_report(&l, fd);
+    limits_free(&l);
     close(fd);
     return rc ? -1 : handheld_clear_spool(path);
 }
@@ -288,11 +344,13 @@ static int extract(struct db *pc, int64_t most)
                             .out = fd,
                             .accept = check_limits,
                             .ctx = &l,
+                            .took = took,
                             .tell = cli_warn};
     struct route_done done;
     int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
     if (rc == 0)
-        rc = copy_out(fd);
+        rc = say_report(&l, fd) || copy_out(fd) ? -1 : 0;
+    limits_free(&l);
     close(fd);
     return rc;
 }
@@ -485,6 +543,7 @@ static const struct cli_option run_options[] = {
     CONF,
     {"--limit", "N", "refuse more than N rows of an object", NULL, &limit},
     {"--full", NULL, "all that the device gets, over what it has: its numbering begins again", &full, NULL},
+    {"--json", NULL, "what each object is and costs, as JSON on stderr", &as_json, NULL},
     {0}};
 static const struct cli_option ready_options[] = {
     {"--hold", "WHY", "from now on say no, until --release", NULL, &hold},

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "archive/head_read.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "journal/upgrade.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 bool cli_verbose;
@@ -28,13 +28,6 @@ static struct {
     double after;        /* seconds until it is drawn first */
     char text[512];      /* what was counted last */
 } line;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void word_progress(const struct progress *p)
 {
@@ -57,7 +50,7 @@ static void word_progress(const struct progress *p)
 
 static void draw_progress(const struct progress *p)
 {
-    double at = now();
+    double at = clock_seconds();
     word_progress(p);
     if (at - line.start < line.after || at - line.drawn < 0.2)
         return;
@@ -96,7 +89,7 @@ static void begin_progress(void)
 {
     struct stat out;
     const char *after = getenv("DX_PROGRESS_AFTER");
-    line.start = now();
+    line.start = clock_seconds();
     line.after = after ? strtod(after, NULL) : 1;
     bool fed = fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode);
     if (!isatty(STDERR_FILENO) || fed)

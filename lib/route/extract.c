@@ -2,6 +2,7 @@
 #include "route/extract.h"
 
 #include "archive/dx.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership.h"
@@ -141,11 +142,13 @@ static int write_objects(struct db *db, struct dx_writer *w, const struct packag
                          const char *audiences, struct set_aside *aside)
 {
     for (size_t i = 0; i < p->n; i++) {
-        const struct object_delta *v = &p->viewed[i];
+        struct object_delta *v = &p->viewed[i];
+        double start = clock_seconds();
         if (!in_snapshot(v) || (v->aside && v->was == WAS_NONE))
             continue;
         if ((!held_whole(v) && hold_keys(db, v, audiences)) || write_rows(db, w, v, aside))
             return -1;
+        v->seconds += clock_seconds() - start;
     }
     return 0;
 }

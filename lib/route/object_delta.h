@@ -34,6 +34,7 @@ struct object_delta {
     bool retry;      /* a run before set it aside: nodes have its rows as of then, */
     int64_t since, since_run; /* ... that position of the journal, and that run; else those before this run */
     bool owed;                /* single rows of it are set aside */
+    double seconds;           /* that it took in this run */
     bool unread;              /* set aside, and its table cannot be read */
 };
 

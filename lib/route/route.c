@@ -6,6 +6,7 @@
  * another router have been faster, dx_meta's `routes` tells, and nothing is written. */
 #include "route/route.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -275,7 +276,7 @@ static int idle(struct running *x, const struct package_run *p)
     return package_nodes_count(x->db, &n) ? -1 : n == 0;
 }
 
-static int move(struct running *x, const struct package_run *p, struct object_delta *w)
+static int move(struct running *x, struct package_run *p, struct object_delta *w)
 {
     if (w->aside || (!w->retry && for_nobody(x, p, w)))
         return 0;
@@ -343,6 +344,15 @@ static int fan_out(struct running *x, struct package_run *p, struct object_delta
     return object_delta_set_aside(&x->views, w);
 }
 
+static int timed(struct running *x, struct package_run *p, struct object_delta *w,
+                 int (*step)(struct running *, struct package_run *, struct object_delta *))
+{
+    double start = clock_seconds();
+    int rc = step(x, p, w);
+    w->seconds += clock_seconds() - start;
+    return rc;
+}
+
 static int route_package(struct running *x, struct package_run *p)
 {
     size_t first = x->sender.pieces.n;
@@ -358,10 +368,10 @@ static int route_package(struct running *x, struct package_run *p)
     p->routed = true;
     p->back = INT64_MAX;
     for (size_t i = 0; i < p->n; i++)
-        if (move(x, p, &p->viewed[i]))
+        if (timed(x, p, &p->viewed[i], move))
             return -1;
     for (size_t i = 0; i < p->n; i++)
-        if (fan_out(x, p, &p->viewed[i]))
+        if (timed(x, p, &p->viewed[i], fan_out))
             return -1;
     return node_archives_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
 }
@@ -696,6 +706,15 @@ static int check_capture(struct running *x)
     return 0;
 }
 
+static void tell_times(const struct running *x)
+{
+    for (size_t i = 0; i < x->nplan; i++)
+        for (size_t k = 0; k < x->plan[i].n; k++) {
+            const struct object_delta *w = &x->plan[i].viewed[k];
+            x->route->took(x->route->ctx, x->plan[i].package->name, w->object, w->seconds);
+        }
+}
+
 int route_run(struct db *db, const struct route *r, struct route_done *done)
 {
     struct running x = {.db = db, .route = r, .done = done};
@@ -727,6 +746,8 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
     done->steps = db_steps(db);
     done->aside += x.drift != NULL;
     db_rollback(db);
+    if (rc == 0 && r->took)
+        tell_times(&x);
     if (rc == 0 && r->node)
         rc = hand_out(&x);
     outbox_close(x.outbox);

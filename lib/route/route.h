@@ -8,6 +8,8 @@
 /* Makes the router's own tables, if not there. In the caller's transaction. */
 int route_init(struct db *db);
 
+struct object;
+
 struct route {
     const char *docking; /* the docking directory, or NULL (route/outbox.h says which) */
     const char *now;     /* the time of the run, "YYYY-MM-DD HH:MM:SS"; NULL: the clock's */
@@ -22,6 +24,8 @@ struct route {
                                               * undoes it, nothing is routed */
     void *ctx;
     const char *sign; /* the private key, in a file, with which archives are signed, or NULL */
+    void (*took)(void *ctx, const char *package, const struct object *o,
+                 double seconds);       /* hears what an object took, in the run that was recorded; or NULL */
     void (*tell)(const char *fmt, ...); /* hears of what is set aside, when it is new; NULL: nobody does */
 };
 

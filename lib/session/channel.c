@@ -1,6 +1,7 @@
 /* channel: see session/channel.h. */
 #include "session/channel.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -35,9 +36,7 @@ struct channel {
 
 double channel_clock(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return clock_seconds();
 }
 
 struct channel *channel_open(int in, int out, const struct channel_limits *limits)

@@ -272,3 +272,21 @@ milk|milk
 wine|wine" ]
     done
 }
+
+@test "run reports of each object its filter, rows, changes, bytes and seconds, as text and as JSON" {
+    make_levels
+    sql alice.db "UPDATE account SET city = 'Lima'"
+    run -0 --separate-stderr hhextract run alice.db --device palm -v
+    [[ $stderr == *"hhextract: account: "*" rows; here "*" changes, "*" bytes, "*" s"* ]]
+    hhextract run alice.db --device palm --json 2>report >extract.dx
+    [ "$(jq -r '.[0] | keys_unsorted | join(" ")' report)" = "object table filter rows changes bytes seconds" ]
+    of() { jq ".[] | select(.object == \"account\") | $1" report; }
+    [ "$(of .rows)" = "$(sqlite3 alice.db "SELECT count(*) FROM account")" ]
+    [ "$(of .changes)" = "$(dxpack cat extract.dx | jq -s 'map(select(.table == "account")) | length')" ]
+    [ "$(of .changes)" -gt 0 ]
+    [ "$(of .bytes)" -gt "$(of .changes)" ]
+    [ "$(jq '[.[].seconds] | all(. >= 0)' report)" = true ]
+    hhextract run alice.db --device palm --full --json 2>report >extract.dx
+    [ "$(of .changes)" = "$(of .rows)" ]
+    [ "$(of '.seconds > 0')" = true ]
+}
