@@ -18,8 +18,8 @@ struct join {
 
 static const char *const schema_name[SIDES] = {"main", "dx_theirs"}, *const alias[SIDES] = {"t", "u"};
 
-/* Whether two numbers that compare as equal are 0.0 and -0.0, or 0 and one of these. */
-static struct val other_zero(void *ctx, const struct val *args, size_t n)
+/* Whether two numbers that compare as equal are not the same bits: 2 and 2.0, 0.0 and -0.0. */
+static struct val other_number(void *ctx, const struct val *args, size_t n)
 {
     (void)ctx;
     return val_int(n == 2 && !val_same(&args[0], &args[1]));
@@ -49,7 +49,7 @@ static int attach(struct join *j)
 {
     struct db *db = j->side[MINE]->db;
     return db_attach(db, db_path(j->side[THEIRS]->db), schema_name[THEIRS]) ||
-                   db_function(db, "dx_other_zero", 2, other_zero, NULL) || data_version(j, &j->seen)
+                   db_function(db, "dx_other_number", 2, other_number, NULL) || data_version(j, &j->seen)
                ? -1
                : 0;
 }
@@ -162,22 +162,17 @@ static void put_differs(const struct join *j, size_t i, struct buf *sql)
     put_name(j, THEIRS, i, sql);
     if (!is_binary(mine) || !is_binary(theirs))
         buf_puts(sql, " COLLATE BINARY");
-    if (mine->affinity == AFFINITY_BLOB) {
-        buf_puts(sql, " OR typeof(");
-        put_name(j, MINE, i, sql);
-        buf_puts(sql, ") <> typeof(");
-        put_name(j, THEIRS, i, sql);
-        buf_puts(sql, ")");
-    }
-    if (mine->affinity == AFFINITY_BLOB || mine->affinity == AFFINITY_REAL) {
-        buf_puts(sql, " OR (");
-        put_name(j, MINE, i, sql);
-        buf_puts(sql, " = 0 AND dx_other_zero(");
-        put_name(j, MINE, i, sql);
-        buf_puts(sql, ", ");
-        put_name(j, THEIRS, i, sql);
-        buf_puts(sql, "))");
-    }
+    /* A column without a type keeps whatever number it is given, and numbers come before all text; one of REAL has reals. */
+    const char *unsure = mine->affinity == AFFINITY_BLOB ? " < ''" : " = 0";
+    if (mine->affinity != AFFINITY_BLOB && mine->affinity != AFFINITY_REAL)
+        return;
+    buf_puts(sql, " OR (");
+    put_name(j, MINE, i, sql);
+    buf_addf(sql, "%s AND dx_other_number(", unsure);
+    put_name(j, MINE, i, sql);
+    buf_puts(sql, ", ");
+    put_name(j, THEIRS, i, sql);
+    buf_puts(sql, "))");
 }
 
 static bool compared(const struct spec *s, size_t i)
