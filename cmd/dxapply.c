@@ -433,13 +433,23 @@ static int resolve(int argc, char **argv)
 
 /* ---- quarantine ---- */
 
+static bool only_changed;
+
+static const struct cli_option retry_options[] = {
+    {"--changed", NULL, "only if something was changed here since the last try; say what is new",
+     &only_changed, NULL},
+    {0}};
+
 static int decide(const char *path, const struct quarantine_row *row)
 {
     struct apply_count n = {0};
     int64_t left = 0;
     struct db *db = db_open(path, DB_WRITE);
-    int rc = db ? quarantine_retry(db, row, &n) : -1;
-    if (rc == 0)
+    int changed = db && only_changed ? quarantine_changed(db) : 1;
+    int rc = db && changed >= 0 ? 0 : -1;
+    if (rc == 0 && changed)
+        rc = quarantine_retry(db, row, &n);
+    if (rc == 0 && changed)
         rc = quarantine_count(db, &left);
     db_close(db);
     free(n.unplaced_why);
@@ -447,12 +457,12 @@ static int decide(const char *path, const struct quarantine_row *row)
         return -1;
     cli_say("%s: %lld rows left quarantine, %lld were given up, %lld wait", path, (long long)n.released,
             (long long)n.given_up, (long long)left);
-    if (left)
+    if (left && !only_changed)
         cli_warn("%s: %lld rows are in quarantine; see `dxapply conflicts %s`", path, (long long)left, path);
     if (n.conflicts || n.refused)
         cli_warn("%s: %lld conflicts, %lld rows refused; see `dxapply conflicts %s`", path,
                  (long long)n.conflicts, (long long)n.refused, path);
-    return left || n.conflicts || n.refused ? ERR_LOOK : 0;
+    return (left && !only_changed) || n.conflicts || n.refused ? ERR_LOOK : 0;
 }
 
 static int one_row(char **argv, struct quarantine_row *row)
@@ -563,6 +573,7 @@ static const struct cli_verb verbs[] = {
      .min = 1,
      .max = 3,
      .help = "try again what is in quarantine; row ID with these VALUES, as {\"column\":value}",
+     .options = retry_options,
      .run = retry},
     {.name = "discard",
      .operands = "DB ID",

@@ -4,9 +4,13 @@
 #include "apply/apply.h"
 #include "apply/merge_context.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/spool.h"
 #include "data/jsonl.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,6 +137,44 @@ static int waits_for_conflict(struct db *db, int64_t id)
                : 0;
 }
 
+/* What decides whether what waits could be taken now, as one text: to free, NULL on failure. */
+static char *state(struct db *db)
+{
+    int64_t end, packages = 0;
+    char *hashes = NULL;
+    if (journal_end(db, &end) ||
+        db_get_int(db, &packages, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_package'") ||
+        (packages && db_get_text(db, &hashes, "SELECT group_concat(hash) FROM dx_package")))
+        return NULL;
+    char *text = mem_printf("%lld %s", (long long)end, hashes ? hashes : "");
+    free(hashes);
+    return text;
+}
+
+int quarantine_changed(struct db *db)
+{
+    int64_t n;
+    char *tried = NULL, *now = NULL;
+    if (meta_require(db) || quarantine_count(db, &n) || (n && meta_get_text(db, "retried", &tried)) ||
+        (n && (now = state(db)) == NULL))
+        n = -1;
+    else if (n)
+        n = tried == NULL || strcmp(tried, now) != 0;
+    free(tried);
+    free(now);
+    return (int)n;
+}
+
+static int note_tried(struct db *db)
+{
+    char *now = state(db);
+    int rc = now == NULL || db_begin_write(db) || meta_set_text(db, "retried", now) || db_commit(db) ? -1 : 0;
+    if (rc)
+        db_rollback(db);
+    free(now);
+    return rc;
+}
+
 int quarantine_retry(struct db *db, const struct quarantine_row *row, struct apply_count *count)
 {
     const struct apply_options o = {.log = true, .guard_rows = -1, .guard_percent = -1, .quarantined = *row};
@@ -156,5 +198,5 @@ int quarantine_retry(struct db *db, const struct quarantine_row *row, struct app
     struct dx_reader *r = dx_reader_open(fd, "nothing");
     int rc = r == NULL || dx_next(r, &head) <= 0 || apply_archive(db, r, head, &o, count) ? -1 : 0;
     dx_reader_close(r);
-    return rc;
+    return rc ? -1 : note_tried(db);
 }

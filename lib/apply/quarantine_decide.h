@@ -14,4 +14,7 @@ int quarantine_decide(struct apply_context *w, struct target *t, const struct qu
  * becomes of one of them. Refused (ERR_REFUSED) when that one is not there. */
 int quarantine_retry(struct db *db, const struct quarantine_row *row, struct apply_count *count);
 
+/* Whether anything waits there, and rows or packages were changed here since all of it was tried last: 1, 0, -1. */
+int quarantine_changed(struct db *db);
+
 #endif

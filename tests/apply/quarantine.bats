@@ -140,7 +140,7 @@ tried() {
     [[ $output == *" 21 rows in quarantine were tried again"*" 1 rows left quarantine"* ]]
     # the office's row, its journal trimmed since
     sql site/hq.db "INSERT INTO part VALUES (1068, 'office')"
-    dxcron site
+    txnroute run site/hq.db site/docking </dev/null
     txnlog trim site/hq.db
     merge bob "INSERT INTO part VALUES (3, 'b3')"
     [[ $output == *" 21 rows in quarantine were tried again"*" 1 rows left quarantine"* ]]
@@ -179,4 +179,24 @@ tried() {
     merge bob "INSERT INTO part VALUES (2, 'b2')"
     [ "$(sql site/hq.db "SELECT name FROM part WHERE id = 2")" = b2 ]
     [ "$(sql site/hq.db "SELECT count(*) FROM dx_quarantine")" -eq 2 ]
+}
+
+@test "a row in quarantine comes in when the office has mended what it waited for, though no node sends anything" {
+    rm -rf site && mkdir site p
+    sql site/hq.db "CREATE TABLE t (id TEXT PRIMARY KEY, n)" "CREATE TABLE c (id TEXT PRIMARY KEY, t TEXT REFERENCES t, n)"
+    printf '[package]\nname = p\nversion = 1\n[object t]\nvisible = all\n[object c]\nvisible = all\n' >p/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db p
+    txnroute node add site/hq.db a --package p --user a
+    initsync a.db site --node a
+    sql a.db "INSERT INTO c VALUES ('c1', 't1', 1)"
+    run -1 remotesync --now a.db site
+    run -0 dxcron site
+    sql site/hq.db "INSERT INTO t VALUES ('t2', 1)"
+    run -0 dxcron site
+    [ "$(sql site/hq.db "SELECT count(*) FROM c")" = 0 ]
+    sql site/hq.db "INSERT INTO t VALUES ('t1', 1)"
+    run -0 dxcron site
+    [ "$(sql site/hq.db "SELECT * FROM c; SELECT count(*) FROM dx_quarantine")" = $'c1|t1|1\n0' ]
+    run -0 remotesync --now --prove a.db site
 }

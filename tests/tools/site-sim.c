@@ -5,7 +5,7 @@
  *     -S           a history that fails is not shrunk
  *     -n NODES     2 to so many (default 3)   -t SECONDS   no new history after that time
  *     -w WHAT      letters: r restores and losses, s changes of schemas, t second copies of a file, k commands that are
- *                  killed, l a node that lies (default: rstk)
+ *                  killed, l a node that lies, h a handheld beside each copy (default: rstk)
  *
  * A history is a schema, a package, nodes, and steps: transactions anywhere, sessions, the server's work, backups, and what
  * befalls a site. After a fault the people do what the messages say. At the end the faults stop: a bounded number of
@@ -70,7 +70,7 @@ static int what(const char *letters)
 {
     return (strchr(letters, 'r') ? WITH_RESTORES : 0) | (strchr(letters, 's') ? WITH_SCHEMA : 0) |
            (strchr(letters, 't') ? WITH_TWINS : 0) | (strchr(letters, 'k') ? WITH_HURTS : 0) |
-           (strchr(letters, 'l') ? WITH_LIES : 0);
+           (strchr(letters, 'l') ? WITH_LIES : 0) | (strchr(letters, 'h') ? WITH_DEVICES : 0);
 }
 
 int main(int argc, char **argv)

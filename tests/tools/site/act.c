@@ -51,7 +51,9 @@ static int file_of(const struct place *p, const struct sim_step *s)
 {
     if (s->node == SERVER)
         return SERVER;
-    return s->which % 2 && p->there[NODES + s->node] ? NODES + s->node : s->node;
+    if (s->device)
+        return DEVICES + s->node;
+    return s->which % 2 && p->there[TWINS + s->node] ? TWINS + s->node : s->node;
 }
 
 /* Puts a file back. What goes wrong then is found by the next session, or the way in dx(7) is taken at once. */
@@ -61,7 +63,7 @@ static int restore(struct place *p, const struct sim_step *s)
     int rc = place_restore(p, file, s->place % 3);
     if (rc == 0 && file == SERVER)
         rc = s->place % 2 ? way_cron(p, NULL) : 0;
-    else if (rc == 0 && s->place / 8 % 2 && p->there[file])
+    else if (rc == 0 && s->place / 8 % 2 && file < DEVICES && p->there[file])
         rc = way_initsync(p, NULL, file);
     return rc;
 }
@@ -86,7 +88,7 @@ static int lose(const struct sim_step *s)
 /* The file is copied, with or without what lies beside it. */
 static int make_twin(struct place *p, const struct sim_step *s)
 {
-    int twin = NODES + s->node;
+    int twin = TWINS + s->node;
     if (!p->there[s->node] || p->there[twin])
         return 0;
     char *to = place_path(twin);
@@ -175,6 +177,10 @@ static int run(struct place *p, const struct sim_step *s)
         return set_user(p, s);
     case ACT_RESOLVE:
         return resolve(p, s);
+    case ACT_PAIR:
+        return way_pair(p, s->node, false);
+    case ACT_DEVICE:
+        return way_device(p, s, s->node, s->which < 50);
     case ACT_LIE:
         return lie(p, s);
     default:

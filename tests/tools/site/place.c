@@ -14,9 +14,8 @@
 
 char *place_path(int file)
 {
-    return file == SERVER  ? mem_text("site/hq.db")
-           : file >= NODES ? mem_printf("m%d.db", file - NODES)
-                           : mem_printf("n%d.db", file);
+    static const char names[] = "nmd"; /* a copy, a second one of its file, a device */
+    return file == SERVER ? mem_text("site/hq.db") : mem_printf("%c%d.db", names[file / NODES], file % NODES);
 }
 
 int place_node(int file)
@@ -246,12 +245,24 @@ static int saved_values(struct token_set *set)
     return rc;
 }
 
+/* What the companions of handhelds record of these. */
+static int records_of_copies(struct place *p, struct token_set *set)
+{
+    int rc = 0;
+    for (int n = 0; rc == 0 && n < NODES; n++) {
+        struct db *db = p->there[DEVICES + n] && p->there[n] ? place_open(n) : NULL;
+        rc = db ? token_in_records(set, db) : 0;
+        db_close(db);
+    }
+    return rc;
+}
+
 int place_account(struct place *p)
 {
     struct token_set recorded = {0}, saved = {0}, copies = {0};
     struct db *db = place_open(SERVER);
-    int rc = db == NULL || place_follow(p) || token_in_records(&recorded, db) || saved_values(&saved) ||
-             values_of_copies(p, -1, &copies);
+    int rc = db == NULL || place_follow(p) || token_in_records(&recorded, db) ||
+             records_of_copies(p, &recorded) || saved_values(&saved) || values_of_copies(p, -1, &copies);
     for (int i = 0; rc == 0 && i < p->ntoken; i++) {
         const struct token *t = &p->token[i];
         if (!t->born || t->gone || t->lost || token_has(&p->server_had, i))

@@ -1,5 +1,6 @@
 /* place: a site in a run of a history of site-sim: the server, the copies, their backups, and the values that were written.
- * The server is SERVER; the copy of node n is file n, and a second copy of that file, used beside it, is file NODES + n. */
+ * The server is SERVER; the copy of node n is file n, and a second copy of that file, used beside it, is file TWINS + n,
+ * and that of its device DEVICES + n. */
 #ifndef PLACE_H
 #define PLACE_H
 
@@ -7,7 +8,7 @@
 #include "base/buf.h"
 #include "token.h"
 
-enum { FILES = 2 * NODES };
+enum { TWINS = NODES, DEVICES = 2 * NODES, FILES = 3 * NODES };
 
 /* A value that somebody wrote. */
 struct token {

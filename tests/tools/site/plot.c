@@ -34,6 +34,7 @@ static char *write_added(struct history *h, int who)
 static void add_sql(struct history *h, int who, int with)
 {
     struct sim_step *s = add_step(h, STEP_SQL, who, false);
+    s->device = who != SERVER && with & WITH_DEVICES && chance(50);
     for (int i = 0, n = 1 + below(STATEMENTS); i < n; i++)
         s->sql[i] = with & WITH_SCHEMA && chance(20) ? write_added(h, who) : statement_make(h, who);
 }
@@ -41,11 +42,11 @@ static void add_sql(struct history *h, int who, int with)
 static void add_restore_or_loss(struct history *h, int n, int with)
 {
     int q = below(100);
-    if (q < 40)
-        add_step(h, ACT_BACK_UP, chance(50) ? SERVER : n, false);
-    else if (q < 68)
-        add_step(h, ACT_RESTORE, chance(50) ? SERVER : n, false);
-    else if (q < 84)
+    if (q < 68) {
+        bool device = with & WITH_DEVICES && chance(40);
+        add_step(h, q < 40 ? ACT_BACK_UP : ACT_RESTORE, !device && chance(50) ? SERVER : n, false)->device =
+            device;
+    } else if (q < 84)
         add_step(h, ACT_LOSE, n, false);
     else if (q < 92)
         add_step(h, ACT_PUT_BACK, n, false);
@@ -80,10 +81,14 @@ struct history *plot_site(uint64_t seed, int most_nodes, int with)
         add_sql(h, SERVER, 0);
     for (int n = 0; n < h->nnode; n++)
         add_step(h, ACT_INITSYNC, n, false);
+    for (int n = 0; with & WITH_DEVICES && n < h->nnode; n++)
+        add_step(h, ACT_PAIR, n, false);
     for (int i = 10 + below(30); i > 0; i--) {
         int n = below(h->nnode), q = below(100);
         if (with & WITH_RESTORES && chance(22))
             add_restore_or_loss(h, n, with);
+        else if (with & WITH_DEVICES && chance(25))
+            add_step(h, ACT_DEVICE, n, hurts);
         else if (with & WITH_LIES && chance(20))
             add_step(h, ACT_LIE, 0, false);
         else if (with & WITH_SCHEMA && chance(12))
@@ -122,6 +127,8 @@ void plot_tell(const struct history *h)
                                         "a column is dropped in",
                                         "a column gets another type in",
                                         "another package",
+                                        "a handheld for",
+                                        "the handheld is synchronized of",
                                         "lies of"};
     for (int i = 0; i < h->nstep; i++) {
         const struct sim_step *s = &h->step[i];
@@ -130,9 +137,9 @@ void plot_tell(const struct history *h)
         printf("%3d  ", i);
         if (s->kind == STEP_SQL)
             for (int k = 0; k < STATEMENTS && s->sql[k]; k++)
-                printf("%s%d: %s;\n", k ? "     " : "", s->node, s->sql[k]);
+                printf("%s%s%d: %s;\n", k ? "     " : "", s->device ? "device " : "", s->node, s->sql[k]);
         else
-            printf("%s %d", words[s->kind - ACT_SESSION], s->node);
+            printf("%s %s%d", words[s->kind - ACT_SESSION], s->device ? "device " : "", s->node);
         if (s->hurt)
             printf(", %s %d", s->hurt == HURT_STOP ? "stopped at durable step" : "killed after microseconds",
                    s->at);

@@ -21,11 +21,20 @@ enum act {
     ACT_DROP,   /* a column */
     ACT_RETYPE,
     ACT_PACKAGE, /* a package that allows less or more */
+    ACT_PAIR,    /* a node gets a handheld */
+    ACT_DEVICE,  /* ... which is synchronized: by companionsync, or by integratedsync */
     ACT_LIE      /* node 0 sends whatever it likes */
 };
 
 /* What a history may have. */
-enum { WITH_RESTORES = 1, WITH_SCHEMA = 2, WITH_HURTS = 4, WITH_TWINS = 8, WITH_LIES = 16 };
+enum {
+    WITH_RESTORES = 1,
+    WITH_SCHEMA = 2,
+    WITH_HURTS = 4,
+    WITH_TWINS = 8,
+    WITH_LIES = 16,
+    WITH_DEVICES = 32
+};
 
 /* The history of a seed, with 2 to most_nodes nodes. To be freed with history_free. */
 struct history *plot_site(uint64_t seed, int most_nodes, int with);

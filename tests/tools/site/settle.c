@@ -47,21 +47,21 @@ static int64_t pending(int file)
 /* A second copy of a file hands over what it has, and is used no more. */
 static int retire_twins(struct place *p)
 {
-    for (int f = NODES; f < FILES; f++) {
+    for (int f = TWINS; f < DEVICES; f++) {
         if (!p->there[f])
             continue;
         if (way_session(p, NULL, f, true) || way_session(p, NULL, f, true))
             return -1;
         if (pending(f))
-            return stage_broke("m%d.db: something is pending after two sessions", f - NODES);
+            return stage_broke("m%d.db: something is pending after two sessions", f - TWINS);
         char *command = mem_printf("mkdir -p kept/m%d.db-dx && mv m%d.db kept && cp -r m%d.db-dx/. "
                                    "kept/m%d.db-dx && rm -rf m%d.db-dx/[a-r]*",
-                                   f - NODES, f - NODES, f - NODES, f - NODES, f - NODES);
+                                   f - TWINS, f - TWINS, f - TWINS, f - TWINS, f - TWINS);
         int rc = system(command);
         free(command);
         p->there[f] = false;
         if (rc)
-            return stage_broke("m%d.db cannot be moved away", f - NODES);
+            return stage_broke("m%d.db cannot be moved away", f - TWINS);
     }
     return 0;
 }
@@ -72,18 +72,18 @@ static int round_of_sessions(struct place *p)
     for (int n = 0; rc == 0 && n < p->h->nnode; n++) {
         if (!p->there[n])
             rc = way_initsync(p, NULL, n);
-        rc = rc || way_session(p, NULL, n, true);
+        rc = rc || way_session(p, NULL, n, true) || way_device(p, NULL, n, true);
     }
     return rc ? -1 : 0;
 }
 
-static int64_t quarantined(struct place *p, int file)
+/* Rows in quarantine there, those that a companion has of its handheld left out. */
+static int64_t quarantined(int file)
 {
     struct db *db = place_open(file);
     int64_t n = -1;
-    (void)p;
     if (db && db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_quarantine'") == 0 && n)
-        db_get_int(db, &n, "SELECT count(*) FROM dx_quarantine");
+        db_get_int(db, &n, "SELECT count(*) FROM dx_quarantine WHERE origin IS NOT 'palm'");
     db_close(db);
     return n;
 }
@@ -91,12 +91,12 @@ static int64_t quarantined(struct place *p, int file)
 /* What waits in quarantine could not be taken if it were tried again. */
 static int check_quarantine(struct place *p)
 {
-    int64_t was = quarantined(p, SERVER);
+    int64_t was = quarantined(SERVER);
     if (was <= 0)
         return was < 0 ? -1 : 0;
     if (WAY(p, NULL, NULL, NULL, 1, "dxapply", "retry", "site/hq.db"))
         return -1;
-    int64_t is = quarantined(p, SERVER);
+    int64_t is = quarantined(SERVER);
     if (is != was)
         return stage_broke("%lld rows waited in quarantine although nothing kept them from being taken",
                            (long long)(was - is));
@@ -114,8 +114,8 @@ int settle(struct place *p)
         if (round_of_sessions(p) || place_follow(p))
             return -1;
         int64_t n = 0;
-        for (int f = 0; n == 0 && f < p->h->nnode; f++)
-            n = pending(f);
+        for (int f = 0; n == 0 && f < FILES; f++)
+            n = p->there[f] ? pending(f) : 0;
         free(file);
         file = waiting_file();
         if (file == NULL && n == 0 && round > 1)
@@ -161,6 +161,29 @@ static int compare_table(struct place *p, struct db *server, struct db *copy, in
     return rc;
 }
 
+/* The device holds what its companion holds. */
+static int compare_device(struct place *p, struct db *copy, int node)
+{
+    struct db *device = p->there[DEVICES + node] ? place_open(DEVICES + node) : NULL;
+    int rc = device || !p->there[DEVICES + node] ? 0 : -1;
+    for (int t = 0; device && rc == 0 && t < p->h->ntable; t++) {
+        struct buf sql = {0}, why = {0};
+        size_t n;
+        buf_puts(&sql, "SELECT ");
+        rc = put_columns(copy, &p->h->table[t], &sql);
+        buf_addf(&sql, " FROM %s r", p->h->table[t].name);
+        int same = rc ? -1 : same_rows(copy, buf_text(&sql), device, buf_text(&sql), &why, &n);
+        if (same <= 0)
+            rc = stage_broke("d%d, %s: %s", node, p->h->table[t].name, same ? err_message() : buf_text(&why));
+        buf_free(&sql);
+        buf_free(&why);
+    }
+    if (device && rc == 0 && quarantined(DEVICES + node))
+        rc = stage_broke("d%d: rows wait in quarantine", node);
+    db_close(device);
+    return rc;
+}
+
 static int compare_digest(int node)
 {
     char *name = mem_printf("n%d", node), *db = place_path(node);
@@ -183,8 +206,9 @@ int settle_compare(struct place *p)
         rc = copy ? 0 : -1;
         for (int t = 0; rc == 0 && t < p->h->ntable; t++)
             rc = compare_table(p, server, copy, n, t);
+        rc = rc || compare_device(p, copy, n);
         db_close(copy);
-        if (rc == 0 && quarantined(p, n))
+        if (rc == 0 && quarantined(n))
             rc = stage_broke("n%d: rows of its server wait in quarantine", n);
         rc = rc || compare_digest(n);
     }

@@ -76,6 +76,15 @@ static int keep_copy(struct place *p, int file)
     return rc ? -1 : 0;
 }
 
+/* What a session asked for could not be had: its message stands in "err" again. -1. */
+static int no_way(const char *what, const char *said, int code)
+{
+    FILE *f = fopen("err", "w");
+    fputs(said ? said : "", f);
+    fclose(f);
+    return stage_surprise(what, code);
+}
+
 int way_session(struct place *p, const struct sim_step *s, int file, bool now)
 {
     char *db = place_path(file), *said = NULL;
@@ -99,15 +108,55 @@ int way_session(struct place *p, const struct sim_step *s, int file, bool now)
             rc = way_cron(p, NULL);
     }
     if (rc == 0 && !hurt && (code < 0 || code > 1)) {
-        FILE *f = fopen("err", "w");
-        fputs(said ? said : "", f);
-        fclose(f);
         char *what = mem_printf("remotesync %s", db);
-        rc = stage_surprise(what, code);
+        rc = no_way(what, said, code);
         free(what);
     }
     free(said);
     free(db);
+    return rc ? -1 : 0;
+}
+
+int way_pair(struct place *p, int node, bool adopt)
+{
+    char *pc = place_path(node), *device = place_path(DEVICES + node);
+    int rc = !p->there[node] ? 0
+             : adopt
+                 ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--adopt", "--device", "palm", pc, device)
+                 : WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", pc, device);
+    p->there[DEVICES + node] |= file_exists(device);
+    free(pc);
+    free(device);
+    return rc;
+}
+
+int way_device(struct place *p, const struct sim_step *s, int node, bool integrated)
+{
+    if (!p->there[node] || !p->there[DEVICES + node])
+        return 0;
+    char *pc = place_path(node), *device = place_path(DEVICES + node), *said = NULL;
+    bool hurt = s && s->hurt != HURT_NOT;
+    int rc = 0, code = AGAIN;
+    for (int turn = 0; rc == 0 && turn < TURNS && code > 1 && !(hurt && turn); turn++) {
+        free(said);
+        code = run(p, s, NULL, NULL,
+                   integrated ? (const char *const[]){"integratedsync", "--now", pc, device, "site", NULL}
+                              : (const char *const[]){"companionsync", pc, device, NULL},
+                   &said);
+        if (hurt || code <= 1)
+            continue;
+        if (strstr(said, "--adopt"))
+            rc = way_pair(p, node, true);
+        else if (strstr(said, "initsync"))
+            rc = way_initsync(p, NULL, node);
+        else if (code != AGAIN)
+            break;
+    }
+    if (rc == 0 && !hurt && (code < 0 || code > 1))
+        rc = no_way(device, said, code);
+    free(said);
+    free(pc);
+    free(device);
     return rc ? -1 : 0;
 }
 

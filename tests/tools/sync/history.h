@@ -54,6 +54,7 @@ struct sim_step {
     int place;  /* where it is damaged; the user */
     enum hurt hurt;
     int at;   /* which durable step, microseconds, or bytes */
+    bool device; /* it is about the node's handheld */
     bool off; /* taken out while shrinking */
 };
 
