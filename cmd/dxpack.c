@@ -549,10 +549,14 @@ static int read_standing(const char *spool, struct standing *us, struct copy_fil
         return fail(ERR_USAGE, "%s: its name does not end with -dx; which database is it of? --db DB", spool);
     char *path = db_name ? mem_text(db_name) : mem_printf("%.*s", (int)n - 3, spool);
     struct db *db = db_open(path, DB_READ);
-    int rc = db == NULL || db_begin_read(db)                                        ? -1
-             : copy_of                                                              ? read_former(db, us)
-             : handshake_of_copy(db, us) || copy_files_look(db, spool, true, files) ? -1
-                                                                                    : 0;
+    int rc = db == NULL || db_begin_read(db) ? -1
+             : copy_of                       ? read_former(db, us)
+             : handshake_of_copy(db, us)     ? -1
+                                             : 0;
+    if (rc == 0 && !copy_of && copy_files_look(db, spool, true, files)) {
+        cli_warn("%s; no files travel that rows name", err_message());
+        copy_files_free(files);
+    }
     db_close(db);
     free(path);
     return rc;

@@ -329,8 +329,10 @@ void attachment_select(const struct attachment_section *s, const struct table *t
 struct look {
     struct stmt *rows; /* of one digest: see attachment_select */
     struct membership_asker *asker;
-    struct stmt *claims;    /* unproven, of (digest, key) */
-    struct stmt *published; /* whether (node, key) is in the rule; NULL: no rule */
+    struct stmt *claims; /* unproven, of (digest, key) */
+    struct stmt *
+        published; /* whether (node, key) is in the rule; NULL: no rule, or one that does not work any more */
+    bool to_nobody; /* the latter */
 };
 
 struct attachment_view {
@@ -361,9 +363,10 @@ static int open_look(struct attachment_view *v, size_t i)
     if (l->claims && *s->rule) {
         buf_addf(&sql, "WITH r(node, key) AS (%s\n) SELECT 1 FROM r WHERE node = ?1 AND key = ?2", s->rule);
         l->published = db_prepare(v->db, buf_text(&sql));
+        l->to_nobody = l->published == NULL;
     }
     buf_free(&sql);
-    return l->claims && (*s->rule == 0 || l->published) ? 0 : -1;
+    return l->claims ? 0 : -1;
 }
 
 struct attachment_view *attachment_view_open(struct db *db, const struct node *n)
@@ -439,7 +442,7 @@ static int gives(struct attachment_view *v, struct look *l, const struct val *di
     int claimed = holds > 0 ? has_row(l->claims, digest, key) : 0;
     if (holds <= 0 || claimed)
         return holds < 0 || claimed < 0 ? -1 : 0;
-    return all || l->published == NULL ? 1 : has_row(l->published, &name, key);
+    return all ? 1 : l->to_nobody ? 0 : l->published == NULL ? 1 : has_row(l->published, &name, key);
 }
 
 static int may_by(struct attachment_view *v, size_t i, const char *sha, bool all)

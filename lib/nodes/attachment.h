@@ -54,7 +54,8 @@ void attachment_select(const struct attachment_section *s, const struct table *t
 /* Makes dx_file_claim and dx_file_unused, if not there. */
 int attachment_init(struct db *db);
 
-/* What a node may have, asked for many files; the node must outlive it. NULL on failure. */
+/* What a node may have, asked for many files; the node must outlive it. A rule that does not work any more, as when its table
+ * was changed, gives to nobody: uploads and rows are not held up. NULL on failure. */
 struct attachment_view *attachment_view_open(struct db *db, const struct node *n);
 void attachment_view_close(struct attachment_view *v); /* NULL is fine */
 

@@ -19,7 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { DAY = 86400 };
+
+#define PUT ".put."
 
 static const char note_name[] = "files.seen";
 
@@ -125,6 +130,7 @@ static void of_store(const struct place *at, const char *name)
         c->at = st.st_size;
         return;
     }
+    copy_files_sweep(at->store, name);
     if (!added && (peer_is_sha(name) || peer_part_of(name, &number, sha)))
         unlinkat(at->store, name, 0);
 }
@@ -271,6 +277,14 @@ static int copy_bytes(int from, int to, const char *path, char sha[SHA_HEX], int
     return rc || n < 0 ? -1 : 0;
 }
 
+void copy_files_sweep(int dir, const char *name)
+{
+    struct stat st;
+    if (strncmp(name, PUT, strlen(PUT)) == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_mtime < time(NULL) - DAY)
+        unlinkat(dir, name, 0);
+}
+
 int copy_files_put(const char *directory, const char *path, const char *expect, char sha[SHA_HEX],
                    int64_t *size)
 {
@@ -282,7 +296,7 @@ int copy_files_put(const char *directory, const char *path, const char *expect, 
         return from < 0 ? fail_errno("%s: cannot read", path)
                         : fail(ERR_REFUSED, "%s: no regular file", path);
     }
-    char *part = mem_printf("%s/.put.%ld", directory, (long)getpid()), *name = NULL;
+    char *part = mem_printf("%s/" PUT "%ld", directory, (long)getpid()), *name = NULL;
     int rc = file_make_directory(directory);
     if (rc == 0 && (to = file_create(part)) < 0)
         rc = fail_errno("%s: cannot write", part);

@@ -49,6 +49,9 @@ int copy_files_add(const char *spool, const char *path, char sha[SHA_HEX], int64
 int copy_files_put(const char *directory, const char *path, const char *expect, char sha[SHA_HEX],
                    int64_t *size);
 
+/* Removes it if it is what a copy_files_put left that was killed a day ago or more. */
+void copy_files_sweep(int dir, const char *name);
+
 /* Asks for the files of a row by its key, or for one by its digest: dx_file_request. Refused when no row names one. */
 int copy_files_request(struct db *db, const char *what);
 

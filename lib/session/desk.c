@@ -127,6 +127,32 @@ static int give_package(const struct desk *d)
     return rc;
 }
 
+/* ---- the commands ---- */
+
+/* The operator's log of the node: what commands said, and reasons that are not for the node to know. */
+static int open_errors(const struct desk *d)
+{
+    struct stat st;
+    if (fstatat(d->dir, "errors.log", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > ERRORS_MAX)
+        renameat(d->dir, "errors.log", d->dir, "errors.log.1");
+    return openat(d->dir, "errors.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                  0666);
+}
+
+static void log_error(const struct desk *d, const char *text)
+{
+    char at[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    int fd = open_errors(d);
+    if (fd < 0)
+        return;
+    dprintf(fd, "%s %s\n", at, text);
+    close(fd);
+}
+
 /* ---- files that rows name ---- */
 
 struct desk_files {
@@ -153,7 +179,7 @@ static void close_files(struct desk_files *f)
 static int open_files(struct desk *d)
 {
     if (d->files)
-        return 0;
+        return d->files->view ? 0 : -1;
     struct desk_files *f = d->files = mem_zero(1, sizeof *f);
     char *path = file_join(d->site, "files");
     f->store = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -161,6 +187,8 @@ static int open_files(struct desk *d)
     f->db = open_database(d, DB_READ);
     f->noded = f->db && node_require(f->db, d->node, &f->node) == 0;
     f->view = f->noded ? attachment_view_open(f->db, &f->node) : NULL;
+    if (f->view == NULL)
+        log_error(d, err_message());
     return f->view ? 0 : -1;
 }
 
@@ -179,14 +207,14 @@ static int64_t stored(const struct desk_files *f, const char *sha, int *fd)
     return -1;
 }
 
-/* What the node named in an upload and has not shown to have is not known to it, though it be here. */
-static int file(struct desk *d, const struct desk_request *r, struct desk_answer *a, int *fd)
+/* Trouble is for the log: the node gets no file, and its rows are not held up. What the node named in an upload and has not shown to have is not known to it, though it be here. */
+static void file(struct desk *d, const struct desk_request *r, struct desk_answer *a, int *fd)
 {
     a->size = -1;
-    if (open_files(d))
-        return -1;
     if (r->number == DESK_FILE_KNOWN)
         site_files_come(d->site);
+    if (open_files(d))
+        return;
     int64_t size = stored(d->files, r->sha, fd);
     int may = size < 0 ? 0 : attachment_view_may(d->files->view, r->sha, r->number == DESK_FILE_KNOWN);
     a->size = may > 0 ? size : -1;
@@ -194,33 +222,8 @@ static int file(struct desk *d, const struct desk_request *r, struct desk_answer
         close(*fd);
         *fd = -1;
     }
-    return may < 0 ? -1 : 0;
-}
-
-/* ---- the commands ---- */
-
-/* The operator's log of the node: what commands said, and reasons that are not for the node to know. */
-static int open_errors(const struct desk *d)
-{
-    struct stat st;
-    if (fstatat(d->dir, "errors.log", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > ERRORS_MAX)
-        renameat(d->dir, "errors.log", d->dir, "errors.log.1");
-    return openat(d->dir, "errors.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                  0666);
-}
-
-static void log_error(const struct desk *d, const char *text)
-{
-    char at[32];
-    time_t now = time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    int fd = open_errors(d);
-    if (fd < 0)
-        return;
-    dprintf(fd, "%s %s\n", at, text);
-    close(fd);
+    if (may < 0)
+        log_error(d, err_message());
 }
 
 /* Runs a command of dx with its output to fd (-1: nowhere). Its exit code; -1 when it could not be run. */
@@ -410,7 +413,7 @@ static void answer(struct desk *d, const struct desk_request *r, struct desk_ans
     else if (r->task == DESK_PATCH)
         rc = give_patch(d);
     else if (r->task == DESK_FILE)
-        rc = file(d, r, a, fd);
+        file(d, r, a, fd);
     else if (r->task == DESK_PACKAGE)
         rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)

@@ -145,7 +145,8 @@ static int list(struct db *db, const char *store)
         if (peer_is_sha(e->d_name)) {
             stmt_bind_text(s, 1, e->d_name);
             rc = stmt_run(s);
-        }
+        } else
+            copy_files_sweep(dirfd(d), e->d_name);
     if (d)
         closedir(d);
     stmt_free(s);

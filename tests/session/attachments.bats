@@ -309,3 +309,60 @@ setup() {
     run -3 conf 'max = many'
     run -3 conf 'color = red'
 }
+
+@test "a line that breaks every 30 KB brings files through in both directions, byte after byte" {
+    printf '%s\n' '#!/bin/bash' "exec line \$(cat '$PWD/how') dxserve --site '$PWD/site' --node alice" >line-stand-in
+    chmod +x line-stand-in
+    export DX_SSH=$PWD/line-stand-in
+    head -c 80000 /dev/urandom >down
+    head -c 80000 /dev/urandom >up
+    down=$(txnlog files site/hq.db down) down=${down%% *}
+    up=$(txnlog files alice.db up) up=${up%% *}
+    sql site/hq.db "INSERT INTO doc VALUES (60, 'alice', '$down', 80000, 'image/png')"
+    sql alice.db "INSERT INTO doc VALUES (61, 'alice', '$up', 80000, 'image/png')"
+    dxcron site
+    for way in down up; do
+        code=4
+        echo "--cut-$way 30000" >how
+        for ((tries = 0; code == 4 && tries < 12; tries++)); do
+            code=0
+            remotesync alice.db host: 2>said || code=$?
+        done
+        [ $code -eq 0 ]
+        [ $way = up ] || [ $tries -gt 1 ]
+    done
+    cmp down "alice.db-dx/files/$down"
+    dxcron site
+    cmp up "site/files/$up"
+    [ -z "$(find alice.db-dx site/docking/alice -name '*.part')" ]
+}
+
+@test "taking files into the store may be killed at any of its steps; the next run completes it" {
+    printf taken >f
+    sha=$(txnlog files alice.db f) sha=${sha%% *}
+    sql alice.db "INSERT INTO doc VALUES (70, 'alice', '$sha', 5, 'image/png')"
+    remotesync alice.db site
+    for file in site/docking/alice/inbox/*.dx; do dxapply site/hq.db --upload-from alice <"$file" && rm "$file"; done
+    local n
+    for n in 1 2 3; do
+        run env DX_STOP_AT=$n txnroute files site/hq.db
+    done
+    run -0 txnroute files site/hq.db
+    [ "$(cat "site/files/$sha")" = taken ]
+    [ ! -e "site/docking/alice/files/$sha" ]
+    [ "$(sql site/hq.db "SELECT sum(proven) FROM dx_file_claim WHERE digest = '$sha'")" = 1 ]
+    [ -z "$(find site/files -name '.*' -type f)" ]
+}
+
+@test "a rule that does not work any more gives files to nobody, and holds up neither rows nor uploads" {
+    sql site/hq.db 'CREATE TABLE reader(name TEXT PRIMARY KEY)'
+    conf 'delivery = published' 'to = SELECT r.name, d.id FROM reader r, doc d'
+    initsync alice.db site --node alice
+    sql site/hq.db 'DROP TABLE reader' "INSERT INTO doc VALUES (80, 'alice', NULL, 0, '')"
+    sql alice.db "INSERT INTO doc VALUES (81, 'alice', '$(sum new)', 3, 'image/png')"
+    dxcron site
+    run -0 remotesync --now alice.db site
+    [ -z "$(ls alice.db-dx/files)" ]
+    [ "$(sql site/hq.db 'SELECT count(*) FROM doc WHERE id = 81')" = 1 ]
+    [ "$(sql alice.db 'SELECT count(*) FROM doc WHERE id = 80')" = 1 ]
+}
