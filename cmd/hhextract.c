@@ -440,6 +440,8 @@ static int ready(int argc, char **argv)
 
 /* ---- status ---- */
 
+static bool look; /* a device needs somebody's attention */
+
 static int add_object(void *ctx, const struct object *o, const char *filter, int64_t rows)
 {
     if (as_json)
@@ -450,6 +452,8 @@ static int add_object(void *ctx, const struct object *o, const char *filter, int
     return 0;
 }
 
+#define NOT_CAPTURED "tables were changed without capture; companionsync finds what was"
+
 /* One device; the path says whether it is one, and not another node. */
 static int add_device(struct db *pc, const struct node *n, const char *path, json_t *all)
 {
@@ -457,14 +461,15 @@ static int add_device(struct db *pc, const struct node *n, const char *path, jso
     bool here = file_exists(path);
     if (here && handheld_progress(path, n, &p))
         return -1;
+    look |= p.amiss;
     json_t *objects = json_array();
     if (!as_json) {
         printf("%s: %s, package %s, user %s: archive %lld, %lld uploads processed; ", n->name,
                n->active ? "active" : "ended", n->package, n->user, (long long)n->archive,
                (long long)n->merged);
         if (here)
-            printf("%s: archive %lld applied, %lld changes to process\n", path, (long long)p.applied,
-                   (long long)p.pending);
+            printf("%s: archive %lld applied, %lld changes to process%s\n", path, (long long)p.applied,
+                   (long long)p.pending, p.amiss ? "; NOT CAPTURED: " NOT_CAPTURED : "");
         else
             printf("%s is not at hand\n", path);
     }
@@ -473,11 +478,12 @@ static int add_device(struct db *pc, const struct node *n, const char *path, jso
         json_decref(objects);
         return rc;
     }
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "device", n->name, "status",
-                          n->active ? "active" : "ended", "package", n->package, "user", n->user, "path",
-                          path, "archive", (json_int_t)n->archive, "merged", (json_int_t)n->merged, "applied",
-                          here ? json_integer(p.applied) : json_null(), "pending",
-                          here ? json_integer(p.pending) : json_null(), "objects", objects);
+    json_t *j =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:o}", "device", n->name, "status",
+                  n->active ? "active" : "ended", "package", n->package, "user", n->user, "path", path,
+                  "archive", (json_int_t)n->archive, "merged", (json_int_t)n->merged, "applied",
+                  here ? json_integer(p.applied) : json_null(), "pending",
+                  here ? json_integer(p.pending) : json_null(), "captured", !p.amiss, "objects", objects);
     json_array_append_new(all, j);
     return rc;
 }
@@ -517,7 +523,7 @@ static int status(int argc, char **argv)
     }
     json_decref(all);
     db_close(pc);
-    return rc;
+    return rc == 0 && look ? ERR_LOOK : rc;
 }
 
 #define DEVICE                                                                      \

@@ -125,26 +125,36 @@ static int take_changes(struct settling *x, struct dx_reader *r)
     return got;
 }
 
-/* One archive that is not applied yet; *number is that of the one before it. */
+/* One archive; *number is the newest that is applied or was taken. */
+static int take_archive(struct settling *x, struct dx_reader *r, const struct dx_head *h, int64_t *number)
+{
+    if (strcmp(h->epoch, diff_side_head(x->side)->epoch) != 0 || h->number > *number + 1)
+        return fail(ERR_AGAIN,
+                    "%s: is archive %lld, but archive %lld of this numbering comes next; sync again",
+                    dx_reader_name(r), (long long)h->number, (long long)*number + 1);
+    if (h->number <= *number)
+        return dx_skip(r);
+    int rc = take_rekeys(x, h) || take_changes(x, r) ? -1 : 0;
+    *number = h->number;
+    for (size_t i = 0; i < h->ntable; i++)
+        targets_forget(&x->targets, h->table[i]);
+    return rc;
+}
+
+/* The archives of a file. */
 static int take_download(struct settling *x, const char *path, int64_t *number)
 {
     const char *name;
     const struct dx_head *h;
-    int fd = dx_open_input(path, &name), rc = -1;
+    int fd = dx_open_input(path, &name), got = -1;
     struct dx_reader *r = fd < 0 ? NULL : dx_reader_open(fd, name);
-    if (r && dx_next(r, &h) > 0) {
-        if (strcmp(h->epoch, diff_side_head(x->side)->epoch) != 0 || h->number != *number + 1)
-            fail(ERR_AGAIN, "%s: is archive %lld, but archive %lld of this numbering comes next; sync again",
-                 name, (long long)h->number, (long long)*number + 1);
-        else if (take_rekeys(x, h) == 0 && take_changes(x, r) == 0)
-            rc = 0;
-        *number = h->number;
-        for (size_t i = 0; i < h->ntable; i++)
-            targets_forget(&x->targets, h->table[i]);
-    } else if (r && err_message()[0] == 0)
-        fail(ERR_REFUSED, "%s: no archive", name);
+    while (r && (got = dx_next(r, &h)) > 0)
+        if (take_archive(x, r, h, number)) {
+            got = -1;
+            break;
+        }
     dx_reader_close(r);
-    return rc;
+    return got;
 }
 
 static int take_downloads(struct settling *x, char *const *download, size_t n)

@@ -12,7 +12,7 @@ struct uncaptured_count {
 
 /* `rows` is an archive of keys (verify_write with `whole`) with the rows that the server holds for the node, after its
  * newest archive, of one or more of the tables that capture_uncaptured names; `download` the archives that are not
- * applied here yet, up to that one. What the copy had is what the server holds, with the changes that the journal has.
+ * applied here yet, up to that one, one or more in a file (those that are applied count for nothing). What the copy had is what the server holds, with the changes that the journal has.
  *
  * A row that differs from that was changed here, unless one of the downloads touches it, too: such a row is saved to the
  * file `save` as it is here (a log: old values as the server has them, new ones as they are here), and the server's

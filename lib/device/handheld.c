@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sha.h"
+#include "journal/capture.h"
 #include "journal/meta.h"
 
 #include <dirent.h>
@@ -284,6 +285,14 @@ int handheld_clear_spool(const char *path)
 
 /* ---- how far it is ---- */
 
+/* Whether capture is amiss, or what it missed is not found yet; err_message() says how. 1, 0, -1. */
+static int not_captured(struct db *db)
+{
+    if (capture_check(db) == 0)
+        return 0;
+    return err_code() == ERR_REFUSED || err_code() == ERR_AGAIN ? 1 : -1;
+}
+
 int handheld_progress(const char *path, const struct node *n, struct handheld_progress *out)
 {
     struct db *db = db_open(path, DB_READ);
@@ -298,6 +307,9 @@ int handheld_progress(const char *path, const struct node *n, struct handheld_pr
                                 (long long)(merged > settled ? merged : settled))
                  ? -1
                  : 0;
+    int amiss = rc == 0 ? not_captured(db) : 0;
+    out->amiss = amiss > 0;
+    rc = amiss < 0 ? -1 : rc;
     db_close(db);
     return rc;
 }
@@ -328,9 +340,12 @@ static struct db *open_device(const char *path, enum db_mode mode)
 int handheld_hold(const char *path, char **why)
 {
     struct db *db = open_device(path, DB_READ);
-    int rc = db ? meta_get_text(db, "hold", why) : -1;
+    int rc = db ? meta_get_text(db, "hold", why) : -1, amiss = rc == 0 && *why == NULL ? not_captured(db) : 0;
+    if (amiss > 0)
+        *why =
+            mem_text("a table was written while it was not captured; companionsync finds what was changed");
     db_close(db);
-    return rc;
+    return rc || amiss < 0 ? -1 : 0;
 }
 
 int handheld_set_hold(const char *path, const char *why)

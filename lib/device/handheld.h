@@ -44,10 +44,12 @@ int handheld_clear_spool(const char *path);
 /* How far the device at `path` is: the newest archive it has applied, and its changes that have not been merged here. */
 struct handheld_progress {
     int64_t applied, pending;
+    bool
+        amiss; /* tables are, or were, not captured: what was changed in them is to be found by a synchronization */
 };
 int handheld_progress(const char *path, const struct node *n, struct handheld_progress *out);
 
-/* Why the device must synchronize again, to free; NULL when it may start. Refused (ERR_REFUSED) when it is not paired. */
+/* Why the device must synchronize again, to free; NULL when it may start. One of which a table is not captured must, too. Refused (ERR_REFUSED) when it is not paired. */
 int handheld_hold(const char *path, char **why);
 
 /* Says why it must, or (NULL) that it may start. */

@@ -290,3 +290,47 @@ wine|wine" ]
     [ "$(of .changes)" = "$(of .rows)" ]
     [ "$(of '.seconds > 0')" = true ]
 }
+
+@test "a device that was changed without capture is found by ready, status and companionsync, and its changes are saved" {
+    make_levels
+    key=$(sqlite3 palm.db "SELECT row_id FROM account ORDER BY row_id LIMIT 1")
+    other=$(sqlite3 palm.db "SELECT row_id FROM account ORDER BY row_id LIMIT 1 OFFSET 1")
+    run -0 hhextract ready palm.db
+    sqlite3 palm.db "SELECT 'DROP TRIGGER \"' || name || '\";' FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'account'" >drop
+    sqlite3 palm.db <drop
+    sqlite3 palm.db "UPDATE account SET city = 'unseen' WHERE row_id IN ('$key', '$other'); UPDATE contact SET phone = 'captured'"
+    sql alice.db "UPDATE account SET tax_id = 'ours' WHERE row_id = '$other'"
+    run -7 hhextract ready palm.db
+    [[ $output == *"not captured"*"companionsync"* ]]
+    run -1 hhextract status alice.db
+    [[ $output == *"palm: "*"NOT CAPTURED"* ]]
+    run -1 hhextract status alice.db --json
+    [ "$(jq '.[0].captured' <<<"$output")" = false ]
+    run -1 companionsync alice.db palm.db
+    [[ $output == *"saved in palm.db-dx/saved/uncaptured-1.dx"* ]]
+    # What the device changed is changed on the companion; a column that both may have changed is saved, and the companion's
+    # stands.
+    [ "$(sqlite3 alice.db "SELECT count(*) FROM account WHERE city = 'unseen' AND row_id IN ('$key', '$other')")" = 2 ]
+    [ "$(sqlite3 palm.db "SELECT tax_id FROM account WHERE row_id = '$other'")" = ours ]
+    [ "$(dxpack cat palm.db-dx/saved/uncaptured-1.dx | jq -r '.old.tax_id')" = ours ]
+    [ "$(sqlite3 alice.db "SELECT count(*) FROM contact WHERE phone = 'captured'")" -gt 0 ]
+    alike palm.db alice.db
+    run -0 hhextract ready palm.db
+    run -0 hhextract status alice.db
+    run -0 companionsync alice.db palm.db
+}
+
+@test "a row of the device that cannot be applied stops --strict with nothing changed; without it the row is kept, told on both sides, and the rest goes on" {
+    make_levels
+    sqlite3 palm.db "INSERT INTO contact (row_id, account_id, last_name, last_upd) VALUES ('C-x', 'nowhere', 'Lost', '2026');
+        UPDATE account SET city = 'Lima'"
+    before=$(txnlog digest alice.db)
+    run -3 companionsync --strict alice.db palm.db
+    [ "$(txnlog digest alice.db)" = "$before" ]
+    run -1 companionsync alice.db palm.db
+    [ "$(sqlite3 alice.db "SELECT DISTINCT city FROM account")" = Lima ]
+    run -1 dxapply conflicts alice.db
+    [[ $output == *quarantine*"C-x"* || $output == *"C-x"*quarantine* ]]
+    run -1 dxapply conflicts palm.db
+    [[ $output == *"C-x"* ]]
+}
