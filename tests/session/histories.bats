@@ -19,3 +19,11 @@ random_histories() {
 @test "a node that lies changes no row that it may not, and all others are served" {
     random_histories 1 1 -n 2 -w l
 }
+
+@test "schemas that change at the server and in copies: every queue empties, every copy is right, every value is accounted for" {
+    random_histories 1003 1 -n 2 -w s
+}
+
+@test "handhelds beside the copies, put back from backups: every device holds what its companion holds" {
+    random_histories 6011 1 -n 2 -w hr
+}
