@@ -289,14 +289,15 @@ int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number)
 /* What the node still calls by a key of before goes straight to the newest. */
 static int redirect(struct db *db, const struct dx_rekey *r, int64_t node)
 {
-    struct stmt *s =
-        db_prepare(db, "UPDATE dx_rekey SET new = ?1 WHERE node = ?2 AND tbl = ?3 AND new IS ?4");
+    struct stmt *s = db_prepare(
+        db, "UPDATE dx_rekey SET new = ?1, adopt = adopt OR ?5 WHERE node = ?2 AND tbl = ?3 AND new IS ?4");
     if (s == NULL)
         return -1;
     stmt_bind(s, 1, &r->new);
     stmt_bind_int(s, 2, node);
     stmt_bind_text(s, 3, r->table);
     stmt_bind(s, 4, &r->old);
+    stmt_bind_int(s, 5, r->adopt); /* the row that had it went over to another */
     int rc = stmt_run(s);
     stmt_free(s);
     return rc;

@@ -143,3 +143,21 @@ office r|red" ]
     [ "$(sql hq.db "SELECT count(*) FROM favourite")" = 0 ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_rekey WHERE adopt" 2>/dev/null || echo 0)" = 0 ]
 }
+
+@test "a row of a handheld that gets another key and then goes over to another row does so on the device, too" {
+    mkdir -p deep/site deep/p && cd deep
+    sql site/hq.db "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT)" "INSERT INTO tag VALUES (1, 'a')"
+    printf '[package]\nname = p\nversion = 1\n[object tag]\nvisible = all\nuser_key = name\nduplicates = adopt\n' >p/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db p
+    txnroute node add site/hq.db pc --package p --user u
+    initsync pc.db site --node pc
+    hhextract pair pc.db palm.db --device palm
+    sql site/hq.db "INSERT INTO tag VALUES (2, 'x'), (3, 'y')"
+    sql palm.db "INSERT INTO tag VALUES (2, 'w'), (3, 'w')"
+    integratedsync --now pc.db palm.db site || [ $? -eq 1 ]
+    run -0 integratedsync --now pc.db palm.db site
+    [ "$(sql site/hq.db "SELECT group_concat(name) FROM (SELECT name FROM tag ORDER BY name)")" = a,w,x,y ]
+    same_table pc.db site/hq.db tag
+    same_table palm.db site/hq.db tag
+}

@@ -93,7 +93,8 @@ static int make_twin(struct place *p, const struct sim_step *s)
         return 0;
     char *to = place_path(twin);
     int rc = place_copy(s->node, to);
-    char *command = mem_printf("rm -rf %s-dx; cp -r n%d.db-dx %s-dx", to, s->node, to);
+    char *command =
+        mem_printf("rm -rf %s-dx; cp -r n%d.db-dx %s-dx && rm -rf %s-dx/saved", to, s->node, to, to);
     rc = rc || (s->place % 2 && system(command));
     p->there[twin] = true;
     free(command);
