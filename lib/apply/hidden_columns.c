@@ -56,9 +56,13 @@ static int remember(struct apply_context *w, struct target *t, const struct chan
     return rc;
 }
 
+/* Not where the delete was not done, or waits: then the insert is another row, which gets another key, or none. */
 static int restore(struct apply_context *w, struct target *t, struct change *c, struct arena *a)
 {
     struct stmt *s = w->merge->hidden;
+    int here = target_row(t, c, NULL);
+    if (here)
+        return here < 0 ? -1 : 0;
     struct buf key = {0};
     struct change row;
     change_key_bytes(c, &key);

@@ -701,3 +701,21 @@ newest() {
     [ "$(sql hq.db "SELECT what FROM tag WHERE name = 'm'")" = again ]
     [ "$(sql hq.db "SELECT group_concat(kind || outcome) FROM (SELECT kind, outcome FROM dx_conflict ORDER BY tbl, key)")" = insertask,insertask,inserttheirs ]
 }
+
+@test "a new row under the key of one that stays gets none of the values that its node does not see" {
+    office
+    sql hq.db "CREATE TABLE visit (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account, region TEXT)" \
+        "INSERT INTO visit VALUES (1, 2, 'alice')"
+    txnlog attach hq.db
+    printf '\n[object visit]\nvisible = SELECT n.name, v.id FROM visit v JOIN dx_node n ON n.user = v.region\n' >>package/package.conf
+    txnroute load hq.db package
+    txnroute run hq.db docking </dev/null
+    forge 1 <<-'LINES' >up.dx
+	{"table":"account","op":"delete","key":{"id":2},"old":{"name":"Bolt","region":"mallory"}}
+	{"table":"account","op":"insert","key":{"id":2},"new":{"name":"Bait","region":"mallory"}}
+	LINES
+    run -1 dxapply hq.db --upload-from mallory <up.dx
+    [ "$(sql hq.db "SELECT name, credit FROM account ORDER BY name")" = "Acme|100
+Bait|
+Bolt|200" ]
+}
