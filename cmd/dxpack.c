@@ -5,6 +5,7 @@
 #include "archive/repack.h"
 #include "archive/signature.h"
 #include "archive/unpack.h"
+#include "base/clean.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -128,6 +129,14 @@ struct members {
     bool begun;
 };
 
+/* What the archive says is anybody's. */
+static const char *clean(struct buf *b, const char *text)
+{
+    buf_clear(b);
+    clean_text(b, text, strlen(text));
+    return buf_text(b);
+}
+
 static void print_member(const char *name, uint64_t size)
 {
     printf("  %-40s %12llu\n", name, (unsigned long long)size);
@@ -145,8 +154,10 @@ static int list_member(void *ctx, const char *name, uint64_t size)
 
 static void print_text(const char *what, const char *text)
 {
+    struct buf b = {0};
     if (*text)
-        printf(", %s %s", what, text);
+        printf(", %s %s", what, clean(&b, text));
+    buf_free(&b);
 }
 
 static void print_number(const char *what, int64_t number)
@@ -174,9 +185,11 @@ static void print_head(const struct dx_head *h)
 static void print_counts(const struct dx_head *h, const struct dx_end *e)
 {
     printf("  %-40s %12s %12s %12s\n", "table", "insert", "update", "delete");
+    struct buf b = {0};
     for (size_t i = 0; i < h->ntable; i++)
-        printf("  %-40s %12lld %12lld %12lld\n", h->table[i]->name, (long long)e->count[i].inserts,
+        printf("  %-40s %12lld %12lld %12lld\n", clean(&b, h->table[i]->name), (long long)e->count[i].inserts,
                (long long)e->count[i].updates, (long long)e->count[i].deletes);
+    buf_free(&b);
     printf("  %lld changes, %lld bytes unpacked, sha256 %s\n", (long long)e->changes, (long long)e->bytes,
            e->sha256);
 }

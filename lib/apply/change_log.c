@@ -52,16 +52,32 @@ static int keep(struct change_log *e, const struct target *t, const struct chang
     return rc;
 }
 
-int change_log_note(struct change_log *e, struct target *t, const struct change *c)
+static struct change_log_count *count_of(struct change_log *e, const struct target *t)
 {
     if (t->index >= e->n) {
         e->count = mem_grow(e->count, t->index + 1, sizeof *e->count);
         memset(e->count + e->n, 0, (t->index + 1 - e->n) * sizeof *e->count);
         e->n = t->index + 1;
     }
-    struct change_log_count *n = &e->count[t->index];
+    return &e->count[t->index];
+}
+
+static bool replaces(const struct change_log *e, const struct change *c, const char *origin)
+{
+    return c->op != CHANGE_INSERT && e->sender && origin && strcmp(e->sender, origin) == 0;
+}
+
+void change_log_waits(struct change_log *e, const struct target *t, const struct change *c,
+                      const char *origin)
+{
+    count_of(e, t)->replaced += replaces(e, c, origin);
+}
+
+int change_log_note(struct change_log *e, struct target *t, const struct change *c)
+{
+    struct change_log_count *n = count_of(e, t);
     *(c->op == CHANGE_INSERT ? &n->inserted : c->op == CHANGE_UPDATE ? &n->updated : &n->deleted) += 1;
-    n->replaced += c->op != CHANGE_INSERT && e->sender && e->origin && strcmp(e->sender, e->origin) == 0;
+    n->replaced += replaces(e, c, e->origin);
     if (e->journal && journal_add(e->journal, c, e->origin))
         return -1;
     if ((e->undo && keep(e, t, c)) ||

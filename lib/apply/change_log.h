@@ -9,7 +9,8 @@
 
 struct change_log_count {
     int64_t inserted, updated, deleted;
-    int64_t replaced; /* of those updated and deleted: by changes of the log's `sender` */
+    int64_t
+        replaced; /* by changes of the log's `sender`: of those updated and deleted, and of those that wait */
 };
 
 struct change_log {
@@ -34,6 +35,10 @@ void change_log_end(struct change_log *e); /* frees; safe on a zeroed one */
 
 /* Whether changes must be told whole: an update with the old values of what it changes, a delete with the whole row. */
 bool change_log_wants_old(const struct change_log *e);
+
+/* A change of the sender's could not be made yet: it counts as if it had, where it replaces something. */
+void change_log_waits(struct change_log *e, const struct target *t, const struct change *c,
+                      const char *origin);
 
 /* One change was made. */
 int change_log_note(struct change_log *e, struct target *t, const struct change *c);

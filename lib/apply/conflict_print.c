@@ -2,6 +2,7 @@
 #include "apply/conflict_print.h"
 
 #include "apply/record.h"
+#include "base/clean.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/jsonl.h"
@@ -188,21 +189,32 @@ static void add_sides(struct buf *out, const struct conflict *c, const struct co
         add_row(out, r->target->table, r->incoming.new, false);
 }
 
+/* Ends the line, which is freed. What a node has sent may hold anything. */
+static void put_line(struct buf *out, struct buf *line)
+{
+    if (line->n) {
+        clean_text(out, line->p, line->n);
+        buf_byte(out, '\n');
+    }
+    buf_free(line);
+}
+
 int conflict_print_text(struct targets *ts, const struct conflict *c, struct buf *out)
 {
     struct conflict_view r;
+    struct buf line = {0};
     int rc = conflict_print_conflict(ts, c, &r);
     if (rc == 0) {
-        buf_addf(out, "%4lld  %-10s  %-7s  %-8s  %s", (long long)c->id, c->kind, c->outcome,
+        buf_addf(&line, "%4lld  %-10s  %-7s  %-8s  %s", (long long)c->id, c->kind, c->outcome,
                  c->resolved ? "resolved" : "open", c->table);
         if (r.target)
-            buf_addf(out, " %s", vals_show(r.key, r.target->table->nkey));
-        add_sides(out, c, &r);
+            buf_addf(&line, " %s", vals_show(r.key, r.target->table->nkey));
+        add_sides(&line, c, &r);
         if (c->reason)
-            buf_addf(out, " (%s)", c->reason);
+            buf_addf(&line, " (%s)", c->reason);
         if (c->archive)
-            buf_addf(out, "  [%s]", c->archive);
-        buf_byte(out, '\n');
+            buf_addf(&line, "  [%s]", c->archive);
+        put_line(out, &line);
     }
     conflict_print_free(&r);
     return rc;
@@ -242,12 +254,14 @@ int conflict_print_quarantined_text(struct targets *ts, const struct quarantined
 {
     struct target *t = targets_named(ts, q->table);
     struct arena arena = {0};
+    struct buf line = {0};
     struct change c;
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
     if (rc == 0)
-        buf_addf(out, "%4lld  %-10s  %-7s  %-8s  %s of %s: %s  [%s]\n", (long long)q->id, "quarantine",
+        buf_addf(&line, "%4lld  %-10s  %-7s  %-8s  %s of %s: %s  [%s]", (long long)q->id, "quarantine",
                  "waits", "open", change_op_name(c.op), change_show(&c), q->reason,
                  q->archive ? q->archive : "");
+    put_line(out, &line);
     arena_free(&arena);
     return rc;
 }

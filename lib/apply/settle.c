@@ -89,6 +89,8 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
                             .key = change_packed_key(&e->change, &room),
                             .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
     w->count->quarantined += e->held == 0;
+    if (e->held == 0)
+        change_log_waits(&w->effect, e->target, &e->change, e->origin);
     int rc = quarantine_add(w->db, &q) || await_parent(w, e, q.id) ? -1 : 0;
     if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
         rc = merge_force(w, e->target, &e->change, e->origin) || verdict_send_waits(w, &e->change, e->origin)

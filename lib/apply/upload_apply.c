@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/hold.h"
+#include "nodes/key_range.h"
 #include "nodes/membership_log.h"
 #include "nodes/verdict.h"
 
@@ -301,6 +302,14 @@ static int reject(struct apply_context *w, struct target *t, const struct change
         w->db, "UPDATE dx_conflict SET resolved = 'rejected' WHERE id = (SELECT max(id) FROM dx_conflict)");
 }
 
+/* Whether the row's key would end the ranges of the table: 1, 0, -1. */
+static int far_key(struct apply_context *w, const struct target *t, const struct change *c)
+{
+    const struct object *o = package_object(w->merge->package, t->table->name);
+    bool counted = o && c->op == CHANGE_INSERT && t->layout->autoincrement;
+    return counted ? key_range_beyond(w->db, o, c->new[t->table->key[0]].i) : 0;
+}
+
 static int judge(struct apply_context *w, struct target *t, struct change *c)
 {
     struct arena arena = {0};
@@ -312,6 +321,9 @@ static int judge(struct apply_context *w, struct target *t, struct change *c)
     if (waits)
         return waits < 0 ? -1 : 0;
     int rc = allow(w, t, c);
+    int beyond = rc > 0 ? far_key(w, t, c) : 0;
+    if (beyond)
+        rc = beyond < 0 || rekey_server_give(w, t, c) ? -1 : 0;
     if (rc > 0)
         rc = hidden_columns(w, t, c, &arena) || merge(w, t, c) ? -1 : 0;
     arena_free(&arena);

@@ -3,8 +3,11 @@
 #include "cli/cli.h"
 
 #include "archive/head_read.h"
+#include "base/clean.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/progress.h"
 #include "journal/upgrade.h"
 #include "session/handshake.h"
@@ -113,12 +116,26 @@ void cli_prints_lines(void)
 
 /* ---- messages ---- */
 
+/* A message may hold names and values that a node has sent. */
+static void print_clean(const char *who, const char *text)
+{
+    struct buf b = {0};
+    clean_text(&b, text, strlen(text));
+    fprintf(stderr, "%s: %s\n", who, buf_text(&b));
+    buf_free(&b);
+}
+
 __attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
 {
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    char *text = mem_alloc((size_t)(n < 0 ? 0 : n) + 1);
+    vsnprintf(text, (size_t)(n < 0 ? 0 : n) + 1, fmt, again);
+    va_end(again);
     clear_progress();
-    fprintf(stderr, "%s: ", program);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    print_clean(program, text);
+    free(text);
 }
 
 void cli_warn(const char *fmt, ...)
@@ -374,7 +391,7 @@ int cli_main(const struct cli_command *c, int argc, char **argv)
     int code = v->run(n, argv + skip);
     clear_progress();
     if (code < 0) {
-        fprintf(stderr, "%s: %s\n", c->name, err_message());
+        print_clean(c->name, err_message());
         code = (int)err_code();
     }
     return finish(code);

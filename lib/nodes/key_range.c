@@ -36,6 +36,19 @@ int64_t key_range_size(const struct object *o)
     return object_policy(o).keys == KEYS_RANGES ? strtoll(o->keys + 7, NULL, 10) : 0;
 }
 
+int key_range_beyond(struct db *db, const struct object *o, int64_t key)
+{
+    const int64_t fresh = INT64_C(1) << 49; /* keys that are given instead lie below */
+    int64_t size = key_range_size(o), top;
+    if (size == 0 || key <= fresh)
+        return 0;
+    if (db_get_int(db, &top, "SELECT max(seq) FROM sqlite_sequence WHERE name = %Q COLLATE NOCASE", o->table))
+        return -1;
+    if (top < fresh)
+        top = fresh;
+    return key > top && (key - top) / 10 > size;
+}
+
 /* The range that the node has: 1, 0, -1. */
 static int find(struct db *db, const struct node *n, const char *epoch, const char *table, int64_t *first,
                 int64_t *last)

@@ -17,6 +17,10 @@ struct key_ranges {
 void key_ranges_free(struct key_ranges *k);
 
 /* The N of `keys = ranges N`, or 0. */
+/* Whether that key of a new row of the object's table lies so far above all that were handed out that ranges behind it
+ * would come to their end soon: 1, 0, -1. Tables without ranges: 0. */
+int key_range_beyond(struct db *db, const struct object *o, int64_t key);
+
 int64_t key_range_size(const struct object *o);
 
 /* Adds to the head a range for each table of the node's package where it has none in that epoch, has used half of it, or

@@ -6,6 +6,7 @@
 #include "route/moves.h"
 #include "route/next_audience.h"
 #include "route/row_class.h"
+#include "rules/rule_fence.h"
 
 void delta_by_key_exclude(struct buf *sql, const struct object_delta *w, const char *key)
 {
@@ -91,7 +92,7 @@ int delta_by_key_move(struct object_deltas *v, const struct object_delta *w)
         add_news(&sql, w, by_class);
     if (r->went)
         add_gone(&sql, w);
-    rc = rc || db_exec(v->db, buf_text(&sql)) ? -1 : 0;
+    rc = rc || rule_fence_exec(v->db, buf_text(&sql)) ? -1 : 0;
     buf_free(&sql);
     return rc;
 }
@@ -133,7 +134,7 @@ int delta_by_key_children(struct object_deltas *v, const struct object_delta *w,
         delta_by_key_exclude(&sql, w, buf_text(&key));
     if (w->rule->keep)
         add_kept(&sql, w);
-    int rc = db_exec(v->db, buf_text(&sql));
+    int rc = rule_fence_exec(v->db, buf_text(&sql));
     buf_free(&sql);
     buf_free(&key);
     return rc;

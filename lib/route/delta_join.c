@@ -7,6 +7,7 @@
 #include "route/delta_by_key.h"
 #include "route/moves.h"
 #include "rules/package_nodes.h"
+#include "rules/rule_fence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static int ask(const struct asking *q, const char *into, const struct cut *cut, 
     rule_cut_sql(&sql, q->arm, q->use, 0, strlen(q->arm->sql), cut, ncut);
     buf_puts(&sql, ")");
     q->v->statements++;
-    int rc = db_exec(q->v->db, buf_text(&sql));
+    int rc = rule_fence_exec(q->v->db, buf_text(&sql));
     buf_free(&sql);
     return rc;
 }
@@ -274,7 +275,7 @@ static struct stmt *prepare_pairs(struct object_deltas *v, const struct object_d
         free(now);
     }
     buf_puts(&sql, " ORDER BY 1, 2");
-    struct stmt *s = db_prepare(v->db, buf_text(&sql));
+    struct stmt *s = rule_fence_prepare(v->db, buf_text(&sql));
     buf_free(&sql);
     return s;
 }

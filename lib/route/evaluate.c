@@ -6,6 +6,7 @@
 #include "nodes/membership.h"
 #include "route/next_audience.h"
 #include "route/row_class.h"
+#include "rules/rule_fence.h"
 
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static char *table_of(const struct object_delta *w)
 
 static int run_sql(struct object_deltas *v, struct buf *sql)
 {
-    int rc = db_exec(v->db, buf_text(sql));
+    int rc = rule_fence_exec(v->db, buf_text(sql));
     buf_free(sql);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "route/set_aside.h"
 #include "rules/fixed_now.h"
 #include "rules/package_nodes.h"
+#include "rules/rule_fence.h"
 #include "sql/key_text.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static char *show_row(const struct object_delta *w, const struct val *key)
 /* Runs a query with the key as ?1: its first row, or NULL (no row, or *rc -1). */
 static struct stmt *ask(struct asking *a, struct buf *sql, const struct val *key, int *rc)
 {
-    struct stmt *s = db_prepare(a->db, buf_text(sql));
+    struct stmt *s = rule_fence_prepare(a->db, buf_text(sql));
     buf_free(sql);
     if (s)
         stmt_bind(s, 1, key);

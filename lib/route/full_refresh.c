@@ -7,13 +7,14 @@
 #include "route/evaluate.h"
 #include "route/moves.h"
 #include "route/next_audience.h"
+#include "rules/rule_fence.h"
 #include "sql/key.h"
 
 #include <stdlib.h>
 
 static int run_sql(struct object_deltas *v, struct buf *sql)
 {
-    int rc = db_exec(v->db, buf_text(sql));
+    int rc = rule_fence_exec(v->db, buf_text(sql));
     buf_free(sql);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "nodes/membership.h"
 #include "route/next_audience.h"
 #include "rules/package_nodes.h"
+#include "rules/rule_fence.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -155,7 +156,7 @@ static void add_arm(struct buf *sql, const struct object_delta *w, const struct 
 
 static int run_sql(struct object_deltas *v, struct buf *sql)
 {
-    int rc = db_exec(v->db, buf_text(sql));
+    int rc = rule_fence_exec(v->db, buf_text(sql));
     buf_free(sql);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "rules/package_nodes.h"
 #include "rules/read_set.h"
 #include "rules/rule_check.h"
+#include "rules/rule_fence.h"
 #include "rules/table_refs.h"
 #include "sql/token.h"
 
@@ -276,7 +277,9 @@ static int aggregates(const struct analysis *an, const char *sql)
 static int check_columns(const struct analysis *an, const char *text)
 {
     size_t want = 1 + an->rule->object->sent->nkey;
-    struct stmt *s = db_preparef(an->db, "SELECT * FROM (%s\n)", text);
+    char *sql = mem_printf("SELECT * FROM (%s\n)", text);
+    struct stmt *s = rule_fence_prepare(an->db, sql);
+    free(sql);
     int n = s ? stmt_columns(s) : -1;
     stmt_free(s);
     if (n < 0)
@@ -386,7 +389,9 @@ static int analyse_keep(struct analysis *an)
                       "keep reads table %s; a time filter is a condition on the row's own columns",
                       seen.t[i].table);
     read_set_free(&seen);
-    rc = rc || note_reads(an, buf_text(&sql), false) ? -1 : 0;
+    struct stmt *s = rc ? NULL : rule_fence_prepare(an->db, buf_text(&sql));
+    rc = s == NULL || note_reads(an, buf_text(&sql), false) ? -1 : 0;
+    stmt_free(s);
     buf_free(&sql);
     return rc;
 }

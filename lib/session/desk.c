@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* O_NOFOLLOW */
 #include "session/desk.h"
 
+#include "base/clean.h"
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -12,7 +13,6 @@
 #include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 #include "nodes/site_conf.h"
-#include "session/clean.h"
 #include "session/site_files.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* O_DIRECTORY, O_NOFOLLOW */
 #include "session/exchange.h"
 
+#include "base/clean.h"
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -9,7 +10,6 @@
 #include "device/patch.h"
 #include "nodes/attachment.h"
 #include "nodes/package_files.h"
-#include "session/clean.h"
 #include "session/fence.h"
 #include "session/inspect.h"
 #include "session/session_log.h"

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* O_DIRECTORY, flock */
 #include "session/serve.h"
 
+#include "base/clean.h"
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -10,7 +11,6 @@
 #include "journal/meta.h"
 #include "nodes/attachment.h"
 #include "nodes/site_conf.h"
-#include "session/clean.h"
 #include "session/desk.h"
 #include "session/fence.h"
 #include "session/inspect.h"

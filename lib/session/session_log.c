@@ -2,8 +2,8 @@
 #define _GNU_SOURCE /* O_NOFOLLOW, timegm */
 #include "session/session_log.h"
 
+#include "base/clean.h"
 #include "base/mem.h"
-#include "session/clean.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -61,7 +61,8 @@ static int fail_db(struct db *db, const char *doing)
     } else if (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT) {
         code = ERR_REFUSED;
         hint = "; is this the right file?";
-    } else if (rc == SQLITE_ERROR || rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH || rc == SQLITE_TOOBIG)
+    } else if (rc == SQLITE_ERROR || rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH ||
+               rc == SQLITE_TOOBIG || rc == SQLITE_AUTH)
         code = ERR_REFUSED;
     else if (rc == SQLITE_FULL)
         hint = "; nothing was changed, free some space and run it again";

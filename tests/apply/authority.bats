@@ -719,3 +719,27 @@ newest() {
 Bait|
 Bolt|200" ]
 }
+
+@test "what a node or an archive says reaches no terminal as it is: names and values are shown without control characters" {
+    esc=$'\e]0;OWNED\a\e[31m\n\xc2\x9b'
+    office
+    sql mallory.db "UPDATE note SET text = 'x$esc' WHERE id = 2"
+    sql hq.db "UPDATE note SET text = 'the office' WHERE id = 2" "CREATE TABLE \"odd$esc\" (id INTEGER PRIMARY KEY)"
+    mkdir out
+    txnlog upload mallory.db out
+    run -1 dxapply --upload-from mallory hq.db <out/00000001.dx
+    run -1 dxapply conflicts hq.db
+    [[ $output == *"x?]0;OWNED??[31m??"* ]]
+    [ "${#lines[@]}" -eq 3 ]
+    run -1 grep -c '[[:cntrl:]]' <<<"$output"
+    sql other.db "CREATE TABLE \"odd$esc\" (id INTEGER PRIMARY KEY)"
+    txnlog attach other.db
+    sql other.db "INSERT INTO \"odd$esc\" VALUES (1)"
+    txnlog read other.db >log.dx
+    run -0 dxpack list log.dx
+    [[ $output == *"odd?]0;OWNED??[31m??"* ]]
+    run -1 grep -c '[[:cntrl:]]' <<<"$output"
+    run -3 dxapply --log alice.db <log.dx
+    [[ $output == *"odd?]0;OWNED??[31m??"* ]]
+    run -1 grep -c '[[:cntrl:]]' <<<"$output"
+}

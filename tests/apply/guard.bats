@@ -80,3 +80,22 @@ rows() {
         [[ $output == *'`guard = rows N`, `percent P`, or `rows N | percent P`'* ]]
     done
 }
+
+@test "what would overwrite too much but waits in quarantine is guarded, too" {
+    mkdir site package
+    sql site/hq.db "CREATE TABLE kind (id INTEGER PRIMARY KEY)" "INSERT INTO kind VALUES (1)" \
+        "CREATE TABLE part (id INTEGER PRIMARY KEY, kind INTEGER REFERENCES kind, name TEXT)" \
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO part SELECT i, 1, 'p' || i FROM n"
+    printf '[package]\nname = p\nversion = 1\n[object kind]\nvisible = all\n[object part]\nvisible = all\nguard = rows 3\n' >package/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    txnroute node add site/hq.db ann --package p
+    initsync ann.db site --node ann
+    sql ann.db "UPDATE part SET name = 'x', kind = 77 WHERE id <= 4"
+    run -1 remotesync --now ann.db site
+    run -1 dxcron site
+    [[ $output == *"node ann is held"*"4 rows of table part"* ]]
+    sql site/hq.db "INSERT INTO kind VALUES (77)"
+    run -0 dxapply retry site/hq.db
+    [ "$(rows)" = '20|0' ]
+}

@@ -76,3 +76,17 @@ all_write() {
     run -3 --separate-stderr txnroute load hq.db package
     [[ $stderr == *"ranges need INTEGER PRIMARY KEY AUTOINCREMENT"* ]]
 }
+
+@test "a key far above all that were handed out, which would end the ranges of all, gets a fresh one" {
+    office 10
+    sql alice.db "INSERT INTO ticket (id, about) VALUES (4000000000000000000, 'far'), (300, 'near')" \
+        "INSERT INTO reply (ticket, about) VALUES (4000000000000000000, 'of far')"
+    exchange alice bob
+    [ "$(sql hq.db "SELECT max(id) < (1 << 50) FROM ticket")" = 1 ]
+    [ "$(sql hq.db "SELECT t.about FROM reply r JOIN ticket t ON t.id = r.ticket")" = far ]
+    sql bob.db "INSERT INTO ticket (about) VALUES ('b')"
+    exchange alice bob
+    [ "$(sql hq.db "SELECT max(id) < (1 << 50) FROM ticket")" = 1 ]
+    exchange alice bob
+    for who in alice bob; do diff <(txnlog digest $who.db) <(txnlog digest hq.db --node $who); done
+}

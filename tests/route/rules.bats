@@ -166,6 +166,36 @@ KEEP
     [[ $stderr == *"object account: evaluated whole when the time in it moves on"* ]]
 }
 
+@test "a package's SQL reads tables of the application and dx_node: functions that reach outside, and what SQLite and the toolkit keep, are refused" {
+    schema
+    txnlog attach hq.db
+    while IFS='|' read -r why rule keep; do
+        package "$rule" "${keep:+keep = $keep}"
+        run --separate-stderr txnroute load hq.db p
+        [ "$status" -eq 3 ] || { echo "$rule: exit $status, $stderr"; false; }
+        [[ $stderr == *"object account"*"$why"* ]] || { echo "$rule: $stderr"; false; }
+    done <<'RULES'
+function load_extension is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE load_extension(a.name) IS NULL
+function load_extension is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE "LOAD_EXTENSION"(a.name) IS NULL
+table dbstat is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE a.id IN (SELECT pgsize FROM dbstat)
+table pragma_table_list is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE a.name IN (SELECT name FROM pragma_table_list)
+sqlite_master is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE a.name IN (SELECT name FROM sqlite_schema)
+table dx_meta is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE a.name IN (SELECT value FROM dx_meta)
+table dx_journal is not for|SELECT n.name, a.id FROM account a, dx_node n WHERE a.id IN (SELECT c0 FROM dx_journal)
+function load_extension is not for|all|load_extension(name) IS NULL
+function load_extension is not for|SELECT n.name, a.id FROM account a, dx_node n|load_extension(name) IS NULL
+RULES
+    # table-valued functions that keep nothing are fine
+    sql hq.db "UPDATE account SET name = '[\"ann\",\"x\"]' WHERE id = 2"
+    package "SELECT n.name, a.id FROM account a, json_each(iif(json_valid(a.name), a.name, '[]')) j JOIN dx_node n ON n.user = j.value"
+    txnroute load hq.db p
+    txnroute node add hq.db ann --package p --user ann
+    mkdir docking
+    txnroute run hq.db docking </dev/null
+    copy ann
+    [ "$(sql ann.db "SELECT group_concat(id) FROM account")" = 2 ]
+}
+
 @test "refused at load: a key of more columns than can be routed; one fewer is routed" {
     for n in 127 128; do
         columns=$(seq -f 'c%g' -s ', ' 1 $n)

@@ -1,5 +1,5 @@
-/* clean: see session/clean.h. */
-#include "session/clean.h"
+/* clean: see base/clean.h. */
+#include "base/clean.h"
 
 #include "base/utf8.h"
 

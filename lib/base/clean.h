@@ -1,4 +1,4 @@
-/* clean: text from the other end of a session, made fit for a terminal and a log. */
+/* clean: text from elsewhere, made fit for a terminal and a log. */
 #ifndef CLEAN_H
 #define CLEAN_H
 
