@@ -222,8 +222,10 @@ int copy_files_look(struct db *db, const char *spool, bool quick, struct copy_fi
     if (attachments_of_copy(db, &a))
         return -1;
     out->any = a.n > 0;
-    if (a.n == 0)
+    if (a.n == 0) {
+        attachments_free(&a);
         return 0;
+    }
     int dir = peer_directory(AT_FDCWD, spool, spool);
     int store = dir < 0 ? -1 : peer_directory(dir, COPY_FILES_STORE, COPY_FILES_STORE);
     int attach = store < 0 ? -1 : peer_directory(dir, COPY_FILES_ATTACH, COPY_FILES_ATTACH);
