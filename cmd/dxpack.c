@@ -178,6 +178,7 @@ static void print_head(const struct dx_head *h)
     print_number("applied", h->applied);
     print_text("epoch", h->epoch);
     print_text("package", h->package);
+    print_text("continues", h->continues);
     print_text("follows", h->follows);
     printf(", %s\n", h->form == CHANGESET_FULL ? "changeset" : "patchset");
 }

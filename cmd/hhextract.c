@@ -184,6 +184,7 @@ static int make_device(struct db *pc, const char *path, const char *id)
         return -1;
     const struct route r = {.log = -1,
                             .extract = device,
+                            .renumber = true,
                             .out = fd,
                             .accept = check_limits,
                             .ctx = &l,
@@ -341,6 +342,7 @@ static int extract(struct db *pc, int64_t most)
     const struct route r = {.log = -1,
                             .node = full ? NULL : device,
                             .extract = full ? device : NULL,
+                            .renumber = full,
                             .out = fd,
                             .accept = check_limits,
                             .ctx = &l,

@@ -23,7 +23,8 @@ int download_state(struct db *db, struct download_state *out)
     if (present <= 0)
         return present;
     if (meta_get_text(db, "node", &out->node) || meta_get_text(db, "server", &out->server) ||
-        meta_get_int(db, "applied", &out->applied) || meta_get_int(db, "acked", &out->acked))
+        meta_get_text(db, "server_before", &out->before) || meta_get_int(db, "applied", &out->applied) ||
+        meta_get_int(db, "acked", &out->acked))
         return -1;
     return 0;
 }
@@ -32,6 +33,7 @@ void download_state_free(struct download_state *s)
 {
     free(s->node);
     free(s->server);
+    free(s->before);
     *s = (struct download_state){0};
 }
 
@@ -90,6 +92,18 @@ static int check_line(struct apply_context *w, const struct download_state *s)
     return 1;
 }
 
+/* Whether the archive is in the numbering of this copy, or in that of the one before, as far as that goes: 1, 0, -1. */
+static int is_numbered_here(struct apply_context *w, const struct download_state *s)
+{
+    const struct dx_head *h = w->head;
+    int64_t end;
+    if (s->server && strcmp(s->server, h->epoch) == 0)
+        return 1;
+    if (s->before == NULL || strcmp(s->before, h->epoch) != 0)
+        return 0;
+    return meta_get_int(w->db, "server_before_end", &end) ? -1 : end == 0 || h->number < end;
+}
+
 static int check(struct apply_context *w, const struct download_state *s)
 {
     const struct dx_head *h = w->head;
@@ -101,12 +115,14 @@ static int check(struct apply_context *w, const struct download_state *s)
         return fail(ERR_REFUSED,
                     "%s: the archive is for node %s, this database is node %s; nothing was changed", w->name,
                     h->to, s->node);
-    if (s->server == NULL || strcmp(s->server, h->epoch) != 0)
-        return fail(
-            ERR_REFUSED,
-            "%s: the archive is numbered in epoch %s, this copy in %s: the node was registered or extracted "
-            "again, or one side was restored from a backup; run initsync",
-            w->name, h->epoch, s->server ? s->server : "none");
+    int numbered = is_numbered_here(w, s);
+    if (numbered <= 0)
+        return numbered ? -1
+                        : fail(ERR_REFUSED,
+                               "%s: the archive is numbered in epoch %s, this copy in %s: the node was "
+                               "registered or extracted "
+                               "again, or one side was restored from a backup; run initsync",
+                               w->name, h->epoch, s->server ? s->server : "none");
     if (h->number < 0)
         return fail(ERR_REFUSED, "%s: the archive has no number, but a download needs one", w->name);
     if (h->number <= s->applied) /* 0 says that nothing has been made for the node yet, and holds nothing */
@@ -146,10 +162,22 @@ int download_ready(struct apply_context *w)
                : 0;
 }
 
+/* From the first archive in the copy's own numbering on, none of the one before comes any more. */
+static int end_before(struct apply_context *w)
+{
+    struct download_state s;
+    int64_t end;
+    int rc = download_state(w->db, &s) || meta_get_int(w->db, "server_before_end", &end) ? -1 : 0;
+    if (rc == 0 && s.before && end == 0 && strcmp(s.server, w->head->epoch) == 0)
+        rc = meta_set_int(w->db, "server_before_end", w->head->number);
+    download_state_free(&s);
+    return rc;
+}
+
 int download_end(struct apply_context *w)
 {
     if (client_schema_indexes(w) || next_key_begin_ranges(w) ||
-        client_tables_set(w->db, w->head->table, w->head->ntable) ||
+        client_tables_set(w->db, w->head->table, w->head->ntable) || end_before(w) ||
         meta_set_int(w->db, "applied", w->head->number))
         return -1;
     if (*w->head->package)

@@ -22,7 +22,7 @@ int download_one(struct apply_context *w, struct target *t, struct change *c);
 
 /* Refuses an archive for another node, and reads how far this copy is. */
 struct download_state {
-    char *node, *server; /* NULL when absent */
+    char *node, *server, *before; /* NULL when absent */
     int64_t applied, acked;
 };
 int download_state(struct db *db, struct download_state *out);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/arena.h"
+#include "journal/applied_digests.h"
 #include "journal/capture.h"
 #include "journal/client_tables.h"
 #include "journal/meta.h"
@@ -277,7 +278,9 @@ static int note_state(struct apply_context *w)
 {
     const struct dx_head *h = w->head;
     if (meta_set_text(w->db, "node", h->to) || meta_set_text(w->db, "server", h->epoch) ||
-        meta_set_int(w->db, "applied", h->number))
+        meta_set_text(w->db, "server_before", *h->continues ? h->continues : NULL) ||
+        meta_set_text(w->db, "server_before_end", NULL) || meta_set_int(w->db, "applied", h->number) ||
+        (*h->continues && applied_digests_forget(w->db, h->continues)))
         return -1;
     if (*h->package)
         return meta_set_text(w->db, "package", h->package);

@@ -11,6 +11,7 @@
 #include "nodes/hold.h"
 #include "nodes/key_range.h"
 #include "nodes/membership_log.h"
+#include "nodes/offer.h"
 #include "nodes/verdict.h"
 
 #include <stdlib.h>
@@ -38,17 +39,20 @@ static int check_line(struct apply_context *w, const struct node *n)
     return 1;
 }
 
-static int check(struct apply_context *w, const struct node *n)
+static int check(struct apply_context *w, struct node *n)
 {
     const struct dx_head *h = w->head;
-    if (strcmp(h->epoch, n->epoch) != 0)
-        return fail(
-            ERR_REFUSED,
-            "%s: the upload of node %s is numbered in epoch %s, here the node is in %s: it was registered or "
-            "extracted again, or one side was restored from a backup; run initsync on the node, what it has "
-            "not "
-            "sent yet is kept",
-            w->name, n->name, *h->epoch ? h->epoch : "none", n->epoch);
+    int current = strcmp(h->epoch, n->epoch) == 0 ? 1 : offer_accept(w->db, n, h->epoch);
+    if (current <= 0)
+        return current ? -1
+                       : fail(ERR_REFUSED,
+                              "%s: the upload of node %s is numbered in epoch %s, here the node is in %s: it "
+                              "was registered or "
+                              "extracted again, or one side was restored from a backup; run initsync on the "
+                              "node, what it has "
+                              "not "
+                              "sent yet is kept",
+                              w->name, n->name, *h->epoch ? h->epoch : "none", n->epoch);
     if (h->number <= 0)
         return fail(ERR_REFUSED, "%s: the upload of node %s has no number", w->name, n->name);
     if (h->applied > n->archive)

@@ -89,7 +89,8 @@ struct dx_head {
     int64_t ack;         /* downloads: newest upload merged by the sender */
     int64_t applied;     /* uploads: newest download applied by the sender */
     char *package;       /* downloads and snapshots: the package they were cut for */
-    char *follows; /* downloads: the digest of the one before; uploads: of the newest applied; "" unknown */
+    char *continues; /* snapshots: the epoch of another copy, whose archives go on from this one too, or "" */
+    char *follows;   /* downloads: the digest of the one before; uploads: of the newest applied; "" unknown */
     enum changeset_form form; /* of the changes */
     size_t ntable;
     struct table **table; /* every table whose rows may follow */

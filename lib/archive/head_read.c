@@ -34,7 +34,7 @@ bool head_is_node(const char *text)
 void dx_head_init(struct dx_head *h, enum dx_kind kind)
 {
     *h = (struct dx_head){.kind = kind, .form = CHANGESET_FULL};
-    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package, &h->follows};
+    char **const texts[] = {&h->from, &h->to, &h->epoch, &h->package, &h->continues, &h->follows};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = mem_text("");
 }
@@ -53,6 +53,7 @@ void dx_head_free(struct dx_head *h)
     free(h->to);
     free(h->epoch);
     free(h->package);
+    free(h->continues);
     free(h->follows);
     for (size_t i = 0; i < h->ntable; i++)
         table_free(h->table[i]);
@@ -416,7 +417,7 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
         return -1;
     if (!get_text(json, "from", &h->from) || !get_text(json, "to", &h->to) ||
         !get_text(json, "epoch", &h->epoch) || !get_text(json, "package", &h->package) ||
-        !get_text(json, "follows", &h->follows))
+        !get_text(json, "continues", &h->continues) || !get_text(json, "follows", &h->follows))
         return bad(name, "dx.json", "a text where none stands");
     if (!get_count(json, "number", &h->number) || !get_count(json, "after", &h->after) ||
         !get_count(json, "upto", &h->upto) || !get_count(json, "ack", &h->ack) ||

@@ -14,7 +14,7 @@
 /* What a JSON text cannot carry, NULL if all is well. */
 static const char *unfit(const struct dx_head *h)
 {
-    const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->follows};
+    const char *const texts[] = {h->from, h->to, h->epoch, h->package, h->continues, h->follows};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i] && !utf8_sound(texts[i], strlen(texts[i])))
             return texts[i];
@@ -162,6 +162,7 @@ static size_t put_head(struct buf *b, const struct dx_head *h)
     put_text(b, "to", h->to);
     put_text(b, "epoch", h->epoch);
     put_text(b, "package", h->package);
+    put_text(b, "continues", h->continues);
     put_text(b, "follows", h->follows);
     put_int(b, "number", h->number);
     put_int(b, "after", h->after);

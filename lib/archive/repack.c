@@ -31,6 +31,7 @@ static void copy_texts(struct dx_head *to, const struct dx_head *from)
     dx_head_set(&to->to, from->to);
     dx_head_set(&to->epoch, from->epoch);
     dx_head_set(&to->package, from->package);
+    dx_head_set(&to->continues, from->continues);
     dx_head_set(&to->follows, from->follows);
 }
 

@@ -37,6 +37,7 @@ struct set_aside {
 struct settling {
     struct db *db;
     struct diff_side *side; /* the server's rows */
+    char *before;           /* meta.h, server_before */
     struct targets targets;
     struct rowset touched; /* by the downloads */
     struct renamed *renamed;
@@ -128,7 +129,9 @@ static int take_changes(struct settling *x, struct dx_reader *r)
 /* One archive; *number is the newest that is applied or was taken. */
 static int take_archive(struct settling *x, struct dx_reader *r, const struct dx_head *h, int64_t *number)
 {
-    if (strcmp(h->epoch, diff_side_head(x->side)->epoch) != 0 || h->number > *number + 1)
+    bool numbered = strcmp(h->epoch, diff_side_head(x->side)->epoch) == 0 ||
+                    (x->before && strcmp(h->epoch, x->before) == 0);
+    if (!numbered || h->number > *number + 1)
         return fail(ERR_AGAIN,
                     "%s: is archive %lld, but archive %lld of this numbering comes next; sync again",
                     dx_reader_name(r), (long long)h->number, (long long)*number + 1);
@@ -167,7 +170,8 @@ static int take_downloads(struct settling *x, char *const *download, size_t n)
                     "%s: not what a server holds for a node after an archive; that is told by "
                     "txnlog digest --node NODE --at NUMBER --rows --whole",
                     diff_side_name(x->side));
-    if (meta_get_text(x->db, "server", &server) || meta_get_int(x->db, "applied", &number)) {
+    if (meta_get_text(x->db, "server", &server) || meta_get_text(x->db, "server_before", &x->before) ||
+        meta_get_int(x->db, "applied", &number)) {
         free(server);
         return -1;
     }
@@ -500,6 +504,7 @@ static void release(struct settling *x)
         free(x->aside[i].table);
     free(x->renamed);
     free(x->aside);
+    free(x->before);
     arena_free(&x->arena);
 }
 

@@ -48,3 +48,8 @@ int applied_digests_same(struct db *db, const char *kind, const char *epoch, int
     free(known);
     return same;
 }
+
+int applied_digests_forget(struct db *db, const char *epoch)
+{
+    return db_exec(db, sql_make) || db_execf(db, "DELETE FROM dx_seen WHERE epoch = %Q", epoch) ? -1 : 0;
+}

@@ -16,4 +16,7 @@ int applied_digests_digest(struct db *db, const char *kind, const char *epoch, i
 int applied_digests_same(struct db *db, const char *kind, const char *epoch, int64_t number,
                          const char *digest);
 
+/* Forgets those of a numbering. */
+int applied_digests_forget(struct db *db, const char *epoch);
+
 #endif

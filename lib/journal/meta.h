@@ -22,6 +22,8 @@ int meta_present(struct db *db);
  *   epoch      of this journal, random; new at attach, and after a restore
  *   node       this database's own name as a node; absent on a server
  *   server     epoch of the numbering between this node and its server
+ *   server_before  epoch of the numbering of another copy of the node, whose archives go on from this copy's state, too;
+ *              server_before_end: the number of the first in our own numbering, once that has been applied
  *   applied    newest archive from the server that was applied
  *   sent       newest upload that was made
  *   acked      newest upload that the server has acknowledged

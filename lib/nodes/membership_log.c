@@ -223,6 +223,13 @@ int membership_log_knows(struct db *db, int64_t node, const char *epoch)
     return noted == 0 || found > 0;
 }
 
+int membership_log_begins(struct db *db, int64_t node, int64_t number, const char *epoch)
+{
+    return db_execf(
+        db, "UPDATE main.dx_archive SET snapshot = 1, digest = %Q WHERE node = %lld AND number = %lld", epoch,
+        (long long)node, (long long)number);
+}
+
 int membership_log_forget(struct db *db, int64_t after, int64_t upto, int64_t keep)
 {
     if (after / REMEMBERED == upto / REMEMBERED)

@@ -39,6 +39,9 @@ struct membership_log_archive {
 struct membership_log_notes *membership_log_notes_open(struct db *db);
 int membership_log_archive(struct membership_log_notes *n, const struct membership_log_archive *a);
 
+/* The node's copy, in the numbering of that epoch, began with the state after that archive. */
+int membership_log_begins(struct db *db, int64_t node, int64_t number, const char *epoch);
+
 /* The digest of the node's archive of that number, to free; "" when it is not known (any more). */
 int membership_log_follows(struct membership_log_notes *n, int64_t node, int64_t number, char **digest);
 void membership_log_notes_close(struct membership_log_notes *n);

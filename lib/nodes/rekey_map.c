@@ -284,6 +284,17 @@ int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number)
                     (long long)number, (long long)node, (long long)last);
 }
 
+int rekey_known(struct db *db, int64_t node, int64_t last, int64_t number)
+{
+    if (last == 0)
+        return 0;
+    return db_execf(
+        db,
+        "UPDATE dx_rekey SET archive = %lld WHERE node = %lld AND id <= %lld AND (archive IS NULL "
+        "OR archive > %lld)",
+        (long long)number, (long long)node, (long long)last, (long long)number);
+}
+
 /* ---- the companion ---- */
 
 /* What the node still calls by a key of before goes straight to the newest. */

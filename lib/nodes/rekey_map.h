@@ -56,6 +56,9 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
 int rekey_nodes(struct db *db, int64_t **node, size_t *n);
 int rekey_carried(struct db *db, int64_t node, int64_t last, int64_t number);
 
+/* A new copy of the node, in the state after archive `number`, has all up to `last` in it, whatever archives carry them. */
+int rekey_known(struct db *db, int64_t node, int64_t last, int64_t number);
+
 /* A companion that has renamed a row for its server has its own nodes rename it. */
 int rekey_pass(struct db *db, const struct dx_rekey *r);
 

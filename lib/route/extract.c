@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "nodes/offer.h"
 #include "nodes/rekey_map.h"
 #include "nodes/verdict.h"
 #include "route/declare.h"
@@ -178,10 +179,12 @@ static int readable(struct db *db, const struct object_delta *w)
 }
 
 static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, const struct node *n,
-                     struct extract_mark *mark)
+                     struct key_ranges *ranges, struct extract_mark *mark)
 {
     dx_head_set(&h->to, n->name);
     dx_head_set(&h->epoch, mark->epoch);
+    if (mark->offer)
+        dx_head_set(&h->continues, n->epoch);
     dx_head_set(&h->package, p->package->name);
     h->number = mark->number;
     h->upto = mark->number;
@@ -195,14 +198,14 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
             return -1;
     }
     return rekey_fill(db, n->id, true, h, &mark->rekey) ||
-                   key_ranges_fill(&mark->ranges, db, n, mark->epoch, p->package, h)
+                   key_ranges_fill(ranges, db, n, mark->epoch, p->package, h)
                ? -1
                : 0;
 }
 
 int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, const char *sign, int fd, struct set_aside *aside,
-                  struct extract_mark *mark)
+                  struct audiences *all, struct key_ranges *ranges, const char *sign, int fd,
+                  struct set_aside *aside, struct extract_mark *mark)
 {
     struct holder *holder = mem_alloc(sizeof *holder);
     struct dx_head h;
@@ -219,7 +222,7 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     int rc = db_function_owning(db, "dx_held_by", 1, sql_holds, holder, free) ||
              audience_of_node(db, n->id, &audiences) ||
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
-             fill_head(db, &h, p, n, mark);
+             fill_head(db, &h, p, n, ranges, mark);
     struct dx_writer *w = rc ? NULL : dx_writer_open(fd, "snapshot", &h, DX_LEVEL_SNAPSHOT);
     if (w)
         dx_writer_sign(w, sign);
@@ -235,8 +238,8 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     return rc ? -1 : 0;
 }
 
-int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
-                  const char *now)
+/* The numbering before is over: what was to be told in it, and is not known to have come, goes once more. */
+static int begin_again(struct db *db, const struct extract_mark *mark, int64_t run, const char *now)
 {
     struct membership_log_archive a = {.node = mark->node,
                                        .number = mark->number,
@@ -252,13 +255,21 @@ int extract_store(struct db *db, const char *node, const struct extract_mark *ma
     int rc = notes ? membership_log_archive(notes, &a) : -1;
     membership_log_notes_close(notes);
     if (rc || rekey_carried(db, mark->node, mark->rekey, mark->number) ||
-        key_ranges_store(&mark->ranges, db, mark->node, mark->epoch) ||
-        verdict_again(db, mark->node, mark->applied))
+        verdict_again(db, mark->node, mark->applied) || offer_given(db, mark->node, mark->epoch))
         return -1;
     return db_execf(db,
                     "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
-                    "asleep = NULL WHERE "
-                    "name = %Q",
+                    "asleep = NULL WHERE id = %lld",
                     mark->epoch, (long long)mark->position, (long long)mark->ack, (long long)mark->number,
-                    node);
+                    (long long)mark->node);
+}
+
+int extract_store(struct db *db, const struct node *n, const struct extract_mark *mark,
+                  const struct key_ranges *ranges, int64_t run, const char *now)
+{
+    const struct offer offer = {mark->epoch, mark->number, mark->rekey};
+    return (mark->offer ? offer_make(db, n, &offer) : begin_again(db, mark, run, now)) ||
+                   key_ranges_store(ranges, db, n->id, mark->epoch)
+               ? -1
+               : 0;
 }

@@ -8,21 +8,22 @@
 
 /* What the snapshot began: a new numbering with the node. */
 struct extract_mark {
+    bool offer;  /* set by the caller: it is offered only, and the copy before goes on (nodes/offer.h) */
     char *epoch; /* to free */
     int64_t number, position, ack, node, rekey, applied;
-    int64_t changes, bytes;   /* written */
-    struct key_ranges ranges; /* to free (key_ranges_free) */
+    int64_t changes, bytes; /* written */
 };
 
-/* Writes the snapshot of the node's view after the run (what is held, and what moved) to fd,
+/* Writes the snapshot of the node's view after the run (what is held, and what moved), the state after archive
+ * n->archive, to fd; ranges: of keys that this run gives to nodes, and gets those of the copy;
  * signed with the private key in the file `sign`, or not (NULL). Of an object that is set aside it holds the rows that
  * other copies have, and nothing where these cannot be read; rows that no archive carries are noted in `aside`. */
 int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,
-                  struct audiences *all, const char *sign, int fd, struct set_aside *aside,
-                  struct extract_mark *mark);
+                  struct audiences *all, struct key_ranges *ranges, const char *sign, int fd,
+                  struct set_aside *aside, struct extract_mark *mark);
 
 /* Records it, in the transaction of that run, at that time. */
-int extract_store(struct db *db, const char *node, const struct extract_mark *mark, int64_t run,
-                  const char *now);
+int extract_store(struct db *db, const struct node *n, const struct extract_mark *mark,
+                  const struct key_ranges *ranges, int64_t run, const char *now);
 
 #endif

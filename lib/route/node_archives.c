@@ -227,9 +227,10 @@ void node_archives_wake(struct node_archives *x)
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
         bool fetched = r->node.asleep >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
-        r->state = r->node.asleep < 0                                   ? RECEIVER_AWAKE
-                   : x->redefined || owed(r) || fetched || failed(x, r) ? RECEIVER_WAKING
-                                                                        : RECEIVER_ASLEEP;
+        r->state = r->node.asleep < 0 ? RECEIVER_AWAKE
+                   : x->redefined || r->node.id == x->current || owed(r) || fetched || failed(x, r)
+                       ? RECEIVER_WAKING
+                       : RECEIVER_ASLEEP;
     }
 }
 
@@ -254,8 +255,9 @@ int node_archives_present(struct node_archives *x, const struct package_run *p, 
 /* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
 static bool falls_asleep(const struct node_archives *x, const struct receiver *r)
 {
-    return x->fold > 0 && !x->redefined && r->state == RECEIVER_AWAKE && !owed(r) &&
-           r->node.archive >= x->fold && outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
+    return x->fold > 0 && !x->redefined && r->node.id != x->current && r->state == RECEIVER_AWAKE &&
+           !owed(r) && r->node.archive >= x->fold &&
+           outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
 }
 
 int node_archives_write(struct node_archives *x)
@@ -305,6 +307,12 @@ static size_t receiver_from(const struct node_archives *x, size_t at, int64_t id
             high = middle;
     }
     return low;
+}
+
+const struct receiver *node_archives_of(const struct node_archives *x, int64_t node)
+{
+    size_t r = receiver_from(x, 0, node);
+    return r < x->nreceiver && x->receiver[r].node.id == node ? &x->receiver[r] : NULL;
 }
 
 static int deal(struct node_archives *x, const struct package_run *p, size_t first, enum receiver_state state)

@@ -38,6 +38,7 @@ struct node_archives {
     int64_t run;               /* the number of the run before */
     int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
     bool redefined;            /* a definition is new: nobody sleeps through that */
+    int64_t current;           /* a node that gets what there is in this run, asleep or not; or 0 */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
     char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
@@ -74,6 +75,9 @@ int node_archives_deal_woken(struct node_archives *x, const struct package_run *
 
 /* The nodes of the audience that were to wake sleep on, for the reason recorded last. */
 int node_archives_sleep_on(struct node_archives *x, int64_t audience);
+
+/* The node's part in this run, or NULL. */
+const struct receiver *node_archives_of(const struct node_archives *x, int64_t node);
 
 /* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
 int node_archives_write(struct node_archives *x);

@@ -445,6 +445,20 @@ int outbox_remove(const struct outbox *o, const char *node, int64_t upto)
     return rc;
 }
 
+static int remove_after(void *ctx, const char *path, int64_t number)
+{
+    const int64_t *newest = ctx;
+    return number > *newest && unlink(path) && errno != ENOENT ? fail_errno("%s: cannot remove", path) : 0;
+}
+
+int outbox_remove_after(const struct outbox *o, const char *node, int64_t newest)
+{
+    char *directory = outbox_of(o->docking, node);
+    int rc = each(directory, ".dx", remove_after, &newest);
+    free(directory);
+    return rc;
+}
+
 struct waiting {
     int64_t files, bytes;
 };

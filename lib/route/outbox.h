@@ -44,6 +44,9 @@ bool outbox_has(const struct outbox *o, const char *node, int64_t number);
 /* Removes the node's archives up to a number. Those that are gone already are fine. */
 int outbox_remove(const struct outbox *o, const char *node, int64_t upto);
 
+/* Removes archives behind the newest one: of a history that a restored database does not know. */
+int outbox_remove_after(const struct outbox *o, const char *node, int64_t newest);
+
 /* The node's archives that are still there: how many, and their bytes. 0 when there is no such directory. */
 int outbox_waiting(const char *docking, const char *node, int64_t *files, int64_t *bytes);
 

@@ -17,6 +17,7 @@
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "nodes/membership_log.h"
+#include "nodes/offer.h"
 #include "nodes/verdict.h"
 #include "route/audience_gc.h"
 #include "route/continuity.h"
@@ -70,6 +71,7 @@ struct running {
     struct node_archives delivery;
     struct spill *spill;
     FILE *snapshot;
+    struct node node; /* route->extract's */
     struct extract_mark mark;
     struct set_aside aside;
     char *drift; /* what is amiss with the capture of some table, or NULL */
@@ -376,22 +378,40 @@ static int route_package(struct running *x, struct package_run *p)
     return node_archives_deal(&x->delivery, p, first) || wake_all(x, p) ? -1 : 0;
 }
 
+/* Whether a copy of the node is in use, and goes on beside the new one: where both hold the same. A node that came while
+ * an object was set aside has none of its rows, but the snapshot does. 1, 0, -1. */
+static int offers(struct running *x)
+{
+    int64_t bare;
+    if (x->route->extract == NULL || node_require(x->db, x->route->extract, &x->node))
+        return x->route->extract ? -1 : 0;
+    if (x->route->renumber)
+        return 0;
+    if (db_get_int(x->db, &bare, "SELECT count(*) FROM main.dx_set_aside_node WHERE node = %lld AND bare",
+                   (long long)x->node.id))
+        return -1;
+    return bare ? 0 : offer_in_use(x->db, &x->node);
+}
+
+/* The copy in use gets its archive in the same run, so that the snapshot is the state after that. One that cannot get it
+ * does not go on. */
 static int write_snapshot(struct running *x)
 {
-    struct node n;
     struct package_run *p = NULL;
-    if (node_require(x->db, x->route->extract, &n))
-        return -1;
+    const struct receiver *before = x->mark.offer ? node_archives_of(&x->delivery, x->node.id) : NULL;
+    if (before && before->state == RECEIVER_ASLEEP)
+        x->mark.offer = false;
+    if (before && before->written)
+        x->node.archive++;
     for (size_t i = 0; i < x->nplan; i++)
-        if (strcmp(x->plan[i].package->name, n.package) == 0)
+        if (strcmp(x->plan[i].package->name, x->node.package) == 0)
             p = &x->plan[i];
     x->snapshot = spool_stream();
-    int rc = x->snapshot == NULL || extract_write(x->db, p, &n, x->b, x->views.audiences, x->route->sign,
-                                                  fileno(x->snapshot), &x->aside, &x->mark)
-                 ? -1
-                 : 0;
-    node_free(&n);
-    return rc;
+    return x->snapshot == NULL ||
+                   extract_write(x->db, p, &x->node, x->b, x->views.audiences, &x->delivery.ranges,
+                                 x->route->sign, fileno(x->snapshot), &x->aside, &x->mark)
+               ? -1
+               : 0;
 }
 
 /* ---- the commit ---- */
@@ -432,7 +452,7 @@ static int store_aside(struct running *x)
                        "a.kind = 'object' AND NOT EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE r.id = "
                        "n.id AND r.package = "
                        "n.package)") ||
-        (x->route->extract &&
+        (x->route->extract && !x->mark.offer &&
          db_execf(
              x->db,
              "INSERT OR REPLACE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 0 FROM "
@@ -504,7 +524,8 @@ static int store(struct running *x)
             "a.kind = "
             "'object' AND o.tbl = dx_force.tbl AND n.id = dx_force.node)",
             (long long)x->last_force) ||
-        (x->route->extract && extract_store(x->db, x->route->extract, &x->mark, x->routes + 1, x->now)))
+        (x->route->extract &&
+         extract_store(x->db, &x->node, &x->mark, &x->delivery.ranges, x->routes + 1, x->now)))
         return -1;
     if (meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
         continuity_note(x->db) || note_schema(x, schema) ||
@@ -550,11 +571,16 @@ static int prepare(struct running *x)
     x->images = transition_open(x->db);
     row_emit_init(&x->sender, x->db, x->views.audiences, x->spill);
     x->views.aside = x->sender.aside = x->delivery.aside = &x->aside;
+    int offered = offers(x);
+    if (offered < 0)
+        return -1;
+    x->mark.offer = offered;
+    x->delivery.current = offered ? x->node.id : 0;
     if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
         (x->drift && capture_each(x->db, note_amiss, x->images)) || membership_functions(x->db) ||
         object_delta_init(x->db) || delta_join_init(&x->views) ||
         package_runs_open(&x->views, x->images, x->now, &x->plan, &x->nplan) ||
-        node_archives_list(&x->delivery, x->route->extract))
+        node_archives_list(&x->delivery, offered ? NULL : x->route->extract))
         return -1;
     x->fan = (struct fanout){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
     x->delivery.fold = x->route->fold;
@@ -598,13 +624,15 @@ static void release(struct running *x)
     if (x->snapshot)
         fclose(x->snapshot);
     free(x->mark.epoch);
-    key_ranges_free(&x->mark.ranges);
+    node_free(&x->node);
     free(x->drift);
 }
 
 /* Archives that a new numbering has put out of use, and those of nodes that have ended. */
 static int clean(struct running *x)
 {
+    if (x->mark.offer)
+        return outbox_remove_after(x->outbox, x->node.name, x->node.archive);
     struct stmt *s = db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE NOT active OR name = ?1");
     if (s)
         stmt_bind_text(s, 1, x->route->extract);

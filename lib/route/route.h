@@ -17,7 +17,9 @@ struct route {
     int64_t fold;     /* archives that may wait for a node before what follows is set aside; 0: any number */
     const char *node; /* when set: the node's archives that it has not applied go to `out` */
     const char
-        *extract; /* when set: a snapshot for this node goes to `out`, and begins its numbering again */
+        *extract;  /* when set: a snapshot for this node goes to `out`, with a numbering of its own. A copy
+                          * that is in use goes on until the new one reports back (nodes/offer.h) */
+    bool renumber; /* with extract: the numbering before is over at once, whatever is in use */
     int out;
     int (*accept)(struct db *db,
                   void *ctx); /* NULL, or asked in the transaction that records the run: -1 after fail()

@@ -10,6 +10,7 @@
 #include "compare/verify.h"
 #include "device/patch.h"
 #include "nodes/attachment.h"
+#include "nodes/offer.h"
 #include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 #include "nodes/site_conf.h"
@@ -274,13 +275,20 @@ static void read_note(const struct desk *d, char out[HANDSHAKE_TEXT])
         close(fd);
 }
 
+/* The numbering of the newest copy that was made. */
+static const char *newest_copy(const struct standing *s)
+{
+    return *s->offer ? s->offer : s->epoch;
+}
+
 /* Whether snapshot.dx is of this numbering still, with every archive after it in the outbox. */
 static bool follows(const struct desk *d, const struct standing *s)
 {
     char note[HANDSHAKE_TEXT], name[96];
+    const char *epoch = newest_copy(s);
     read_note(d, note);
-    size_t n = strlen(s->epoch);
-    if (strncmp(note, s->epoch, n) != 0 || note[n] != ' ' || faccessat(d->dir, "snapshot.dx", R_OK, 0))
+    size_t n = strlen(epoch);
+    if (strncmp(note, epoch, n) != 0 || note[n] != ' ' || faccessat(d->dir, "snapshot.dx", R_OK, 0))
         return false;
     for (int64_t i = strtoll(note + n, NULL, 10) + 1; i <= s->archive; i++) {
         snprintf(name, sizeof name, "outbox/%08lld.dx", (long long)i);
@@ -294,7 +302,7 @@ static int note_snapshot(const struct desk *d, const struct standing *s)
 {
     int fd = new_file(d, "snapshot.of");
     char note[2 * HANDSHAKE_TEXT];
-    int n = snprintf(note, sizeof note, "%s %lld\n", s->epoch, (long long)s->archive);
+    int n = snprintf(note, sizeof note, "%s %lld\n", newest_copy(s), (long long)s->archive);
     int rc = fd < 0 ? -1 : file_write(fd, note, (size_t)n, "snapshot.of");
     if (rc == 0 && fsync(fd))
         rc = fail_errno("snapshot.of: cannot write it");
@@ -320,6 +328,58 @@ static void clear_inbox(const struct desk *d)
         close(inbox);
 }
 
+/* Uploads of the copy before that were not merged yet: kept beside the inbox, in `ended`, under the name of their
+ * numbering, and named in the log. That copy still has what is in them, too, as changes not sent. */
+static int set_inbox_aside(const struct desk *d, const char *epoch)
+{
+    char name[80], kept[160], line[300];
+    size_t n = 0;
+    int64_t *number = NULL;
+    int inbox = peer_directory(d->dir, "inbox", "inbox"),
+        rc = inbox < 0 ? -1 : peer_numbers(inbox, &number, &n);
+    int ended = rc || n == 0 ? -1 : peer_directory(d->dir, "ended", "ended");
+    if (n && ended < 0)
+        rc = -1;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        peer_file_name(name, number[i]);
+        snprintf(kept, sizeof kept, "ended/%.64s.%s", epoch, name);
+        rc = renameat(inbox, name, d->dir, kept) ? fail_errno("inbox/%s: cannot be moved to ended", name) : 0;
+        snprintf(line, sizeof line, "inbox/%s of the copy before was not merged; it is kept as %s", name,
+                 kept);
+        log_error(d, line);
+    }
+    free(number);
+    if (inbox >= 0)
+        close(inbox);
+    if (ended >= 0)
+        close(ended);
+    return rc;
+}
+
+/* The copy that is offered becomes the node's. */
+static int accept_copy(const struct desk *d)
+{
+    struct node n;
+    char *epoch = NULL;
+    struct db *db = open_database(d, DB_WRITE);
+    int rc = db && db_begin_write(db) == 0 ? node_require(db, d->node, &n) : -1;
+    if (rc == 0) {
+        rc = offer_find(db, &n, &epoch) < 0 ? -1 : 0;
+        if (rc == 0 && epoch == NULL)
+            rc = fail(ERR_REFUSED,
+                      "the copy that was there before has sent changes meanwhile; make this copy once more: "
+                      "initsync LOCAL.db SITE --node NAME");
+        if (rc == 0 && (set_inbox_aside(d, n.epoch) || offer_accept(db, &n, epoch) < 0))
+            rc = -1;
+        crashpoint();
+        rc = rc ? -1 : db_commit(db);
+        node_free(&n);
+    }
+    free(epoch);
+    db_close(db);
+    return rc;
+}
+
 static int make_snapshot(const struct desk *d)
 {
     struct standing s;
@@ -343,7 +403,8 @@ static int make_snapshot(const struct desk *d)
     close(fd);
     if (rc || desk_standing(d, &s))
         return -1;
-    clear_inbox(d);
+    if (*s.offer == 0)
+        clear_inbox(d);
     if (note_snapshot(d, &s))
         return -1;
     crashpoint();
@@ -418,6 +479,8 @@ static void answer(struct desk *d, const struct desk_request *r, struct desk_ans
         rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)
         rc = snapshot(d, r, &a->restored);
+    else if (r->task == DESK_ACCEPT)
+        rc = accept_copy(d);
     else
         rc = fail(ERR_REFUSED, "there is no such task");
     if (rc == 0 && r->task != DESK_FILE)

@@ -17,6 +17,7 @@ enum desk_task {
     DESK_PACKAGE,  /* the files of the node's package: to the file `answer` */
     DESK_FILE,     /* of the store, by digest: DESK_FILE_... in `number` */
     DESK_SNAPSHOT, /* all that the node may see: to snapshot.dx; `fresh`: whatever is there */
+    DESK_ACCEPT,   /* the copy that is offered reports back */
     DESK_LOG       /* the session is over: what to log */
 };
 

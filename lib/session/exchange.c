@@ -362,7 +362,7 @@ static int inspect_file(void *ctx, struct item item, int fd, const char *name)
     if (item.kind == 'p')
         return patch_check(fd, "the server's patch for handhelds", NULL);
     if (item.kind == 'd')
-        want = (struct inspect_want){DX_CHANGES, NULL, e->o->us->epoch, item.number};
+        want = (struct inspect_want){DX_CHANGES, NULL, e->o->us->epoch, e->o->us->before, item.number};
     if (item.kind == 's')
         want.kind = DX_SNAPSHOT;
     if (inspect_archive(fd, name, &want, &none) == 0)

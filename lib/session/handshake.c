@@ -9,6 +9,7 @@
 #include "nodes/hold.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
+#include "nodes/offer.h"
 #include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 
@@ -31,7 +32,7 @@ static void take_text(char out[HANDSHAKE_TEXT], char *text)
 int handshake_of_server(struct db *db, const char *name, struct standing *s)
 {
     struct node n;
-    char *digest = NULL, *why = NULL, *since = NULL;
+    char *digest = NULL, *why = NULL, *since = NULL, *offer = NULL;
     int held = 0;
     *s = (struct standing){.release = DX_VERSION};
     int found = meta_require(db) ? -1 : node_find(db, name, &n);
@@ -49,7 +50,7 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
     if (rc == 0 &&
         (package_files_digest(db, n.package, files) || package_files_sections(db, n.package, &sections) ||
          membership_log_digest(db, n.id, n.archive, &digest) ||
-         (held = hold_find(db, n.id, &why, &since)) < 0))
+         (held = hold_find(db, n.id, &why, &since)) < 0 || offer_find(db, &n, &offer) < 0))
         rc = -1;
     free(why);
     free(since);
@@ -60,13 +61,16 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         snprintf(s->files, sizeof s->files, "%s", files);
         snprintf(s->patch, sizeof s->patch, "%s", patch.digest);
         take_text(s->digest, digest);
+        take_text(s->offer, offer);
         s->archive = n.archive;
         s->upload = n.merged;
         s->attachments = sections != NULL;
         s->behind = n.asleep >= 0;
         s->held = held ? n.merged + 1 : 0;
-    } else
+    } else {
         free(digest);
+        free(offer);
+    }
     free(sections);
     node_free(&n);
     return rc;
@@ -74,10 +78,11 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
 
 int handshake_of_copy(struct db *db, struct standing *s)
 {
-    char *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL, *workstation = NULL, *files = NULL;
+    char *before = NULL, *node = NULL, *epoch = NULL, *package = NULL, *digest = NULL, *workstation = NULL,
+         *files = NULL;
     *s = (struct standing){.release = DX_VERSION};
     int rc = meta_require(db) || meta_get_text(db, "node", &node) || meta_get_text(db, "server", &epoch) ||
-                     meta_get_text(db, "package", &package) ||
+                     meta_get_text(db, "server_before", &before) || meta_get_text(db, "package", &package) ||
                      meta_get_text(db, "workstation", &workstation) ||
                      meta_get_text(db, "package_files", &files) || meta_get_int(db, "applied", &s->archive) ||
                      meta_get_int(db, "sent", &s->sent) || meta_get_int(db, "acked", &s->upload) ||
@@ -92,6 +97,7 @@ int handshake_of_copy(struct db *db, struct standing *s)
     take_text(s->files, files ? files : mem_text("-"));
     take_text(s->node, node);
     take_text(s->epoch, epoch);
+    take_text(s->before, before);
     take_text(s->package, package);
     take_text(s->digest, digest);
     return rc;
@@ -102,6 +108,8 @@ int handshake_unknown(struct db *db, const char *node, const char *epoch)
     struct node n;
     int found = *epoch ? node_find(db, node, &n) : 0;
     int known = found > 0 ? membership_log_knows(db, n.id, epoch) : 1;
+    if (known == 0)
+        known = offer_knows(db, n.id, epoch);
     if (found > 0)
         node_free(&n);
     return found < 0 || known < 0 ? -1 : !known;

@@ -37,7 +37,8 @@ static int check_head(const char *name, const struct dx_head *h, const struct in
                     dx_kind_name(want->kind));
     if (want->from && strcmp(h->from, want->from) != 0)
         return fail(ERR_REFUSED, "%s: is none of '%s', but from '%.64s'", name, want->from, h->from);
-    if (want->epoch && strcmp(h->epoch, want->epoch) != 0)
+    if (want->epoch && strcmp(h->epoch, want->epoch) != 0 &&
+        !(want->before && *want->before && strcmp(h->epoch, want->before) == 0))
         return fail(ERR_REFUSED, "%s: is of epoch %.64s, here it is %s", name, h->epoch, want->epoch);
     if (want->number && h->number != want->number)
         return fail(ERR_REFUSED, "%s: says that it is number %lld", name, (long long)h->number);

@@ -12,7 +12,7 @@ struct inspect_limits {
 /* What it should be. Texts NULL and numbers 0: whatever. */
 struct inspect_want {
     enum dx_kind kind;
-    const char *from, *epoch;
+    const char *from, *epoch, *before; /* before: another epoch that will do */
     int64_t number;
 };
 

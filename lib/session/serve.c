@@ -216,7 +216,7 @@ static int inspect_upload(void *ctx, struct item item, int fd, const char *name)
         return 0; /* its digest is its name */
     snprintf(what, sizeof what, "upload %lld", (long long)item.number);
     const struct inspect_limits limits = {s->conf->expanded_bytes, s->conf->expanded_ratio, s->conf->rows};
-    const struct inspect_want want = {DX_UPLOAD, s->us.node, s->us.epoch, item.number};
+    const struct inspect_want want = {DX_UPLOAD, s->us.node, s->us.epoch, NULL, item.number};
     return inspect_archive(fd, what, &want, &limits);
 }
 
@@ -274,6 +274,8 @@ static int clear_outbox(struct server *s)
         unlinkat(s->outbox, name, 0);
     }
     free(number);
+    if (*s->us.offer) /* a new copy is on its way, and its transfer may be interrupted */
+        return 0;
     unlinkat(s->dir, "snapshot.dx", 0);
     unlinkat(s->dir, "snapshot.of", 0);
     return 0;
@@ -289,10 +291,29 @@ static void put_hello(struct server *s)
     buf_free(&line);
 }
 
+/* The copy that is offered reports back: from now on it is the node's. */
+static int take_over(struct server *s)
+{
+    struct desk_answer a;
+    s->request = (struct desk_request){.task = DESK_ACCEPT};
+    if (desk_ask(s->desk, &s->request) || desk_hear(s->desk, &a))
+        return -1;
+    a.text[sizeof a.text - 1] = 0;
+    if (a.code)
+        return fail(a.code > 0 && a.code <= ERR_AGAIN ? (enum err_code)a.code : ERR_SYSTEM, "%s", a.text);
+    s->us = a.standing;
+    s->inbox_files = s->inbox_bytes = 0;
+    look_at_inbox(s);
+    return 0;
+}
+
 static int take_hello(struct server *s)
 {
     if (*s->them.node || handshake_get(s->peer.word + 1, s->peer.nword - 1, &s->them))
         return *s->them.node ? misplaced(s) : -1;
+    if (*s->us.offer && strcmp(s->them.epoch, s->us.offer) == 0 && strcmp(s->them.node, s->us.node) == 0 &&
+        take_over(s))
+        return -1;
     if (s->them.timeout > 0)
         channel_tick(s->peer.channel, (double)s->them.timeout);
     enum handshake_verdict verdict = handshake_check(&s->them, &s->us);
@@ -443,7 +464,7 @@ static int give_outbox(struct server *s)
         return -1;
     int rc = 0;
     int64_t next = s->them.archive + 1;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    for (size_t i = 0; rc == 0 && i < n && number[i] <= s->us.archive; i++) {
         if (number[i] <= s->them.archive)
             continue;
         if (number[i] > next)

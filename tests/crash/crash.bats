@@ -175,6 +175,22 @@ die_at_each_stage() {
     done
 }
 
+@test "initsync of a second copy, killed at every stage boundary: the copy before goes on until the new one has reported back" {
+    make_stages
+    cat >attempt <<'END'
+#!/bin/bash
+PATH=$REAL_PATH remotesync alice.db site
+code=$?
+[ $code -le 1 ] || [ -e new.db ] || exit 99
+exec initsync new.db site --node alice
+END
+    chmod +x attempt
+    die_at_each_stage after ./attempt
+    right new.db alice
+    run -3 remotesync alice.db site
+    no_litter new.db-dx
+}
+
 @test "integratedsync, killed at every third stage boundary" {
     hhextract pair bob.db palm.db --device palm
     make_stages

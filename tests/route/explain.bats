@@ -40,8 +40,11 @@ load ../routing
     [[ $output == *"held since archive $((10#$number)), journal entry "* ]]
     run -1 txnroute why hq.db bob account 2
     [[ $output == *"gone since archive "* ]]
-    # What came before a new copy is no news to it.
+    # What came before a new copy is no news to it, once it has reported back.
     copy ann
+    sql ann.db "UPDATE account SET name = 'w' WHERE id = 1"
+    txnlog upload ann.db ann-again
+    dxapply hq.db <ann-again/*.dx
     run -0 txnroute why hq.db ann account 2
     [[ $output == *"held since its snapshot, archive "* ]]
     # Archives that are set aside, and the one that they are folded to.
