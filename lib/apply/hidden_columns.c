@@ -56,13 +56,9 @@ static int remember(struct apply_context *w, struct target *t, const struct chan
     return rc;
 }
 
-/* Not where the delete was not done, or waits: then the insert is another row, which gets another key, or none. */
 static int restore(struct apply_context *w, struct target *t, struct change *c, struct arena *a)
 {
     struct stmt *s = w->merge->hidden;
-    int here = target_row(t, c, NULL);
-    if (here)
-        return here < 0 ? -1 : 0;
     struct buf key = {0};
     struct change row;
     change_key_bytes(c, &key);
@@ -91,4 +87,13 @@ int hidden_columns(struct apply_context *w, struct target *t, struct change *c, 
     if (c->op == CHANGE_DELETE && has_hidden(m, t))
         return remember(w, t, c);
     return c->op == CHANGE_INSERT && w->merge->nhidden ? restore(w, t, c, a) : 0;
+}
+
+int hidden_columns_forget(struct apply_context *w, struct target *t, struct change *c)
+{
+    const struct merge_table *m = merge_table(w, t);
+    for (size_t i = 0; m && i < t->table->ncol; i++)
+        if (!m->sent[i])
+            c->new[i].type = VAL_NONE;
+    return m ? 0 : -1;
 }

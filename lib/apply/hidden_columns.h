@@ -8,4 +8,7 @@
  * a row remembered the values of those columns (the arena's). */
 int hidden_columns(struct apply_context *w, struct target *t, struct change *c, struct arena *a);
 
+/* The insert gets another key, so that it is another row: it has no values in those columns. 0, or -1. */
+int hidden_columns_forget(struct apply_context *w, struct target *t, struct change *c);
+
 #endif

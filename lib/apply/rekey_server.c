@@ -2,6 +2,7 @@
 #include "apply/rekey_server.h"
 
 #include "apply/deferred.h"
+#include "apply/hidden_columns.h"
 #include "apply/merge.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -283,6 +284,8 @@ int rekey_server_give(struct apply_context *w, struct target *t, struct change *
         return -1;
     c->new[key] = new;
     rekey_server_map(w, t, c); /* a row may refer to itself */
+    if (hidden_columns_forget(w, t, c))
+        return -1;
     return merge_one(w, t, c) || force(w, t, c) ? -1 : 0;
 }
 

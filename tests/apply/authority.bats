@@ -531,7 +531,7 @@ newest() {
     mkdir site && cd site
     office
     mkdir -p docking/mallory/inbox docking/alice/inbox
-    cp -r "$DX_BUILD/bin" ../bin
+    cp -r "$DX_BUILD/bin" "$DX_BUILD/share" ..
     honest 1 >docking/mallory/inbox/00000001.dx
     printf '#!/bin/bash\n[[ $* != *mallory* ]] || kill -SEGV $$\nexec %q "$@"\n' "$DX_BUILD/bin/dxapply" >../bin/stub
     chmod +x ../bin/stub
