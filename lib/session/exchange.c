@@ -511,10 +511,18 @@ static int take_line(struct node_end *e)
 
 /* ---- the session ---- */
 
+enum { SSH_FAILED = 255 }; /* ssh(1): an error of its own; else the exit code is the remote command's */
+
 static int lost(struct transport *t, const char *command)
 {
     int code = transport_close(t, CLOSING);
     t->pid = 0;
+    if (command && code == SSH_FAILED)
+        return fail(ERR_SYSTEM,
+                    "the connection ended (%s: exit %d): what ssh says above is why: an unknown or changed "
+                    "host key, a refused login, or no network; run it again when that is mended, it goes on "
+                    "where it stopped",
+                    command, code);
     if (command)
         return fail(ERR_SYSTEM,
                     "the connection ended (%s: exit %d); run it again, it goes on where it stopped", command,

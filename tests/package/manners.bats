@@ -39,3 +39,20 @@ load ../helper
     run -0 txnroute rules hq.db
     [ "$(wc -L <<<"$output")" -le 80 ]
 }
+
+@test "that ssh failed by itself, as for a host key, is told as such" {
+    "$DX_ROOT/tests/data/sales" hq.db 1 20
+    txnlog attach hq.db
+    txnroute load hq.db "$DX_ROOT/tests/data/sales-package"
+    txnroute node add hq.db alice --package sales --user alice
+    txnroute extract hq.db alice | dxapply alice.db
+    printf '#!/bin/sh\necho "Host key verification failed." >&2\nexit 255\n' >ssh
+    chmod +x ssh
+    export DX_SSH=./ssh
+    run -4 remotesync alice.db there:/srv/dx
+    [[ $output == *"Host key verification failed."*"host key"* ]]
+    run -4 initsync bob.db there:/srv/dx --node bob
+    [[ $output == *"Host key verification failed."*"host key"* ]]
+    run -4 desktopsync alice.db there:/x.db --base base
+    [[ $output == *"Host key verification failed."*"host key"* ]]
+}
