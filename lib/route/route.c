@@ -633,13 +633,13 @@ static int clean(struct running *x)
 {
     if (x->mark.offer)
         return outbox_remove_after(x->outbox, x->node.name, x->node.archive);
-    struct stmt *s = db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE NOT active OR name = ?1");
+    struct stmt *s = db_prepare(x->db, "SELECT name FROM dx_nodes WHERE NOT active OR name = ?1");
     if (s)
         stmt_bind_text(s, 1, x->route->extract);
     enum step step = STEP_ERROR;
     int rc = 0;
     while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW)
-        rc = outbox_remove(x->outbox, stmt_text(s, 0), stmt_int(s, 1));
+        rc = outbox_remove(x->outbox, stmt_text(s, 0), INT64_MAX);
     stmt_free(s);
     return rc || step == STEP_ERROR ? -1 : 0;
 }

@@ -211,3 +211,20 @@ restore() {
 @test "companionsync finds its commands beside itself, whatever PATH is" {
     run -0 env -i PATH=/usr/bin:/bin "$DX_BUILD/bin/companionsync" a.db palm.db
 }
+
+@test "archives that a restored companion made for its device before are not given to the device that it adopts" {
+    sql a.db ".backup pc.bak"
+    for n in 3 4 5; do
+        note a.db $n
+        companionsync a.db palm.db
+    done
+    [ -n "$(ls a.db-docking/palm/outbox)" ]
+    rm -f a.db a.db-wal a.db-shm
+    cp pc.bak a.db
+    run -3 companionsync a.db palm.db
+    hhextract pair --adopt a.db palm.db --device palm
+    note palm.db 6
+    run -0 companionsync a.db palm.db
+    [ "$(notes a.db)" = "1 2 6" ]
+    alike
+}
