@@ -250,18 +250,24 @@ int conflict_print_quarantined_json(struct targets *ts, const struct quarantined
     return rc;
 }
 
-int conflict_print_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out)
+int conflict_print_quarantined_what(struct targets *ts, const struct quarantined *q, struct buf *out)
 {
     struct target *t = targets_named(ts, q->table);
     struct arena arena = {0};
-    struct buf line = {0};
     struct change c;
     int rc = t ? record_get(&q->change, t, &arena, &c) : -1;
     if (rc == 0)
-        buf_addf(&line, "%4lld  %-10s  %-7s  %-8s  %s of %s: %s  [%s]", (long long)q->id, "quarantine",
-                 "waits", "open", change_op_name(c.op), change_show(&c), q->reason,
-                 q->archive ? q->archive : "");
-    put_line(out, &line);
+        buf_addf(out, "%s of %s", change_op_name(c.op), change_show(&c));
     arena_free(&arena);
+    return rc;
+}
+
+int conflict_print_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out)
+{
+    struct buf line = {0};
+    buf_addf(&line, "%4lld  %-10s  %-7s  %-8s  ", (long long)q->id, "quarantine", "waits", "open");
+    int rc = conflict_print_quarantined_what(ts, q, &line);
+    buf_addf(&line, ": %s  [%s]", q->reason, q->archive ? q->archive : "");
+    put_line(out, &line);
     return rc;
 }

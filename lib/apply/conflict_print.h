@@ -29,4 +29,7 @@ void conflict_print_heading(struct buf *out);
 int conflict_print_quarantined_json(struct targets *ts, const struct quarantined *q, struct buf *out);
 int conflict_print_quarantined_text(struct targets *ts, const struct quarantined *q, struct buf *out);
 
+/* ... and what the change is in few words: "insert of line 1". */
+int conflict_print_quarantined_what(struct targets *ts, const struct quarantined *q, struct buf *out);
+
 #endif

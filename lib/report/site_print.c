@@ -31,6 +31,22 @@ static json_t *set_aside_json(const struct site_status *s)
     return all;
 }
 
+static const struct field quarantine_fields[] = {
+    {"id", FIELD_INT, offsetof(struct quarantine_line, id)},
+    {"node", FIELD_TEXT, offsetof(struct quarantine_line, node)},
+    {"what", FIELD_TEXT, offsetof(struct quarantine_line, what)},
+    {"reason", FIELD_TEXT, offsetof(struct quarantine_line, reason)},
+    {0},
+};
+
+static json_t *quarantine_json(const struct site_status *s)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < s->nquarantine; i++)
+        json_array_append_new(all, fields_json(quarantine_fields, &s->quarantine[i]));
+    return all;
+}
+
 json_t *site_status_json(const struct site_status *s)
 {
     json_t *j = fields_json(site_status_fields, s), *nodes = json_array();
@@ -38,6 +54,7 @@ json_t *site_status_json(const struct site_status *s)
         json_array_append_new(nodes, fields_json(node_status_fields, &s->node[i]));
     json_object_set_new(j, "nodes", nodes);
     json_object_set_new(j, "set_aside", set_aside_json(s));
+    json_object_set_new(j, "quarantine", quarantine_json(s));
     return j;
 }
 
@@ -173,6 +190,23 @@ size_t site_status_missing(const struct site_status *s, struct buf *out)
     return nodes;
 }
 
+/* Rows in quarantine, by the numbers that dxapply takes. */
+static void quarantine_lines(const struct site_status *s, struct buf *out)
+{
+    enum { MOST = 20 };
+    for (size_t i = 0; i < s->nquarantine && i < MOST; i++) {
+        const struct quarantine_line *l = &s->quarantine[i];
+        char *why =
+            mem_printf("%s%s%s: %s", *l->node ? l->node : "", *l->node ? ": " : "", l->what, l->reason);
+        buf_addf(out, "quarantine, row %lld:\n", (long long)l->id);
+        wrap(out, why);
+        free(why);
+    }
+    if (s->quarantined > MOST)
+        buf_addf(out, "quarantine: %lld rows more; dxapply conflicts HQ.db --kind quarantine\n",
+                 (long long)s->quarantined - MOST);
+}
+
 void site_status_text(const struct site_status *s, struct buf *out)
 {
     heading(s, out);
@@ -180,4 +214,5 @@ void site_status_text(const struct site_status *s, struct buf *out)
         node_line(s, &s->node[i], out);
     for (size_t i = 0; i < s->naside; i++)
         set_aside_line(s, &s->set_aside[i], out);
+    quarantine_lines(s, out);
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "report/site_status.h"
 
+#include "apply/conflict_print.h"
+#include "apply/quarantine.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -395,13 +397,55 @@ static int read_site(struct db *db, const char *docking, struct reading *r)
     return 0;
 }
 
+/* ---- quarantine ---- */
+
+struct listing {
+    struct targets targets;
+    struct site_status *site;
+};
+
+static int list_quarantined(void *ctx, const struct quarantined *q)
+{
+    struct listing *l = ctx;
+    struct site_status *s = l->site;
+    struct buf what = {0};
+    if (s->nquarantine == SITE_STATUS_QUARANTINE)
+        return 1;
+    if (conflict_print_quarantined_what(&l->targets, q, &what)) { /* its table is not what it was */
+        buf_clear(&what);
+        buf_addf(&what, "change of %s", q->table);
+    }
+    s->quarantine = mem_grow(s->quarantine, s->nquarantine + 1, sizeof *s->quarantine);
+    s->quarantine[s->nquarantine++] =
+        (struct quarantine_line){.id = q->id,
+                                 .node = mem_text(q->origin ? q->origin : ""),
+                                 .what = mem_text(buf_text(&what)),
+                                 .reason = mem_text(q->reason ? q->reason : "")};
+    buf_free(&what);
+    return 0;
+}
+
+static int read_quarantine(struct reading *r)
+{
+    struct listing l = {.site = r->site};
+    if (!r->quarantine)
+        return 0;
+    targets_init(&l.targets, r->db);
+    int rc = db_get_int(r->db, &r->site->quarantined, "SELECT count(*) FROM dx_quarantine") ||
+                     quarantine_each(r->db, list_quarantined, &l) < 0
+                 ? -1
+                 : 0;
+    targets_free(&l.targets);
+    return rc;
+}
+
 int site_status_read(struct db *db, const char *docking, struct site_status *s)
 {
     struct reading r = {.db = db, .site = s};
     struct node *node;
     *s = (struct site_status){0};
     if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
-        read_site(db, docking, &r) || set_aside_lines(db, &s->set_aside, &s->naside) ||
+        read_site(db, docking, &r) || read_quarantine(&r) || set_aside_lines(db, &s->set_aside, &s->naside) ||
         node_list(db, &node, &s->n))
         return -1;
     s->node = mem_zero(s->n, sizeof *s->node);
@@ -428,6 +472,12 @@ void site_status_free(struct site_status *s)
     for (size_t i = 0; i < s->n; i++)
         free_node(&s->node[i]);
     set_aside_lines_free(s->set_aside, s->naside);
+    for (size_t i = 0; i < s->nquarantine; i++) {
+        free(s->quarantine[i].node);
+        free(s->quarantine[i].what);
+        free(s->quarantine[i].reason);
+    }
+    free(s->quarantine);
     free(s->node);
     free(s->docking);
     free(s->database_path);

@@ -32,6 +32,15 @@ struct node_status {
     bool stuck;                     /* it needs a person: blocked, missing, or its last session was refused */
 };
 
+enum { SITE_STATUS_QUARANTINE = 1000 };
+
+/* A row in quarantine. */
+struct quarantine_line {
+    int64_t id;
+    char *node;          /* whose change it is; "" for one of the server's own */
+    char *what, *reason; /* "insert of line 1" */
+};
+
 struct site_status {
     int64_t time;        /* when it was read */
     int64_t routed, end; /* positions in the journal: all up to `routed` is in the archives */
@@ -48,6 +57,9 @@ struct site_status {
     struct node_status *node; /* by name */
     size_t naside;
     struct set_aside_line *set_aside; /* what runs of the router could not do */
+    int64_t quarantined;              /* rows in quarantine ... */
+    size_t nquarantine;
+    struct quarantine_line *quarantine; /* ... the oldest of them, SITE_STATUS_QUARANTINE at most */
 };
 
 /* The fields of both, as status --json tells them; dx-json(5). */

@@ -23,7 +23,9 @@ waiting() {
     run -1 dxapply conflicts site/hq.db
     [[ $output == *"   1  quarantine  waits    open      insert of line 1"*"   2  quarantine  waits    open      insert of line 2"* ]]
     run -0 txnroute status site/hq.db site/docking
-    [[ $output == *"2 rows in quarantine"* ]]
+    [[ $output == *"2 rows in quarantine"*$'\n'"quarantine, row 1:"$'\n'"    ann: insert of line 1: "*$'\n'"quarantine, row 2:"$'\n'"    ann: insert of line 2: "* ]]
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    [ "$(txnroute status site/hq.db site/docking --json | jq -c '[.quarantine[] | .id, .node, .what]')" = '[1,"ann","insert of line 1",2,"ann","insert of line 2"]' ]
     sql site/hq.db "INSERT INTO part VALUES (8, 'nut')"
     run -1 dxapply retry site/hq.db
     [[ $output == *"1 rows are in quarantine"* ]]
