@@ -437,32 +437,52 @@ static json_t *line_json(const struct what_if_line *l)
                      (json_int_t)l->lost, "lost_bytes", (json_int_t)l->lost_bytes);
 }
 
+static json_t *effect_json(const struct schema_effect *e)
+{
+    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "object", e->object, "schema", e->what, "new_copy",
+                     (int)e->new_copy, "nodes", (json_int_t)e->nodes, "rows", (json_int_t)e->rows);
+}
+
+static int print_tried_json(const struct what_if *w)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < w->n; i++)
+        json_array_append_new(all, line_json(&w->line[i]));
+    for (size_t i = 0; i < w->neffect; i++)
+        json_array_append_new(all, effect_json(&w->effect[i]));
+    return print_json(all);
+}
+
+static void print_tried(const struct what_if *w)
+{
+    if (w->n)
+        printf("%-16s %-19s %9s %11s %9s %11s\n", "NODE", "OBJECT", "GAINS", "BYTES", "LOSES", "BYTES");
+    for (size_t i = 0; i < w->n; i++)
+        printf("%-16s %-19s %9lld %11lld %9lld %11lld\n", w->line[i].node, w->line[i].object,
+               (long long)w->line[i].gained, (long long)w->line[i].gained_bytes, (long long)w->line[i].lost,
+               (long long)w->line[i].lost_bytes);
+    for (size_t i = 0; i < w->neffect; i++) {
+        struct buf text = {0};
+        schema_effect_text(&w->effect[i], &text);
+        printf("%s\n", buf_text(&text));
+        buf_free(&text);
+    }
+}
+
 static int try(int argc, char **argv)
 {
-    struct what_if_line *line;
-    size_t n;
+    struct what_if tried = {0};
     (void)argc;
     struct db *db = db_open(argv[0], DB_WRITE);
-    int rc = db && meta_require(db) == 0 ? what_if_package(db, argv[1], &line, &n) : -1;
+    int rc = db && meta_require(db) == 0 ? what_if_package(db, argv[1], &tried) : -1;
     db_close(db);
-    if (rc)
-        return -1;
-    json_t *all = json_array();
-    if (!json && n)
-        printf("%-16s %-19s %9s %11s %9s %11s\n", "NODE", "OBJECT", "GAINS", "BYTES", "LOSES", "BYTES");
-    for (size_t i = 0; i < n; i++)
-        if (json)
-            json_array_append_new(all, line_json(&line[i]));
-        else
-            printf("%-16s %-19s %9lld %11lld %9lld %11lld\n", line[i].node, line[i].object,
-                   (long long)line[i].gained, (long long)line[i].gained_bytes, (long long)line[i].lost,
-                   (long long)line[i].lost_bytes);
-    if (json)
-        rc = print_json(all);
-    else
-        json_decref(all);
-    what_if_free(line, n);
-    return rc ? rc : n ? ERR_LOOK : 0;
+    if (rc == 0 && json)
+        rc = print_tried_json(&tried);
+    else if (rc == 0)
+        print_tried(&tried);
+    bool any = tried.n + tried.neffect > 0;
+    what_if_free(&tried);
+    return rc ? -1 : any ? ERR_LOOK : 0;
 }
 
 static const char *people;

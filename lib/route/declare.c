@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the nodes have been told: the SHA-256 of an object's statements. */
+/* What the nodes have been told: an object's statements and the SHA-256 of them. */
 static const char sql_make[] =
-    "CREATE TABLE IF NOT EXISTS dx_declared (object INTEGER PRIMARY KEY, sha256 TEXT NOT NULL)";
+    "CREATE TABLE IF NOT EXISTS dx_declared (object INTEGER PRIMARY KEY, sha256 TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS dx_declared_sql (object INTEGER, place INTEGER, sql TEXT NOT NULL, PRIMARY "
+    "KEY "
+    "(object, place)) WITHOUT ROWID";
 
 int declare_init(struct db *db)
 {
@@ -141,15 +144,55 @@ int declare_changed(struct db *db, const struct object *o, const struct declarat
     return 0;
 }
 
+int declare_before(struct db *db, const struct object *o, struct declaration *out, bool *known)
+{
+    int64_t there;
+    *out = (struct declaration){0};
+    *known = false;
+    if (declare_init(db) ||
+        db_get_int(db, &there, "SELECT count(*) FROM dx_declared WHERE object = %lld", (long long)o->id))
+        return -1;
+    *known = there > 0;
+    struct stmt *s = db_preparef(db, "SELECT sql FROM dx_declared_sql WHERE object = %lld ORDER BY place",
+                                 (long long)o->id);
+    enum step step = STEP_ERROR;
+    while (s && (step = stmt_step(s)) == STEP_ROW)
+        add(out, stmt_text(s, 0));
+    stmt_free(s);
+    return step == STEP_DONE ? 0 : -1;
+}
+
+static int store_statements(struct db *db, long long object, const struct declaration *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (db_execf(db, "INSERT INTO dx_declared_sql VALUES (%lld, %lld, %Q)", object, (long long)i,
+                     d->sql[i]))
+            return -1;
+    return 0;
+}
+
 int declare_store(struct db *db, const struct object *o, const struct declaration *d)
 {
     char hex[SHA_HEX];
-    if (d->n == 0)
-        return db_execf(db, "DELETE FROM dx_declared WHERE object = %lld", (long long)o->id);
+    const long long id = (long long)o->id;
+    int64_t same;
     digest_of(d, hex);
-    return db_execf(
-        db,
-        "INSERT INTO dx_declared (object, sha256) VALUES (%lld, %Q) ON CONFLICT (object) DO UPDATE "
-        "SET sha256 = excluded.sha256 WHERE sha256 <> excluded.sha256",
-        (long long)o->id, hex);
+    if (db_get_int(
+            db, &same,
+            "SELECT count(*) FROM dx_declared AS d JOIN dx_declared_sql AS s ON s.object = d.object WHERE "
+            "d.object = %lld AND d.sha256 = %Q",
+            id, hex))
+        return -1;
+    if (same ||
+        db_execf(db,
+                 "DELETE FROM dx_declared WHERE object = %lld; DELETE FROM dx_declared_sql WHERE object = "
+                 "%lld",
+                 id, id))
+        return same ? 0 : -1;
+    if (d->n == 0)
+        return 0;
+    return db_execf(db, "INSERT INTO dx_declared (object, sha256) VALUES (%lld, %Q)", id, hex) ||
+                   store_statements(db, id, d)
+               ? -1
+               : 0;
 }

@@ -11,7 +11,7 @@ struct declaration {
     char **sql;
 };
 
-/* Makes the table dx_declared, if not there. */
+/* Makes the tables dx_declared and dx_declared_sql, if not there. */
 int declare_init(struct db *db);
 
 int declare_object(struct db *db, const struct object *o, struct declaration *out);
@@ -20,6 +20,10 @@ void declare_free(struct declaration *d);
 /* Whether it is another than that of the run before; fresh: the object is new, and so are those that nothing is known of. */
 int declare_changed(struct db *db, const struct object *o, const struct declaration *d, bool fresh,
                     bool *changed);
+
+/* What nodes were told before, into *out, empty where that is not known; known: whether they were told anything of the object.
+ * Free with declare_free. */
+int declare_before(struct db *db, const struct object *o, struct declaration *out, bool *known);
 
 /* In the run's transaction: notes that nodes are told of it; an empty one, that the object is gone. */
 int declare_store(struct db *db, const struct object *o, const struct declaration *d);

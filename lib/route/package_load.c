@@ -9,6 +9,7 @@
 #include "route/local_check.h"
 #include "route/lookalike.h"
 #include "route/package_lint.h"
+#include "route/schema_effect.h"
 #include "rules/fixed_now.h"
 #include "rules/package_nodes.h"
 #include "rules/rule_compile.h"
@@ -105,12 +106,29 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
                : 0;
 }
 
+/* What nodes get, or need, since their tables are declared otherwise. */
+static int tell_schema(struct db *db, const char *package, void (*tell)(const char *fmt, ...))
+{
+    struct schema_effect *e;
+    size_t n;
+    int rc = schema_effects(db, package, &e, &n);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct buf text = {0};
+        schema_effect_text(&e[i], &text);
+        tell("%s", buf_text(&text));
+        buf_free(&text);
+    }
+    schema_effects_free(e, n);
+    return rc;
+}
+
 int route_load(struct db *db, const char *directory, void (*tell)(const char *fmt, ...))
 {
     struct package *p = package_read(db, directory);
     int rc = p && lookalike_check(db, p, directory) == 0 && package_put(db, p) == 0 &&
                      make_held(db, p) == 0 && check_objects(db, p, directory, tell) == 0 &&
-                     local_check(db, p, directory, tell) == 0 && package_lint_files(db, p, tell) == 0
+                     local_check(db, p, directory, tell) == 0 && package_lint_files(db, p, tell) == 0 &&
+                     tell_schema(db, p->name, tell) == 0
                  ? begin(db, tell)
                  : -1;
     if (rc == 0)

@@ -135,7 +135,7 @@ static void keep_lines(struct trying *t, struct what_if_line **out, size_t *n)
 }
 
 static int try_plan(struct trying *t, const char *package, const struct package_run *plan, size_t n,
-                    struct what_if_line **line, size_t *nline)
+                    struct what_if *out)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(plan[i].package->name, package) == 0)
@@ -144,11 +144,11 @@ static int try_plan(struct trying *t, const char *package, const struct package_
         return fail(ERR_REFUSED, "package %s is not loaded", package);
     if (package_nodes_fill(t->db, package) || list_nodes(t) || evaluate(t))
         return -1;
-    keep_lines(t, line, nline);
-    return 0;
+    keep_lines(t, &out->line, &out->n);
+    return schema_effects(t->db, package, &out->effect, &out->neffect);
 }
 
-int what_if_package(struct db *db, const char *directory, struct what_if_line **line, size_t *n)
+int what_if_package(struct db *db, const char *directory, struct what_if *out)
 {
     struct trying t = {.db = db};
     struct set_aside aside = {0};
@@ -156,8 +156,7 @@ int what_if_package(struct db *db, const char *directory, struct what_if_line **
     struct package_run *plan = NULL;
     size_t nplan = 0;
     fixed_now_now(now);
-    *line = NULL;
-    *n = 0;
+    *out = (struct what_if){0};
     if (db_begin_write(db))
         return -1;
     struct transition_tables *im = NULL;
@@ -169,7 +168,7 @@ int what_if_package(struct db *db, const char *directory, struct what_if_line **
                     (t.views.classes = row_classes_open(db)) == NULL || membership_functions(db) ||
                     object_delta_init(db) || package_runs_open(&t.views, im, now, &plan, &nplan)))
         rc = -1;
-    rc = rc || try_plan(&t, p->name, plan, nplan, line, n) ? -1 : 0;
+    rc = rc || try_plan(&t, p->name, plan, nplan, out) ? -1 : 0;
     db_rollback(db);
     free(t.node);
     package_runs_close(plan, nplan);
@@ -181,11 +180,13 @@ int what_if_package(struct db *db, const char *directory, struct what_if_line **
     return rc;
 }
 
-void what_if_free(struct what_if_line *line, size_t n)
+void what_if_free(struct what_if *w)
 {
-    for (size_t i = 0; i < n; i++) {
-        free(line[i].node);
-        free(line[i].object);
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->line[i].node);
+        free(w->line[i].object);
     }
-    free(line);
+    free(w->line);
+    schema_effects_free(w->effect, w->neffect);
+    *w = (struct what_if){0};
 }

@@ -2,6 +2,7 @@
 #ifndef WHAT_IF_H
 #define WHAT_IF_H
 
+#include "route/schema_effect.h"
 #include "sql/db.h"
 
 /* Of one node and one object. */
@@ -11,9 +12,14 @@ struct what_if_line {
     int64_t gained_bytes, lost_bytes; /* of the values that travel */
 };
 
-/* Evaluates the package in the directory; nothing is written. *line: by node and object, those where something
- * changes; the caller frees with what_if_free. */
-int what_if_package(struct db *db, const char *directory, struct what_if_line **line, size_t *n);
-void what_if_free(struct what_if_line *line, size_t n);
+struct what_if {
+    size_t n, neffect;
+    struct what_if_line *line;    /* by node and object, those where something changes */
+    struct schema_effect *effect; /* of tables that are declared otherwise */
+};
+
+/* Evaluates the package in the directory; nothing is written. Free with what_if_free. */
+int what_if_package(struct db *db, const char *directory, struct what_if *out);
+void what_if_free(struct what_if *w);
 
 #endif

@@ -166,7 +166,7 @@ static int can_add(const struct layout *l, size_t i)
 }
 
 /* What the statement would make, made in a database of its own; NULL on failure. */
-static struct layout *layout_made(const char *table, const char *sql)
+struct layout *schema_layout(const char *table, const char *sql)
 {
     struct db *apart = db_open(":memory:", DB_CREATE);
     struct stmt *s = apart ? db_prepare(apart, sql) : NULL;
@@ -179,7 +179,7 @@ static struct layout *layout_made(const char *table, const char *sql)
 /* Gives the table the columns that the statement, run in a database of its own, would have given it. */
 static int widen(struct db *db, const char *table, const char *sql)
 {
-    struct layout *new = layout_made(table, sql);
+    struct layout *new = schema_layout(table, sql);
     struct layout *old = new ? layout_of(db, table) : NULL;
     int rc = old ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < new->table->ncol; i++)
@@ -268,6 +268,14 @@ static int compare_layouts(const struct layout *old, const struct layout *new, s
     return rc;
 }
 
+int schema_differs(const struct layout *old, const char *table, const char *sql, struct buf *why)
+{
+    struct layout *new = schema_layout(table, sql);
+    int rc = new ? compare_layouts(old, new, why) : -1;
+    layout_free(new);
+    return rc;
+}
+
 int schema_fit(struct db *db, const char *sql, enum schema_fit *fit, char **table, struct buf *why)
 {
     struct look l = {0};
@@ -282,7 +290,7 @@ int schema_fit(struct db *db, const char *sql, enum schema_fit *fit, char **tabl
     if (rc == 0 && l.action == CREATE_TABLE)
         *table = mem_text(l.table);
     if (rc == 0 && known) {
-        struct layout *new = layout_made(l.table, sql), *old = new ? layout_of(db, l.table) : NULL;
+        struct layout *new = schema_layout(l.table, sql), *old = new ? layout_of(db, l.table) : NULL;
         rc = old ? compare_layouts(old, new, why) : -1;
         *fit = why->n ? SCHEMA_DIFFERS : SCHEMA_FITS;
         layout_free(old);

@@ -19,6 +19,12 @@ enum schema_fit {
  * when the statement is refused. */
 int schema_fit(struct db *db, const char *sql, enum schema_fit *fit, char **table, struct buf *why);
 
+/* The same for a table of that layout, and a statement that was checked: what differs is appended to `why`. */
+struct layout;
+struct layout *schema_layout(const char *table,
+                             const char *sql); /* of the table that a statement makes; NULL: failure */
+int schema_differs(const struct layout *old, const char *table, const char *sql, struct buf *why);
+
 /* Makes a table again as the statement says, in the place of the one that is here. Its rows are kept as far as the columns
  * of both go (`rows`), so are columns that `extra` says are the application's own (of the layout here), and the
  * application's indexes and triggers. Inside the transaction, with triggers off. */

@@ -165,3 +165,32 @@ c='[object c]\nvisible = all\n'
     run -0 remotesync --now --prove a.db site
     [ "$(sql site/hq.db "SELECT * FROM c")" = $'1|one\n2|two\n9|three' ]
 }
+
+@test "try and load say what nodes get, which need a new copy, and how many rows travel" {
+    site "${c}[object d]\nvisible = all\n[object e]\nvisible = all\n" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO c VALUES (1, 'one'), (2, 'two');
+        CREATE TABLE d (id INTEGER PRIMARY KEY, n INTEGER, gone TEXT); INSERT INTO d VALUES (1, 1, 'x');
+        CREATE TABLE e (id INTEGER PRIMARY KEY, n); CREATE TABLE f (id INTEGER PRIMARY KEY); INSERT INTO f VALUES (1)"
+    run -0 txnroute try site/hq.db p
+    [ -z "$output" ]
+    sql site/hq.db "ALTER TABLE c ADD COLUMN tel TEXT" "ALTER TABLE c ADD COLUMN fax TEXT" "UPDATE c SET tel = '7' WHERE id = 1" \
+        "CREATE INDEX n_of_e ON e (n)"
+    txnlog attach site/hq.db || [ $? -eq 1 ]
+    printf '[package]\nname = p\nversion = 2\n%b' "${c}[object d]\nvisible = all\ncolumns = * except gone\n[object e]\nvisible = all\n[object f]\nvisible = all\n" >p/package.conf
+    said='table c gets column tel, fax; it comes with the next archive. Nodes: 1, rows with values for it: 1
+table d: column gone is not sent any more; it needs new copies (initsync). Nodes: 1, rows of the table: 1
+table e gets other indexes, or is declared otherwise; it comes with the next archive. Nodes: 1, rows with values for it: 0
+table f is new; it comes with the next archive. Nodes: 1, rows with values for it: 1'
+    before=$(sqlite3 site/hq.db .dump | sha256sum)
+    run -1 txnroute try site/hq.db p
+    echo "$output"
+    [ "$(tail -n +3 <<<"$output")" = "$said" ]
+    [[ ${lines[1]} == "a "*" f "*" 1 "* ]]
+    [ "$(txnroute try site/hq.db p --json | jq -c '[.[] | select(.schema) | .object, .new_copy, .nodes, .rows]')" = '["c",false,1,1,"d",true,1,1,"e",false,1,0,"f",false,1,1]' ]
+    [ "$(sqlite3 site/hq.db .dump | sha256sum)" = "$before" ]
+    run -0 --separate-stderr txnroute load site/hq.db p
+    [ "$(grep '^txnroute: table' <<<"$stderr" | sed 's/^txnroute: //')" = "$said" ]
+    dxcron site
+    run -7 remotesync a.db site
+    run -0 txnroute try site/hq.db p
+    [ -z "$output" ]
+}

@@ -1,6 +1,22 @@
 # Backup and restore as dx(7) tells it, and the commands of its "CHANGING THE SCHEMA".
 load ../helper
 
+# page NAME: the commands that dx(7) marks with that name, as a reader sees them.
+page() {
+    awk -v mark=".\\\\\" run $1" '$0 == mark { marked = 1; next }
+         marked && /^\.Bd / { on = 1; marked = 0; next }
+         /^\.Ed/ { on = 0 }
+         on { gsub(/\\e/, "\\"); sub(/^\\&/, ""); print }' "$DX_ROOT/man/dx.7"
+}
+
+# run_page NAME: runs them, as printed.
+run_page() {
+    page "$1" >commands
+    [ -s commands ]
+    cat commands
+    bash -euo pipefail commands
+}
+
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
     mkdir site package
@@ -17,7 +33,8 @@ setup() {
     run -1 dxcron site
     [[ $output == *"column phone is new and not captured; run \`txnlog attach\` again"* ]]
     run -0 txnlog attach site/hq.db
-    run -0 txnroute try site/hq.db package
+    run -1 txnroute try site/hq.db package
+    [ "$output" = "table account gets column phone; it comes with the next archive. Nodes: 1, rows with values for it: 0" ]
     run -0 txnroute load site/hq.db package
     sql site/hq.db "UPDATE account SET phone = '7'"
     run -0 dxcron site
@@ -136,4 +153,87 @@ setup() {
     dxapply --log site/hq.db <a.db-dx/saved/rows-1.dx
     run -0 remotesync --now --prove a.db site
     [ "$(sql site/hq.db "SELECT * FROM account")" = $'1|one\n5|sent\n6|uncaptured' ]
+}
+
+# A companion pc.db, of node ann, and its device palm.db; what was done on both has reached the server.
+with_device() {
+    txnroute node add site/hq.db ann --package p
+    initsync pc.db site --node ann
+    hhextract pair pc.db palm.db --device palm
+    sql palm.db "INSERT INTO account VALUES (11, 'device')"
+    sql pc.db "INSERT INTO account VALUES (12, 'companion')"
+    integratedsync pc.db palm.db site
+    remotesync --now pc.db site
+}
+
+names() {
+    sql "$1" "SELECT group_concat(name) FROM (SELECT name FROM account ORDER BY id)"
+}
+
+all_have() {
+    for db in pc.db palm.db site/hq.db; do [ "$(names $db)" = "$1" ] || { echo "$db: $(names $db)"; return 1; }; done
+    [ "$(txnlog digest palm.db)" = "$(txnlog digest pc.db --node palm)" ]
+}
+
+@test "a companion is restored by the commands of dx(7): nothing of it and of its device is lost" {
+    with_device
+    sql pc.db "INSERT INTO account VALUES (13, 'unsent')" ".backup bak.db"
+    sql palm.db "INSERT INTO account VALUES (14, 'after')"
+    companionsync pc.db palm.db
+    remotesync --now pc.db site
+    sql palm.db "INSERT INTO account VALUES (15, 'waits')"
+    rm -f pc.db-wal pc.db-shm
+    cp bak.db pc.db
+    run -3 companionsync pc.db palm.db
+    run_page companion
+    all_have one,device,companion,unsent,after,waits
+}
+
+@test "a companion whose database is lost is made again by the commands of dx(7), with what its device has" {
+    with_device
+    sql palm.db "INSERT INTO account VALUES (15, 'waits')"
+    rm -rf pc.db*
+    run_page companion
+    all_have one,device,companion,waits
+}
+
+@test "a device is restored by the commands of dx(7), with what it had not sent" {
+    with_device
+    sql palm.db "INSERT INTO account VALUES (14, 'unsent')" ".backup bak.db"
+    sql palm.db "INSERT INTO account VALUES (15, 'after')"
+    companionsync pc.db palm.db
+    rm -f palm.db-wal palm.db-shm
+    cp bak.db palm.db
+    run -3 companionsync pc.db palm.db
+    run_page device
+    remotesync --now pc.db site
+    all_have one,device,companion,unsent,after
+}
+
+@test "a device that is lost is made again by the commands of dx(7)" {
+    with_device
+    rm -f palm.db palm.db-wal palm.db-shm
+    run_page "device lost"
+    all_have one,device,companion
+}
+
+@test "the commands of dx(7) for an upload that a guard has stopped" {
+    sed -i '$aguard = rows 1' package/package.conf
+    txnroute load site/hq.db package
+    sql site/hq.db "INSERT INTO account VALUES (2, 'two'), (3, 'three')"
+    remotesync --now a.db site
+    page guard | sed 's/NODE/a/g; s/00000007/00000001/' >commands
+    [ "$(wc -l <commands)" -eq 3 ]
+    for decision in approve reject; do
+        sql a.db "UPDATE account SET name = '$decision'"
+        run -1 remotesync --now a.db site
+        grep -v "node $([ $decision = approve ] && echo reject || echo approve)" commands >now
+        [ "$(wc -l <now)" -eq 2 ]
+        run -0 bash -euo pipefail now
+        [[ $output == *"$decision"* ]]
+        remotesync --now a.db site || [ $? -eq 1 ]
+        [ "$(names site/hq.db)" = approve,approve,approve ]
+        [ "$(names a.db)" = approve,approve,approve ]
+        sed -i 's/00000001/00000002/' commands
+    done
 }
