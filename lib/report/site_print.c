@@ -1,4 +1,5 @@
 /* site_print: a site's status as text and as JSON (report/site_status.h). */
+#include "base/clean.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "report/site_status.h"
@@ -198,8 +199,11 @@ static void quarantine_lines(const struct site_status *s, struct buf *out)
         const struct quarantine_line *l = &s->quarantine[i];
         char *why =
             mem_printf("%s%s%s: %s", *l->node ? l->node : "", *l->node ? ": " : "", l->what, l->reason);
+        struct buf clean = {0};
+        clean_text(&clean, why, strlen(why)); /* keys are what a node has sent */
         buf_addf(out, "quarantine, row %lld:\n", (long long)l->id);
-        wrap(out, why);
+        wrap(out, buf_text(&clean));
+        buf_free(&clean);
         free(why);
     }
     if (s->quarantined > MOST)

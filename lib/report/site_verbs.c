@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* realpath */
 #include "report/site_verbs.h"
 
+#include "base/clean.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -49,6 +50,19 @@ static int print_and_free(struct buf *text)
     return 0;
 }
 
+/* Lines for a terminal: what nodes have said may stand in them. */
+static void print_clean(struct buf *text)
+{
+    struct buf line = {0};
+    for (const char *at = buf_text(text), *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        buf_clear(&line);
+        clean_text(&line, at, (size_t)(end - at));
+        puts(buf_text(&line));
+    }
+    buf_free(&line);
+    buf_free(text);
+}
+
 int site_verb_status(int argc, char **argv)
 {
     struct site_status s = {0};
@@ -64,7 +78,7 @@ int site_verb_status(int argc, char **argv)
         rc = fields_print(site_status_json(&s));
     else if (rc == 0)
         site_status_text(&s, &text);
-    print_and_free(&text);
+    print_clean(&text);
     site_status_free(&s);
     db_close(db);
     return rc ? rc : look;

@@ -732,6 +732,12 @@ Bolt|200" ]
     [[ $output == *"x?]0;OWNED??[31m??"* ]]
     [ "${#lines[@]}" -eq 3 ]
     run -1 grep -c '[[:cntrl:]]' <<<"$output"
+    dxpack make --kind upload --from mallory --epoch "$epoch" --number 2 <<<'{"table":"note","op":"insert","key":{"id":9},"new":{"account":999}}' >up.dx
+    run -1 dxapply --upload-from mallory hq.db <up.dx
+    sql hq.db "UPDATE dx_quarantine SET reason = 'x$esc'"
+    run -0 txnroute status hq.db
+    [[ $output == *"x?]0;OWNED??[31m??"* ]]
+    run -1 grep -c '[[:cntrl:]]' <<<"$output"
     sql other.db "CREATE TABLE \"odd$esc\" (id INTEGER PRIMARY KEY)"
     txnlog attach other.db
     sql other.db "INSERT INTO \"odd$esc\" VALUES (1)"
