@@ -240,10 +240,10 @@ static int help(const struct cli_command *c)
     printf("%s - %s\n\nusage:\n", c->name, c->help);
     for (size_t i = 0; i < c->nverb; i++) {
         printf("  ");
-        synopsis(stdout, c, &c->verb[i], 2);
+        synopsis(stdout, c, c->verb[i], 2);
         printf("%*s", OPTION_AT, "");
-        put_wrapped(stdout, c->verb[i].help, OPTION_AT, OPTION_AT);
-        help_options(c->verb[i].options);
+        put_wrapped(stdout, c->verb[i]->help, OPTION_AT, OPTION_AT);
+        help_options(c->verb[i]->options);
     }
     printf("\n  -v tells what is done; --help, --version.\n");
     if (c->notes)
@@ -329,8 +329,8 @@ static int take_options(const struct cli_command *c, const struct cli_verb *v, i
 static const struct cli_verb *find_verb(const struct cli_command *c, const char *word)
 {
     for (size_t i = 0; i < c->nverb; i++)
-        if (c->verb[i].name == NULL || (word && strcmp(c->verb[i].name, word) == 0))
-            return &c->verb[i];
+        if (c->verb[i]->name == NULL || (word && strcmp(c->verb[i]->name, word) == 0))
+            return c->verb[i];
     return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* cli: the face of every command: verbs, options, messages, exit codes. For cmd/ only. */
+/* cli: the face of every command: verbs, options, messages, exit codes. For cmd/ and lib/verbs/ only. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -30,7 +30,7 @@ struct cli_verb {
 struct cli_command {
     const char *name;
     const char *help; /* one line: what the command is for */
-    const struct cli_verb *verb;
+    const struct cli_verb *const *verb;
     size_t nverb;
     const char *notes; /* more text for --help, or NULL */
 };

@@ -1,9 +1,8 @@
-/* site_verbs: see report/site_verbs.h. */
+/* site_verbs: see verbs/site_verbs.h. */
 #define _GNU_SOURCE /* realpath */
-#include "report/site_verbs.h"
+#include "verbs/site_verbs.h"
 
 #include "base/clean.h"
-#include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "nodes/site_conf.h"
@@ -20,7 +19,7 @@
 static bool json, behind, missing;
 static const char *warning, *critical, *wanted;
 
-const struct cli_option site_status_options[] = {
+static const struct cli_option status_options[] = {
     {.name = "--behind",
      .help = "only nodes that are behind, stuck or silent, the worst first (exit 1 if any)",
      .flag = &behind},
@@ -31,7 +30,7 @@ const struct cli_option site_status_options[] = {
     {.name = "--json", .help = "as JSON", .flag = &json},
     {0}};
 
-const struct cli_option site_check_options[] = {
+static const struct cli_option check_options[] = {
     {.name = "--get",
      .value = "NAME,...",
      .help = "only print what holds for these entries, a line each, sizes in bytes",
@@ -63,7 +62,7 @@ static void print_clean(struct buf *text)
     buf_free(text);
 }
 
-int site_verb_status(int argc, char **argv)
+static int status(int argc, char **argv)
 {
     struct site_status s = {0};
     struct buf text = {0};
@@ -159,7 +158,7 @@ static int monitor(const char *site)
     return code;
 }
 
-int site_verb_check(int argc, char **argv)
+static int check(int argc, char **argv)
 {
     (void)argc;
     if (wanted && (warning || critical))
@@ -169,7 +168,7 @@ int site_verb_check(int argc, char **argv)
 
 /* ---- metrics, report ---- */
 
-int site_verb_metrics(int argc, char **argv)
+static int metrics(int argc, char **argv)
 {
     struct site_status s = {0};
     struct db *db;
@@ -184,7 +183,7 @@ int site_verb_metrics(int argc, char **argv)
     return rc;
 }
 
-int site_verb_report(int argc, char **argv)
+static int report(int argc, char **argv)
 {
     struct site_status s = {0};
     struct db *db;
@@ -234,7 +233,7 @@ static int write_conf(const char *site)
     return rc;
 }
 
-int site_verb_init(int argc, char **argv)
+static int init(int argc, char **argv)
 {
     static const char *const directories[] = {"", "docking", "files"};
     const char *site = argv[0];
@@ -310,3 +309,43 @@ int site_node_key(const char *site, const char *node)
     free(path);
     return rc;
 }
+
+const struct cli_verb site_verb_status = {
+    .name = "status",
+    .operands = "DB [DOCKING]",
+    .min = 1,
+    .max = 2,
+    .help = "how each node stands: what is not confirmed, last session, what needs a look",
+    .options = status_options,
+    .run = status};
+
+const struct cli_verb site_verb_check = {
+    .name = "check",
+    .operands = "SITE",
+    .min = 1,
+    .max = 1,
+    .help = "check SITE/site.conf and print what holds (exit 1: something is not as it wants it)",
+    .options = check_options,
+    .run = check};
+
+const struct cli_verb site_verb_init = {
+    .name = "init",
+    .operands = "SITE",
+    .min = 1,
+    .max = 1,
+    .help = "make the directories of a site and its site.conf, and say what comes next",
+    .run = init};
+
+const struct cli_verb site_verb_metrics = {.name = "metrics",
+                                           .operands = "SITE",
+                                           .min = 1,
+                                           .max = 1,
+                                           .help = "print how the site stands as OpenMetrics text",
+                                           .run = metrics};
+
+const struct cli_verb site_verb_report = {.name = "report",
+                                          .operands = "SITE",
+                                          .min = 1,
+                                          .max = 1,
+                                          .help = "print how the site stands as one HTML page",
+                                          .run = report};

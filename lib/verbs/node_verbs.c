@@ -1,0 +1,175 @@
+/* node_verbs: see verbs/node_verbs.h. */
+#include "verbs/node_verbs.h"
+
+#include "cli/fields.h"
+#include "journal/meta.h"
+#include "nodes/approval.h"
+#include "nodes/hold.h"
+#include "nodes/membership_log.h"
+#include "nodes/responsibility.h"
+#include "verbs/site_verbs.h"
+#include "verbs/verb.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool json;
+
+static const char *package, *reason, *user;
+
+static void print_node(const struct node *n)
+{
+    printf("%-16s %-16s %-15s %-6s %7lld %7lld %7lld\n", n->name, n->user, n->package,
+           n->active ? "active" : "ended", (long long)n->archive, (long long)n->applied,
+           (long long)n->merged);
+}
+
+static json_t *node_json(const struct node *n)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", n->name, "user", n->user,
+                     "package", n->package, "status", n->active ? "active" : "ended", "epoch", n->epoch,
+                     "archive", (json_int_t)n->archive, "position", (json_int_t)n->position, "applied",
+                     (json_int_t)n->applied, "merged", (json_int_t)n->merged);
+}
+
+/* The node, with the digest of its newest archive. */
+static int add_node(struct db *db, const struct node *n, json_t *list)
+{
+    char *digest;
+    if (membership_log_digest(db, n->id, n->archive, &digest))
+        return -1;
+    json_t *j = node_json(n);
+    json_object_set_new(j, "digest", json_string(digest));
+    json_array_append_new(list, j);
+    free(digest);
+    return 0;
+}
+
+static int list_nodes(const char *path, const char *name)
+{
+    struct db *db = db_open(path, DB_READ);
+    struct node *n = NULL;
+    size_t count = 0;
+    int rc = db && meta_require(db) == 0 ? node_list(db, &n, &count) : -1;
+    json_t *all = json_array();
+    bool found = name == NULL;
+    if (!json && count)
+        printf("%-16s %-16s %-15s %-6s %7s %7s %7s\n", "NODE", "USER", "PACKAGE", "STATUS", "ARCHIVE",
+               "APPLIED", "UPLOADS");
+    for (size_t i = 0; i < count; i++) {
+        if (name == NULL || strcmp(n[i].name, name) == 0) {
+            found = true;
+            if (!json)
+                print_node(&n[i]);
+            else if (add_node(db, &n[i], all))
+                rc = -1;
+        }
+        node_free(&n[i]);
+    }
+    free(n);
+    db_close(db);
+    if (rc == 0 && !found)
+        rc = fail(ERR_REFUSED, "%s: no node %s", path, name);
+    if (json && rc == 0)
+        return fields_print(all);
+    json_decref(all);
+    return rc;
+}
+
+static int release_node(struct db *db, const char *name)
+{
+    int held = hold_release(db, name);
+    if (held == 0)
+        cli_say("%s: node %s was not held", db_path(db), name);
+    return held < 0 ? -1 : 0;
+}
+
+/* Registers the node, or changes it. The package that is not named is that of the user. */
+static int put_node(struct db *db, const char *name, bool add)
+{
+    char *of_user = NULL;
+    const char *as = package;
+    int rc = 0;
+    if (package == NULL && (add || responsibility_knows(db, user) > 0)) {
+        rc = responsibility_package(db, user, &of_user);
+        as = of_user;
+    }
+    if (rc == 0)
+        rc = add ? node_add(db, name, user, as) : node_set(db, name, user, as);
+    free(of_user);
+    return rc;
+}
+
+static int decide(struct db *db, const char *name, enum approval_decision decision)
+{
+    int found = approval_decide(db, name, decision);
+    if (found == 0)
+        return fail(ERR_REFUSED,
+                    "%s: no upload of node %s waits for approval; `txnroute status` lists those that do",
+                    db_path(db), name);
+    return found < 0 ? -1 : 0;
+}
+
+static int change_node(struct db *db, const char *verb, const char *name)
+{
+    if (strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0)
+        return put_node(db, name, strcmp(verb, "add") == 0);
+    if (strcmp(verb, "hold") == 0)
+        return hold_node(db, name, reason ? reason : "an operator said so");
+    if (strcmp(verb, "release") == 0)
+        return release_node(db, name);
+    if (strcmp(verb, "approve") == 0)
+        return decide(db, name, APPROVAL_APPROVED);
+    if (strcmp(verb, "reject") == 0)
+        return decide(db, name, APPROVAL_REJECTED);
+    return node_end(db, name);
+}
+
+static int node(int argc, char **argv)
+{
+    const char *verb = argv[0], *name = argc > 2 ? argv[2] : NULL;
+    if (strcmp(verb, "list") == 0)
+        return list_nodes(argv[1], name);
+    if (strcmp(verb, "key") == 0 && name)
+        return site_node_key(argv[1], name);
+    static const char *const known[] = {"add", "set", "end", "hold", "release", "approve", "reject"};
+    size_t i = 0;
+    while (i < sizeof known / sizeof *known && strcmp(verb, known[i]) != 0)
+        i++;
+    if (i == sizeof known / sizeof *known)
+        return fail(ERR_USAGE, "node %s: add, set, end, hold, release, approve, reject, key or list expected",
+                    verb);
+    bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
+    if (name == NULL)
+        return fail(ERR_USAGE, "node %s: which node?", verb);
+    if (add && package == NULL && user == NULL)
+        return fail(
+            ERR_USAGE,
+            "node add: which package does it get? --package P, or --user U whose responsibility says so");
+    if (set && package == NULL && user == NULL)
+        return fail(ERR_USAGE, "node set: nothing to change; --user U, --package P");
+    struct db *db = verb_open_router(argv[1]);
+    if (db == NULL)
+        return -1;
+    return verb_commit(db, change_node(db, verb, name));
+}
+
+static const struct cli_option node_options[] = {
+    {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
+    {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
+    {.name = "--reason", .value = "TEXT", .help = "why it is held", .text = &reason},
+    {.name = "--json", .help = "list as JSON", .flag = &json},
+    {0}};
+
+const struct cli_verb node_verb_node = {
+    .name = "node",
+    .operands = "add|set|end|hold|release|approve|reject|key|list DB|SITE [NODE]",
+    .min = 2,
+    .max = 3,
+    .help = "register, change, end, hold, release or list nodes, approve or reject an upload; key: of SITE, "
+            "id.pub on stdin, for "
+            "authorized_keys",
+    .options = node_options,
+    .run = node};

@@ -1,0 +1,397 @@
+/* pair_verbs: see verbs/pair_verbs.h. */
+#include "verbs/pair_verbs.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/spool.h"
+#include "device/device_package.h"
+#include "device/extract_report.h"
+#include "device/handheld.h"
+#include "device/patch.h"
+#include "journal/meta.h"
+#include "route/route.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *device, *conf, *user, *limit;
+
+static bool adopt, anew, full, as_json;
+
+/* Of what the device may hold, and what it gets. */
+struct limits {
+    struct db *pc;
+    char *package;
+    int64_t most; /* of every object; -1: what handheld.conf says */
+    struct extract_report report;
+};
+
+static void limits_free(struct limits *l)
+{
+    extract_report_free(&l->report);
+    free(l->package);
+}
+
+static int need_device(void)
+{
+    return device ? 0 : fail(ERR_USAGE, "which device? --device NAME");
+}
+
+/* Opens the companion's database to change it, in one write transaction, with the router's tables there. */
+static struct db *open_companion(const char *path)
+{
+    struct db *db = db_open(path, DB_WRITE);
+    if (db && (meta_require(db) || db_begin_write(db) || route_init(db))) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+/* Commits, and opens it again: a run of the router has a connection of its own. */
+static int commit_and_reopen(struct db **db, const char *path)
+{
+    if (db_commit(*db))
+        return -1;
+    db_close(*db);
+    *db = db_open(path, DB_WRITE);
+    return *db ? 0 : -1;
+}
+
+/* Refuses to make a second database for a device that has one, unless that is said. */
+static int check_lost(struct db *pc, const struct node *n, const char *id)
+{
+    char *path = NULL;
+    enum handheld_state state = HANDHELD_NONE;
+    if (!n->active)
+        return fail(ERR_REFUSED, "device %s has ended here; pair it under another name", device);
+    if (anew || adopt)
+        return 0;
+    if (handheld_path(pc, device, &path))
+        return -1;
+    int rc = path ? handheld_state(path, device, id, &state) : 0;
+    /* A pairing that was interrupted has left no database, and nothing was ever told by it. */
+    if (rc == 0 && (state == HANDHELD_OURS || n->applied > 0))
+        rc = fail(ERR_REFUSED,
+                  "device %s is paired here; its database was %s. If that is lost, with what was not yet "
+                  "sent from it: "
+                  "--anew",
+                  device, path ? path : "elsewhere");
+    free(path);
+    return rc;
+}
+
+static int register_device(struct db *pc, const char *package, const char *id)
+{
+    struct node n;
+    char *own = NULL;
+    int found = node_find(pc, device, &n);
+    if (found < 0 || meta_get_text(pc, "node", &own))
+        return -1;
+    const char *as = user ? user : own ? own : device;
+    int rc = found ? check_lost(pc, &n, id) : 0;
+    if (rc == 0)
+        rc = found ? node_set(pc, device, user, package) : node_add(pc, device, as, package);
+    if (found)
+        node_free(&n);
+    free(own);
+    return rc;
+}
+
+static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
+{
+    struct limits *l = ctx;
+    int64_t most = l->most;
+    extract_report_object(&l->report, o, filter, rows);
+    if (most < 0 && device_package_limit(l->pc, l->package, o->name, &most))
+        return -1;
+    if (most < 0 || rows <= most)
+        return 0;
+    return fail(ERR_REFUSED,
+                "object %s: %lld rows, more than the limit of %lld; the device stays as it is. Narrow its "
+                "filter (%s), or raise the limit",
+                o->name, (long long)rows, (long long)most, filter);
+}
+
+/* Whether the device would hold no more rows of each object than it may. */
+static int check_limits(struct db *pc, void *ctx)
+{
+    struct limits *l = ctx;
+    struct node n;
+    if (node_require(pc, device, &n))
+        return -1;
+    l->pc = pc;
+    free(l->package);
+    l->package = mem_text(n.package);
+    int rc = device_package_each(pc, &n, over_limit, l);
+    node_free(&n);
+    return rc;
+}
+
+static void took(void *ctx, const char *package, const struct object *o, double seconds)
+{
+    struct limits *l = ctx;
+    if (l->package && strcmp(package, l->package) == 0)
+        extract_report_took(&l->report, o, seconds);
+}
+
+static void print_report(const struct extract_report *r)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        const struct extract_cost *c = &r->cost[i];
+        if (as_json)
+            json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f}", "object", c->object,
+                                                 "table", c->table, "filter", c->filter, "rows",
+                                                 (json_int_t)c->rows, "changes", (json_int_t)c->changes,
+                                                 "bytes", (json_int_t)c->bytes, "seconds", c->seconds));
+        else
+            cli_say("%s: %s: %lld rows; here %lld changes, %lld bytes, %.3f s", c->object, c->filter,
+                    (long long)c->rows, (long long)c->changes, (long long)c->bytes, c->seconds);
+    }
+    if (as_json) {
+        json_dumpf(all, stderr, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        fputc('\n', stderr);
+    }
+    json_decref(all);
+}
+
+/* What each object is and costs, on stderr: stdout is for the archive. */
+static int say_report(struct limits *l, int fd)
+{
+    if (!cli_verbose && !as_json)
+        return 0;
+    if (extract_report_read(&l->report, fd))
+        return -1;
+    print_report(&l->report);
+    return 0;
+}
+
+/* Makes the device's database from an extract, or lays the extract over the one that is adopted. */
+static int make_device(struct db *pc, const char *path, const char *id)
+{
+    struct limits l = {.most = -1};
+    int fd = spool_new();
+    if (fd < 0)
+        return -1;
+    const struct route r = {.log = -1,
+                            .extract = device,
+                            .renumber = true,
+                            .out = fd,
+                            .accept = check_limits,
+                            .ctx = &l,
+                            .took = took,
+                            .tell = cli_warn};
+    struct route_done done;
+    int rc = route_run(pc, &r, &done) ? -1
+             : adopt                  ? handheld_adopt(path, device, fd, id)
+                                      : handheld_make(path, fd, id);
+    if (rc == 0)
+        rc = say_report(&l, fd);
+    limits_free(&l);
+    close(fd);
+    return rc ? -1 : handheld_clear_spool(path);
+}
+
+/* The package of the device: that of --conf; else the one that it has; else one of all tables. *name to free. */
+static int find_package(struct db *pc, char **name)
+{
+    struct node n;
+    int found = conf ? 0 : node_find(pc, device, &n);
+    if (found <= 0)
+        return found < 0 ? -1 : device_package_load(pc, conf, cli_say, name);
+    *name = mem_text(n.package);
+    node_free(&n);
+    return 0;
+}
+
+/* What a companion has of the device before; *make: its database is to be made, or adopted. */
+static int look_at_device(struct db *pc, const char *path, const char *id, bool *make)
+{
+    enum handheld_state state;
+    if (handheld_state(path, device, adopt ? NULL : id, &state))
+        return -1;
+    if (adopt && state == HANDHELD_NONE)
+        return fail(ERR_REFUSED, "%s: there is no device to adopt; pair a new one without --adopt", path);
+    *make = adopt || state == HANDHELD_NONE;
+    return *make ? handheld_check_spool(pc, path, device) : 0;
+}
+
+static int pair(int argc, char **argv)
+{
+    char *id = NULL, *package = NULL;
+    bool make = false;
+    (void)argc;
+    if (need_device())
+        return -1;
+    if (!meta_node_name(device))
+        return fail(ERR_USAGE, "--device: '%s': letters, digits, . _ - only", device);
+    if (adopt && anew)
+        return fail(ERR_USAGE, "--adopt for a device that is there, --anew for one that is lost; not both");
+    struct db *pc = open_companion(argv[0]);
+    int rc = pc && handheld_workstation(pc, &id) == 0 ? look_at_device(pc, argv[1], id, &make) : -1;
+    if (rc == 0 && make)
+        rc = find_package(pc, &package) || register_device(pc, package, id) ? -1 : 0;
+    if (rc == 0)
+        rc = handheld_set_path(pc, device, argv[1]);
+    if (rc == 0)
+        rc = commit_and_reopen(&pc, argv[0]);
+    if (rc == 0 && make)
+        rc = make_device(pc, argv[1], id);
+    if (rc == 0)
+        cli_say("%s: device %s, %s", argv[1], device, make ? "paired" : "paired already");
+    free(package);
+    free(id);
+    db_close(pc);
+    return rc;
+}
+
+/* Whether the device at its path stands in the way, and how far it is; one that is not at hand is believed. */
+static int ask_device(struct db *pc, const struct node *n)
+{
+    struct handheld_progress p;
+    enum handheld_state state;
+    char *path = NULL, *id = NULL;
+    int rc = handheld_path(pc, n->name, &path) || handheld_workstation(pc, &id) ? -1 : 0;
+    if (rc == 0 && (path == NULL || !file_exists(path)))
+        cli_say("device %s: its database %s is not at hand", n->name, path ? path : "");
+    else if (rc == 0) {
+        rc = handheld_state(path, n->name, id, &state) || handheld_progress(path, n, &p) ? -1 : 0;
+        if (rc == 0 && p.pending)
+            rc = fail(ERR_REFUSED,
+                      "%s: %lld changes of device %s are not processed here yet; run: companionsync %s %s",
+                      path, (long long)p.pending, n->name, db_path(pc), path);
+        if (rc == 0 && p.applied > n->applied)
+            rc = node_note_applied(pc, n->id, p.applied);
+    }
+    free(id);
+    free(path);
+    return rc;
+}
+
+/* Whether the device's software is of the release that handheld.conf asks for; of a device that is not at hand nothing is
+ * known. */
+static int check_release(struct db *pc, const struct node *n)
+{
+    char *least = NULL, *path = NULL, *version = NULL;
+    int rc = device_package_release(pc, n->package, &least) || handheld_path(pc, n->name, &path) ? -1 : 0;
+    if (rc == 0 && least && path && file_exists(path))
+        rc = patch_software(path, &version);
+    if (rc == 0 && least && version && patch_compare(version, least) < 0)
+        rc = fail(ERR_REFUSED,
+                  "device %s: its software is %s, and handheld.conf asks for %s at least; have a patch "
+                  "staged at the "
+                  "server and run integratedsync",
+                  n->name, version, least);
+    else if (rc == 0 && least && version == NULL && path && file_exists(path))
+        rc = fail(ERR_REFUSED,
+                  "device %s: the version of its software is not known, and handheld.conf asks for %s at "
+                  "least; note "
+                  "it: hhextract ready %s --software VERSION; or have a patch staged at the server",
+                  n->name, least, path);
+    free(least);
+    free(path);
+    free(version);
+    return rc;
+}
+
+static int copy_out(int fd)
+{
+    char piece[1 << 16];
+    ssize_t got;
+    if (spool_seek(fd, 0, "extract"))
+        return -1;
+    while ((got = file_read(fd, piece, sizeof piece, "extract")) > 0)
+        if (file_write(STDOUT_FILENO, piece, (size_t)got, "stdout"))
+            return -1;
+    return got < 0 ? -1 : 0;
+}
+
+/* Routes, and writes to stdout what the device has not applied, or with --full all that it gets. */
+static int extract(struct db *pc, int64_t most)
+{
+    struct limits l = {.most = most};
+    int fd = spool_new();
+    if (fd < 0)
+        return -1;
+    const struct route r = {.log = -1,
+                            .node = full ? NULL : device,
+                            .extract = full ? device : NULL,
+                            .renumber = full,
+                            .out = fd,
+                            .accept = check_limits,
+                            .ctx = &l,
+                            .took = took,
+                            .tell = cli_warn};
+    struct route_done done;
+    int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
+    if (rc == 0)
+        rc = say_report(&l, fd) || copy_out(fd) ? -1 : 0;
+    limits_free(&l);
+    close(fd);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    struct node n = {0};
+    char *package = NULL;
+    int64_t most = -1;
+    (void)argc;
+    if (need_device() || cli_archive_to_stdout() || (limit && cli_number(limit, "--limit", &most)))
+        return -1;
+    struct db *pc = open_companion(argv[0]);
+    int rc = pc && node_require(pc, device, &n) == 0 ? ask_device(pc, &n) : -1;
+    if (rc == 0 && conf)
+        rc = device_package_load(pc, conf, cli_say, &package);
+    if (rc == 0 && package && strcmp(package, n.package) != 0) {
+        full = true; /* another package begins another numbering */
+        rc = node_set(pc, device, NULL, package);
+    }
+    if (rc == 0)
+        rc = check_release(pc, &n);
+    if (rc == 0)
+        rc = commit_and_reopen(&pc, argv[0]) ? -1 : extract(pc, most);
+    node_free(&n);
+    free(package);
+    db_close(pc);
+    return rc;
+}
+
+#define DEVICE                                                                      \
+    {                                                                               \
+        "--device", "NAME", "the device, as a node of the companion", NULL, &device \
+    }
+
+#define CONF                                                                                 \
+    {                                                                                        \
+        "--conf", "FILE", "what the device gets: a handheld.conf, or a package", NULL, &conf \
+    }
+
+static const struct cli_option pair_options[] = {
+    DEVICE,
+    CONF,
+    {"--user", "USER", "what rules know it by (default: the companion's own node name)", NULL, &user},
+    {"--anew", NULL, "its database is lost: make it once more", &anew, NULL},
+    {"--adopt", NULL,
+     "it was another companion's, or is not the newest: make it right, keep what it has not sent", &adopt,
+     NULL},
+    {0}};
+
+static const struct cli_option run_options[] = {
+    DEVICE,
+    CONF,
+    {"--limit", "N", "refuse more than N rows of an object", NULL, &limit},
+    {"--full", NULL, "all that the device gets, over what it has: its numbering begins again", &full, NULL},
+    {"--json", NULL, "what each object is and costs, as JSON on stderr", &as_json, NULL},
+    {0}};
+
+const struct cli_verb pair_verb_pair = {
+    "pair", "PC.db DEVICE.db", 2, 2, "bind a device to its companion, and make its database", pair_options,
+    pair};
+
+const struct cli_verb pair_verb_run = {"run",       "PC.db", 1, 1, "write the device's next archive",
+                                       run_options, run};
