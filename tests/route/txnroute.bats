@@ -239,7 +239,7 @@ name the key|SELECT n.name, a.rowid FROM account a, dx_node n
 leave the index|SELECT n.name, a.id FROM account a INDEXED BY account_territory, dx_node n WHERE a.territory = 't1'
 same rows each time|SELECT n.name, a.id FROM account a, dx_node n WHERE random() > 0
 table's name alone|SELECT n.name, a.id FROM main.account a, dx_node n
-only dx_node|SELECT n.name, a.id FROM account a, dx_node n, dx_meta
+and dx_node|SELECT n.name, a.id FROM account a, dx_node n, dx_meta
 leave ORDER BY out|SELECT n.name, a.id FROM account a, dx_node n ORDER BY 1
 2 for table|SELECT n.name FROM account a, dx_node n
 2 for table|SELECT n.name, a.id, a.name FROM account a, dx_node n
