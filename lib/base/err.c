@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char message[4096];
+static char message[4096], lines[4096];
 static enum err_code code_now = ERR_SYSTEM;
 
 __attribute__((format(printf, 2, 0))) static void record(enum err_code code, const char *fmt, va_list ap)
@@ -23,6 +23,7 @@ int fail(enum err_code code, const char *fmt, ...)
     va_start(ap, fmt);
     record(code, fmt, ap);
     va_end(ap);
+    *lines = 0;
     return -1;
 }
 
@@ -35,6 +36,7 @@ int fail_errno(const char *fmt, ...)
     va_end(ap);
     size_t n = strlen(message);
     snprintf(message + n, sizeof message - n, ": %s", strerror(saved));
+    *lines = 0;
     return -1;
 }
 
@@ -50,6 +52,17 @@ int fail_in(const char *fmt, ...)
     if (snprintf(message + n, room, ": %s", rest) >= (int)room)
         message[sizeof message - 1] = 0; /* a long one is cut */
     return -1;
+}
+
+int fail_show(const char *text)
+{
+    snprintf(lines, sizeof lines, "%s", text);
+    return -1;
+}
+
+const char *err_lines(void)
+{
+    return lines;
 }
 
 const char *err_message(void)

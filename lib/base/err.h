@@ -22,8 +22,12 @@ int fail_errno(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Puts "context: " before the message recorded last; its code stays. Returns -1. */
 int fail_in(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The message recorded last ("" if none); valid until the next fail. */
+/* Lines to show below the message recorded last, as what is to be put into a file. Returns -1. */
+int fail_show(const char *lines);
+
+/* The message recorded last ("" if none), and the lines below it (""); valid until the next fail. */
 const char *err_message(void);
+const char *err_lines(void);
 
 /* Its code. */
 enum err_code err_code(void);

@@ -125,6 +125,19 @@ static void print_clean(const char *who, const char *text)
     buf_free(&b);
 }
 
+static void print_failure(const char *who)
+{
+    struct buf b = {0};
+    print_clean(who, err_message());
+    for (const char *at = err_lines(), *end; *at; at = *end ? end + 1 : end) {
+        end = strchrnul(at, '\n');
+        buf_clear(&b);
+        clean_text(&b, at, (size_t)(end - at));
+        fprintf(stderr, "%s\n", buf_text(&b));
+    }
+    buf_free(&b);
+}
+
 __attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
 {
     va_list again;
@@ -391,7 +404,7 @@ int cli_main(const struct cli_command *c, int argc, char **argv)
     int code = v->run(n, argv + skip);
     clear_progress();
     if (code < 0) {
-        print_clean(c->name, err_message());
+        print_failure(c->name);
         code = (int)err_code();
     }
     return finish(code);

@@ -368,8 +368,10 @@ int lookalike_check(struct db *db, const struct package *p, const char *director
             "look "
             "like references that would then point to another row. Put these lines at the end of "
             "package.conf, "
-            "with `-> none` for what is no reference (or `keys = issue` for the object referred to):\n%s",
-            directory, buf_text(&lines));
+            "with `-> none` for what is no reference (or `keys = issue` for the object referred to):",
+            directory);
+    if (keeps < 0 && lines.n)
+        fail_show(buf_text(&lines));
     buf_free(&lines);
     lookalike_free(l, left);
     return keeps < 0 ? -1 : 0;

@@ -37,7 +37,7 @@ static int by_sha(const void *a, const void *b)
 
 struct copy_file *copy_files_find(const struct copy_files *f, const char *sha)
 {
-    struct copy_file key;
+    struct copy_file key = {0};
     if (strlen(sha) != SHA_HEX - 1 || f->n == 0)
         return NULL;
     memcpy(key.sha, sha, SHA_HEX);

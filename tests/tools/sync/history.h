@@ -53,9 +53,9 @@ struct sim_step {
     int damage; /* how it is delivered */
     int place;  /* where it is damaged; the user */
     enum hurt hurt;
-    int at;   /* which durable step, microseconds, or bytes */
+    int at;      /* which durable step, microseconds, or bytes */
     bool device; /* it is about the node's handheld */
-    bool off; /* taken out while shrinking */
+    bool off;    /* taken out while shrinking */
 };
 
 struct history {
