@@ -129,11 +129,13 @@ int handheld_state(const char *path, const char *device, const char *id, enum ha
 
 /* ---- making one ---- */
 
-/* resend: what was uploaded and is not settled goes up again, to the present companion. */
-static int fill(const char *path, int fd, const char *id, bool resend)
+/* undo: the database is there. What was uploaded from it and is not settled goes up again, to the present companion, and the
+ * file is an archive of what was replaced; *replaced: so many rows. */
+static int fill(const char *path, int fd, const char *id, const char *undo, int64_t *replaced)
 {
     const struct dx_head *h;
-    const struct apply_options options = {.guard_rows = -1, .guard_percent = -1, .resend = resend};
+    const struct apply_options options = {
+        .guard_rows = -1, .guard_percent = -1, .resend = undo != NULL, .undo = undo};
     struct apply_count count = {0};
     struct dx_reader *r = dx_reader_open(fd, "extract");
     struct db *db = r ? db_open(path, DB_CREATE) : NULL;
@@ -143,6 +145,7 @@ static int fill(const char *path, int fd, const char *id, bool resend)
     free(count.unplaced_why);
     db_close(db);
     dx_reader_close(r);
+    *replaced = count.updated + count.deleted;
     return rc;
 }
 
@@ -168,10 +171,11 @@ static int sync_directory_of(const char *path)
 
 int handheld_make(const char *path, int fd, const char *id)
 {
+    int64_t replaced;
     char *new = mem_printf("%s.new", path);
     remove_database(new); /* left by an attempt that was interrupted */
-    int rc =
-        lseek(fd, 0, SEEK_SET) < 0 ? fail_errno("extract: cannot read it again") : fill(new, fd, id, false);
+    int rc = lseek(fd, 0, SEEK_SET) < 0 ? fail_errno("extract: cannot read it again")
+                                        : fill(new, fd, id, NULL, &replaced);
     if (rc == 0 && rename(new, path))
         rc = fail_errno("%s: cannot be named", path);
     if (rc == 0)
@@ -182,16 +186,38 @@ int handheld_make(const char *path, int fd, const char *id)
     return rc;
 }
 
-int handheld_adopt(const char *path, const char *device, int fd, const char *id)
+/* A name in DEVICE.db-dx/saved that is free. NULL after fail(). */
+static char *saved_name(const char *path)
+{
+    char *directory = mem_printf("%s-dx/saved", path), *name = NULL;
+    if (file_make_directory(directory) == 0)
+        for (int n = 1; name == NULL || file_exists(name); n++) {
+            free(name);
+            name = mem_printf("%s/adopted-%d.dx", directory, n);
+        }
+    free(directory);
+    return name;
+}
+
+int handheld_adopt(const char *path, const char *device, int fd, const char *id, char **saved)
 {
     enum handheld_state state;
+    int64_t replaced;
+    *saved = NULL;
     if (handheld_state(path, device, NULL, &state))
         return -1;
     if (state == HANDHELD_NONE)
         return fail(ERR_REFUSED, "%s: there is no device to adopt; pair a new one without --adopt", path);
     if (lseek(fd, 0, SEEK_SET) < 0)
         return fail_errno("extract: cannot read it again");
-    return fill(path, fd, id, true);
+    char *undo = saved_name(path);
+    int rc = undo ? fill(path, fd, id, undo, &replaced) : -1;
+    if (undo && (rc || replaced == 0)) {
+        unlink(undo);
+        free(undo);
+    } else
+        *saved = undo;
+    return rc;
 }
 
 /* ---- files on their way ---- */

@@ -32,8 +32,9 @@ int handheld_state(const char *path, const char *device, const char *id, enum ha
 int handheld_make(const char *path, int fd, const char *id);
 
 /* Binds the device at `path`, of that name, to another companion than it had: what the snapshot on fd holds is laid over it,
- * what was changed on it and is not settled is kept, and goes to the new companion. */
-int handheld_adopt(const char *path, const char *device, int fd, const char *id);
+ * what was changed on it and is not settled is kept, and goes to the new companion. *saved, to free: the archive with the rows
+ * that the snapshot removed or overwrote, as they were; NULL when there were none. */
+int handheld_adopt(const char *path, const char *device, int fd, const char *id, char **saved);
 
 /* The directory beside a device, DEVICE.db-dx, in which companionsync keeps files on their way. Before the device's numbering
  * ends: refused (ERR_REFUSED) when an upload lies there that was not merged and that the device's database does not know,

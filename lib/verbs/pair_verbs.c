@@ -171,7 +171,7 @@ static int say_report(struct limits *l, int fd)
 }
 
 /* Makes the device's database from an extract, or lays the extract over the one that is adopted. */
-static int make_device(struct db *pc, const char *path, const char *id)
+static int make_device(struct db *pc, const char *path, const char *id, char **saved)
 {
     struct limits l = {.most = -1};
     int fd = spool_new();
@@ -187,7 +187,7 @@ static int make_device(struct db *pc, const char *path, const char *id)
                             .tell = cli_warn};
     struct route_done done;
     int rc = route_run(pc, &r, &done) ? -1
-             : adopt                  ? handheld_adopt(path, device, fd, id)
+             : adopt                  ? handheld_adopt(path, device, fd, id, saved)
                                       : handheld_make(path, fd, id);
     if (rc == 0)
         rc = say_report(&l, fd);
@@ -222,7 +222,7 @@ static int look_at_device(struct db *pc, const char *path, const char *id, bool 
 
 static int pair(int argc, char **argv)
 {
-    char *id = NULL, *package = NULL;
+    char *id = NULL, *package = NULL, *saved = NULL;
     bool make = false;
     (void)argc;
     if (need_device())
@@ -240,9 +240,17 @@ static int pair(int argc, char **argv)
     if (rc == 0)
         rc = commit_and_reopen(&pc, argv[0]);
     if (rc == 0 && make)
-        rc = make_device(pc, argv[1], id);
+        rc = make_device(pc, argv[1], id, &saved);
     if (rc == 0)
         cli_say("%s: device %s, %s", argv[1], device, make ? "paired" : "paired already");
+    if (saved)
+        cli_warn("%s: rows of it that its companion does not have so were replaced; as they were they are "
+                 "saved in %s "
+                 "(dxpack cat; dxapply --log puts them back)",
+                 argv[1], saved);
+    if (rc == 0 && saved)
+        rc = ERR_LOOK;
+    free(saved);
     free(package);
     free(id);
     db_close(pc);

@@ -222,9 +222,14 @@ restore() {
     rm -f a.db a.db-wal a.db-shm
     cp pc.bak a.db
     run -3 companionsync a.db palm.db
-    hhextract pair --adopt a.db palm.db --device palm
+    run -1 hhextract pair --adopt a.db palm.db --device palm
+    [[ $output == *"saved in palm.db-dx/saved/adopted-1.dx"* ]]
     note palm.db 6
     run -0 companionsync a.db palm.db
     [ "$(notes a.db)" = "1 2 6" ]
+    alike
+    dxapply --log a.db <palm.db-dx/saved/adopted-1.dx # what the companion had lost
+    run -0 companionsync a.db palm.db
+    [ "$(notes a.db)" = "1 2 3 4 5 6" ]
     alike
 }
