@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "compare/at_archive.h"
 #include "compare/diffside.h"
+#include "journal/meta.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,10 +192,11 @@ static int compare_table(struct db *db, const struct scope *h, struct diff_side 
     return rc;
 }
 
-/* The archive is of the same numbering, and the copy here at the archive whose number it has. */
+/* The archive is of the same numbering, or of that of the copy before, which goes on until this one has reported back; and
+ * the copy here is at the archive whose number it has. */
 static int check_stand(struct db *db, const struct diff_side *side)
 {
-    char *epoch;
+    char *epoch, *before = NULL;
     const struct dx_head *h = diff_side_head(side);
     if (h == NULL)
         return fail(ERR_REFUSED, "%s: a database; digests of its rows are meant: txnlog digest --rows",
@@ -202,9 +204,12 @@ static int check_stand(struct db *db, const struct diff_side *side)
     if (*h->epoch == 0)
         return 0;
     int rc = at_archive_open(db, NULL, h->number, &epoch);
-    if (epoch && strcmp(epoch, h->epoch) != 0)
+    if (meta_get_text(db, "server_before", &before))
+        rc = -1;
+    else if (epoch && strcmp(epoch, h->epoch) != 0 && (before == NULL || strcmp(before, h->epoch) != 0))
         rc = fail(ERR_REFUSED, "%s: digests of epoch %s, but %s is a copy of epoch %s; make it again",
                   diff_side_name(side), h->epoch, db_path(db), epoch);
+    free(before);
     free(epoch);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "apply/conflict_resolve.h"
 #include "apply/quarantine_decide.h"
 #include "base/mem.h"
+#include "verbs/verb.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -35,23 +36,13 @@ static bool asked_for(const char *kind, const char *origin, const char *made)
     return since == NULL || (made && strcmp(made, since) >= 0);
 }
 
-/* Prints lines of JSON as they are, and those for people in at most 80 columns. */
+/* JSON stays a line. */
 static void print_entry(const char *text)
 {
-    enum { WIDTH = 80, INDENT = 6 };
-    size_t left = strlen(text), room = WIDTH;
-    while (!as_json && left > room + 1) {
-        size_t n = room;
-        while (n && text[n] != ' ')
-            n--;
-        if (n == 0)
-            break;
-        printf("%.*s\n%*s", (int)n, text, INDENT, "");
-        text += n + 1;
-        left -= n + 1;
-        room = WIDTH - INDENT;
-    }
-    fputs(text, stdout);
+    if (as_json)
+        fputs(text, stdout);
+    else
+        verb_print_wrapped(text);
 }
 
 struct listing {

@@ -8,6 +8,7 @@
 #include "route/row_history.h"
 #include "route/rules_view.h"
 #include "route/what_if.h"
+#include "verbs/verb.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -91,7 +92,8 @@ static void print_tried(const struct what_if *w)
     for (size_t i = 0; i < w->neffect; i++) {
         struct buf text = {0};
         schema_effect_text(&w->effect[i], &text);
-        printf("%s\n", buf_text(&text));
+        buf_byte(&text, '\n');
+        verb_print_wrapped(buf_text(&text));
         buf_free(&text);
     }
 }

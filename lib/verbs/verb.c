@@ -5,6 +5,9 @@
 #include "journal/meta.h"
 #include "route/route.h"
 
+#include <stdio.h>
+#include <string.h>
+
 int verb_close(struct db *db, int rc, int code)
 {
     db_close(db);
@@ -38,6 +41,24 @@ int verb_load_conf(const char *path, struct conf **conf)
 void verb_warn_line(const char *line)
 {
     cli_warn("%s", line);
+}
+
+void verb_print_wrapped(const char *text)
+{
+    enum { WIDTH = 80, INDENT = 6 };
+    size_t left = strlen(text), room = WIDTH;
+    while (left > room + 1) {
+        size_t n = room;
+        while (n && text[n] != ' ')
+            n--;
+        if (n == 0)
+            break;
+        printf("%.*s\n%*s", (int)n, text, INDENT, "");
+        text += n + 1;
+        left -= n + 1;
+        room = WIDTH - INDENT;
+    }
+    fputs(text, stdout);
 }
 
 int verb_tell_steps(int rc)

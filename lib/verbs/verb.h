@@ -20,6 +20,9 @@ int verb_load_conf(const char *path, struct conf **conf);
 /* A line for cli_warn. */
 void verb_warn_line(const char *line);
 
+/* Prints a line for people in at most 80 columns; what goes on is indented. */
+void verb_print_wrapped(const char *text);
+
 /* With -v, how much work SQLite has done; returns rc. */
 int verb_tell_steps(int rc);
 

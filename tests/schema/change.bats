@@ -183,7 +183,7 @@ table f is new; it comes with the next archive. Nodes: 1, rows with values for i
     before=$(sqlite3 site/hq.db .dump | sha256sum)
     run -1 txnroute try site/hq.db p
     echo "$output"
-    [ "$(tail -n +3 <<<"$output")" = "$said" ]
+    [ "$(tail -n +3 <<<"$output" | sed -z 's/\n      / /g')" = "$said" ]
     [[ ${lines[1]} == "a "*" f "*" 1 "* ]]
     [ "$(txnroute try site/hq.db p --json | jq -c '[.[] | select(.schema) | .object, .new_copy, .nodes, .rows]')" = '["c",false,1,1,"d",true,1,1,"e",false,1,0,"f",false,1,1]' ]
     [ "$(sqlite3 site/hq.db .dump | sha256sum)" = "$before" ]

@@ -34,7 +34,7 @@ setup() {
     [[ $output == *"column phone is new and not captured; run \`txnlog attach\` again"* ]]
     run -0 txnlog attach site/hq.db
     run -1 txnroute try site/hq.db package
-    [ "$output" = "table account gets column phone; it comes with the next archive. Nodes: 1, rows with values for it: 0" ]
+    [ "$(sed -z 's/\n      / /g' <<<"$output")" = "table account gets column phone; it comes with the next archive. Nodes: 1, rows with values for it: 0" ]
     run -0 txnroute load site/hq.db package
     sql site/hq.db "UPDATE account SET phone = '7'"
     run -0 dxcron site
