@@ -123,7 +123,7 @@ die_at_each_stage() {
     for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         scene
-        die_at_each_stage $when "remotesync alice.db site"
+        die_at_each_stage $when "remotesync alice.db site" "$(sized 1 2)"
         all_ends_well 1
     done
 }
@@ -137,7 +137,7 @@ die_at_each_stage() {
     for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         cp -a saved/* .
-        die_at_each_stage $when "dxcron site"
+        die_at_each_stage $when "dxcron site" "$(sized 1 2)"
         all_ends_well 3
     done
 }
@@ -150,14 +150,14 @@ die_at_each_stage() {
     for when in $(sized "before after" after); do
         rm -rf site alice.db* bob.db*
         cp -a saved/* .
-        die_at_each_stage $when "remotesync alice.db site"
+        die_at_each_stage $when "remotesync alice.db site" "$(sized 1 2)"
         all_ends_well 4
     done
 }
 
 @test "remotesync --now, with all that the server does in it, killed at every stage boundary" {
     make_stages
-    die_at_each_stage after "remotesync --now alice.db site"
+    die_at_each_stage after "remotesync --now alice.db site" "$(sized 1 2)"
     take_step "${steps[1]}"
     take_step "${steps[2]}"
     all_ends_well 3
@@ -166,7 +166,7 @@ die_at_each_stage() {
 @test "initsync, killed at every stage boundary" {
     make_stages
     for when in $(sized "before after" after); do
-        die_at_each_stage $when "initsync new.db site --node alice"
+        die_at_each_stage $when "initsync new.db site --node alice" "$(sized 1 2)"
         right new.db alice
         no_litter new.db-dx
         rm -r new.db*
@@ -185,7 +185,7 @@ code=$?
 exec initsync new.db site --node alice
 END
     chmod +x attempt
-    die_at_each_stage after ./attempt
+    die_at_each_stage after ./attempt "$(sized 1 3)"
     right new.db alice
     run -3 remotesync alice.db site
     no_litter new.db-dx

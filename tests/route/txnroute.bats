@@ -840,9 +840,9 @@ random_histories() {
 }
 
 @test "random histories: every copy is as the rules say" {
-    random_histories 1 "$(sized 60 3)"
+    random_histories 1 "$(sized 40 3)"
 }
 
 @test "more random histories" {
-    random_histories 1000 "$(sized 60 3)"
+    random_histories 1000 "$(sized 40 3)"
 }
