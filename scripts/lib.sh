@@ -82,7 +82,10 @@ server_command() {
         read -r -a server <<<"${DX_SSH:-ssh -o ServerAliveInterval=30}"
         server+=(-- "${1%%:*}" "dxserve --site $quoted --node=")
         ;;
-    *) server=("$here/dxserve" --site "$1" --node=) ;;
+    *)
+        [ -d "$1" ] || { warn "$1: no such directory"; return 4; }
+        server=("$here/dxserve" --site "$1" --node=)
+        ;;
     esac
 }
 

@@ -18,7 +18,7 @@
 
 /* ---- what is left ---- */
 
-/* The packed key of the row that is missing, in `room`: 1, 0 when that is not told by its key, -1. */
+/* The packed key of the row that is missing, in `room`: 1; 0 when the reference does not name it by its primary key; -1. */
 static int missing_key(struct apply_context *w, const struct fk_parents_row *row, struct buf *room,
                        struct val *packed)
 {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum {
-    ROWS = 1024,  /* rows are told of in steps of so many */
+    ROWS = 1024,  /* progress is reported every so many rows */
     SECOND = 1000 /* in milliseconds */
 };
 

@@ -27,8 +27,9 @@ struct threeway {
     struct base *base;
     const struct specs *specs;
     struct work *work;
-    bool keep;         /* what is equal on both sides of a new object goes into the base at once */
-    struct join *join; /* of the two, or NULL; objects of which no base knows a row go this way */
+    bool keep; /* what is equal on both sides of a new object goes into the base at once */
+    struct join
+        *join; /* compares objects of which the base has no rows inside SQLite; NULL: by their lists */
     bool marked[SIDES];
     struct threeway_counts *count; /* per object */
 };

@@ -292,7 +292,7 @@ static int twice(const char *name)
     return fail(ERR_REFUSED, "\"%.60s\" is there twice", name);
 }
 
-/* Refuses members that nobody would look at: a slip of the pen should not lose a value. */
+/* Refuses unknown members: a misspelled name must not lose a value. */
 static int get_member(struct jsonl *l, struct json_scan *s)
 {
     const char *name = scan_name(s);

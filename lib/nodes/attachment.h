@@ -1,7 +1,7 @@
 /* attachment: files that rows name by their SHA-256: the sections [files NAME] of a package, kept as JSON on the server (in
  * dx_package_file) and on copies (dx_meta `files`), and which node may have which file.
  *
- * A node may fetch a file that a row names which it holds. Whoever writes a row could name any file by its digest alone: a
+ * A node may fetch a file if it holds a row that names the file. Whoever writes a row can name any file by its digest: a
  * row in which a node's upload names a file that the node was not given is noted as its claim (dx_file_claim), and gives that
  * file to nobody until the node has shown that it has it, by sending it. */
 #ifndef ATTACHMENT_H

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the nodes have been told: an object's statements and the SHA-256 of them. */
+/* What was last sent to the nodes: an object's statements and their SHA-256. */
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_declared (object INTEGER PRIMARY KEY, sha256 TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS dx_declared_sql (object INTEGER, place INTEGER, sql TEXT NOT NULL, PRIMARY "

@@ -21,7 +21,7 @@ void declare_free(struct declaration *d);
 int declare_changed(struct db *db, const struct object *o, const struct declaration *d, bool fresh,
                     bool *changed);
 
-/* What nodes were told before, into *out, empty where that is not known; known: whether they were told anything of the object.
+/* The declaration last sent to the nodes, into *out, empty where it is not known; *known: whether one was ever sent.
  * Free with declare_free. */
 int declare_before(struct db *db, const struct object *o, struct declaration *out, bool *known);
 

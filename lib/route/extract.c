@@ -238,7 +238,7 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     return rc ? -1 : 0;
 }
 
-/* The numbering before is over: what was to be told in it, and is not known to have come, goes once more. */
+/* The old numbering ends: key changes and verdicts that were sent in it, and are not known to have arrived, are sent again. */
 static int begin_again(struct db *db, const struct extract_mark *mark, int64_t run, const char *now)
 {
     struct membership_log_archive a = {.node = mark->node,

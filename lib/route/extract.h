@@ -14,8 +14,7 @@ struct extract_mark {
     int64_t changes, bytes; /* written */
 };
 
-/* Writes the snapshot of the node's view after the run (what is held, and what moved), the state after archive
- * n->archive, to fd; ranges: of keys that this run gives to nodes, and gets those of the copy;
+/* Writes a snapshot to fd: all rows that the node sees after this run, which is its state after archive n->archive; ranges: of keys that this run gives to nodes, and gets those of the copy;
  * signed with the private key in the file `sign`, or not (NULL). Of an object that is set aside it holds the rows that
  * other copies have, and nothing where these cannot be read; rows that no archive carries are noted in `aside`. */
 int extract_write(struct db *db, struct package_run *p, const struct node *n, int64_t position,

@@ -75,3 +75,14 @@ make_dx() {
     run -3 txnroute node key site alice < <(echo "command=\"sh\" $(cat id.pub)")
     run -3 txnroute node key site alice </dev/null
 }
+
+@test "a script that is called by a link finds its commands, and a site that is not there is named" {
+    mkdir elsewhere
+    ln -s "$DX_BUILD/bin/remotesync" elsewhere/sync
+    run -0 elsewhere/sync --version
+    [[ $output == "sync "* ]]
+    ln -s "$DX_BUILD/bin/initsync" elsewhere/make
+    run -4 elsewhere/make new.db nowhere --node a
+    [ "$output" = "make: nowhere: no such directory" ]
+    [ ! -e new.db-dx ]
+}
