@@ -70,7 +70,7 @@ static int replay_path(const char *path)
 
 /* ---- random inputs ---- */
 
-enum { RANDOM_MOST = 1024 };
+enum { RANDOM_MOST = 4096 };
 
 static struct {
     unsigned long seed, number;

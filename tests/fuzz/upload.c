@@ -1,5 +1,5 @@
 /*
- * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one to eight
+ * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one to 32
  * uploads of node mallory, and between which of them the router runs; tar, seal and head are sound. Whatever they are:
  * no row outside of her permission changes, she comes to hold none of another's, the router runs, the office can insert
  * rows, and another node's upload is merged. Each upload counts as a case.
@@ -319,7 +319,7 @@ static const char office[] =
 /* Her uploads, one after another, until one is refused. */
 static void attack(struct db *db, struct input *in, const char *before)
 {
-    enum { UPLOADS_MOST = 8, ROUTE_EVERY = 4 };
+    enum { UPLOADS_MOST = 32, ROUTE_EVERY = 8 };
     struct apply_count count;
     int rc = 0;
     for (int64_t number = 1, n = 1 + next(in, UPLOADS_MOST); rc == 0 && number <= n; number++) {
