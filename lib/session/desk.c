@@ -427,15 +427,14 @@ static int check_published(const struct desk *d)
     return rc;
 }
 
-static int snapshot(const struct desk *d, const struct desk_request *r, bool *restored)
+static int snapshot(const struct desk *d, const struct desk_request *r, enum handshake_former *former)
 {
     struct standing s;
     struct db *db = open_database(d, DB_READ);
-    int unknown = db ? handshake_unknown(db, d->node, r->was) : -1;
+    int rc = db ? handshake_former(db, d->node, &r->copy, former) : -1;
     db_close(db);
-    if (unknown < 0 || desk_standing(d, &s) || check_published(d))
+    if (rc || desk_standing(d, &s) || check_published(d))
         return -1;
-    *restored = unknown;
     if (r->number && follows(d, &s))
         return 0;
     unlinkat(d->dir, "snapshot.dx", 0);
@@ -478,7 +477,7 @@ static void answer(struct desk *d, const struct desk_request *r, struct desk_ans
     else if (r->task == DESK_PACKAGE)
         rc = give_package(d);
     else if (r->task == DESK_SNAPSHOT)
-        rc = snapshot(d, r, &a->restored);
+        rc = snapshot(d, r, &a->former);
     else if (r->task == DESK_ACCEPT)
         rc = accept_copy(d);
     else
@@ -543,7 +542,8 @@ void desk_serve(struct desk *d, int socket, struct desk_request *last)
             continue;
         if (n != (ssize_t)sizeof r)
             break;
-        r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = r.was[sizeof r.was - 1] = 0;
+        r.release[sizeof r.release - 1] = r.why[sizeof r.why - 1] = 0;
+        r.copy.was[sizeof r.copy.was - 1] = r.copy.was_digest[sizeof r.copy.was_digest - 1] = 0;
         r.sha[sizeof r.sha - 1] = 0;
         if (r.task == DESK_LOG) {
             *last = r;

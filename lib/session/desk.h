@@ -37,16 +37,16 @@ struct desk_request {
     int64_t archive, upload;
     int code;
     char release[HANDSHAKE_TEXT], why[512];
-    char was[HANDSHAKE_TEXT]; /* DESK_SNAPSHOT: the epoch of the copy that is to be made again */
-    char sha[SHA_HEX];        /* DESK_FILE */
+    struct standing copy; /* DESK_SNAPSHOT: what the copy says that is to be made again */
+    char sha[SHA_HEX];    /* DESK_FILE */
 };
 
 struct desk_answer {
-    int code;                 /* an exit code */
-    struct standing standing; /* of the server, now; not of DESK_FILE */
-    int64_t size;             /* DESK_FILE; -1: it is not here, or not for the node */
-    bool restored;  /* DESK_SNAPSHOT: the server does not know that epoch: it was restored from a backup */
-    char text[512]; /* the reason where the code is not 0, fit for the node */
+    int code;                     /* an exit code */
+    struct standing standing;     /* of the server, now; not of DESK_FILE */
+    int64_t size;                 /* DESK_FILE; -1: it is not here, or not for the node */
+    enum handshake_former former; /* DESK_SNAPSHOT: whether the server is the one that the copy knew */
+    char text[512];               /* the reason where the code is not 0, fit for the node */
 };
 
 struct desk {

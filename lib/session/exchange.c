@@ -498,6 +498,8 @@ static int take_line(struct node_end *e)
         return 0;
     if (e->o->copy && e->greeted && strcmp(verb, "restored") == 0)
         return take_restored(e);
+    if (e->o->copy && e->greeted && n == 2 && strcmp(verb, "differs") == 0)
+        return e->got->differs = true, 0;
     if (e->o->copy && n == 2 && strcmp(verb, "other") == 0)
         return e->got->other = true, 0;
     if (strcmp(verb, "behind") == 0 && n == 1 && e->greeted)

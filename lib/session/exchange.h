@@ -43,6 +43,7 @@ struct exchanged {
     bool other;     /* copy: an upload made here is not the one that came there */
     size_t damaged; /* files of rows that came damaged, and were dropped */
     bool behind;    /* the server has more than it gave; it gives the rest when this is applied */
+    bool differs; /* copy: the newest archive applied is not the one that the server made: it was restored */
     bool
         restored; /* the server is behind this copy, or does not know its numbering; server.archive and server.upload say where it is */
 };

@@ -103,16 +103,27 @@ int handshake_of_copy(struct db *db, struct standing *s)
     return rc;
 }
 
-int handshake_unknown(struct db *db, const char *node, const char *epoch)
+int handshake_former(struct db *db, const char *node, const struct standing *copy, enum handshake_former *out)
 {
     struct node n;
-    int found = *epoch ? node_find(db, node, &n) : 0;
-    int known = found > 0 ? membership_log_knows(db, n.id, epoch) : 1;
+    char *digest = NULL;
+    *out = FORMER_SAME;
+    int found = *copy->was ? node_find(db, node, &n) : 0;
+    if (found <= 0)
+        return found;
+    int known = membership_log_knows(db, n.id, copy->was);
     if (known == 0)
-        known = offer_knows(db, n.id, epoch);
-    if (found > 0)
-        node_free(&n);
-    return found < 0 || known < 0 ? -1 : !known;
+        known = offer_knows(db, n.id, copy->was);
+    if (known > 0 && membership_log_digest(db, n.id, copy->was_archive, &digest))
+        known = -1;
+    if (known == 0)
+        *out = FORMER_UNKNOWN;
+    else if (known > 0 && (copy->was_archive > n.archive ||
+                           (*copy->was_digest && *digest && strcmp(copy->was_digest, digest) != 0)))
+        *out = FORMER_DIFFERS;
+    free(digest);
+    node_free(&n);
+    return known < 0 ? -1 : 0;
 }
 
 /* ---- in words ---- */
@@ -125,6 +136,8 @@ static const struct field {
     {"node", offsetof(struct standing, node), true},
     {"epoch", offsetof(struct standing, epoch), true},
     {"was", offsetof(struct standing, was), true},
+    {"was_archive", offsetof(struct standing, was_archive), false},
+    {"was_digest", offsetof(struct standing, was_digest), true},
     {"archive", offsetof(struct standing, archive), false},
     {"upload", offsetof(struct standing, upload), false},
     {"sent", offsetof(struct standing, sent), false},

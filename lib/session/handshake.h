@@ -9,20 +9,22 @@ enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128 };
 
 /* What one end knows. Texts are "" and numbers 0 where it does not know or has none. */
 struct standing {
-    char node[HANDSHAKE_TEXT];    /* whose session it is */
-    char epoch[HANDSHAKE_TEXT];   /* of the numbering between them; "" for a copy still to be made */
-    char was[HANDSHAKE_TEXT];     /* of a copy that is to be made again: the epoch that it has */
-    char digest[HANDSHAKE_TEXT];  /* of archive number `archive` */
-    char package[HANDSHAKE_TEXT]; /* what the copy is cut for */
-    char release[HANDSHAKE_TEXT]; /* of dx */
-    char files[HANDSHAKE_TEXT];   /* digest of the package's files; a copy that has none yet says "-" */
-    char patch[HANDSHAKE_TEXT];   /* digest of the patch for handhelds; a companion that has none says "-" */
-    int64_t archive;              /* newest archive: server: made for the node; node: applied */
-    int64_t upload;               /* newest upload: server: merged; node: acknowledged */
-    int64_t sent;                 /* node: newest upload made */
-    int64_t timeout;              /* seconds for which it waits for a byte */
-    char before[HANDSHAKE_TEXT];  /* node: the epoch of another copy whose archives it takes, too (meta.h) */
-    char offer[HANDSHAKE_TEXT];   /* server: the epoch of a copy that is offered (nodes/offer.h) */
+    char node[HANDSHAKE_TEXT];       /* whose session it is */
+    char epoch[HANDSHAKE_TEXT];      /* of the numbering between them; "" for a copy still to be made */
+    char was[HANDSHAKE_TEXT];        /* of a copy that is to be made again: the epoch that it has */
+    int64_t was_archive;             /* ... the newest archive that it has applied */
+    char was_digest[HANDSHAKE_TEXT]; /* ... and the digest of that */
+    char digest[HANDSHAKE_TEXT];     /* of archive number `archive` */
+    char package[HANDSHAKE_TEXT];    /* what the copy is cut for */
+    char release[HANDSHAKE_TEXT];    /* of dx */
+    char files[HANDSHAKE_TEXT];      /* digest of the package's files; a copy that has none yet says "-" */
+    char patch[HANDSHAKE_TEXT];  /* digest of the patch for handhelds; a companion that has none says "-" */
+    int64_t archive;             /* newest archive: server: made for the node; node: applied */
+    int64_t upload;              /* newest upload: server: merged; node: acknowledged */
+    int64_t sent;                /* node: newest upload made */
+    int64_t timeout;             /* seconds for which it waits for a byte */
+    char before[HANDSHAKE_TEXT]; /* node: the epoch of another copy whose archives it takes, too (meta.h) */
+    char offer[HANDSHAKE_TEXT];  /* server: the epoch of a copy that is offered (nodes/offer.h) */
     bool
         behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
     int64_t
@@ -36,8 +38,15 @@ struct standing {
 int handshake_of_server(struct db *db, const char *node, struct standing *out);
 int handshake_of_copy(struct db *db, struct standing *out);
 
-/* Whether the server does not know an epoch that it has begun for the node: it was restored from a backup. 1, 0, -1. */
-int handshake_unknown(struct db *db, const char *node, const char *epoch);
+/* Whether the server is the one that a copy knew which is to be made again (standing.was and its archive): else it was
+ * restored from a backup. */
+enum handshake_former {
+    FORMER_SAME,
+    FORMER_UNKNOWN, /* the server does not know the epoch, which it has begun for the node */
+    FORMER_DIFFERS  /* it has made another archive of that number, or none yet */
+};
+int handshake_former(struct db *db, const char *node, const struct standing *copy,
+                     enum handshake_former *out);
 
 /* The rest of a hello line: " node=alice epoch=... ", and back from its words; unknown names are passed over. */
 void handshake_put(struct buf *out, const struct standing *s);

@@ -502,7 +502,7 @@ static int ask(struct server *s, enum desk_task task)
     if (task == DESK_SNAPSHOT) {
         char sha[SHA_HEX];
         int64_t size;
-        snprintf(s->request.was, sizeof s->request.was, "%s", s->them.was);
+        s->request.copy = s->them;
         s->request.number = peer_sum(s->dir, "snapshot.dx", &size, sha) > 0 && strcmp(sha, s->begun) == 0;
     }
     s->stage = ASKING;
@@ -596,8 +596,10 @@ static int take_answer(struct server *s)
                     (long long)s->us.upload);
         return give_all(s);
     }
-    if (task == DESK_SNAPSHOT && a.restored)
+    if (task == DESK_SNAPSHOT && a.former == FORMER_UNKNOWN)
         channel_put(s->peer.channel, "restored %lld %lld", (long long)s->us.archive, (long long)s->us.upload);
+    else if (task == DESK_SNAPSHOT && a.former == FORMER_DIFFERS)
+        channel_put(s->peer.channel, "differs %lld", (long long)s->them.was_archive);
     if (task == DESK_SNAPSHOT)
         return give(s, (struct item){'s', 0}, s->dir, "snapshot.dx") ? -1 : leave(s);
     if (task == DESK_PACKAGE)

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "journal/applied_digests.h"
 #include "journal/meta.h"
 #include "session/exchange.h"
 #include "session/serve.h"
@@ -83,14 +84,19 @@ static const struct cli_option exchange_options[] = {
      .text = &latency_text},
     {0}};
 
-/* Of a copy that is made again: its epoch, and which files of its package it has. */
+/* Of a copy that is made again: its epoch, the newest archive applied, and which files of its package it has. */
 static int read_former(struct db *db, struct standing *us)
 {
-    char *files = NULL, *was = NULL;
+    char *files = NULL, *was = NULL, *digest = NULL;
     int rc = meta_present(db) > 0
                  ? meta_get_text(db, "package_files", &files) || meta_get_text(db, "server", &was)
                  : 0;
+    if (rc == 0 && was)
+        rc = meta_get_int(db, "applied", &us->was_archive) ||
+             applied_digests_digest(db, "changes", was, us->was_archive, &digest);
     snprintf(us->was, sizeof us->was, "%s", was ? was : "");
+    snprintf(us->was_digest, sizeof us->was_digest, "%s", digest ? digest : "");
+    free(digest);
     free(was);
     snprintf(us->files, sizeof us->files, "%s", files ? files : "-");
     free(files);
@@ -163,6 +169,9 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
     const struct peer_traffic *t = &got->traffic;
     if (got->restored)
         printf("restored %s %lld %lld\n", x->us->node, (long long)got->server.archive,
+               (long long)got->server.upload);
+    if (got->differs)
+        printf("differs %s %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload);
     if (rc == 0 && x->half != EXCHANGE_LEAVE)
         printf("%s %s %lld %lld %lld %lld\n", got->behind ? "behind" : "server", x->us->node,

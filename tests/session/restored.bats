@@ -18,6 +18,12 @@ setup_file() {
     remotesync --now bob.db site
     remotesync alice.db site
     sql alice.db "UPDATE contact SET phone = '9' WHERE row_id = 'C-NEW'"
+    # bob has fetched what was done last, and not applied it
+    sql site/hq.db "INSERT INTO product VALUES ('R-LATE', 'late', 1, '2026')"
+    dxcron site
+    cp -r bob.db-dx fetched
+    remotesync --fetch bob.db site
+    mv bob.db-dx more && mv fetched bob.db-dx && mv more fetched
     rm -r site
     mv backup site
 }
@@ -97,4 +103,47 @@ new" ]
     txnlog upload alice.db alice.db-dx/outbox
     [ ! -e alice.db-dx/outbox/00000001.dx.4194305.tmp ]
     [ -e alice.db-dx/outbox/00000007.dx.$$.tmp ]
+}
+
+# The server, put back from its backup, has made more archives than bob's copy had applied, and one is lost.
+outrun() {
+    local i
+    for i in 1 2 3; do
+        sql site/hq.db "UPDATE product SET price = 100 + $i"
+        dxcron site
+    done
+    rm "$(find site/docking/bob/outbox -name '*.dx' | sort | head -n 1)"
+}
+
+@test "a restored server that has made more archives than the copy had applied is found out by what was in them" {
+    outrun
+    run -3 remotesync bob.db site
+    run -1 initsync bob.db site --node bob
+    [[ $output == *"the server was restored from a backup"*"bob.db-dx/saved/restored-1.dx"* ]]
+    right bob.db
+    dxapply --log site/hq.db <bob.db-dx/saved/restored-1.dx
+    [ "$(sql site/hq.db "SELECT name FROM product WHERE row_id = 'R-OFFICE'")" = "new" ]
+    run -0 remotesync --now bob.db site
+    right bob.db
+}
+
+@test "what came from the server before it was restored, and was not applied yet, is not lost" {
+    rm -r bob.db-dx
+    cp -r "$BATS_FILE_TMPDIR/fetched" bob.db-dx
+    run -1 initsync bob.db site --node bob
+    right bob.db
+    dxapply --log site/hq.db <bob.db-dx/saved/restored-1.dx
+    [ "$(sql site/hq.db "SELECT name FROM product WHERE row_id = 'R-LATE'")" = "late" ]
+}
+
+@test "an archive of the server before it was restored that cannot be applied is saved, and named" {
+    rm -r bob.db-dx
+    cp -r "$BATS_FILE_TMPDIR/fetched" bob.db-dx
+    file=$(echo bob.db-dx/inbox/*.dx)
+    mv "$file" bob.db-dx/inbox/00000099.dx
+    dxpack cat <bob.db-dx/inbox/00000099.dx | dxpack make >"$file"
+    run -1 initsync bob.db site --node bob
+    [[ $output == *"${file##*/}, of the server before it was restored, could not be applied; it is saved as bob.db-dx/saved/received-1.dx"* ]]
+    [[ $(dxpack cat <bob.db-dx/saved/received-1.dx) == *R-LATE* ]]
+    right bob.db
 }
