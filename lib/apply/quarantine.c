@@ -6,13 +6,14 @@
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_quarantine (id INTEGER PRIMARY KEY, way "
     "INTEGER, judged INTEGER, tbl TEXT, key,"
-    " origin TEXT, archive TEXT, reason TEXT, change BLOB, told INTEGER);"
+    " origin TEXT, archive TEXT, reason TEXT, change BLOB, sent_back INTEGER);"
     "CREATE INDEX IF NOT EXISTS dx_quarantine_row ON dx_quarantine (origin, tbl, key)";
-#define COLUMNS "SELECT id, way, judged, tbl, origin, archive, reason, key, change, told FROM dx_quarantine "
+#define COLUMNS \
+    "SELECT id, way, judged, tbl, origin, archive, reason, key, change, sent_back FROM dx_quarantine "
 static const char sql_all[] = COLUMNS "ORDER BY id";
 static const char sql_one[] = COLUMNS "WHERE id = ?1";
 static const char sql_add[] =
-    "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, told)"
+    "INSERT INTO dx_quarantine (id, way, judged, tbl, origin, archive, reason, key, change, sent_back)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_quarantine'";

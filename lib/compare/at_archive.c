@@ -50,7 +50,7 @@ static int stand_of(struct db *db, const struct node *n, int64_t number)
     if (n->archive != number)
         return fail(ERR_AGAIN, "%s: the newest archive for %s is %lld, not %lld; sync again", db_path(db),
                     n->name, (long long)n->archive, (long long)number);
-    if (routed != end || news || n->asleep >= 0 || n->last_ack < n->merged)
+    if (routed != end || news || n->suspended_at >= 0 || n->last_ack < n->merged)
         return fail(ERR_AGAIN,
                     "%s: there are changes that have not been routed since archive %lld of %s; sync again "
                     "when they are",

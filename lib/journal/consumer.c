@@ -10,7 +10,8 @@
 /* Those that named themselves, and those that the state of the database implies. */
 #define SQL_ALL                                                                                              \
     "SELECT name, mark FROM dx_peer UNION ALL "                                                              \
-    "SELECT 'the router', coalesce((SELECT min(value) FROM dx_meta WHERE name IN ('routed', 'asleep')), 0) " \
+    "SELECT 'the router', coalesce((SELECT min(value) FROM dx_meta WHERE name IN ('routed', 'suspended')), " \
+    "0) "                                                                                                    \
     "WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'dx_package') UNION ALL "                        \
     "SELECT 'the server', coalesce((SELECT value FROM dx_meta WHERE name = 'settled'), 0) "                  \
     "WHERE EXISTS (SELECT 1 FROM dx_meta WHERE name = 'server')"

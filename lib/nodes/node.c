@@ -14,8 +14,9 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL, package TEXT NOT "
     "NULL,"
     " epoch TEXT NOT NULL, active INTEGER NOT NULL, archive INTEGER NOT NULL DEFAULT 0,"
-    " position INTEGER NOT NULL DEFAULT 0, asleep INTEGER, slept INTEGER, applied INTEGER NOT NULL DEFAULT 0,"
-    " merged INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0);"
+    " position INTEGER NOT NULL DEFAULT 0, suspended_at INTEGER, suspended_run INTEGER, applied INTEGER NOT "
+    "NULL DEFAULT 0,"
+    " merged INTEGER NOT NULL DEFAULT 0, last_ack INTEGER NOT NULL DEFAULT 0);"
 
     "CREATE VIEW IF NOT EXISTS dx_node (name, user, package, status) AS"
     " SELECT name, user, package, iif(active, 'active', 'ended') FROM dx_nodes;"
@@ -28,9 +29,10 @@ static const char sql_make[] =
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_nodes'";
 
-#define COLUMNS                                                                                           \
-    "id, name, user, package, epoch, active, archive, position, applied, merged, told, coalesce(asleep, " \
-    "-1), slept"
+#define COLUMNS                                                                              \
+    "id, name, user, package, epoch, active, archive, position, applied, merged, last_ack, " \
+    "coalesce(suspended_at, "                                                                \
+    "-1), suspended_run"
 
 int node_init(struct db *db)
 {
@@ -57,8 +59,8 @@ static struct node take(struct stmt *s)
                          .applied = stmt_int(s, 8),
                          .merged = stmt_int(s, 9),
                          .last_ack = stmt_int(s, 10),
-                         .asleep = stmt_int(s, 11),
-                         .slept = stmt_int(s, 12)};
+                         .suspended_at = stmt_int(s, 11),
+                         .suspended_run = stmt_int(s, 12)};
 }
 
 int node_find(struct db *db, const char *name, struct node *out)
@@ -136,7 +138,7 @@ static int renew(struct db *db, const char *name)
 {
     char epoch[17];
     sha_random_hex(8, epoch);
-    return db_execf(db, "UPDATE dx_nodes SET epoch = %Q, asleep = NULL WHERE name = %Q", epoch, name);
+    return db_execf(db, "UPDATE dx_nodes SET epoch = %Q, suspended_at = NULL WHERE name = %Q", epoch, name);
 }
 
 int node_add(struct db *db, const char *name, const char *user, const char *package)

@@ -13,11 +13,12 @@ struct node {
     bool active; /* not ended */
     int64_t archive;  /* number of the newest archive made for it */
     int64_t position; /* the journal's number that archive stands for */
-    int64_t asleep;   /* archives are set aside since this position, until it has fetched; -1: they are not */
-    int64_t slept;    /* ... and since this run (dx_meta `routes`) */
-    int64_t applied;  /* newest archive that it says it has applied */
-    int64_t merged;   /* number of its newest upload merged here */
-    int64_t last_ack; /* the `ack` in its newest archive: below `merged`, an archive is owed */
+    int64_t
+        suspended_at; /* archives are set aside since this position, until it has fetched; -1: they are not */
+    int64_t suspended_run; /* ... and since this run (dx_meta `routes`) */
+    int64_t applied;       /* newest archive that it says it has applied */
+    int64_t merged;        /* number of its newest upload merged here */
+    int64_t last_ack;      /* the `ack` in its newest archive: below `merged`, an archive is owed */
 };
 
 /* Makes the tables dx_nodes and dx_force and the view dx_node(name, user, package, status), if not there. */

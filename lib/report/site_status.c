@@ -296,7 +296,7 @@ static void judge(const struct reading *r, struct node_status *s)
 static int read_node(const struct reading *r, struct node_status *s)
 {
     s->status = s->node.active ? "active" : "ended";
-    s->aside = s->node.active && s->node.asleep >= 0 ? r->site->end - s->node.asleep : 0;
+    s->aside = s->node.active && s->node.suspended_at >= 0 ? r->site->end - s->node.suspended_at : 0;
     read_applied(r, s);
     if (membership_log_waiting(r->db, s->node.id, s->node.applied, &s->waiting) ||
         outbox_waiting(r->site->docking, s->node.name, &s->files, &s->bytes))

@@ -242,7 +242,7 @@ static int tell_since(struct asking *a, const struct object_delta *w, const stru
     else if (since)
         buf_addf(a->out, "  %s since journal entry %lld; no archive carried it%s\n", holds ? "held" : "gone",
                  (long long)e.position,
-                 a->node.asleep < 0 ? ": the node did it itself" : " yet: they are set aside");
+                 a->node.suspended_at < 0 ? ": the node did it itself" : " yet: they are set aside");
     else if (holds && began)
         buf_addf(a->out, "  held since its snapshot, archive %lld, journal entry %lld%s\n",
                  (long long)s.number, (long long)s.position,

@@ -258,8 +258,8 @@ static int begin_again(struct db *db, const struct extract_mark *mark, int64_t r
         verdict_again(db, mark->node, mark->applied) || offer_given(db, mark->node, mark->epoch))
         return -1;
     return db_execf(db,
-                    "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, told = %lld, applied = %lld, "
-                    "asleep = NULL WHERE id = %lld",
+                    "UPDATE main.dx_nodes SET epoch = %Q, position = %lld, last_ack = %lld, applied = %lld, "
+                    "suspended_at = NULL WHERE id = %lld",
                     mark->epoch, (long long)mark->position, (long long)mark->ack, (long long)mark->number,
                     (long long)mark->node);
 }

@@ -44,7 +44,7 @@ static struct key_cursor *open_members(struct fanning *g)
 /* The table of what moved. */
 static void add_moved(struct buf *sql, const struct fanout *f, const struct object_delta *w)
 {
-    if (f->woken)
+    if (f->resumed)
         buf_puts(sql, moves_since_table());
     else
         moves_table(sql, w);
@@ -66,7 +66,7 @@ static struct stmt *prepare_moved(struct fanning *g)
     return s;
 }
 
-/* The range of the journal that concerns the object: that of the run, or from where it was set aside; for nodes that wake,
+/* The range of the journal that concerns the object: that of the run, or from where it was set aside; for nodes that are resumed,
  * only up to where it is set aside still. */
 static int64_t after_of(const struct fanout *f, const struct object_delta *w)
 {

@@ -9,7 +9,7 @@ struct fanout {
     const struct transition_tables *images; /* NULL: any table may have been touched */
     int64_t after, upto;                    /* of the journal */
     int64_t fresh; /* audience of the nodes that hold nothing yet: they get every row that everybody holds */
-    bool woken;    /* what moved is in the table of moves_since, not in the object's own */
+    bool resumed;  /* what moved is in the table of moves_since, not in the object's own */
     int64_t rows_moved; /* so far, to another audience */
     enum {
         ORIGINS_UNKNOWN,

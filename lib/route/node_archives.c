@@ -146,23 +146,23 @@ static int fill_head(struct node_archives *x, struct receiver *r, struct members
 }
 
 /* The node gets nothing in this run: all that is for it waits, as for one that does not fetch. */
-static void put_to_sleep(const struct node_archives *x, struct receiver *r)
+static void suspend(const struct node_archives *x, struct receiver *r)
 {
-    if (r->state == RECEIVER_AWAKE) {
-        r->node.asleep = x->after;
-        r->node.slept = x->run;
-        r->fell = true;
+    if (r->state == RECEIVER_ACTIVE) {
+        r->node.suspended_at = x->after;
+        r->node.suspended_run = x->run;
+        r->new_suspension = true;
     }
-    r->state = RECEIVER_ASLEEP;
+    r->state = RECEIVER_SUSPENDED;
 }
 
-/* What nobody may sleep through, a new definition, it gets with a new copy. */
+/* A new definition, which no node may miss, it gets with a new copy. */
 static void set_node_aside(const struct node_archives *x, struct receiver *r, const char *remedy)
 {
     struct set_aside_entry *e = set_aside_note(x->aside, SET_ASIDE_NODE, remedy);
     e->node = r->node.id;
     r->renew = x->redefined;
-    put_to_sleep(x, r);
+    suspend(x, r);
 }
 
 /* The writer of the archive before, or the first; NULL on failure. */
@@ -222,15 +222,15 @@ static bool failed(const struct node_archives *x, const struct receiver *r)
     return n > 0;
 }
 
-void node_archives_wake(struct node_archives *x)
+void node_archives_resume(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
-        bool fetched = r->node.asleep >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
-        r->state = r->node.asleep < 0 ? RECEIVER_AWAKE
+        bool fetched = r->node.suspended_at >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
+        r->state = r->node.suspended_at < 0 ? RECEIVER_ACTIVE
                    : x->redefined || r->node.id == x->current || owed(r) || fetched || failed(x, r)
-                       ? RECEIVER_WAKING
-                       : RECEIVER_ASLEEP;
+                       ? RECEIVER_RESUMED
+                       : RECEIVER_SUSPENDED;
     }
 }
 
@@ -243,21 +243,21 @@ int node_archives_present(struct node_archives *x, const struct package_run *p, 
         const struct receiver *r = &x->receiver[i];
         if (strcmp(r->node.package, p->package->name) != 0)
             continue;
-        if (r->state == RECEIVER_AWAKE)
+        if (r->state == RECEIVER_ACTIVE)
             id[n++] = r->node.id;
-        all &= r->state == RECEIVER_AWAKE;
+        all &= r->state == RECEIVER_ACTIVE;
     }
     *audience = all ? AUDIENCE_ALL : audience_intern(x->sender->audiences, id, n);
     free(id);
     return *audience == AUDIENCE_ERROR ? -1 : 0;
 }
 
-/* Whether the receiver falls asleep now, rather than getting one more archive that it does not fetch. */
-static bool falls_asleep(const struct node_archives *x, const struct receiver *r)
+/* Whether the receiver is suspended now, rather than getting one more archive that it does not fetch. */
+static bool must_suspend(const struct node_archives *x, const struct receiver *r)
 {
-    return x->fold > 0 && !x->redefined && r->node.id != x->current && r->state == RECEIVER_AWAKE &&
-           !owed(r) && r->node.archive >= x->fold &&
-           outbox_has(x->outbox, r->node.name, r->node.archive - x->fold + 1);
+    return x->suspend_after > 0 && !x->redefined && r->node.id != x->current && r->state == RECEIVER_ACTIVE &&
+           !owed(r) && r->node.archive >= x->suspend_after &&
+           outbox_has(x->outbox, r->node.name, r->node.archive - x->suspend_after + 1);
 }
 
 int node_archives_write(struct node_archives *x)
@@ -269,11 +269,11 @@ int node_archives_write(struct node_archives *x)
                  : 0;
     for (size_t i = 0; i < x->nreceiver && rc == 0; i++) {
         struct receiver *r = &x->receiver[i];
-        bool tells = owed(r) || (judged(x, r) && r->state != RECEIVER_ASLEEP);
+        bool tells = owed(r) || (judged(x, r) && r->state != RECEIVER_SUSPENDED);
         if (r->plan == NULL || (r->npiece == 0 && !tells && !package_run_redeclared(r->plan)))
             continue;
-        if (falls_asleep(x, r))
-            put_to_sleep(x, r);
+        if (must_suspend(x, r))
+            suspend(x, r);
         else
             rc = write_archive(x, r, notes);
     }
@@ -339,28 +339,29 @@ int node_archives_deal(struct node_archives *x, const struct package_run *p, siz
     for (size_t i = 0; i < x->nreceiver; i++)
         if (strcmp(x->receiver[i].node.package, p->package->name) == 0)
             x->receiver[i].plan = p;
-    return deal(x, p, first, RECEIVER_AWAKE);
+    return deal(x, p, first, RECEIVER_ACTIVE);
 }
 
-int node_archives_deal_woken(struct node_archives *x, const struct package_run *p, size_t first)
+int node_archives_deal_resumed(struct node_archives *x, const struct package_run *p, size_t first)
 {
-    return deal(x, p, first, RECEIVER_WAKING);
+    return deal(x, p, first, RECEIVER_RESUMED);
 }
 
-int node_archives_next_woken(struct node_archives *x, const struct package_run *p, const struct receiver **r,
-                             int64_t *audience)
+int node_archives_next_resumed(struct node_archives *x, const struct package_run *p,
+                               const struct receiver **r, int64_t *audience)
 {
     int64_t *id = mem_zero(x->nreceiver, sizeof *id);
     size_t n = 0;
     *r = NULL;
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *c = &x->receiver[i];
-        if (c->plan != p || c->state != RECEIVER_WAKING || c->woken ||
-            (*r && (c->node.asleep != (*r)->node.asleep || c->node.slept != (*r)->node.slept)))
+        if (c->plan != p || c->state != RECEIVER_RESUMED || c->resumed ||
+            (*r && (c->node.suspended_at != (*r)->node.suspended_at ||
+                    c->node.suspended_run != (*r)->node.suspended_run)))
             continue;
         if (*r == NULL)
             *r = c;
-        c->woken = true;
+        c->resumed = true;
         id[n++] = c->node.id;
     }
     *audience = audience_intern(x->sender->audiences, id, n);
@@ -368,17 +369,18 @@ int node_archives_next_woken(struct node_archives *x, const struct package_run *
     return *audience == AUDIENCE_ERROR ? -1 : 0;
 }
 
-/* Who sleeps, and how far back they hold the journal. */
-static int store_sleepers(struct node_archives *x)
+/* Who is suspended, and how far back they hold the journal. */
+static int store_suspended(struct node_archives *x)
 {
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
-        bool back = r->state == RECEIVER_ASLEEP && r->plan && r->plan->back < r->node.asleep;
-        if ((r->fell || back || r->state == RECEIVER_WAKING) &&
+        bool back = r->state == RECEIVER_SUSPENDED && r->plan && r->plan->back < r->node.suspended_at;
+        if ((r->new_suspension || back || r->state == RECEIVER_RESUMED) &&
             db_execf(x->db,
-                     "UPDATE dx_nodes SET asleep = CASE WHEN %d THEN %lld END, slept = %lld WHERE id = %lld",
-                     r->state == RECEIVER_ASLEEP, (long long)(back ? r->plan->back : r->node.asleep),
-                     (long long)r->node.slept, (long long)r->node.id))
+                     "UPDATE dx_nodes SET suspended_at = CASE WHEN %d THEN %lld END, suspended_run = %lld "
+                     "WHERE id = %lld",
+                     r->state == RECEIVER_SUSPENDED, (long long)(back ? r->plan->back : r->node.suspended_at),
+                     (long long)r->node.suspended_run, (long long)r->node.id))
             return -1;
         if (r->renew &&
             db_execf(x->db, "UPDATE dx_nodes SET epoch = lower(hex(randomblob(8))) WHERE id = %lld",
@@ -388,7 +390,7 @@ static int store_sleepers(struct node_archives *x)
     return 0;
 }
 
-int node_archives_sleep_on(struct node_archives *x, int64_t audience)
+int node_archives_stay_suspended(struct node_archives *x, int64_t audience)
 {
     const struct audience *set = audience_get(x->sender->audiences, audience);
     for (size_t i = 0; set && i < set->n; i++) {
@@ -402,7 +404,7 @@ int node_archives_sleep_on(struct node_archives *x, int64_t audience)
 int node_archives_store(struct node_archives *x, const char *now)
 {
     struct stmt *s =
-        db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, told = ?4 WHERE id = ?1");
+        db_prepare(x->db, "UPDATE dx_nodes SET archive = ?2, position = ?3, last_ack = ?4 WHERE id = ?1");
     struct membership_log_notes *notes = membership_log_notes_open(x->db);
     int rc = s && notes ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < x->nreceiver; i++) {
@@ -416,7 +418,8 @@ int node_archives_store(struct node_archives *x, const char *now)
         struct membership_log_archive a = {.node = r->node.id,
                                            .number = r->node.archive + 1,
                                            .position = x->upto,
-                                           .since = r->state == RECEIVER_WAKING ? r->node.slept : x->run,
+                                           .since =
+                                               r->state == RECEIVER_RESUMED ? r->node.suspended_run : x->run,
                                            .run = x->run + 1,
                                            .changes = r->changes,
                                            .bytes = r->bytes,
@@ -431,7 +434,7 @@ int node_archives_store(struct node_archives *x, const char *now)
     }
     stmt_free(s);
     membership_log_notes_close(notes);
-    return rc ? -1 : store_sleepers(x);
+    return rc ? -1 : store_suspended(x);
 }
 
 int node_archives_empty(const struct node *n, const char *sign, int fd)

@@ -12,13 +12,13 @@
 struct receiver {
     struct node node;
     enum receiver_state {
-        RECEIVER_AWAKE,
-        RECEIVER_ASLEEP, /* gets nothing: too much waits for it */
-        RECEIVER_WAKING  /* has fetched all: gets what came to be since it fell asleep, net */
+        RECEIVER_ACTIVE,
+        RECEIVER_SUSPENDED, /* gets nothing: too much waits for it */
+        RECEIVER_RESUMED    /* has fetched all: gets what came to be since it was suspended, net */
     } state;
-    bool fell;  /* asleep in this run */
-    bool renew; /* its copy has to be made again */
-    bool woken; /* what it slept through is dealt with */
+    bool new_suspension; /* suspended in this run */
+    bool renew;          /* its copy has to be made again */
+    bool resumed;        /* what it missed is dealt with */
     const struct package_run *plan;
     size_t npiece, *piece; /* numbers in sender->pieces */
     bool written;
@@ -36,9 +36,9 @@ struct node_archives {
     const char *sign;        /* as route.sign */
     int64_t after, upto, archives;
     int64_t run;               /* the number of the run before */
-    int64_t fold;              /* archives that may wait for a node before it falls asleep; 0: any number */
-    bool redefined;            /* a definition is new: nobody sleeps through that */
-    int64_t current;           /* a node that gets what there is in this run, asleep or not; or 0 */
+    int64_t suspend_after;     /* archives that may wait for a node before it is suspended; 0: any number */
+    bool redefined;            /* a definition is new: no node may miss that */
+    int64_t current;           /* a node that gets what there is in this run, suspended or not; or 0 */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
     char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
@@ -55,26 +55,26 @@ struct node_archives {
 /* All active nodes but one (NULL: all). */
 int node_archives_list(struct node_archives *x, const char *but);
 
-/* Finds out who sleeps and who wakes. */
-void node_archives_wake(struct node_archives *x);
+/* Finds out who is suspended and who is resumed. */
+void node_archives_resume(struct node_archives *x);
 
-/* The audience of the package's nodes that neither sleep nor wake nor get a snapshot, AUDIENCE_ALL when none of them
+/* The audience of the package's nodes that are neither suspended nor resumed nor get a snapshot, AUDIENCE_ALL when none of them
  * does. */
 int node_archives_present(struct node_archives *x, const struct package_run *p, int64_t *audience);
 
 /* The sender's pieces from number `first` on are of this package: notes who gets which. */
 int node_archives_deal(struct node_archives *x, const struct package_run *p, size_t first);
 
-/* Of the receivers of this package that wake and are not dealt with: one, and the audience of it and of all that fell
- * asleep in the same run, which are dealt with now. *r is NULL when there are no more. -1 on failure. */
-int node_archives_next_woken(struct node_archives *x, const struct package_run *p, const struct receiver **r,
-                             int64_t *audience);
+/* Of the receivers of this package that are resumed and not dealt with: one, and the audience of it and of all that were
+ * suspended in the same run, which are dealt with now. *r is NULL when there are no more. -1 on failure. */
+int node_archives_next_resumed(struct node_archives *x, const struct package_run *p,
+                               const struct receiver **r, int64_t *audience);
 
-/* The same as node_archives_deal, for pieces whose audiences are of nodes that wake. */
-int node_archives_deal_woken(struct node_archives *x, const struct package_run *p, size_t first);
+/* The same as node_archives_deal, for pieces whose audiences are of nodes that are resumed. */
+int node_archives_deal_resumed(struct node_archives *x, const struct package_run *p, size_t first);
 
-/* The nodes of the audience that were to wake sleep on, for the reason recorded last. */
-int node_archives_sleep_on(struct node_archives *x, int64_t audience);
+/* The nodes of the audience that were to be resumed stay suspended, for the reason recorded last. */
+int node_archives_stay_suspended(struct node_archives *x, int64_t audience);
 
 /* The node's part in this run, or NULL. */
 const struct receiver *node_archives_of(const struct node_archives *x, int64_t node);

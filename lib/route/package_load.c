@@ -96,12 +96,12 @@ static int begin(struct db *db, void (*tell)(const char *fmt, ...))
     if (known)
         tell("%s; routing begins again, and every node needs a new snapshot", err_message());
     return meta_set_int(db, "routed", end) || continuity_note(db) || forget_held(db) ||
-                   db_exec(
-                       db,
-                       "DELETE FROM dx_set_aside; DELETE FROM dx_set_aside_node; DELETE FROM dx_routed; "
-                       "DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
-                       "dx_object SET was = 'none', bound = NULL; UPDATE dx_nodes SET asleep = NULL, epoch = "
-                       "lower(hex(randomblob(8)))")
+                   db_exec(db,
+                           "DELETE FROM dx_set_aside; DELETE FROM dx_set_aside_node; DELETE FROM dx_routed; "
+                           "DELETE FROM dx_force; DELETE FROM dx_history; UPDATE "
+                           "dx_object SET was = 'none', bound = NULL; UPDATE dx_nodes SET suspended_at = "
+                           "NULL, epoch = "
+                           "lower(hex(randomblob(8)))")
                ? -1
                : 0;
 }

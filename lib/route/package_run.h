@@ -12,7 +12,7 @@ struct package_run {
     size_t nold;
     bool routed; /* by this run */
     int64_t
-        back; /* nodes that sleep lack what changed since this position: what was set aside has moved; INT64_MAX */
+        back; /* suspended nodes lack what changed since this position: what was set aside has moved; INT64_MAX */
 };
 
 /* All loaded packages with their rules, at that time. NULL with *n 0 when there are none. Objects of which the rule cannot

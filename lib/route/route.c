@@ -110,11 +110,11 @@ static int read_positions(struct running *x)
     return continuity_check_journal(x->db, x->a, x->b);
 }
 
-/* Whether a node that sleeps has fetched what lay there for it, and so is to be woken. 1, 0, -1. */
+/* Whether a suspended node has fetched what lay there for it, and so is to be resumed. 1, 0, -1. */
 static int any_fetched(struct running *x)
 {
     struct stmt *s =
-        db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE active AND asleep IS NOT NULL");
+        db_prepare(x->db, "SELECT name, archive FROM dx_nodes WHERE active AND suspended_at IS NOT NULL");
     enum step step = STEP_ERROR;
     bool fetched = false;
     while (s && !fetched && (step = stmt_step(s)) == STEP_ROW)
@@ -137,7 +137,7 @@ static int anything(struct running *x)
             x->db, &n,
             "SELECT EXISTS (SELECT 1 FROM dx_set_aside WHERE kind IN ('object', 'node')) OR EXISTS (SELECT 1 "
             "FROM dx_nodes "
-            "WHERE active AND told < merged) OR EXISTS (SELECT 1 "
+            "WHERE active AND last_ack < merged) OR EXISTS (SELECT 1 "
             "FROM dx_object WHERE was IS NOT NULL OR fresh OR bound IS NOT NULL) OR EXISTS (SELECT 1 FROM "
             "dx_nodes AS n WHERE n.active AND NOT " ROUTED_AS_IS
             ") OR EXISTS (SELECT 1 FROM dx_routed AS r WHERE NOT " IS_AS_ROUTED ")"))
@@ -237,34 +237,37 @@ static int move_object(struct object_deltas *v, const struct object_delta *w)
 
 /* What came to be for nodes since their archives were set aside, in one and the same run: rows that moved in between,
  * told by the history, and in this run; what changed, from the journal since then. */
-static int wake(struct running *x, const struct package_run *p, const struct receiver *r, int64_t audience)
+static int resume(struct running *x, const struct package_run *p, const struct receiver *r, int64_t audience)
 {
     size_t first = x->sender.pieces.n;
-    struct fanout woken = {.sender = &x->sender, .woken = true, .after = r->node.asleep, .upto = x->b};
+    struct fanout resumed = {
+        .sender = &x->sender, .resumed = true, .after = r->node.suspended_at, .upto = x->b};
     int64_t present = x->sender.only;
     int64_t changes = x->sender.pieces.changes;
     int rc = 0;
     x->sender.only = audience;
     for (size_t i = 0; rc == 0 && i < p->n; i++)
-        rc = moves_since(&x->views, &p->viewed[i], r->node.slept) || fanout_object(&woken, &p->viewed[i]) ? -1
-                                                                                                          : 0;
+        rc = moves_since(&x->views, &p->viewed[i], r->node.suspended_run) ||
+                     fanout_object(&resumed, &p->viewed[i])
+                 ? -1
+                 : 0;
     x->sender.only = present;
     if (rc == 0)
-        return node_archives_deal_woken(&x->delivery, p, first);
+        return node_archives_deal_resumed(&x->delivery, p, first);
     if (!set_aside_can())
         return -1;
     block_pool_cut(&x->sender.pieces, first, changes);
-    return node_archives_sleep_on(&x->delivery, audience);
+    return node_archives_stay_suspended(&x->delivery, audience);
 }
 
-/* Nodes that fell asleep together are woken together: a whole company comes back from its holidays. */
+/* Nodes that were suspended together are resumed together: often a whole company comes back from its holidays. */
 static int wake_all(struct running *x, const struct package_run *p)
 {
     const struct receiver *r;
     int64_t audience;
     int rc = 0;
-    while (rc == 0 && (rc = node_archives_next_woken(&x->delivery, p, &r, &audience)) == 0 && r)
-        rc = wake(x, p, r, audience);
+    while (rc == 0 && (rc = node_archives_next_resumed(&x->delivery, p, &r, &audience)) == 0 && r)
+        rc = resume(x, p, r, audience);
     return rc;
 }
 
@@ -399,7 +402,7 @@ static int write_snapshot(struct running *x)
 {
     struct package_run *p = NULL;
     const struct receiver *before = x->mark.offer ? node_archives_of(&x->delivery, x->node.id) : NULL;
-    if (before && before->state == RECEIVER_ASLEEP)
+    if (before && before->state == RECEIVER_SUSPENDED)
         x->mark.offer = false;
     if (before && before->written)
         x->node.archive++;
@@ -437,8 +440,8 @@ static int store_object(struct running *x, const struct object_delta *w)
     return membership_log_moves_close(moves) || rc ? -1 : 0;
 }
 
-/* What the run set aside, and who came meanwhile. A row that was set aside and travels again, nodes that sleep get when
- * they wake. */
+/* What the run set aside, and who came meanwhile. A row that was set aside and travels again, suspended nodes get
+ * when they are resumed. */
 static int store_aside(struct running *x)
 {
     if (set_aside_store(x->db, &x->aside, x->now, x->route->tell) || set_aside_force_mended(x->db) ||
@@ -465,24 +468,25 @@ static int store_aside(struct running *x)
     return 0;
 }
 
-/* The journal is kept from where nodes sleep and objects are set aside. */
+/* The journal is kept from where nodes are suspended and objects are set aside. */
 static int hold_journal(struct running *x)
 {
     return db_exec(
         x->db,
-        "DELETE FROM main.dx_meta WHERE name = 'asleep'; INSERT INTO main.dx_meta (name, value) SELECT "
-        "'asleep', min(at) FROM (SELECT asleep AS at FROM main.dx_nodes WHERE active UNION ALL SELECT "
+        "DELETE FROM main.dx_meta WHERE name = 'suspended'; INSERT INTO main.dx_meta (name, value) SELECT "
+        "'suspended', min(at) FROM (SELECT suspended_at AS at FROM main.dx_nodes WHERE active UNION ALL "
+        "SELECT "
         "position "
         "FROM main.dx_set_aside WHERE kind = 'object') HAVING min(at) IS NOT NULL");
 }
 
 static int forget(struct running *x)
 {
-    int64_t asleep;
-    return db_get_int(x->db, &asleep,
-                      "SELECT coalesce((SELECT value FROM dx_meta WHERE name = 'asleep'), %lld)",
+    int64_t suspended;
+    return db_get_int(x->db, &suspended,
+                      "SELECT coalesce((SELECT value FROM dx_meta WHERE name = 'suspended'), %lld)",
                       (long long)x->b) ||
-                   membership_log_forget(x->db, x->a, x->b, asleep) || audience_gc(x->db)
+                   membership_log_forget(x->db, x->a, x->b, suspended) || audience_gc(x->db)
                ? -1
                : 0;
 }
@@ -516,14 +520,14 @@ static int store(struct running *x)
     }
     if (node_archives_store(&x->delivery, x->now) || store_aside(x) || store_routed(x) || hold_journal(x) ||
         forget(x) ||
-        db_execf(
-            x->db,
-            "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
-            "WHERE active AND asleep IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM main.dx_set_aside AS a JOIN "
-            "main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON n.package = o.package WHERE "
-            "a.kind = "
-            "'object' AND o.tbl = dx_force.tbl AND n.id = dx_force.node)",
-            (long long)x->last_force) ||
+        db_execf(x->db,
+                 "DELETE FROM main.dx_force WHERE id <= %lld AND node NOT IN (SELECT id FROM main.dx_nodes "
+                 "WHERE active AND suspended_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM main.dx_set_aside "
+                 "AS a JOIN "
+                 "main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON n.package = o.package WHERE "
+                 "a.kind = "
+                 "'object' AND o.tbl = dx_force.tbl AND n.id = dx_force.node)",
+                 (long long)x->last_force) ||
         (x->route->extract &&
          extract_store(x->db, &x->node, &x->mark, &x->delivery.ranges, x->routes + 1, x->now)))
         return -1;
@@ -583,11 +587,11 @@ static int prepare(struct running *x)
         node_archives_list(&x->delivery, offered ? NULL : x->route->extract))
         return -1;
     x->fan = (struct fanout){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
-    x->delivery.fold = x->route->fold;
+    x->delivery.suspend_after = x->route->suspend_after;
     x->delivery.run = x->routes;
     for (size_t i = 0; i < x->nplan; i++)
         x->delivery.redefined |= package_run_defined_anew(&x->plan[i]);
-    node_archives_wake(&x->delivery);
+    node_archives_resume(&x->delivery);
     return db_exec(x->db,
                    "CREATE TEMP TABLE dx_node_all (id INTEGER PRIMARY KEY, name TEXT, user TEXT, package "
                    "TEXT); INSERT INTO temp.dx_node_all SELECT id, name, user, package FROM main.dx_nodes "

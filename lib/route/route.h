@@ -14,8 +14,9 @@ struct route {
     const char *docking; /* the docking directory, or NULL (route/outbox.h says which) */
     const char *now;     /* the time of the run, "YYYY-MM-DD HH:MM:SS"; NULL: the clock's */
     int log;             /* descriptor of the archive that says what changed, or -1 */
-    int64_t fold;     /* archives that may wait for a node before what follows is set aside; 0: any number */
-    const char *node; /* when set: the node's archives that it has not applied go to `out` */
+    int64_t
+        suspend_after; /* archives that may wait for a node before what follows is set aside; 0: any number */
+    const char *node;  /* when set: the node's archives that it has not applied go to `out` */
     const char
         *extract;  /* when set: a snapshot for this node goes to `out`, with a numbering of its own. A copy
                           * that is in use goes on until the new one reports back (nodes/offer.h) */

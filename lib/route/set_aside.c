@@ -156,7 +156,7 @@ static const char sql_force_mended[] =
     "INSERT OR IGNORE INTO main.dx_force (node, tbl, key) SELECT n.id, o.tbl, w.key FROM temp.dx_was_aside "
     "AS w "
     "JOIN main.dx_object AS o ON o.id = w.obj "
-    "JOIN main.dx_nodes AS n ON n.package = o.package AND n.active AND n.asleep IS NOT NULL "
+    "JOIN main.dx_nodes AS n ON n.package = o.package AND n.active AND n.suspended_at IS NOT NULL "
     "WHERE w.kind = 'row' AND NOT EXISTS (SELECT 1 FROM main.dx_set_aside AS a WHERE a.kind = 'row' AND "
     "a.obj = w.obj "
     "AND a.key = w.key)";

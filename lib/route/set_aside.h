@@ -57,7 +57,7 @@ int set_aside_since(struct db *db, int64_t object, int64_t *position, int64_t *r
 int set_aside_store(struct db *db, const struct set_aside *s, const char *now,
                     void (*tell)(const char *fmt, ...));
 
-/* Behind that: a row that was set aside before and is not any more is sent to the nodes that sleep, when they wake; the
+/* Behind that: a row that was set aside before and is not any more is sent to the suspended nodes, when they are resumed; the
  * others have it with this run. */
 int set_aside_force_mended(struct db *db);
 

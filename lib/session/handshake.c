@@ -65,7 +65,7 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         s->archive = n.archive;
         s->upload = n.merged;
         s->attachments = sections != NULL;
-        s->behind = n.asleep >= 0;
+        s->behind = n.suspended_at >= 0;
         s->held = held ? n.merged + 1 : 0;
     } else {
         free(digest);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOLD = 64 }; /* archives that may wait for a node */
+enum { SUSPEND_AFTER = 64 }; /* archives that may wait for a node */
 
 static const char *to_node, *now, *fold, *sign_key;
 
@@ -58,8 +58,8 @@ static int run(int argc, char **argv)
                       .sign = sign_key};
     if (to_node && cli_archive_to_stdout())
         return -1;
-    r.fold = FOLD;
-    if (fold && cli_number(fold, "--fold", &r.fold))
+    r.suspend_after = SUSPEND_AFTER;
+    if (fold && cli_number(fold, "--fold", &r.suspend_after))
         return -1;
     r.log = -1;
     r.tell = cli_warn;
@@ -71,7 +71,7 @@ static int extract(int argc, char **argv)
     struct route r = {.docking = argc > 2 ? argv[2] : NULL,
                       .now = now,
                       .log = -1,
-                      .fold = FOLD,
+                      .suspend_after = SUSPEND_AFTER,
                       .extract = argv[1],
                       .tell = cli_warn,
                       .sign = sign_key,

@@ -21,8 +21,8 @@ upgrade() {
     for db in hq ann bob; do txnlog attach "$db.db" 2>>upgrade.err; done
 }
 
-# books DB: what must be the same after an upgrade as before, in the columns that there were when it was first asked: the
-# journal and all that waits, was decided or is known.
+# books DB: what must be the same after an upgrade as before, in the columns that there were when it was first asked, by
+# their names of now: the journal and all that waits, was decided or is known.
 books() {
     local table columns
     for table in dx_journal dx_table dx_upload dx_quarantine dx_conflict dx_rekey dx_renamed dx_copy dx_nodes dx_package \
@@ -30,9 +30,14 @@ books() {
         echo "$table"
         columns=$1.$table.columns
         [ -e "$columns" ] || sql "$1" "SELECT group_concat('\"' || name || '\"', ', ') FROM pragma_table_info('$table')" >"$columns"
-        [ -z "$(cat "$columns")" ] || sqlite3 "$1" -cmd '.mode insert' "SELECT $(cat "$columns") FROM $table ORDER BY 1, 2"
+        case $table.$(sql "$1" "SELECT group_concat(name) FROM pragma_table_info('$table')") in
+        dx_nodes.*suspended_at*) sed -i 's/"asleep"/"suspended_at"/; s/"slept"/"suspended_run"/; s/"told"/"last_ack"/' "$columns" ;;
+        dx_quarantine.*sent_back*) sed -i 's/"told"/"sent_back"/' "$columns" ;;
+        esac
+        [ -z "$(cat "$columns")" ] || sqlite3 "$1" -cmd '.mode insert' "SELECT $(cat "$columns") FROM $table ORDER BY 1, 2" |
+            sed 's/^INSERT INTO "table"([^)]*)/row/'
     done
-    sql "$1" "SELECT * FROM dx_meta WHERE name NOT IN ('format', 'captured_schema', 'captured_upto') ORDER BY 1" "SELECT name, mark FROM dx_peer ORDER BY 1"
+    sql "$1" "SELECT iif(name = 'asleep', 'suspended', name), value FROM dx_meta WHERE name NOT IN ('format', 'captured_schema', 'captured_upto') ORDER BY 1" "SELECT name, mark FROM dx_peer ORDER BY 1"
 }
 
 # own_columns DB TABLE: its columns, by name; without the journal's for values, which are as many as tables want.
@@ -42,7 +47,7 @@ own_columns() {
 }
 
 @test "a database of an older format is refused by all but attach, and the message names it" {
-    for format in 1 2 3; do
+    for format in 1 2 3 4; do
         rm -rf -- *
         old $format
         sqlite3 hq.db .dump >hq.sql
@@ -57,7 +62,7 @@ own_columns() {
 }
 
 @test "attach upgrades an older format and says so; journal, books and pending changes stay; again it does nothing" {
-    for format in 1 2 3; do
+    for format in 1 2 3 4; do
         rm -rf -- *
         old $format
         for db in hq ann bob; do
@@ -95,7 +100,7 @@ own_columns() {
 }
 
 @test "upgraded databases go on: pending changes travel, what was not routed is, all copies are the server's view" {
-    for format in 1 2 3; do
+    for format in 1 2 3 4; do
         rm -rf -- *
         old $format
         upgrade
@@ -129,7 +134,7 @@ today() {
 @test "an upgraded database has the tables and columns of one made today" {
     mkdir new
     (cd new && today)
-    for format in 1 2 3; do
+    for format in 1 2 3 4; do
         find . -maxdepth 1 ! -name . ! -name new -exec rm -r {} +
         old $format
         upgrade
@@ -143,6 +148,16 @@ today() {
             done <both
         done
     done
+}
+
+@test "a view of the application that is broken does not stop an upgrade, and a node's number is not given again" {
+    old 4
+    sql hq.db "INSERT INTO dx_nodes (name, user, package, epoch, active) VALUES ('gone', '', 'p', 'x', 0)" "DELETE FROM dx_nodes WHERE name = 'gone'"
+    sql hq.db "CREATE VIEW broken AS SELECT * FROM nosuch"
+    seq=$(sql hq.db "SELECT seq FROM sqlite_sequence WHERE name = 'dx_nodes'")
+    txnlog attach hq.db
+    [ "$(sql hq.db "SELECT seq FROM sqlite_sequence WHERE name = 'dx_nodes'")" = "$seq" ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE id < $seq")" -eq 2 ]
 }
 
 @test "an upgrade that fails leaves the database as it was" {

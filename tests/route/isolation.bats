@@ -93,7 +93,7 @@ mended() {
     [ -z "$(aside)" ]
 }
 
-@test "a node that sleeps while an object is set aside and comes right gets all of it when it wakes" {
+@test "a node that is suspended while an object is set aside and comes right gets all of it when it is resumed" {
     json_start
     # ann does not fetch; --fold 2
     route() { txnroute run --fold 2 hq.db docking </dev/null; }
@@ -151,7 +151,7 @@ mended() {
     mended
 }
 
-@test "a node whose outbox cannot be written sleeps until it can, and all others are served" {
+@test "a node whose outbox cannot be written is suspended until it can, and all others are served" {
     start "$by_position"
     rm -rf docking/bob
     : >docking/bob

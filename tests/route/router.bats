@@ -135,7 +135,7 @@ away_runs() {
     start "$rule"
     mkdir one
     cp -r hq.db* docking p one
-    # As many rows in the books after eight more runs, whether one node sleeps or nine: at most one each a run.
+    # As many rows in the books after eight more runs, whether one node is suspended or nine: at most one each a run.
     for i in 1 2 3 4 5 6 7 8; do txnroute node add hq.db "away$i" --package p --user ann; done
     for i in 1 2 3 4 5 6 7 8; do txnroute extract hq.db "away$i" >/dev/null; done
     away_runs 4
@@ -149,7 +149,7 @@ away_runs() {
     [ "$(sql hq.db "SELECT count(*) FROM dx_archive WHERE node IN (SELECT id FROM dx_nodes WHERE name LIKE 'away%') AND NOT snapshot")" -le 16 ]
     sql hq.db "UPDATE account SET name = 'one more' WHERE id = 1"
     run -0 --separate-stderr txnroute run -v hq.db docking --fold 2 </dev/null
-    [[ $stderr == *" 0 changes in 0 archives"* ]] # only those that sleep hold it: nothing is encoded
+    [[ $stderr == *" 0 changes in 0 archives"* ]] # only suspended nodes hold it: nothing is encoded
     routes=$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")
     txnroute run hq.db docking </dev/null
     [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'routes'")" = "$routes" ] # nothing new, nobody back: nothing done
@@ -188,7 +188,7 @@ away_runs() {
     [ "$(wc -l <came)" -le 12 ]
 }
 
-@test "rows that age out while a node sleeps leave it when it wakes; those that came and aged out meanwhile are never sent" {
+@test "rows that age out while a node is suspended leave it when it is resumed; those that came and aged out meanwhile are never sent" {
     schema
     sql hq.db "CREATE TABLE visit (id INTEGER PRIMARY KEY, account INTEGER, day TEXT)" "CREATE INDEX visit_account ON visit (account)" \
         "CREATE TABLE news (id INTEGER PRIMARY KEY, day TEXT)" \
@@ -248,7 +248,7 @@ away_runs() {
     [ $steps -gt 80 ]
 }
 
-@test "a node that is away holds the journal back: what it needs is not trimmed, and when it has woken, it is" {
+@test "a node that is away holds the journal back: what it needs is not trimmed, and when it is resumed, it is" {
     rule=$by_position
     start "$rule"
     away_runs 6
@@ -259,9 +259,9 @@ away_runs() {
     txnroute node add hq.db cid --package p --user ann
     txnroute extract hq.db cid >/dev/null
     away_runs 6
-    rest=$(sql hq.db "SELECT asleep FROM dx_nodes WHERE name = 'ann'")
+    rest=$(sql hq.db "SELECT suspended_at FROM dx_nodes WHERE name = 'ann'")
     [ "$rest" -gt 0 ]
-    [ "$(sql hq.db "SELECT asleep FROM dx_nodes WHERE name = 'cid'")" -gt $((rest + 2)) ] # holds it back less
+    [ "$(sql hq.db "SELECT suspended_at FROM dx_nodes WHERE name = 'cid'")" -gt $((rest + 2)) ] # holds it back less
     txnlog trim hq.db
     [ "$(sql hq.db "SELECT min(seq) FROM dx_journal")" -le $((rest + 1)) ]
     txnroute node end hq.db cid
@@ -273,21 +273,21 @@ away_runs() {
     [ "$(sql hq.db "SELECT coalesce(min(seq), 0) > $rest + 1 OR count(*) = 0 FROM dx_journal")" = 1 ]
 }
 
-@test "what changed in the very run with which a node falls asleep is in the archive that wakes it" {
+@test "what changed in the very run with which a node is suspended is in the archive that resumes it" {
     rule=$by_position
     start "$rule"
     for i in 1 2; do
         sql hq.db "UPDATE product SET name = 'x' WHERE id = $i" "UPDATE contact SET name = 'x' WHERE id % 4 = $i"
         txnroute run hq.db docking --fold 1 </dev/null
     done
-    [ "$(sql hq.db "SELECT count(asleep) FROM dx_nodes")" = 2 ]
+    [ "$(sql hq.db "SELECT count(suspended_at) FROM dx_nodes")" = 2 ]
     follow
     rm docking/*/outbox/*.dx
     follow
     right
 }
 
-@test "nodes that slept since different runs, with different rows, wake in one run, each with its own" {
+@test "nodes suspended since different runs, with different rows, are resumed in one run, each with its own" {
     rule=$by_position
     start "$rule"
     for n in cid dan; do
@@ -306,8 +306,8 @@ away_runs() {
         [ "$i" -gt 5 ] || take ann
         [ "$i" -gt 5 ] || take cid
     done
-    [ "$(sql hq.db "SELECT count(DISTINCT asleep) FROM dx_nodes WHERE asleep IS NOT NULL")" = 2 ]
-    [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE asleep IS NOT NULL")" = 4 ]
+    [ "$(sql hq.db "SELECT count(DISTINCT suspended_at) FROM dx_nodes WHERE suspended_at IS NOT NULL")" = 2 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE suspended_at IS NOT NULL")" = 4 ]
     for n in ann bob cid dan; do take $n; done
     txnroute run hq.db docking --fold 1 </dev/null
     for n in ann bob cid dan; do

@@ -747,7 +747,7 @@ wrote() {
     away "UPDATE account SET territory = 't2' WHERE id = 5; DELETE FROM account WHERE id = 6; DELETE FROM product WHERE id = 2"
     away "UPDATE account SET territory = 't1' WHERE id = 1; INSERT INTO contact VALUES (60, 1, 'c60')"
     [ "$(archives)" -eq 2 ]
-    [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'asleep'")" -gt 0 ]
+    [ "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'suspended'")" -gt 0 ]
     for file in docking/ann/outbox/*.dx; do
         dxapply ann.db <"$file"
         rm "$file"
@@ -759,7 +759,7 @@ wrote() {
     for file in docking/ann/outbox/*.dx; do dxapply ann.db <"$file"; done
     rm -r docking/bob bob.db
     right
-    [ -z "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'asleep'")" ] || [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE name = 'ann' AND asleep IS NULL")" -eq 1 ]
+    [ -z "$(sql hq.db "SELECT value FROM dx_meta WHERE name = 'suspended'")" ] || [ "$(sql hq.db "SELECT count(*) FROM dx_nodes WHERE name = 'ann' AND suspended_at IS NULL")" -eq 1 ]
     follow
     right
 }

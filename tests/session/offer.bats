@@ -133,7 +133,7 @@ in_use() {
         sql site/hq.db "UPDATE account SET city = '$city'"
         txnroute run site/hq.db --fold 2 </dev/null
     done
-    [ -n "$(sql site/hq.db "SELECT asleep FROM dx_nodes WHERE name = 'alice'")" ]
+    [ -n "$(sql site/hq.db "SELECT suspended_at FROM dx_nodes WHERE name = 'alice'")" ]
     txnroute extract site/hq.db alice >new.dx
     dxapply new.db <new.dx
     sql site/hq.db "UPDATE account SET city = 'E'"

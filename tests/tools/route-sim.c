@@ -250,7 +250,7 @@ static int run_router(int day)
 {
     char now[32];
     struct route_done done;
-    struct route route = {.docking = "docking", .now = now, .log = -1, .fold = 1};
+    struct route route = {.docking = "docking", .now = now, .log = -1, .suspend_after = 1};
     snprintf(now, sizeof now, "2025-01-%02d", day);
     struct db *db = db_open("hq.db", DB_WRITE);
     int rc = db && db_exec(db, "PRAGMA synchronous = OFF") == 0 ? route_run(db, &route, &done) : -1;
