@@ -102,7 +102,10 @@ static int pack_file(struct bundle *b, const char *path, const char *name)
         rc = fail(ERR_REFUSED, "%s has at most %zu files and %lld bytes", b->limits.what, b->limits.files,
                   (long long)b->limits.expanded);
     else
-        rc = tar_begin(b->t, name, (uint64_t)st.st_size) || pack_bytes(b, fd, path, st.st_size) ? -1 : 0;
+        rc = (st.st_mode & S_IXUSR ? tar_begin_executable : tar_begin)(b->t, name, (uint64_t)st.st_size) ||
+                     pack_bytes(b, fd, path, st.st_size)
+                 ? -1
+                 : 0;
     close(fd);
     return rc;
 }
@@ -230,8 +233,10 @@ static int unpack_file(struct tar_reader *t, int root, const char *name)
     const char *last;
     long n = 0;
     int parent = open_parent(root, name, &last);
+    /* Of its mode only this is taken: never setuid, never writable for more than the umask allows. */
+    mode_t mode = tar_executable(t) ? 0777 : 0666;
     int fd =
-        parent < 0 ? -1 : openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        parent < 0 ? -1 : openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     int rc = fd < 0 ? fail_errno("%s: cannot be made", name) : 0;
     while (rc == 0 && (n = tar_read(t, piece, sizeof piece)) > 0)
         rc = file_write(fd, piece, (size_t)n, name);

@@ -1,5 +1,5 @@
 /* bundle: files below a directory as a tar in zstd frames, and back. Names mean nothing but themselves, and lead nowhere
- * else: regular files only, no links. The same files make the same bytes. */
+ * else: regular files only, no links; of their modes only whether the owner may execute them. The same files make the same bytes. */
 #ifndef BUNDLE_H
 #define BUNDLE_H
 

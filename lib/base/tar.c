@@ -7,9 +7,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 size_t tar_padding(uint64_t size)
 {
@@ -56,15 +56,25 @@ static int write_result(struct tar_writer *t, la_ssize_t rc)
     return why ? fail(ERR_SYSTEM, "tar: %s", why) : -1;
 }
 
-int tar_begin(struct tar_writer *t, const char *name, uint64_t size)
+static int begin(struct tar_writer *t, const char *name, uint64_t size, mode_t mode)
 {
     archive_entry_clear(t->entry);
     archive_entry_set_pathname(t->entry, name);
     archive_entry_set_size(t->entry, (la_int64_t)size);
     archive_entry_set_filetype(t->entry, AE_IFREG);
-    archive_entry_set_perm(t->entry, 0644);
+    archive_entry_set_perm(t->entry, mode);
     archive_entry_set_mtime(t->entry, 0, 0);
     return write_result(t, archive_write_header(t->a, t->entry));
+}
+
+int tar_begin(struct tar_writer *t, const char *name, uint64_t size)
+{
+    return begin(t, name, size, 0644);
+}
+
+int tar_begin_executable(struct tar_writer *t, const char *name, uint64_t size)
+{
+    return begin(t, name, size, 0755);
 }
 
 int tar_data(struct tar_writer *t, const void *p, size_t n)
@@ -107,7 +117,7 @@ struct tar_reader {
     tar_source *source;
     void *ctx;
     char *name;
-    bool source_failed, opened;
+    bool source_failed, opened, executable;
 };
 
 static la_ssize_t on_read(struct archive *a, void *ctx, const void **p)
@@ -163,7 +173,13 @@ int tar_next(struct tar_reader *t, const char **member, uint64_t *size)
         !archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0)
         return fail(ERR_REFUSED, "%s: member '%.100s' is not a plain file", t->name, *member);
     *size = (uint64_t)archive_entry_size(entry);
+    t->executable = archive_entry_perm(entry) & S_IXUSR;
     return 1;
+}
+
+bool tar_executable(const struct tar_reader *t)
+{
+    return t->executable;
 }
 
 long tar_read(struct tar_reader *t, void *p, size_t n)

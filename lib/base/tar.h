@@ -2,6 +2,7 @@
 #ifndef TAR_H
 #define TAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,11 +14,12 @@ enum { TAR_RECORD = 512 };
 /* The zeros behind a member of that size. */
 size_t tar_padding(uint64_t size);
 
-/* A writer of regular files with mode 0644, time 0 and no owner: same input, same bytes. */
+/* A writer of regular files with mode 0644 (0755 by tar_begin_executable), time 0 and no owner: same input, same bytes. */
 struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx);
 int tar_begin(struct tar_writer *t, const char *name, uint64_t size); /* its header */
-int tar_data(struct tar_writer *t, const void *p, size_t n);          /* in all exactly `size` bytes */
-int tar_end(struct tar_writer *t);                                    /* pads the member */
+int tar_begin_executable(struct tar_writer *t, const char *name, uint64_t size);
+int tar_data(struct tar_writer *t, const void *p, size_t n); /* in all exactly `size` bytes */
+int tar_end(struct tar_writer *t);                           /* pads the member */
 
 /* Advances the state without output; the caller has written data and padding. */
 int tar_end_unsaid(struct tar_writer *t);
@@ -33,6 +35,9 @@ struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *nam
 /* The next member: 1 with its name (valid until the next call) and size, 0 at the end, -1. Only regular files pass;
  * links, devices, sparse files, and headers that libarchive finds odd are refused. */
 int tar_next(struct tar_reader *t, const char **member, uint64_t *size);
+
+/* Whether the member's owner may execute it. Nothing else of its mode is known. */
+bool tar_executable(const struct tar_reader *t);
 
 /* Up to n bytes of its content: the count, 0 at its end, -1. */
 long tar_read(struct tar_reader *t, void *p, size_t n);

@@ -47,6 +47,22 @@ change() {
     run -0 integratedsync alice.db palm.db site
 }
 
+@test "what is executable at the server is so on the device, whatever else its mode says" {
+    chmod 6755 app/bin/field
+    stage 2.0
+    run -7 integratedsync alice.db palm.db site
+    [ "$(stat -c %a palm.db-app/2.0/bin/field)" = 700 ]
+    [ "$(stat -c %a palm.db-app/2.0/help.txt)" = 600 ]
+    # A mode of another maker: setuid, setgid and writable for all.
+    cp app/bin/field forged
+    chmod 6777 forged
+    tar --format=pax -cf - forged | seal >payload
+    { echo "dx-patch 1 handheld 9.0 $(sha256sum <payload | cut -c 1-64) 0" && cat payload; } >patch
+    umask 077
+    run -7 hhextract patch alice.db palm.db patch
+    [ "$(stat -c %a palm.db-app/9.0/forged)" = 700 ]
+}
+
 @test "a companion synchronization is a second synchronization, too; half of one is not" {
     stage 2.0
     run -7 integratedsync alice.db palm.db site
