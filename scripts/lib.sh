@@ -36,6 +36,14 @@ show_version() {
     version=$("$here/dxpack" --version) && echo "$program ${version#dxpack }"
 }
 
+# A name in `operands` that begins with a dash is an option for no program that gets it.
+plain_operands() {
+    local i
+    for i in "${!operands[@]}"; do
+        case ${operands[i]} in -*) operands[i]=./${operands[i]} ;; esac
+    done
+}
+
 is_node_name() {
     [[ $1 =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$ ]]
 }

@@ -26,6 +26,19 @@ load ../helper
     run -0 syncdiff keys -- -t.db
 }
 
+@test "the scripts take names that begin with a dash" {
+    mkdir p ./-site
+    sql ./-site/hq.db "CREATE TABLE c (id INTEGER PRIMARY KEY, name)"
+    printf '[package]\nname = p\nversion = 1\n[object c]\nvisible = all\n' >p/package.conf
+    txnlog attach -- -site/hq.db
+    txnroute load -- -site/hq.db p
+    txnroute node add --package p --user a -- -site/hq.db a
+    run -0 initsync --node a -- -a.db -site
+    sql ./-a.db "INSERT INTO c VALUES (1, 'x')"
+    run -0 remotesync --now -- -a.db -site
+    [ "$(sql ./-site/hq.db "SELECT name FROM c")" = x ]
+}
+
 @test "a section with nothing under it is refused, with its line" {
     mkdir p
     sql hq.db "CREATE TABLE c (id INTEGER PRIMARY KEY); CREATE TABLE e (id INTEGER PRIMARY KEY)"

@@ -42,6 +42,20 @@ setup() {
     [ "$(sql a.db "SELECT * FROM account")" = '1|one|7' ]
 }
 
+@test "a column is dropped by the commands of dx(7); a change that was not sent is kept" {
+    sql site/hq.db "ALTER TABLE account ADD COLUMN phone TEXT"
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    run -0 remotesync --now a.db site
+    sql a.db "UPDATE account SET name = 'uno'"
+    run_page drop
+    run -3 remotesync a.db site
+    [[ $output == *"initsync LOCAL.db SITE --node NAME"* ]]
+    run -0 initsync a.db site --node a
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql site/hq.db "SELECT * FROM account")" = '1|uno' ]
+}
+
 @test "the server is restored: what only the copy has is saved, named, and can be put back; nothing is lost" {
     sql site/hq.db ".backup bak.db"
     sql a.db "INSERT INTO account VALUES (5, 'mine')"
