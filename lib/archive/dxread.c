@@ -37,6 +37,7 @@ struct dx_reader {
     struct buf in;  /* read, from `at` on not yet decoded */
     size_t at;
     const struct table *table;
+    bool bare; /* no change has followed its header yet */
     size_t table_index;
     size_t *by_name; /* numbers of the head's tables, sorted by name */
     struct val *old, *new;
@@ -162,6 +163,7 @@ static void begin_archive(struct dx_reader *r)
     r->count = NULL;
     r->end = (struct dx_end){0};
     r->members = 0;
+    r->bare = false;
     r->padding = 0;
     buf_clear(&r->text);
     buf_clear(&r->signature);
@@ -330,6 +332,7 @@ static int use_table(struct dx_reader *r, const struct changeset_table *t)
         r->new = mem_grow(r->new, r->room, sizeof *r->new);
     }
     r->table = known;
+    r->bare = true;
     r->table_index = i;
     return 0;
 }
@@ -340,6 +343,8 @@ static int decode(struct dx_reader *r, struct change *c)
     struct wire w = wire_over(r->in.p + r->at, r->in.n - r->at);
     bool header = *w.p == CHANGESET_FULL || *w.p == CHANGESET_PATCH;
     struct changeset_table t;
+    if (header && r->table && r->bare)
+        return refuse(r, "a table without changes");
     if (header)
         changeset_get_table(&w, &t);
     else if (r->table == NULL)
@@ -355,6 +360,7 @@ static int decode(struct dx_reader *r, struct change *c)
     r->at = (size_t)(w.p - r->in.p);
     if (header)
         return use_table(r, &t);
+    r->bare = false;
     return 1;
 }
 
@@ -380,6 +386,8 @@ static void count_change(struct dx_reader *r, enum change_op op)
 /* Goes on to the next member: 1 when it holds changes, 0 when it was the last and all agrees, -1. */
 static int turn_page(struct dx_reader *r)
 {
+    if (r->members && r->bare)
+        return refuse(r, "a table without changes");
     if (r->members)
         account(r, 0);
     int got = next_member(r);

@@ -454,11 +454,14 @@ int head_get_end(const struct buf *b, const char *name, const struct dx_head *h,
     json_t *tables = json_object_get(json, "tables");
     bool sound = json_is_object(tables) && sha && strlen(sha) == SHA_HEX - 1 &&
                  get_count(json, "changes", &e->changes) && get_count(json, "bytes", &e->bytes);
+    size_t named = 0;
     for (size_t i = 0; sound && i < h->ntable; i++) {
         json_t *n = json_object_get(tables, h->table[i]->name);
+        named += n != NULL;
         sound = get_count(n, "insert", &count[i].inserts) && get_count(n, "update", &count[i].updates) &&
                 get_count(n, "delete", &count[i].deletes);
     }
+    sound = sound && named == json_object_size(tables);
     if (sound)
         memcpy(e->sha256, sha, SHA_HEX);
     json_decref(json);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tar_form.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -114,6 +115,7 @@ void tar_writer_free(struct tar_writer *t)
 
 struct tar_reader {
     struct archive *a;
+    struct tar_form *form;
     tar_source *source;
     void *ctx;
     char *name;
@@ -124,6 +126,8 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **p)
 {
     struct tar_reader *t = ctx;
     long n = t->source(t->ctx, p);
+    if (n > 0 && tar_form_check(t->form, *p, (size_t)n))
+        n = -1;
     if (n < 0) {
         t->source_failed = true;
         archive_set_error(a, ARCHIVE_FATAL, "read");
@@ -137,6 +141,7 @@ struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *nam
     t->source = source;
     t->ctx = ctx;
     t->name = mem_text(name);
+    t->form = tar_form_new(t->name);
     t->a = archive_read_new();
     if (t->a == NULL || archive_read_support_format_tar(t->a) != ARCHIVE_OK ||
         archive_read_set_options(t->a, "tar:read_concatenated_archives") != ARCHIVE_OK)
@@ -193,6 +198,7 @@ void tar_reader_free(struct tar_reader *t)
     if (t == NULL)
         return;
     archive_read_free(t->a);
+    tar_form_free(t->form);
     free(t->name);
     free(t);
 }

@@ -39,16 +39,25 @@ uint64_t wire_u64(struct wire *w)
     return v;
 }
 
+static uint64_t bad(struct wire *w)
+{
+    if (w->state == WIRE_OK)
+        w->state = WIRE_BAD;
+    return 0;
+}
+
 uint64_t wire_varint(struct wire *w)
 {
     uint64_t v = 0;
+    bool leading = false;
     for (int i = 0; i < 9; i++) {
         uint8_t byte = wire_byte(w);
         if (i == 8)
-            return v << 8 | byte;
+            return (v << 8 | byte) >> 56 ? v << 8 | byte : bad(w);
         v = v << 7 | (byte & 0x7f);
+        leading |= i == 0 && byte == 0x80;
         if (byte < 0x80)
-            return v;
+            return leading ? bad(w) : v;
     }
     return v;
 }

@@ -20,7 +20,7 @@ struct wire {
 struct wire wire_over(const void *p, size_t n);
 uint8_t wire_byte(struct wire *w);
 uint64_t wire_u64(struct wire *w);    /* 8 bytes, big-endian */
-uint64_t wire_varint(struct wire *w); /* SQLite's variable-length integer, 1 to 9 bytes */
+uint64_t wire_varint(struct wire *w); /* SQLite's variable-length integer, 1 to 9 bytes, as few as it takes */
 const void *wire_bytes(struct wire *w, uint64_t n);
 const char *wire_text(struct wire *w); /* up to and with a NUL */
 

@@ -171,7 +171,7 @@ edit() {
 
 @test "an archive without seal, or with something behind it" {
     unpacked
-    tar -C d -cf - dx.json changes/000001 end.json | seal --plain >plain.dx
+    tar --format=ustar -C d -cf - dx.json changes/000001 end.json | seal --plain >plain.dx
     refuses plain.dx "cut off"
     { cat good.dx; echo garbage; } >garbage.dx
     refuses garbage.dx "something that is no archive follows"
@@ -236,7 +236,7 @@ refuses_extract() {
     for name in ../evil "$PWD/evil" changes/../../x changes/000001/x ./dx.json changes//000001 changes/1 changes/000001@ \
         'changes/000001@a b' changes/000001@../x "changes/000001@$(printf 'n%.0s' {1..65})" CHANGES/000001; do
         finish 3 dx.json changes/000001
-        tar --format=gnu -P -C d --transform "s,^changes/000001\$,$name," -cf - dx.json changes/000001 end.json |
+        tar --format=ustar -P -C d --transform "s,^changes/000001\$,$name," -cf - dx.json changes/000001 end.json |
             seal >x.dx
         refuses_extract x.dx
     done
@@ -329,6 +329,11 @@ T\x02\x01\x00t\x00\x12\x00\x01\x00\x00
 T\x02\x01\x00t\x00\x12\x00\x05\x03\x05abc
 T\x02\x01\x00t\x00\x12\x00\x05\x03\xff\xff\xff\xff\xff\xff\xff\xff\xffabc
 T\x02\x01\x00t\x00\x12\x00\x05\x03\x83\xff\xff\xff\x7fabc
+T\x02\x01\x00t\x00\x12\x00\x05\x03\x80\x01x
+T\x02\x01\x00t\x00\x12\x00\x05\x03\x80\x80\x80\x80\x80\x80\x80\x80\x01x
+T\x80\x02\x01\x00t\x00\x12\x00\x05\x05
+T\x02\x01\x00t\x00
+T\x02\x01\x00t\x00T\x02\x01\x00t\x00\x12\x00\x05\x05
 T\x02\x01\x00t\x00\x17\x00\x05\x05\x05\x05
 T\x02\x01\x00t\x00\x17\x00\x05\x05\x00\x00
 T\x02\x01\x00t\x00\x17\x00\x00\x05\x00\x05
@@ -351,15 +356,15 @@ bounded() {
     unpacked
     size=$(sized 1000000000 30000000)
     { tar --format=ustar -C d -cf - dx.json | head -c 1024; truncate -s "$size" zeros
-        tar --format=gnu --transform 's,zeros,changes/000001,' -cf - zeros; } | seal >x.dx
+        tar --format=ustar --transform 's,zeros,changes/000001,' -cf - zeros; } | seal >x.dx
     run -3 bounded dxpack verify x.dx
     { tar --format=ustar -C d -cf - dx.json changes/000001 end.json; head -c "$size" /dev/zero; } | seal >x.dx
     run -3 bounded dxpack verify x.dx
     [[ $output == *"goes on behind its last member"* ]]
-    { truncate -s "$size" zeros; tar --format=gnu --transform 's,zeros,dx.json,' -cf - zeros; } | seal >x.dx
+    { truncate -s "$size" zeros; tar --format=ustar --transform 's,zeros,dx.json,' -cf - zeros; } | seal >x.dx
     run -3 bounded dxpack verify x.dx
     [[ $output == *"dx.json: too large"* ]]
-    tar -C d -cf - dx.json changes/000001 end.json | seal --window 27 >x.dx
+    tar --format=ustar -C d -cf - dx.json changes/000001 end.json | seal --window 27 >x.dx
     run -3 bounded dxpack verify x.dx
     [[ $output == *"Frame requires too much memory"* ]]
     # a change whose one text claims a gigabyte, and a member that claims more than any may have
