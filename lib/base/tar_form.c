@@ -78,22 +78,19 @@ static int get_size(const struct tar_form *f, uint64_t *size)
     return p[SIZE_DIGITS] == ' ' || p[SIZE_DIGITS] == 0 ? 0 : refuse(f, "its size has more than 11 digits");
 }
 
-static int take_empty(struct tar_form *f)
-{
-    if (!f->member)
-        return fail(ERR_REFUSED, "%s: not a dx archive: empty records before its first member", f->name);
-    f->empty = true;
-    return 0;
-}
-
 static int take_header(struct tar_form *f)
 {
     uint64_t size;
     uint8_t type = f->header[TYPE_AT];
-    if (is_empty(f->header))
-        return take_empty(f);
+    if (is_empty(f->header)) {
+        f->empty = true; /* the end, also of a tar without members: a package may have no files */
+        return 0;
+    }
     if (f->empty)
-        return fail(ERR_REFUSED, "%s: the archive goes on behind its last member", f->name);
+        return fail(ERR_REFUSED,
+                    f->member ? "%s: the archive goes on behind its last member"
+                              : "%s: not a dx archive: empty records before its first member",
+                    f->name);
     if (type == 'g')
         return refuse(f, "a global header");
     if (type != '0' && type != 0 && type != 'x')

@@ -233,7 +233,7 @@ refuses_extract() {
 
 @test "names that would leave the directory, or mean something else" {
     unpacked
-    for name in ../evil "$PWD/evil" changes/../../x changes/000001/x ./dx.json changes//000001 changes/1 changes/000001@ \
+    for name in ../escaped "$PWD/escaped" changes/../../x changes/000001/x ./dx.json changes//000001 changes/1 changes/000001@ \
         'changes/000001@a b' changes/000001@../x "changes/000001@$(printf 'n%.0s' {1..65})" CHANGES/000001; do
         finish 3 dx.json changes/000001
         tar --format=ustar -P -C d --transform "s,^changes/000001\$,$name," -cf - dx.json changes/000001 end.json |
@@ -243,7 +243,7 @@ refuses_extract() {
     tar --format=pax --pax-option='path:=changes/000001?x' -C d -cf - changes/000001 | LC_ALL=C tr '?' '\0' >part
     { tar --format=ustar -C d -cf - dx.json | head -c 1024; cat part; } | seal >x.dx
     refuses_extract x.dx
-    [ -z "$(find .. -name evil)" ]
+    [ -z "$(find .. -name escaped)" ]
 }
 
 @test "members that are no files: links, directories, devices" {
