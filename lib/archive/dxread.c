@@ -172,7 +172,7 @@ static void begin_archive(struct dx_reader *r)
     dx_head_set(&r->member, "");
     dx_head_set(&r->origin, "");
     tar_reader_free(r->tar);
-    r->tar = tar_reader_new(from_zst, r, r->name);
+    r->tar = tar_reader_new(from_zst, r, r->name, TAR_NAMES_SHORT);
 }
 
 struct named {

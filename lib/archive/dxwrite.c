@@ -112,7 +112,7 @@ struct dx_writer *dx_writer_open(int fd, const char *name, const struct dx_head 
 {
     struct dx_writer *w = mem_zero(1, sizeof *w);
     w->zst = zst_writer_new(level, to_file, w);
-    w->tar = tar_writer_new(to_zst, w);
+    w->tar = tar_writer_new(to_zst, w, TAR_NAMES_SHORT);
     if (dx_writer_next(w, fd, name, h) == 0)
         return w;
     dx_writer_abort(w);

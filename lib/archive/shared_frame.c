@@ -51,7 +51,7 @@ static int make_header(const char *member, size_t size, struct shared_frame *f)
     static struct buf plain;
     static struct tar_writer *tar;
     if (tar == NULL)
-        tar = tar_writer_new(append, &plain);
+        tar = tar_writer_new(append, &plain, TAR_NAMES_SHORT);
     buf_clear(&plain);
     if (tar_begin(tar, member, size) || tar_end_unsaid(tar))
         return -1;

@@ -148,7 +148,7 @@ int signature_add(int in, const char *name, const char *key, int out, int level)
     struct dx_reader *r = dx_reader_open(in, name);
     const struct dx_head *h;
     c.zst = zst_writer_new(level, to_file, &c);
-    c.tar = tar_writer_new(to_zst, &c);
+    c.tar = tar_writer_new(to_zst, &c, TAR_NAMES_SHORT);
     dx_reader_watch(r, &(struct dx_watch){on_member, on_bytes, &c});
     int rc = shared_frame_open(c.zst, false) || dx_next(r, &h) <= 0 || dx_skip(r) || put_signature(&c, r, key)
                  ? -1

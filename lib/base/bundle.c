@@ -153,7 +153,7 @@ struct bundle *bundle_open(struct buf *out, const struct bundle_limits *limits)
     b->out = out;
     b->begin = out->n;
     b->z = zst_writer_new(LEVEL, to_payload, b);
-    b->t = tar_writer_new(to_frames, b->z);
+    b->t = tar_writer_new(to_frames, b->z, TAR_NAMES_ANY);
     return b;
 }
 
@@ -267,7 +267,7 @@ int bundle_unpack(int fd, off_t at, const char *name, const struct bundle_limits
     if (lseek(fd, at, SEEK_SET) < 0)
         return fail_errno("%s: cannot be read", name);
     struct zst_reader *z = zst_reader_new(fd, name);
-    struct tar_reader *t = z && zst_more(z) > 0 ? tar_reader_new(from_frames, z, name) : NULL;
+    struct tar_reader *t = z && zst_more(z) > 0 ? tar_reader_new(from_frames, z, name, TAR_NAMES_ANY) : NULL;
     if (t == NULL)
         rc = damaged(name, limits);
     while (rc == 0 && (more = tar_next(t, &member, &size)) > 0) {

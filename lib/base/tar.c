@@ -34,7 +34,7 @@ static la_ssize_t on_write(struct archive *a, void *ctx, const void *p, size_t n
     return t->sink(t->ctx, p, n) ? -1 : (la_ssize_t)n;
 }
 
-struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx)
+struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx, enum tar_names names)
 {
     struct tar_writer *t = mem_zero(1, sizeof *t);
     t->sink = sink;
@@ -42,6 +42,7 @@ struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx)
     t->a = archive_write_new();
     t->entry = archive_entry_new();
     if (t->a == NULL || t->entry == NULL || archive_write_set_format_pax_restricted(t->a) != ARCHIVE_OK ||
+        (names == TAR_NAMES_ANY && archive_write_set_options(t->a, "pax:hdrcharset=BINARY") != ARCHIVE_OK) ||
         archive_write_set_bytes_per_block(t->a, 0) != ARCHIVE_OK ||
         archive_write_open(t->a, t, NULL, on_write, NULL) != ARCHIVE_OK)
         mem_out();
@@ -135,13 +136,13 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **p)
     return n;
 }
 
-struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *name)
+struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *name, enum tar_names names)
 {
     struct tar_reader *t = mem_zero(1, sizeof *t);
     t->source = source;
     t->ctx = ctx;
     t->name = mem_text(name);
-    t->form = tar_form_new(t->name);
+    t->form = tar_form_new(t->name, names);
     t->a = archive_read_new();
     if (t->a == NULL || archive_read_support_format_tar(t->a) != ARCHIVE_OK ||
         archive_read_set_options(t->a, "tar:read_concatenated_archives") != ARCHIVE_OK)

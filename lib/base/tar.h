@@ -14,8 +14,12 @@ enum { TAR_RECORD = 512 };
 /* The zeros behind a member of that size. */
 size_t tar_padding(uint64_t size);
 
+/* Which names members may have: those of an archive are at most 100 bytes of ASCII; other files' are of any length and in
+ * any script, which takes an extended header. */
+enum tar_names { TAR_NAMES_SHORT, TAR_NAMES_ANY };
+
 /* A writer of regular files with mode 0644 (0755 by tar_begin_executable), time 0 and no owner: same input, same bytes. */
-struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx);
+struct tar_writer *tar_writer_new(tar_sink *sink, void *ctx, enum tar_names names);
 int tar_begin(struct tar_writer *t, const char *name, uint64_t size); /* its header */
 int tar_begin_executable(struct tar_writer *t, const char *name, uint64_t size);
 int tar_data(struct tar_writer *t, const void *p, size_t n); /* in all exactly `size` bytes */
@@ -30,7 +34,7 @@ void tar_writer_free(struct tar_writer *t);
 typedef long tar_source(void *ctx, const void **p);
 
 /* A reader of one tar after another; `name` is for messages. */
-struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *name);
+struct tar_reader *tar_reader_new(tar_source *source, void *ctx, const char *name, enum tar_names names);
 
 /* The next member: 1 with its name (valid until the next call) and size, 0 at the end, -1. Only regular files pass;
  * links, devices, sparse files, and headers that libarchive finds odd are refused. */

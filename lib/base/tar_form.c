@@ -4,7 +4,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/tar.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@ static const char magic[] = "ustar\0"
 
 struct tar_form {
     const char *name;
+    enum tar_names names;
     uint8_t header[TAR_RECORD];
     size_t have;        /* bytes of it so far */
     uint64_t left;      /* of a member's content and padding */
@@ -32,10 +32,11 @@ struct tar_form {
     bool member, empty; /* a member was seen; an empty record was */
 };
 
-struct tar_form *tar_form_new(const char *name)
+struct tar_form *tar_form_new(const char *name, enum tar_names names)
 {
     struct tar_form *f = mem_zero(1, sizeof *f);
     f->name = name;
+    f->names = names;
     return f;
 }
 
@@ -51,8 +52,7 @@ static int refuse(const struct tar_form *f, const char *what)
 {
     char member[NAME_BYTES + 1] = "";
     memcpy(member, f->header, NAME_BYTES);
-    return fail(ERR_REFUSED, "%s: member '%.100s' is not a plain file (%s); see dx(5)", f->name, member,
-                what);
+    return fail(ERR_REFUSED, "%s: member '%.100s' is not a plain file (%s)", f->name, member, what);
 }
 
 /* ---- headers ---- */
@@ -109,18 +109,21 @@ static int take_header(struct tar_form *f)
 
 /* ---- extended headers: records of "LENGTH KEY=VALUE\n" ---- */
 
-/* What neither names a member nor changes its content. */
-static bool may_say(const char *key, size_t n)
+/* What changes no member's content; a name only where names may be of any length and in any script. */
+static bool may_say(const struct tar_form *f, const char *key, size_t n)
 {
-    static const char *const keys[] = {"atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    static const char *const keys[] = {"atime", "ctime", "mtime",   "uid",  "gid",
+                                       "uname", "gname", "comment", "path", "hdrcharset"};
+    enum { ALL = sizeof keys / sizeof *keys, OF_NAMES = 2 };
+    size_t known = f->names == TAR_NAMES_ANY ? ALL : ALL - OF_NAMES;
+    for (size_t i = 0; i < known; i++)
         if (strlen(keys[i]) == n && memcmp(keys[i], key, n) == 0)
             return true;
     return false;
 }
 
 /* One record at p, of at most n bytes: its length, or 0 where it is not sound or says more than it may. */
-static size_t take_record(const char *p, size_t n)
+static size_t take_record(const struct tar_form *f, const char *p, size_t n)
 {
     size_t length = 0, at = 0;
     while (at < n && p[at] >= '0' && p[at] <= '9' && length <= EXTENDED_MAX)
@@ -128,15 +131,17 @@ static size_t take_record(const char *p, size_t n)
     if (at == 0 || at == n || p[at] != ' ' || length > n || length <= at + 1 || p[length - 1] != '\n')
         return 0;
     const char *key = p + at + 1, *equals = memchr(key, '=', length - at - 1);
-    return equals && may_say(key, (size_t)(equals - key)) ? length : 0;
+    return equals && may_say(f, key, (size_t)(equals - key)) ? length : 0;
 }
 
 static int take_extended(struct tar_form *f)
 {
     const char *p = (const char *)f->records.p;
     for (size_t at = 0, n; at < f->records.n; at += n)
-        if ((n = take_record(p + at, f->records.n - at)) == 0)
-            return refuse(f, "an extended header says more than times, owner and comment");
+        if ((n = take_record(f, p + at, f->records.n - at)) == 0)
+            return refuse(f, f->names == TAR_NAMES_ANY
+                                 ? "an extended header says more than name, times, owner and comment"
+                                 : "an extended header says more than times, owner and comment");
     buf_clear(&f->records);
     return 0;
 }

@@ -31,7 +31,7 @@ static void pack(const uint8_t *data, size_t size, struct buf *out)
 {
     static const char end[] = "{}\n";
     struct buf bytes = {0};
-    struct tar_writer *tar = tar_writer_new(append, &bytes);
+    struct tar_writer *tar = tar_writer_new(append, &bytes, TAR_NAMES_SHORT);
     const uint8_t *nul = memchr(data, 0, size);
     size_t head = nul ? (size_t)(nul - data) : size;
 

@@ -70,6 +70,20 @@ found() {
     right alice.db
 }
 
+@test "files may have long names and names in any script, and keep the right to be executed" {
+    long=$(printf 'n%.0s' {1..150})
+    mkdir "pkg/files/Müller & Söhne"
+    echo one >"pkg/files/Müller & Söhne/Größe 尺.txt"
+    echo two >"pkg/files/$long"
+    chmod 4755 "pkg/files/$long"
+    publish
+    run -0 remotesync alice.db site
+    [ "$(cat "alice.db-dx/app/current/files/Müller & Söhne/Größe 尺.txt")" = one ]
+    [ "$(cat "alice.db-dx/app/current/files/$long")" = two ]
+    [ "$(stat -c %a "alice.db-dx/app/current/files/$long")" = 700 ]
+    [ "$(stat -c %a alice.db-dx/app/current/files/form.xml)" = 600 ]
+}
+
 @test "a new version takes away what the old one made, runs once, and its files replace the old ones" {
     printf 'CREATE VIEW short_note AS SELECT * FROM note;\nCREATE TABLE IF NOT EXISTS runs(n);\nINSERT INTO runs VALUES (1);\n' >pkg/local.sql
     rm pkg/files/form.xml
