@@ -190,52 +190,60 @@ static int from_3(struct db *db)
                : 0;
 }
 
-/* ---- 4 to 5: columns get their names of today ---- */
+/* ---- 4 to 5: columns get other names ----
+ *
+ * dx_nodes: asleep is suspended_at, slept suspended_run, told last_ack; dx_quarantine: told is sent_back.
+ * ALTER TABLE RENAME COLUMN fails where any view of the application is broken, so the tables are made again. */
 
-/* ALTER TABLE RENAME COLUMN fails where any view of the application is broken: the table is made again instead. The counter
- * of AUTOINCREMENT stays. */
+/* The counter of AUTOINCREMENT stays, so that no node gets the number of one that is gone. */
 static int rename_node_columns(struct db *db)
 {
-    bool has;
-    if (has_table(db, "dx_nodes", &has) || !has)
-        return has ? -1 : 0;
-    return db_exec(
-        db,
+    static const char sql[] =
         "CREATE TEMP TABLE dx_nodes_4 AS SELECT * FROM main.dx_nodes;"
         "CREATE TEMP TABLE dx_sequence_4 AS SELECT seq FROM main.sqlite_sequence WHERE name = 'dx_nodes';"
         "DROP TABLE main.dx_nodes;"
-        "CREATE TABLE main.dx_nodes (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user "
-        "TEXT "
-        "NOT NULL, package TEXT NOT NULL, epoch TEXT NOT NULL, active INTEGER NOT NULL, archive INTEGER NOT "
-        "NULL "
-        "DEFAULT 0, position INTEGER NOT NULL DEFAULT 0, suspended_at INTEGER, suspended_run INTEGER, "
-        "applied "
-        "INTEGER NOT NULL DEFAULT 0, merged INTEGER NOT NULL DEFAULT 0, last_ack INTEGER NOT NULL DEFAULT 0);"
-        "INSERT INTO main.dx_nodes (id, name, user, package, epoch, active, archive, position, suspended_at, "
-        "suspended_run, applied, merged, last_ack) SELECT id, name, user, package, epoch, active, archive, "
-        "position, "
-        "asleep, slept, applied, merged, told FROM temp.dx_nodes_4 ORDER BY id;"
+
+        "CREATE TABLE main.dx_nodes ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL,"
+        " package TEXT NOT NULL, epoch TEXT NOT NULL, active INTEGER NOT NULL,"
+        " archive INTEGER NOT NULL DEFAULT 0, position INTEGER NOT NULL DEFAULT 0,"
+        " suspended_at INTEGER, suspended_run INTEGER, applied INTEGER NOT NULL DEFAULT 0,"
+        " merged INTEGER NOT NULL DEFAULT 0, last_ack INTEGER NOT NULL DEFAULT 0);"
+
+        "INSERT INTO main.dx_nodes (id, name, user, package, epoch, active, archive, position,"
+        " suspended_at, suspended_run, applied, merged, last_ack)"
+        " SELECT id, name, user, package, epoch, active, archive, position,"
+        " asleep, slept, applied, merged, told FROM temp.dx_nodes_4 ORDER BY id;"
+
         "DELETE FROM main.sqlite_sequence WHERE name = 'dx_nodes';"
         "INSERT INTO main.sqlite_sequence (name, seq) SELECT 'dx_nodes', seq FROM temp.dx_sequence_4;"
-        "DROP TABLE temp.dx_nodes_4; DROP TABLE temp.dx_sequence_4");
+        "DROP TABLE temp.dx_nodes_4; DROP TABLE temp.dx_sequence_4";
+    bool has;
+    if (has_table(db, "dx_nodes", &has))
+        return -1;
+    return has ? db_exec(db, sql) : 0;
 }
 
 static int rename_quarantine_columns(struct db *db)
 {
+    static const char sql[] =
+        "CREATE TEMP TABLE dx_quarantine_4 AS SELECT * FROM main.dx_quarantine;"
+        "DROP TABLE main.dx_quarantine;"
+
+        "CREATE TABLE main.dx_quarantine (id INTEGER PRIMARY KEY, way INTEGER, judged INTEGER, tbl TEXT,"
+        " key, origin TEXT, archive TEXT, reason TEXT, change BLOB, sent_back INTEGER);"
+
+        "INSERT INTO main.dx_quarantine (id, way, judged, tbl, key, origin, archive, reason, change, "
+        "sent_back)"
+        " SELECT id, way, judged, tbl, key, origin, archive, reason, change, told"
+        " FROM temp.dx_quarantine_4 ORDER BY id;"
+
+        "CREATE INDEX main.dx_quarantine_row ON dx_quarantine (origin, tbl, key);"
+        "DROP TABLE temp.dx_quarantine_4";
     bool has;
-    if (has_table(db, "dx_quarantine", &has) || !has)
-        return has ? -1 : 0;
-    return db_exec(db, "CREATE TEMP TABLE dx_quarantine_4 AS SELECT * FROM main.dx_quarantine;"
-                       "DROP TABLE main.dx_quarantine;"
-                       "CREATE TABLE main.dx_quarantine (id INTEGER PRIMARY KEY, way INTEGER, judged "
-                       "INTEGER, tbl TEXT, key, origin "
-                       "TEXT, archive TEXT, reason TEXT, change BLOB, sent_back INTEGER);"
-                       "INSERT INTO main.dx_quarantine (id, way, judged, tbl, key, origin, archive, reason, "
-                       "change, sent_back) "
-                       "SELECT id, way, judged, tbl, key, origin, archive, reason, change, told FROM "
-                       "temp.dx_quarantine_4 ORDER BY id;"
-                       "CREATE INDEX main.dx_quarantine_row ON dx_quarantine (origin, tbl, key);"
-                       "DROP TABLE temp.dx_quarantine_4");
+    if (has_table(db, "dx_quarantine", &has))
+        return -1;
+    return has ? db_exec(db, sql) : 0;
 }
 
 static int from_4(struct db *db)

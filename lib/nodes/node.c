@@ -14,9 +14,9 @@ static const char sql_make[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL, package TEXT NOT "
     "NULL,"
     " epoch TEXT NOT NULL, active INTEGER NOT NULL, archive INTEGER NOT NULL DEFAULT 0,"
-    " position INTEGER NOT NULL DEFAULT 0, suspended_at INTEGER, suspended_run INTEGER, applied INTEGER NOT "
-    "NULL DEFAULT 0,"
-    " merged INTEGER NOT NULL DEFAULT 0, last_ack INTEGER NOT NULL DEFAULT 0);"
+    " position INTEGER NOT NULL DEFAULT 0, suspended_at INTEGER, suspended_run INTEGER,"
+    " applied INTEGER NOT NULL DEFAULT 0, merged INTEGER NOT NULL DEFAULT 0, last_ack INTEGER NOT NULL "
+    "DEFAULT 0);"
 
     "CREATE VIEW IF NOT EXISTS dx_node (name, user, package, status) AS"
     " SELECT name, user, package, iif(active, 'active', 'ended') FROM dx_nodes;"
@@ -29,10 +29,9 @@ static const char sql_make[] =
 static const char sql_present[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dx_nodes'";
 
-#define COLUMNS                                                                              \
-    "id, name, user, package, epoch, active, archive, position, applied, merged, last_ack, " \
-    "coalesce(suspended_at, "                                                                \
-    "-1), suspended_run"
+#define COLUMNS                                                                   \
+    "id, name, user, package, epoch, active, archive, position, applied, merged," \
+    " last_ack, coalesce(suspended_at, -1), suspended_run"
 
 int node_init(struct db *db)
 {

@@ -11,10 +11,9 @@ struct node {
     char *package;
     char *epoch; /* of the numbering with this node: random, new when it is registered or extracted again */
     bool active; /* not ended */
-    int64_t archive;  /* number of the newest archive made for it */
-    int64_t position; /* the journal's number that archive stands for */
-    int64_t
-        suspended_at; /* archives are set aside since this position, until it has fetched; -1: they are not */
+    int64_t archive;      /* number of the newest archive made for it */
+    int64_t position;     /* the journal's number that archive stands for */
+    int64_t suspended_at; /* archives are set aside since this position, until it fetches; -1: they are not */
     int64_t suspended_run; /* ... and since this run (dx_meta `routes`) */
     int64_t applied;       /* newest archive that it says it has applied */
     int64_t merged;        /* number of its newest upload merged here */
