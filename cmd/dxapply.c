@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     static const struct cli_command command = {.name = "dxapply",
                                                .help = "apply archives to a database",
                                                .verb = verbs,
-                                               .nverb = sizeof verbs / sizeof *verbs};
+                                               .nverb = sizeof verbs / sizeof *verbs,
+                                               .exits = "01234567"};
     return cli_main(&command, argc, argv);
 }

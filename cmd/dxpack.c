@@ -17,6 +17,7 @@ int main(int argc, char **argv)
         .help = "make, list, print, verify, sign, join and invert archives",
         .verb = verbs,
         .nverb = sizeof verbs / sizeof *verbs,
+        .exits = "01234567",
         .notes = "Archives are read from FILE, or stdin for - or none, several in a row as well;\n"
                  "what is made goes to stdout.\n"};
     return cli_main(&command, argc, argv);

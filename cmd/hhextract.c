@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     static const struct cli_command command = {.name = "hhextract",
                                                .help = "extract a handheld's share, pair devices",
                                                .verb = verbs,
-                                               .nverb = sizeof verbs / sizeof *verbs};
+                                               .nverb = sizeof verbs / sizeof *verbs,
+                                               .exits = "0123467"};
     return cli_main(&command, argc, argv);
 }

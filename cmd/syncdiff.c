@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         .name = "syncdiff",
         .help = "compare two databases by key and change key, and bring them together",
         .verb = verbs,
-        .nverb = sizeof verbs / sizeof *verbs};
+        .nverb = sizeof verbs / sizeof *verbs,
+        .exits = "0123456"};
     return cli_main(&command, argc, argv);
 }

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
     static const struct cli_command command = {.name = "txnlog",
                                                .help = "the log of committed changes in a database",
                                                .verb = verbs,
-                                               .nverb = sizeof verbs / sizeof *verbs};
+                                               .nverb = sizeof verbs / sizeof *verbs,
+                                               .exits = "0123467"};
     return cli_main(&command, argc, argv);
 }

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
     static const struct cli_command command = {.name = "txnroute",
                                                .help = "give each node its share of what changed",
                                                .verb = verbs,
-                                               .nverb = sizeof verbs / sizeof *verbs};
+                                               .nverb = sizeof verbs / sizeof *verbs,
+                                               .exits = "012346"};
     return cli_main(&command, argc, argv);
 }

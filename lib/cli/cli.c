@@ -248,6 +248,21 @@ static void synopsis(FILE *out, const struct cli_command *c, const struct cli_ve
     put_wrapped(out, form, at, at + 4);
 }
 
+static void help_exits(const char *codes)
+{
+    static const char *const word[] = {"done",           "done and something to look at",
+                                       "usage",          "refused input (nothing changed)",
+                                       "system trouble", "stopped by a guard",
+                                       "busy",           "sync again"};
+    struct buf text = {0};
+    for (const char *c = codes; *c; c++)
+        buf_addf(&text, "%s %c %s", c == codes ? "Exit:" : ",", *c, word[*c - '0']);
+    putchar('\n');
+    buf_puts(&text, ".");
+    put_wrapped(stdout, buf_text(&text), 0, 0);
+    buf_free(&text);
+}
+
 static int help(const struct cli_command *c)
 {
     printf("%s - %s\n\nusage:\n", c->name, c->help);
@@ -261,9 +276,8 @@ static int help(const struct cli_command *c)
     printf("\n  -v tells what is done; --help, --version.\n");
     if (c->notes)
         printf("\n%s", c->notes);
-    printf("\nExit: 0 done, 1 done and something to look at, 2 usage, 3 refused input (nothing\n"
-           "changed), 4 system trouble, 5 stopped by a guard, 6 busy, 7 sync again.\nSee %s(1).\n",
-           c->name);
+    help_exits(c->exits);
+    printf("See %s(1).\n", c->name);
     return 0;
 }
 

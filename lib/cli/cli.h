@@ -32,6 +32,7 @@ struct cli_command {
     const char *help; /* one line: what the command is for */
     const struct cli_verb *const *verb;
     size_t nverb;
+    const char *exits; /* the exit codes that it ends with, a digit each, as its page lists them */
     const char *notes; /* more text for --help, or NULL */
 };
 

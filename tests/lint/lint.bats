@@ -111,6 +111,8 @@ The reader.
 .El
 .Sh EXIT STATUS
 0 when done.
+128 and a signal: see
+.Xr dx 7 .
 .Sh EXAMPLES
 .Dl tool read --peer x db | other -z --zeal
 END
@@ -132,6 +134,18 @@ END
     [[ $output == *"tool: option only in --help: --after"* ]]
     [[ $output == *"tool: option only in the manual page: -n"* ]]
     [[ $output != *"--zeal"* ]]
+}
+
+@test "options: exit codes in one place only, and a page that is silent about signals, are named" {
+    page
+    sed -i -e 's/^\.Sh EXIT STATUS.*/&\n.It 0\nDone.\n.It 4\nTrouble./' tool.1
+    sed -i '/^128/,/Xr dx 7/d' tool.1
+    program tool <<<$'usage: tool read DB [--peer PEER]\n       tool trim DB [-n]\nExit: 0 done, 2 usage,\n6 busy.\nSee 1.'
+    run -1 "$DX_ROOT/tests/lint/options" ./tool tool.1
+    [[ $output == *"tool: exit code only in --help: 2"*"tool: exit code only in --help: 6"* ]]
+    [[ $output == *"tool: exit code only in the manual page: 4"* ]]
+    [[ $output == *"does not refer to dx(7) for 128"* ]]
+    [[ $output != *": 1"* && $output != *": 0"* ]]
 }
 
 @test "options: a page without EXIT STATUS, and a program without a page, are refused" {
