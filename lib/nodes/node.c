@@ -5,9 +5,11 @@
 #include "base/mem.h"
 #include "base/sha.h"
 #include "journal/meta.h"
+#include "nodes/departure.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_nodes ("
@@ -85,15 +87,28 @@ void node_free(struct node *n)
     memset(n, 0, sizeof *n);
 }
 
+/* Whether the node has come to its end by its date: 1, 0, -1. */
+static int is_over(struct db *db, const struct node *n)
+{
+    struct departure d;
+    int noted = departure_find(db, n->id, &d);
+    bool due = noted > 0 && departure_due(&d);
+    departure_free(&d);
+    return noted < 0 ? -1 : due;
+}
+
 int node_require(struct db *db, const char *name, struct node *out)
 {
     int found = node_find(db, name, out);
-    if (found < 0)
+    int over = found > 0 ? is_over(db, out) : 0;
+    if (found < 0 || over < 0) {
+        node_free(out);
         return -1;
+    }
     if (found == 0)
         return fail(ERR_REFUSED, "node %s is unknown here; register it: txnroute node add %s %s --package P",
                     name, db_path(db), name);
-    if (out->active)
+    if (out->active && !over)
         return 0;
     node_free(out);
     return fail(
@@ -152,10 +167,11 @@ int node_add(struct db *db, const char *name, const char *user, const char *pack
                     name);
     if (node_init(db) || check_package(db, package))
         return -1;
-    int found = node_find(db, name, &known);
-    bool active = known.active;
+    int found = node_find(db, name, &known), over = found > 0 ? is_over(db, &known) : 0;
+    bool active = known.active && !over;
+    int64_t id = known.id;
     node_free(&known);
-    if (found < 0)
+    if (found < 0 || over < 0)
         return -1;
     if (found && active)
         return fail(ERR_REFUSED, "%s: node %s is registered already; change it by txnroute node set",
@@ -165,7 +181,7 @@ int node_add(struct db *db, const char *name, const char *user, const char *pack
                       "ON CONFLICT (name) DO UPDATE SET user = excluded.user, package = excluded.package, "
                       "active = 1",
                       name, user ? user : "", package);
-    return rc ? -1 : renew(db, name);
+    return rc || (found && departure_cancel(db, id)) ? -1 : renew(db, name);
 }
 
 int node_set(struct db *db, const char *name, const char *user, const char *package)
@@ -185,16 +201,55 @@ int node_set(struct db *db, const char *name, const char *user, const char *pack
     return rc ? -1 : 0;
 }
 
+static int end(struct db *db, const struct node *n)
+{
+    return db_execf(db,
+                    "UPDATE dx_nodes SET active = 0 WHERE id = %lld; DELETE FROM dx_force WHERE node = %lld",
+                    (long long)n->id, (long long)n->id);
+}
+
 int node_end(struct db *db, const char *name)
 {
     struct node n;
     if (node_require(db, name, &n))
         return -1;
-    int rc =
-        db_execf(db, "UPDATE dx_nodes SET active = 0 WHERE id = %lld; DELETE FROM dx_force WHERE node = %lld",
-                 (long long)n.id, (long long)n.id);
+    int rc = departure_cancel(db, n.id) || end(db, &n) ? -1 : 0;
     node_free(&n);
     return rc;
+}
+
+int node_end_at(struct db *db, const char *name, int64_t at, const char *site)
+{
+    struct node n;
+    if (node_require(db, name, &n))
+        return -1;
+    int rc = at ? departure_set(db, n.id, at, site) : departure_cancel(db, n.id);
+    if (rc == 0 && at && at <= (int64_t)time(NULL))
+        rc = end(db, &n);
+    node_free(&n);
+    return rc;
+}
+
+#define DUE "(SELECT node FROM dx_departure WHERE time <= %lld)"
+
+int node_end_due(struct db *db)
+{
+    int64_t n = 0, now = (int64_t)time(NULL);
+    int there = departure_present(db);
+    if (there <= 0)
+        return there;
+    if (db_get_int(db, &n, "SELECT count(*) FROM dx_nodes WHERE active AND id IN " DUE, (long long)now))
+        return -1;
+    if (n == 0)
+        return 0;
+    if (db_begin_write(db))
+        return -1;
+    if (db_execf(
+            db, "UPDATE dx_nodes SET active = 0 WHERE id IN " DUE "; DELETE FROM dx_force WHERE node IN " DUE,
+            (long long)now, (long long)now) == 0)
+        return db_commit(db);
+    db_rollback(db);
+    return -1;
 }
 
 int node_note_merged(struct db *db, int64_t node, int64_t number)

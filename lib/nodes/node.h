@@ -27,7 +27,8 @@ int node_init(struct db *db);
 int node_find(struct db *db, const char *name, struct node *out);
 void node_free(struct node *n);
 
-/* The same, but refused (ERR_REFUSED, with a message fit for the operator of the node) when unknown or ended. */
+/* The same, but refused (ERR_REFUSED, with a message fit for the operator of the node) when unknown or ended, or when the day
+ * has come on which it ends. */
 int node_require(struct db *db, const char *name, struct node *out);
 
 /* All nodes by name; the caller frees each, and the array. */
@@ -37,6 +38,13 @@ int node_list(struct db *db, struct node **out, size_t *n);
 int node_add(struct db *db, const char *name, const char *user, const char *package);
 int node_set(struct db *db, const char *name, const char *user, const char *package);
 int node_end(struct db *db, const char *name);
+
+/* Ends the node at that time (seconds since 1970; 0: never, as before), and tells it of the server that it has then ("" for
+ * none). What has come to its end is refused from then on; node_end_due ends it. */
+int node_end_at(struct db *db, const char *name, int64_t at, const char *site);
+
+/* Ends the nodes whose time has come, in a write transaction of its own where there are any. */
+int node_end_due(struct db *db);
 
 /* Inside the caller's transaction: the upload `number` of the node is merged; it has applied archive `number`. */
 int node_note_merged(struct db *db, int64_t node, int64_t number);

@@ -77,6 +77,33 @@ static const char sql_gone[] =
 static const char sql_moved[] = "UPDATE dx_object SET name = name || ' ' || id, gone = 1, place = -1, was = "
                                 "coalesce(was, " HELD ") WHERE package = %Q AND name = %Q AND tbl <> %Q";
 
+/* Made when the first package asks for a release. */
+static const char sql_make_release[] = "CREATE TABLE IF NOT EXISTS dx_package_release ("
+                                       " package TEXT PRIMARY KEY, release TEXT NOT NULL) WITHOUT ROWID";
+static const char sql_release_present[] =
+    "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_package_release'";
+
+static int put_release(struct db *db, const struct package *p)
+{
+    int64_t there;
+    if (p->release && *p->release)
+        return db_exec(db, sql_make_release) ||
+               db_execf(db, "INSERT OR REPLACE INTO dx_package_release VALUES (%Q, %Q)", p->name, p->release);
+    if (db_get_int(db, &there, "%s", sql_release_present))
+        return -1;
+    return there ? db_execf(db, "DELETE FROM dx_package_release WHERE package = %Q", p->name) : 0;
+}
+
+int package_release(struct db *db, const char *name, char **release)
+{
+    int64_t there;
+    *release = NULL;
+    if (db_get_int(db, &there, "%s", sql_release_present))
+        return -1;
+    return there ? db_get_text(db, release, "SELECT release FROM dx_package_release WHERE package = %Q", name)
+                 : 0;
+}
+
 static int put_object(struct db *db, struct stmt *s, const struct package *p, size_t i)
 {
     struct object *o = &p->object[i];
@@ -103,7 +130,7 @@ int package_put(struct db *db, struct package *p)
 {
     if (db_execf(db, "INSERT OR REPLACE INTO dx_package (name, version, hash) VALUES (%Q, %Q, %Q)", p->name,
                  p->version, p->hash) ||
-        db_execf(db, sql_before, p->name))
+        put_release(db, p) || db_execf(db, sql_before, p->name))
         return -1;
     struct stmt *s = db_prepare(db, sql_put);
     int rc = s ? 0 : -1;
@@ -253,6 +280,7 @@ void package_free(struct package *p)
     free(p->name);
     free(p->version);
     free(p->hash);
+    free(p->release);
     buf_free(&p->files);
     free(p->attachments);
     free(p);

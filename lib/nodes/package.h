@@ -70,6 +70,8 @@ struct package {
     char *name, *version;
     char *hash; /* SHA-256 of its files */
     char *
+        release; /* the least release of dx that its copies need; "" for any. Not read back: package_release */
+    char *
         attachments; /* the sections [files NAME], as attachments_json with rules; NULL where there are none */
     struct buf
         files; /* the bundle of those beside package.conf; empty where there are none, and once loaded */
@@ -86,6 +88,9 @@ struct package *package_read(struct db *db, const char *directory);
 /* Stores a package, in the place of the loaded one of that name, inside the caller's transaction. Objects keep their
  * id by name; what the next run has to look at again is noted in dx_object (see nodes/package.c). */
 int package_put(struct db *db, struct package *p);
+
+/* The least release of dx that copies of the package need, to free; NULL for any. */
+int package_release(struct db *db, const char *name, char **release);
 
 /* The package of that name as loaded in the database; NULL when not loaded (ERR_REFUSED) or on failure. */
 struct package *package_get(struct db *db, const char *name);

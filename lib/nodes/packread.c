@@ -329,21 +329,37 @@ static int order_all(struct reading *r)
     return rc;
 }
 
+/* "1", "1.2", "1.2.0" */
+static bool is_release(const char *text)
+{
+    enum { LONGEST = 40 };
+    size_t n = strlen(text);
+    return n > 0 && n <= LONGEST && strspn(text, "0123456789.") == n && *text != '.' && text[n - 1] != '.' &&
+           strstr(text, "..") == NULL;
+}
+
 static int take_package(struct reading *r)
 {
     static const char head[] = "package";
     const struct conf *c = r->conf;
     for (size_t i = 0; i < c->n; i++)
         if (of_section(c, i, head) && strcmp(c->entry[i].name, "name") != 0 &&
-            strcmp(c->entry[i].name, "version") != 0 && strcmp(c->entry[i].name, "include") != 0)
-            return packentry_refuse(r, &c->entry[i], "no such option; there are name, version, include");
+            strcmp(c->entry[i].name, "version") != 0 && strcmp(c->entry[i].name, "include") != 0 &&
+            strcmp(c->entry[i].name, "release") != 0)
+            return packentry_refuse(r, &c->entry[i],
+                                    "no such option; there are name, version, release, include");
     const char *name = conf_get(c, head, "name"), *version = conf_get(c, head, "version");
     if (name == NULL || version == NULL)
         return fail(ERR_REFUSED, "%s: [package] needs name = and version =", c->path);
     if (!meta_node_name(name))
         return fail(ERR_REFUSED, "%s: [package] name: '%s': letters, digits, . _ - only", c->path, name);
+    const char *release = conf_get(c, head, "release");
+    if (release && !is_release(release))
+        return fail(ERR_REFUSED, "%s: [package] release: '%s': numbers and dots, such as 1.2", c->path,
+                    release);
     r->p->name = mem_text(name);
     r->p->version = mem_text(version);
+    r->p->release = mem_text(release ? release : "");
     return 0;
 }
 

@@ -79,8 +79,16 @@ static void count(struct buf *out, int64_t n, const char *one, const char *many)
 void site_status_remarks(const struct site_status *s, const struct node_status *n, struct buf *out)
 {
     char text[96], age[FIELDS_SHORT];
-    if (!n->node.active)
+    if (n->moved) {
+        remark(out, "moved to ");
+        buf_puts(out, n->moved);
+    } else if (!n->node.active)
         remark(out, "ended");
+    if (n->ends && !n->moved) {
+        fields_time(n->ends, age);
+        buf_puts(out, n->node.active ? "ends at " : " at ");
+        buf_puts(out, age);
+    }
     if (n->held) {
         remark(out, "held: ");
         buf_puts(out, n->held);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
+#include "nodes/departure.h"
 #include "nodes/hold.h"
 #include "nodes/site_conf.h"
 #include "route/outbox.h"
@@ -54,6 +55,8 @@ const struct field node_status_fields[] = {
     NODE("uploads_bytes", FIELD_INT, uploads_bytes),
     NODE("blocked", FIELD_INT, blocked),
     NODE("blocked_time", FIELD_TIME, blocked_time),
+    NODE("ends", FIELD_TIME, ends),
+    NODE("moved", FIELD_TEXT, moved),
     NODE("held", FIELD_TEXT, held),
     NODE("conflicts", FIELD_INT, conflicts),
     NODE("quarantined", FIELD_INT, quarantined),
@@ -293,8 +296,24 @@ static void judge(const struct reading *r, struct node_status *s)
     s->silent = s->session > 0 && r->site->time - s->session > r->site->silent_days * DAY;
 }
 
+/* A node that has come to its end by its date is as ended, though no run of the router has noted it. */
+static int read_departure(const struct reading *r, struct node_status *s)
+{
+    struct departure d;
+    int noted = departure_find(r->db, s->node.id, &d);
+    if (noted <= 0)
+        return noted;
+    s->node.active = s->node.active && !departure_due(&d);
+    s->ends = d.time;
+    s->moved = *d.site ? mem_text(d.site) : NULL;
+    departure_free(&d);
+    return 0;
+}
+
 static int read_node(const struct reading *r, struct node_status *s)
 {
+    if (read_departure(r, s))
+        return -1;
     s->status = s->node.active ? "active" : "ended";
     s->aside = s->node.active && s->node.suspended_at >= 0 ? r->site->end - s->node.suspended_at : 0;
     read_applied(r, s);

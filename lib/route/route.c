@@ -769,7 +769,7 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
         node_free(&n);
     else if (r->docking == NULL && !knows_docking(db))
         return -1;
-    if (make_tables(db))
+    if (node_end_due(db) || make_tables(db))
         return -1;
     x.outbox =
         outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);

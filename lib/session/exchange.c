@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "device/patch.h"
 #include "nodes/attachment.h"
+#include "nodes/departure.h"
 #include "nodes/package_files.h"
 #include "session/fence.h"
 #include "session/inspect.h"
@@ -401,6 +402,8 @@ static int take_error(struct node_end *e)
     rest_of_line(e, 2, text, sizeof text);
     if (code < 1 || code > ERR_AGAIN)
         return strange(e);
+    if (*e->got->elsewhere)
+        return fail((enum err_code)code, "server: %s: %s", text, e->got->elsewhere);
     return fail((enum err_code)code, "server: %s", text);
 }
 
@@ -451,6 +454,15 @@ static int take_restored(struct node_end *e)
     return 0;
 }
 
+/* elsewhere SITE: the error that follows says so, too. */
+static int take_elsewhere(struct node_end *e)
+{
+    if (e->peer.nword != 2 || !departure_is_site(e->peer.word[1]))
+        return strange(e);
+    snprintf(e->got->elsewhere, sizeof e->got->elsewhere, "%s", e->peer.word[1]);
+    return 0;
+}
+
 /* merged CODE ARCHIVE UPLOAD */
 static int take_merged(struct node_end *e)
 {
@@ -472,6 +484,10 @@ static int take_line(struct node_end *e)
     e->spoke = true;
     if (strcmp(verb, "error") == 0)
         return take_error(e);
+    if (first && strcmp(verb, "elsewhere") == 0)
+        return take_elsewhere(e);
+    if (first && strcmp(verb, "again") == 0 && n == 1)
+        return e->got->again = true, 0;
     if (first)
         return strcmp(verb, "dx") != 0 || n < 2
                    ? (strcmp(verb, "restored") == 0 ? take_restored(e) : strange(e))

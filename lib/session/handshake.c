@@ -6,10 +6,12 @@
 #include "device/patch.h"
 #include "journal/applied_digests.h"
 #include "journal/meta.h"
+#include "nodes/departure.h"
 #include "nodes/hold.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
 #include "nodes/offer.h"
+#include "nodes/package.h"
 #include "nodes/package_files.h"
 #include "nodes/responsibility.h"
 
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define AGAIN "make this copy once more, it keeps what was changed in it: initsync LOCAL.db SITE --node NAME"
 
@@ -27,6 +30,29 @@ static void take_text(char out[HANDSHAKE_TEXT], char *text)
 {
     snprintf(out, HANDSHAKE_TEXT, "%s", text ? text : "");
     free(text);
+}
+
+/* Whether the node is served here; refused with where it is now, or since when it is not. */
+static int check_served(struct db *db, const struct node *n, struct standing *s)
+{
+    struct departure d;
+    int noted = departure_find(db, n->id, &d), rc = noted < 0 ? -1 : 0;
+    bool over = !n->active || (noted > 0 && departure_due(&d));
+    if (rc == 0 && over && noted > 0 && *d.site) {
+        snprintf(s->moved, sizeof s->moved, "%s", d.site);
+        rc = fail(ERR_REFUSED, "node '%s' has another server now", n->name);
+    } else if (rc == 0 && over && noted > 0) {
+        char day[32];
+        time_t at = (time_t)d.time;
+        struct tm tm;
+        gmtime_r(&at, &tm);
+        strftime(day, sizeof day, "%Y-%m-%d %H:%M", &tm);
+        rc = fail(ERR_REFUSED, "node '%s' has come to its end here on %s UTC; ask the server's operator",
+                  n->name, day);
+    } else if (rc == 0 && over)
+        rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", n->name);
+    departure_free(&d);
+    return rc;
 }
 
 int handshake_of_server(struct db *db, const char *name, struct standing *s)
@@ -42,15 +68,17 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         return fail(ERR_REFUSED, "there is no node %s; ask the server's operator to register it", name);
     struct patch patch;
     int rc = patch_staged(db, &patch) < 0 ? -1 : 0;
-    if (rc == 0 && !n.active)
-        rc = fail(ERR_REFUSED, "node '%s' has been ended here; ask the server's operator", name);
-    else if (rc == 0)
-        rc = responsibility_check(db, &n, false);
+    if (rc == 0)
+        rc = check_served(db, &n, s) ? -1 : responsibility_check(db, &n, false);
+    int in_use = rc == 0 ? offer_in_use(db, &n) : 0;
+    if (in_use < 0)
+        rc = -1;
+    char *needs = NULL;
     char files[SHA_HEX], *sections = NULL;
-    if (rc == 0 &&
-        (package_files_digest(db, n.package, files) || package_files_sections(db, n.package, &sections) ||
-         membership_log_digest(db, n.id, n.archive, &digest) ||
-         (held = hold_find(db, n.id, &why, &since)) < 0 || offer_find(db, &n, &offer) < 0))
+    if (rc == 0 && (package_release(db, n.package, &needs) || package_files_digest(db, n.package, files) ||
+                    package_files_sections(db, n.package, &sections) ||
+                    membership_log_digest(db, n.id, n.archive, &digest) ||
+                    (held = hold_find(db, n.id, &why, &since)) < 0 || offer_find(db, &n, &offer) < 0))
         rc = -1;
     free(why);
     free(since);
@@ -62,6 +90,8 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
         snprintf(s->patch, sizeof s->patch, "%s", patch.digest);
         take_text(s->digest, digest);
         take_text(s->offer, offer);
+        take_text(s->needs, needs);
+        s->in_use = in_use > 0;
         s->archive = n.archive;
         s->upload = n.merged;
         s->attachments = sections != NULL;
@@ -70,6 +100,7 @@ int handshake_of_server(struct db *db, const char *name, struct standing *s)
     } else {
         free(digest);
         free(offer);
+        free(needs);
     }
     free(sections);
     node_free(&n);
@@ -198,10 +229,32 @@ int handshake_get(char *const *word, size_t n, struct standing *out)
 
 /* ---- whether they may go on ---- */
 
+bool handshake_older(const char *release, const char *than)
+{
+    for (;;) {
+        char *a, *b;
+        long x = strtol(release, &a, 10), y = strtol(than, &b, 10);
+        if (x != y || (a == release) != (b == than))
+            return x < y;
+        if (*b != '.')
+            return false;
+        if (*a != '.') /* 1.2 is 1.2.0 */
+            return strspn(b, ".0") != strlen(b);
+        release = a + 1;
+        than = b + 1;
+    }
+}
+
 static enum handshake_verdict refused(int failed)
 {
     (void)failed;
     return HANDSHAKE_REFUSED;
+}
+
+static enum handshake_verdict again(int failed)
+{
+    (void)failed;
+    return HANDSHAKE_AGAIN;
 }
 
 static enum handshake_verdict restored(int failed)
@@ -215,8 +268,18 @@ enum handshake_verdict handshake_check(const struct standing *node, const struct
     if (strcmp(node->node, server->node) != 0)
         return refused(fail(ERR_REFUSED, "this key belongs to node '%s', the database to node '%.64s'",
                             server->node, node->node));
+    if (*server->needs && handshake_older(node->release, server->needs))
+        return refused(fail(ERR_REFUSED,
+                            "package '%s' needs dx %s or newer, and here is %.64s; install that, then "
+                            "synchronize again: nothing is lost",
+                            server->package, server->needs, *node->release ? node->release : "an older one"));
     if (*node->epoch == 0)
         return HANDSHAKE_GO;
+    if (strcmp(node->epoch, server->epoch) != 0 && !server->in_use)
+        return again(fail(ERR_REFUSED,
+                          "node '%s' has another package here, or was registered again: its numbering is "
+                          "%s, that of this copy %.64s; " AGAIN,
+                          server->node, server->epoch, node->epoch));
     if (strcmp(node->epoch, server->epoch) != 0)
         return refused(
             fail(ERR_REFUSED,

@@ -5,7 +5,7 @@
 
 #include "sql/db.h"
 
-enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128 };
+enum { HANDSHAKE_PROTOCOL = 2, HANDSHAKE_TEXT = 128, HANDSHAKE_SITE = 256 };
 
 /* What one end knows. Texts are "" and numbers 0 where it does not know or has none. */
 struct standing {
@@ -29,12 +29,16 @@ struct standing {
         behind; /* server: there is more for the node than is in archives; a later run of the router gives it */
     int64_t
         held; /* server: the node's uploads wait from this number on until an operator decides; 0: they do not */
+    char moved[HANDSHAKE_SITE];    /* server: where the node is served now; "" where that is here */
+    char needs[HANDSHAKE_TEXT];    /* server: the least release of dx for the node's package; "": any */
+    bool in_use;                   /* server: a copy in this numbering was given out */
     bool attachments;              /* server: rows of the node's package name files */
     int64_t keep_days, keep_bytes; /* server: how long the node is to keep uploads that were acknowledged */
 };
 
 /* How a server stands to a node, and a node's copy to its server. Refused (ERR_REFUSED): an unknown or ended node, a
- * database that is no copy. In texts that the node may read: no path in them. */
+ * database that is no copy. In texts that the node may read: no path in them. Of a node that was moved, `moved` is set
+ * although it is refused. */
 int handshake_of_server(struct db *db, const char *node, struct standing *out);
 int handshake_of_copy(struct db *db, struct standing *out);
 
@@ -54,9 +58,13 @@ int handshake_get(char *const *word, size_t n, struct standing *out);
 
 enum handshake_verdict {
     HANDSHAKE_GO,
-    HANDSHAKE_REFUSED, /* with fail(): another node, an epoch that is over, a copy restored from a backup */
+    HANDSHAKE_REFUSED, /* with fail(): another node, another copy in use, a copy restored from a backup, an old release */
+    HANDSHAKE_AGAIN, /* with fail(): the numbering is over, and no other copy is in use: it has to be made once more */
     HANDSHAKE_SERVER_RESTORED /* with fail(): the server is behind this copy: it was restored from a backup */
 };
+
+/* Whether a release, "1.10.2", is older than another; one that is no number is older than any. */
+bool handshake_older(const char *release, const char *than);
 
 /* Whether the two may go on. */
 enum handshake_verdict handshake_check(const struct standing *node, const struct standing *server);

@@ -319,6 +319,8 @@ static int take_hello(struct server *s)
     enum handshake_verdict verdict = handshake_check(&s->them, &s->us);
     if (verdict == HANDSHAKE_SERVER_RESTORED)
         channel_put(s->peer.channel, "restored %lld %lld", (long long)s->us.archive, (long long)s->us.upload);
+    if (verdict == HANDSHAKE_AGAIN)
+        channel_put(s->peer.channel, "again");
     if (verdict != HANDSHAKE_GO)
         return -1;
     put_hello(s);
@@ -863,9 +865,11 @@ static int divide(struct server *s, struct desk *d, const struct serve *o)
 }
 
 /* The last word of a session that did not come about. */
-static void say_sorry(const struct serve *o)
+static void say_sorry(const struct serve *o, const char *moved)
 {
     struct buf text = {0}, line = {0};
+    if (*moved)
+        buf_addf(&line, "elsewhere %s\n", moved);
     if (err_code() == ERR_SYSTEM)
         buf_puts(&text, "the server has trouble of its own; its operator finds it in the log");
     else
@@ -887,7 +891,7 @@ int serve(const struct serve *o)
     signal(SIGPIPE, SIG_IGN);
     int held = -1, rc = prepare(&s, &d, o) || (held = lock(s.dir, o->node)) < 0 ? -1 : 0;
     if (rc && err_code() != ERR_USAGE)
-        say_sorry(o);
+        say_sorry(o, s.us.moved);
     if (rc == 0)
         rc = divide(&s, &d, o);
     const int fds[] = {s.dir, s.inbox, s.outbox, s.staged, held};

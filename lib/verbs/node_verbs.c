@@ -1,6 +1,7 @@
 /* node_verbs: see verbs/node_verbs.h. */
 #include "verbs/node_verbs.h"
 
+#include "base/mem.h"
 #include "cli/fields.h"
 #include "journal/meta.h"
 #include "nodes/approval.h"
@@ -14,10 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static bool json;
 
-static const char *package, *reason, *user;
+static const char *package, *reason, *user, *expire;
 
 static void print_node(const struct node *n)
 {
@@ -112,7 +114,40 @@ static int decide(struct db *db, const char *name, enum approval_decision decisi
     return found < 0 ? -1 : 0;
 }
 
-static int change_node(struct db *db, const char *verb, const char *name)
+/* A day, to its end, or a moment; "never": 0. In UTC. */
+static int read_expiry(const char *text, int64_t *at)
+{
+    enum { DAY = 86400, DATE = 10 };
+    *at = 0;
+    if (strcmp(text, "never") == 0)
+        return 0;
+    bool day = strlen(text) == DATE;
+    char *moment = mem_printf("%s%s", text, day ? " 00:00:00" : "");
+    *at = fields_time_get(moment);
+    free(moment);
+    if (*at == 0)
+        return fail(ERR_USAGE, "--expire: '%s' is no date: 2026-12-31, 2026-12-31T18:00:00Z, or never", text);
+    *at += day ? DAY : 0;
+    return 0;
+}
+
+/* Where uploads wait here that were not merged, they stay pending in the copy, which sends them to its new server. */
+static int move_node(struct db *db, const char *name, const char *there)
+{
+    if (*there == 0)
+        return fail(ERR_USAGE, "node move: which server has it then? [user@]host:directory, or a directory");
+    return node_end_at(db, name, (int64_t)time(NULL), there);
+}
+
+static int end_node(struct db *db, const char *name)
+{
+    int64_t at;
+    if (expire == NULL)
+        return node_end(db, name);
+    return read_expiry(expire, &at) ? -1 : node_end_at(db, name, at, "");
+}
+
+static int change_node(struct db *db, const char *verb, const char *name, const char *there)
 {
     if (strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0)
         return put_node(db, name, strcmp(verb, "add") == 0);
@@ -124,7 +159,7 @@ static int change_node(struct db *db, const char *verb, const char *name)
         return decide(db, name, APPROVAL_APPROVED);
     if (strcmp(verb, "reject") == 0)
         return decide(db, name, APPROVAL_REJECTED);
-    return node_end(db, name);
+    return strcmp(verb, "move") == 0 ? move_node(db, name, there) : end_node(db, name);
 }
 
 static int node(int argc, char **argv)
@@ -134,13 +169,17 @@ static int node(int argc, char **argv)
         return list_nodes(argv[1], name);
     if (strcmp(verb, "key") == 0 && name)
         return site_node_key(argv[1], name);
-    static const char *const known[] = {"add", "set", "end", "hold", "release", "approve", "reject"};
+    static const char *const known[] = {"add", "set", "end", "move", "hold", "release", "approve", "reject"};
     size_t i = 0;
     while (i < sizeof known / sizeof *known && strcmp(verb, known[i]) != 0)
         i++;
     if (i == sizeof known / sizeof *known)
-        return fail(ERR_USAGE, "node %s: add, set, end, hold, release, approve, reject, key or list expected",
+        return fail(ERR_USAGE,
+                    "node %s: add, set, end, move, hold, release, approve, reject, key or list expected",
                     verb);
+    const char *there = argc > 3 ? argv[3] : NULL;
+    if ((there != NULL) != (strcmp(verb, "move") == 0))
+        return fail(ERR_USAGE, there ? "node %s: '%s' is too much" : "node %s: DB NODE SITE", verb, there);
     bool add = strcmp(verb, "add") == 0, set = strcmp(verb, "set") == 0;
     if (name == NULL)
         return fail(ERR_USAGE, "node %s: which node?", verb);
@@ -153,22 +192,27 @@ static int node(int argc, char **argv)
     struct db *db = verb_open_router(argv[1]);
     if (db == NULL)
         return -1;
-    return verb_commit(db, change_node(db, verb, name));
+    return verb_commit(db, change_node(db, verb, name, there));
 }
 
 static const struct cli_option node_options[] = {
     {.name = "--package", .value = "P", .help = "the package it gets", .text = &package},
     {.name = "--user", .value = "U", .help = "what rules know it by (dx_node.user)", .text = &user},
     {.name = "--reason", .value = "TEXT", .help = "why it is held", .text = &reason},
+    {.name = "--expire",
+     .value = "DATE",
+     .help = "end: not now, but with that day (UTC) or at that moment; never",
+     .text = &expire},
     {.name = "--json", .help = "list as JSON", .flag = &json},
     {0}};
 
 const struct cli_verb node_verb_node = {
     .name = "node",
-    .operands = "add|set|end|hold|release|approve|reject|key|list DB|SITE [NODE]",
+    .operands = "add|set|end|move|hold|release|approve|reject|key|list DB|SITE [NODE [SITE]]",
     .min = 2,
-    .max = 3,
-    .help = "register, change, end, hold, release or list nodes, approve or reject an upload; key: of SITE, "
+    .max = 4,
+    .help = "register, change, end, move to another server, hold, release or list nodes, approve or reject "
+            "an upload; key: of SITE, "
             "id.pub on stdin, for "
             "authorized_keys",
     .options = node_options,

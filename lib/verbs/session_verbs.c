@@ -173,6 +173,10 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
     if (got->differs)
         printf("differs %s %lld %lld\n", x->us->node, (long long)got->server.archive,
                (long long)got->server.upload);
+    if (got->again)
+        printf("again %s\n", x->us->node);
+    if (*got->elsewhere)
+        printf("elsewhere %s %s\n", x->us->node, got->elsewhere);
     if (rc == 0 && x->half != EXCHANGE_LEAVE)
         printf("%s %s %lld %lld %lld %lld\n", got->behind ? "behind" : "server", x->us->node,
                (long long)got->server.archive, (long long)got->server.upload,
