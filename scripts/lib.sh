@@ -97,6 +97,14 @@ server_command() {
     esac
 }
 
+# agreed QUESTION: what a person at the terminal says to it; status 1 also where there is nobody to ask.
+agreed() {
+    local answer=''
+    [ -t 0 ] && [ -t 2 ] || return 1
+    read -r -p "$program: $1 [y/N] " answer
+    [[ $answer == [yY] || $answer == [yY][eE][sS] ]]
+}
+
 # saved_name NAME: a name in the directory for saved archives that is free.
 saved_name() {
     local n=1

@@ -20,12 +20,30 @@ int departure_present(struct db *db)
     return db_get_int(db, &n, "%s", sql_present) ? -1 : n > 0;
 }
 
+/* Letters, digits, and of these: none that a shell, ssh or a terminal could take for something else. */
+static bool is_plain(const char *text, size_t n, const char *besides)
+{
+    static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    for (size_t i = 0; i < n; i++)
+        if (text[i] == 0 || (strchr(alnum, text[i]) == NULL && strchr(besides, text[i]) == NULL))
+            return false;
+    return n > 0 && *text != '-';
+}
+
 bool departure_is_site(const char *text)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/@:~+%,=[]";
-    size_t n = strlen(text), first = strcspn(text, "/");
-    bool remote = memchr(text, ':', first) != NULL && *text != ':';
-    return n > 1 && n <= SITE_MAX && strspn(text, plain) == n && *text != '-' && (remote || *text == '/');
+    if (strlen(text) > SITE_MAX)
+        return false;
+    if (*text == '/')
+        return text[1] && is_plain(text, strlen(text), "._/-@");
+    const char *at = strchr(text, '@'), *colon = strchr(text, ':');
+    if (colon == NULL || strncmp(colon, "://", 3) == 0) /* a URL: its host would be taken for a directory */
+        return false;
+    if (at && at > colon)
+        at = NULL;
+    const char *host = at ? at + 1 : text;
+    return (at == NULL || is_plain(text, (size_t)(at - text), "._-")) &&
+           is_plain(host, (size_t)(colon - host), ".-_") && is_plain(colon + 1, strlen(colon + 1), "._/-@");
 }
 
 int departure_set(struct db *db, int64_t node, int64_t time, const char *site)

@@ -26,7 +26,9 @@ void departure_free(struct departure *d);
 /* Whether such a time has come. */
 bool departure_due(const struct departure *d);
 
-/* Whether a node can be moved to what the text names. */
+/* Whether a node can be moved to what the text names. A server names it to its nodes, and they show it to a person, who
+ * gives it to remotesync(1): so it holds no character but letters, digits and . _ - / @ :, and neither a user, nor a host,
+ * nor a directory in it begins with a dash. */
 bool departure_is_site(const char *text);
 
 #endif

@@ -86,7 +86,7 @@ setup() {
     initsync bobs.db site --node bobs
     sql bobs.db "UPDATE account SET city = 'Lagos' WHERE rowid = (SELECT min(rowid) FROM account)"
     txnroute responsibility set site/hq.db rep --package office
-    run -3 remotesync bobs.db site
+    run -7 remotesync bobs.db site
     [[ $output == *"initsync"* ]]
     initsync bobs.db site --node bobs
     remotesync --now bobs.db site

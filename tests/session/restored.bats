@@ -143,7 +143,7 @@ outrun() {
     mv "$file" bob.db-dx/inbox/00000099.dx
     dxpack cat <bob.db-dx/inbox/00000099.dx | dxpack make >"$file"
     run -1 initsync bob.db site --node bob
-    [[ $output == *"${file##*/}, of the server before it was restored, could not be applied; it is saved as bob.db-dx/saved/received-1.dx"* ]]
+    [[ $output == *"${file##*/}, of the server before, could not be applied; it is saved as bob.db-dx/saved/received-1.dx"* ]]
     [[ $(dxpack cat <bob.db-dx/saved/received-1.dx) == *R-LATE* ]]
     right bob.db
 }

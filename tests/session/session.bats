@@ -368,8 +368,8 @@ make_upload() {
 @test "a node's new copy elsewhere takes over; the old one is told" {
     txnroute node end site/hq.db alice
     txnroute node add site/hq.db alice --package sales --user alice
-    run -3 remotesync alice.db site
-    [[ $output == *"epoch"*"initsync"* ]]
+    run -7 remotesync alice.db site
+    [[ $output == *"registered again"*"initsync"* ]]
     initsync other.db site --node alice
     right other.db alice
     sql site/hq.db "UPDATE product SET price = 3"
