@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* timegm, strptime */
 #include "cli/fields.h"
 
+#include "base/clean.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -26,6 +27,19 @@ int64_t fields_time_get(const char *text)
     return timegm(&tm);
 }
 
+/* Bytes that are no UTF-8, as in the name of a file, are not for JSON. */
+static json_t *text_json(const char *text)
+{
+    json_t *j = json_string(text);
+    struct buf clean = {0};
+    if (j)
+        return j;
+    clean_text(&clean, text, strlen(text));
+    j = json_string(buf_text(&clean));
+    buf_free(&clean);
+    return j;
+}
+
 static json_t *field_json(const struct field *f, const void *record)
 {
     const void *at = (const char *)record + f->at;
@@ -34,7 +48,7 @@ static json_t *field_json(const struct field *f, const void *record)
     switch (f->type) {
     case FIELD_TEXT: {
         const char *const *s = at;
-        return *s ? json_string(*s) : json_null();
+        return *s ? text_json(*s) : json_null();
     }
     case FIELD_FLAG:
         return json_boolean(*(const bool *)at);

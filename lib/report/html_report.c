@@ -1,6 +1,7 @@
 /* html_report: see report/html_report.h. */
 #include "report/html_report.h"
 
+#include "base/clean.h"
 #include "base/err.h"
 #include "journal/journal_status.h"
 #include "nodes/site_conf.h"
@@ -48,11 +49,13 @@ static const char style[] =
     "#fff}"
     "body{max-width:none;padding:0;font-size:11pt}figure,tr,li{break-inside:avoid}h2{break-after:avoid}}\n";
 
-/* Text in HTML, of a site's own words and of those that nodes sent: nothing in it is markup. */
+/* Text in HTML, of a site's own words and of those that nodes sent: nothing in it is markup, and all of it is UTF-8. */
 static void put_text(struct buf *out, const char *text)
 {
-    for (; *text; text++)
-        switch (*text) {
+    struct buf clean = {0};
+    clean_text(&clean, text, strlen(text));
+    for (const char *p = buf_text(&clean); *p; p++)
+        switch (*p) {
         case '<':
             buf_puts(out, "&lt;");
             break;
@@ -66,8 +69,9 @@ static void put_text(struct buf *out, const char *text)
             buf_puts(out, "&quot;");
             break;
         default:
-            buf_byte(out, (unsigned char)*text < ' ' ? ' ' : (uint8_t)*text);
+            buf_byte(out, (uint8_t)*p);
         }
+    buf_free(&clean);
 }
 
 static void put_time(struct buf *out, int64_t t)
@@ -125,6 +129,14 @@ static void need_tables(const json_t *journal, struct buf *out)
     }
 }
 
+static void need_item(void *ctx, const char *who, const char *what, const char *why)
+{
+    struct buf text = {0};
+    buf_addf(&text, "%s%s%s", what, *what && *why ? ": " : "", why);
+    need(ctx, who, buf_text(&text));
+    buf_free(&text);
+}
+
 static int need_site(const char *site, struct buf *out)
 {
     struct site_conf conf;
@@ -148,6 +160,7 @@ static int put_needs(const char *site, const struct site_status *s, const json_t
 {
     struct buf items = {0};
     need_nodes(s, &items);
+    site_status_needs(s, need_item, &items);
     need_tables(journal, &items);
     int rc = need_site(site, &items);
     buf_puts(out, "<h2>Needs a person</h2>\n");

@@ -115,6 +115,71 @@ void site_status_remarks(const struct site_status *s, const struct node_status *
         remark(out, "silent");
 }
 
+/* ---- what needs a person ---- */
+
+static void need_docking(const struct site_status *s, site_status_need *need, void *ctx)
+{
+    if (!s->docking_missing)
+        return;
+    char *what = mem_printf("%s: no such directory; what waited there for nodes is lost", s->docking);
+    need(ctx, "docking", what, "");
+    free(what);
+}
+
+static void tell_run(const struct site_status *s, site_status_need *need, void *ctx)
+{
+    char what[96], age[FIELDS_SHORT];
+    snprintf(what, sizeof what, "last run %s ago, ended with %lld",
+             fields_age(s->time > s->run ? s->time - s->run : 0, age), (long long)s->run_exit);
+    need(ctx, "dxcron", what, "");
+}
+
+/* What runs could not do, with the reason and the remedy. */
+static void need_set_aside(const struct site_status *s, site_status_need *need, void *ctx)
+{
+    for (size_t i = 0; i < s->naside; i++) {
+        const struct set_aside_line *l = &s->set_aside[i];
+        char what[96], age[FIELDS_SHORT];
+        char *why = mem_printf("%s; %s", l->reason, l->remedy);
+        snprintf(what, sizeof what, "set aside for %s", fields_age(s->time - fields_time_get(l->since), age));
+        need(ctx, l->what, what, why);
+        free(why);
+    }
+}
+
+/* Rows in quarantine, by the numbers that dxapply takes. */
+static void need_quarantine(const struct site_status *s, site_status_need *need, void *ctx)
+{
+    enum { MOST = 20 };
+    for (size_t i = 0; i < s->nquarantine && i < MOST; i++) {
+        const struct quarantine_line *l = &s->quarantine[i];
+        char who[64];
+        char *why =
+            mem_printf("%s%s%s: %s", *l->node ? l->node : "", *l->node ? ": " : "", l->what, l->reason);
+        struct buf clean = {0};
+        clean_text(&clean, why, strlen(why)); /* keys are what a node has sent */
+        snprintf(who, sizeof who, "quarantine, row %lld", (long long)l->id);
+        need(ctx, who, "", buf_text(&clean));
+        buf_free(&clean);
+        free(why);
+    }
+    if (s->quarantined > MOST) {
+        char what[96];
+        snprintf(what, sizeof what, "%lld rows more; dxapply conflicts HQ.db --kind quarantine",
+                 (long long)s->quarantined - MOST);
+        need(ctx, "quarantine", what, "");
+    }
+}
+
+void site_status_needs(const struct site_status *s, site_status_need *need, void *ctx)
+{
+    need_docking(s, need, ctx);
+    if (s->run && s->run_exit > ERR_LOOK && s->run_exit != ERR_BUSY)
+        tell_run(s, need, ctx);
+    need_set_aside(s, need, ctx);
+    need_quarantine(s, need, ctx);
+}
+
 /* ---- text ---- */
 
 /* Lines of at most WIDTH columns, broken at spaces; a longer word is broken where it must be. */
@@ -127,11 +192,18 @@ static void wrap(struct buf *out, const char *text)
             n = room;
             while (n && text[n] != ' ')
                 n--;
-            n = n ? n : room;
+            for (n = n ? n : room; n && ((unsigned char)text[n] & 0xc0) == 0x80;) /* not inside a character */
+                n--;
         }
         buf_addf(out, "%*s%.*s\n", INDENT, "", (int)n, text);
         text += n + (text[n] == ' ');
     }
+}
+
+static void put_need(void *ctx, const char *who, const char *what, const char *why)
+{
+    buf_addf(ctx, "%s:%s%s\n", who, *what ? " " : "", what);
+    wrap(ctx, why);
 }
 
 static void heading(const struct site_status *s, struct buf *out)
@@ -141,11 +213,9 @@ static void heading(const struct site_status *s, struct buf *out)
              (long long)s->end, fields_count(s->journal, text));
     buf_addf(out, "; disk: %s used", fields_bytes(s->database, text));
     buf_addf(out, ", %s free\n", fields_bytes(s->free, text));
-    if (s->docking_missing)
-        buf_addf(out, "docking: %s: no such directory; what waited there for nodes is lost\n", s->docking);
+    need_docking(s, put_need, out);
     if (s->run)
-        buf_addf(out, "dxcron: last run %s ago, ended with %lld\n", fields_age(s->time - s->run, text),
-                 (long long)s->run_exit);
+        tell_run(s, put_need, out);
     buf_addf(out, "%-16s %7s %7s %7s %7s %7s %7s  %s\n", "NODE", "ARCHIVE", "UNCONF.", "ROWS", "BYTES", "AGE",
              "SEEN", "RELEASE");
 }
@@ -170,16 +240,6 @@ static void node_line(const struct site_status *s, const struct node_status *n, 
     buf_free(&remarks);
 }
 
-/* What runs could not do, with the reason and the remedy. */
-static void set_aside_line(const struct site_status *s, const struct set_aside_line *l, struct buf *out)
-{
-    char age[FIELDS_SHORT];
-    char *why = mem_printf("%s; %s", l->reason, l->remedy);
-    buf_addf(out, "%s: set aside for %s\n", l->what, fields_age(s->time - fields_time_get(l->since), age));
-    wrap(out, why);
-    free(why);
-}
-
 size_t site_status_missing(const struct site_status *s, struct buf *out)
 {
     size_t nodes = 0;
@@ -199,32 +259,11 @@ size_t site_status_missing(const struct site_status *s, struct buf *out)
     return nodes;
 }
 
-/* Rows in quarantine, by the numbers that dxapply takes. */
-static void quarantine_lines(const struct site_status *s, struct buf *out)
-{
-    enum { MOST = 20 };
-    for (size_t i = 0; i < s->nquarantine && i < MOST; i++) {
-        const struct quarantine_line *l = &s->quarantine[i];
-        char *why =
-            mem_printf("%s%s%s: %s", *l->node ? l->node : "", *l->node ? ": " : "", l->what, l->reason);
-        struct buf clean = {0};
-        clean_text(&clean, why, strlen(why)); /* keys are what a node has sent */
-        buf_addf(out, "quarantine, row %lld:\n", (long long)l->id);
-        wrap(out, buf_text(&clean));
-        buf_free(&clean);
-        free(why);
-    }
-    if (s->quarantined > MOST)
-        buf_addf(out, "quarantine: %lld rows more; dxapply conflicts HQ.db --kind quarantine\n",
-                 (long long)s->quarantined - MOST);
-}
-
 void site_status_text(const struct site_status *s, struct buf *out)
 {
     heading(s, out);
     for (size_t i = 0; i < s->n; i++)
         node_line(s, &s->node[i], out);
-    for (size_t i = 0; i < s->naside; i++)
-        set_aside_line(s, &s->set_aside[i], out);
-    quarantine_lines(s, out);
+    need_set_aside(s, put_need, out);
+    need_quarantine(s, put_need, out);
 }

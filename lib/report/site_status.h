@@ -88,4 +88,9 @@ void site_status_text(const struct site_status *s, struct buf *out);
 /* Appends what there is to look at, of one node: "upload 7 blocked since 3 d, 2 conflicts". Nothing: "". */
 void site_status_remarks(const struct site_status *s, const struct node_status *n, struct buf *out);
 
+/* Tells what needs a person and is not a remark of a node: the docking directory, the last run of dxcron, what runs have
+ * set aside, rows in quarantine. what and why may be "", not both. */
+typedef void site_status_need(void *ctx, const char *who, const char *what, const char *why);
+void site_status_needs(const struct site_status *s, site_status_need *need, void *ctx);
+
 #endif

@@ -26,6 +26,11 @@ waiting() {
     [[ $output == *"2 rows in quarantine"*$'\n'"quarantine, row 1:"$'\n'"    ann: insert of line 1: "*$'\n'"quarantine, row 2:"$'\n'"    ann: insert of line 2: "* ]]
     [ "$(wc -L <<<"$output")" -le 80 ]
     [ "$(txnroute status site/hq.db site/docking --json | jq -c '[.quarantine[] | .id, .node, .what]')" = '[1,"ann","insert of line 1",2,"ann","insert of line 2"]' ]
+    cp -r site other
+    sql other/hq.db "UPDATE dx_quarantine SET origin = NULL WHERE id = 2" # as of a change without a node
+    txnroute report other >report.html
+    grep -q '<b>quarantine, row 1</b>: ann: insert of line 1: ' report.html
+    grep -q '<b>quarantine, row 2</b>: insert of line 2: ' report.html
     sql site/hq.db "INSERT INTO part VALUES (8, 'nut')"
     run -1 dxapply retry site/hq.db
     [[ $output == *"1 rows are in quarantine"* ]]

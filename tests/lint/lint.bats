@@ -175,6 +175,22 @@ END
     [ -z "$output" ]
 }
 
+@test "units: a key that there is not, a time that cannot be and a command that is not there are named" {
+    mkdir units bin
+    cp "$DX_ROOT"/scripts/share/systemd/* units
+    touch bin/dxcron bin/remotesync && chmod +x bin/dxcron bin/remotesync
+    run -0 "$DX_ROOT/tests/lint/units" . units
+    [ -z "$output" ]
+    sed -i 's/^Nice=/Kind=/' units/dxcron@.service
+    sed -i 's/^OnUnitInactiveSec=.*/OnUnitInactiveSec=often/' units/remotesync@.timer
+    run -1 "$DX_ROOT/tests/lint/units" . units
+    [[ $output == *"'Kind'"*"often"* ]]
+    sed -i 's/^Kind=/Nice=/' units/dxcron@.service
+    rm bin/dxcron
+    run -1 "$DX_ROOT/tests/lint/units" . units
+    [[ $output == *"bin/dxcron is not executable"* ]]
+}
+
 # A library of one folder whose README.md has a row for its module.
 shelf() {
     mkdir -p lib/base

@@ -139,6 +139,31 @@ change() {
     run -4 txnroute report nowhere
 }
 
+@test "what status names is in the report, too: objects set aside, lost files, the last run" {
+    rule="SELECT n.name, t.id FROM t JOIN dx_node n ON n.user = json_extract(t.name, '\$.who')"
+    printf '[package]\nname = p\nversion = 2\n[object t]\nvisible = %s\n' "$rule" >p/package.conf
+    sqlite3 site/hq.db "UPDATE t SET name = '{}'"
+    txnroute load site/hq.db p
+    sqlite3 site/hq.db "UPDATE t SET name = 'no json {'"
+    run -1 txnroute run site/hq.db site/docking </dev/null
+    echo "start=2026-01-31T12:00:00Z end=2026-01-31T12:00:02Z node=* merged=0 left=0 exit=4" >site/docking/cron.log
+    echo "dxcron (process 1)" >site/docking/cron.lock
+    txnroute report site >report.html
+    tidy -q -e report.html
+    status() { txnroute status site/hq.db site/docking; }
+    status >status
+    for who in 'object p/t' dxcron; do
+        grep -q "^$who:" status
+        grep -q "<li><b>$who</b>: " report.html || { echo "not in the report: $who"; return 1; }
+    done
+    grep -q 'malformed JSON' report.html
+    rm -r site/docking
+    status >status || [ $? -eq 1 ]
+    grep -q '^docking: ' status
+    txnroute report site >report.html
+    grep -q '<li><b>docking</b>: .*no such directory' report.html
+}
+
 @test "the report of a site where nothing is wrong says so" {
     chmod -R go= site
     run -0 txnroute report site
