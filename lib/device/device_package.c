@@ -9,7 +9,6 @@
 #include "journal/client_tables.h"
 #include "journal/journal.h"
 #include "journal/meta.h"
-#include "nodes/membership.h"
 #include "route/lookalike.h"
 #include "route/route.h"
 
@@ -223,14 +222,6 @@ static int object_of(struct db *pc, const char *package, const char *object, cha
     return step == STEP_ERROR ? -1 : 0;
 }
 
-int device_package_limit(struct db *pc, const char *package, const char *object, int64_t *rows)
-{
-    char *filter;
-    int rc = object_of(pc, package, object, &filter, rows);
-    free(filter);
-    return rc;
-}
-
 int device_package_release(struct db *pc, const char *package, char **release)
 {
     char *name = release_name(package);
@@ -283,32 +274,21 @@ static char *filter_of(const struct object *o)
     return filter;
 }
 
-static int count_rows(struct db *pc, const struct node *n, const struct object *o, int64_t *rows)
-{
-    struct buf sql = {0};
-    int rc = membership_select(pc, n, o, &sql);
-    if (rc == 0)
-        rc = db_get_int(pc, rows, "SELECT count(*) FROM (%s)", buf_text(&sql));
-    buf_free(&sql);
-    return rc;
-}
-
 int device_package_each(struct db *pc, const struct node *n, device_package_fn *fn, void *ctx)
 {
     struct package *p = package_get(pc, n->package);
-    int rc = p ? membership_functions(pc) : -1;
+    int rc = p ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < p->nobject; i++) {
         const struct object *o = &p->object[i];
-        int64_t rows;
+        char *filter;
+        int64_t limit;
         if (o->visible == VISIBLE_NONE)
             continue;
-        char *filter;
-        int64_t most;
-        rc = object_of(pc, n->package, o->name, &filter, &most);
+        rc = object_of(pc, n->package, o->name, &filter, &limit);
         if (filter == NULL)
             filter = filter_of(o);
         if (rc == 0)
-            rc = count_rows(pc, n, o, &rows) ? -1 : fn(ctx, o, filter, rows);
+            rc = fn(ctx, &(struct device_object){o, filter, limit});
         free(filter);
     }
     package_free(p);

@@ -11,13 +11,19 @@
 #define HANDPACK_NAME "handheld"
 int device_package_load(struct db *pc, const char *conf, void (*tell)(const char *fmt, ...), char **name);
 
-/* What the handheld.conf that the package was made of says beside it: at most so many rows of an object (-1: any number);
- * the least release of the device's software, to free, NULL for any. */
-int device_package_limit(struct db *pc, const char *package, const char *object, int64_t *rows);
+/* What the handheld.conf that the package was made of says beside it: the least release of the device's software, to free,
+ * NULL for any. */
 int device_package_release(struct db *pc, const char *package, char **release);
 
-/* Calls fn with each object that travels: its filter in words, and the rows that the node holds. */
-typedef int device_package_fn(void *ctx, const struct object *o, const char *filter, int64_t rows);
+/* An object that a device gets: its filter in words, and the most rows of it that the device may hold (-1: any number). */
+struct device_object {
+    const struct object *object;
+    const char *filter;
+    int64_t limit;
+};
+
+/* Calls fn with each object that travels to the node. */
+typedef int device_package_fn(void *ctx, const struct device_object *d);
 int device_package_each(struct db *pc, const struct node *n, device_package_fn *fn, void *ctx);
 
 #endif

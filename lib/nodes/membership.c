@@ -229,3 +229,27 @@ int membership_select(struct db *db, const struct node *n, const struct object *
     buf_free(&ids);
     return 0;
 }
+
+int membership_count(struct db *db, const struct node *n, const struct object *o, int64_t enough,
+                     int64_t *rows)
+{
+    struct buf from = {0};
+    int rc = 0;
+    if (o->visible == VISIBLE_NONE)
+        buf_puts(&from, "(SELECT 1 WHERE 0)");
+    else if (membership_whole(o)) {
+        buf_puts(&from, "main.");
+        buf_name(&from, o->table);
+    } else {
+        buf_addf(&from, "main.dx_member_%lld WHERE audience IN (", (long long)o->id);
+        rc = audience_of_node(db, n->id, &from);
+        buf_puts(&from, ")");
+    }
+    if (rc == 0 && enough < 0)
+        rc = db_get_int(db, rows, "SELECT count(*) FROM %s", buf_text(&from));
+    else if (rc == 0)
+        rc = db_get_int(db, rows, "SELECT count(*) FROM (SELECT 1 FROM %s LIMIT 1 + %lld)", buf_text(&from),
+                        (long long)enough);
+    buf_free(&from);
+    return rc;
+}

@@ -41,6 +41,11 @@ void membership_asker_close(struct membership_asker *a);
  * It may call SQL functions that membership_functions has given to the connection. */
 int membership_select(struct db *db, const struct node *n, const struct object *o, struct buf *sql);
 
+/* How many rows of the object the node holds. When they are more than `enough` (-1: never), *rows is any number above
+ * that: the cost is that of the rows that nodes hold, or of `enough` where every node holds all. */
+int membership_count(struct db *db, const struct node *n, const struct object *o, int64_t enough,
+                     int64_t *rows);
+
 /* Appends SQL for the packed key (key_pack) of table alias `alias`, made of the columns of t's key or of those named:
  * the column itself (without its affinity), or dx_key(a, b). */
 void membership_key(struct buf *sql, const struct table *t, const char *alias);

@@ -7,6 +7,7 @@
 #include "device/handheld.h"
 #include "device/patch.h"
 #include "journal/meta.h"
+#include "nodes/membership.h"
 #include "session/pairing.h"
 
 #include <jansson.h>
@@ -88,13 +89,24 @@ static int ready(int argc, char **argv)
 
 static bool look; /* a device needs somebody's attention */
 
-static int add_object(void *ctx, const struct object *o, const char *filter, int64_t rows)
+struct device_objects {
+    struct db *pc;
+    const struct node *node;
+    json_t *list;
+};
+
+static int add_object(void *ctx, const struct device_object *d)
 {
+    const struct device_objects *all = ctx;
+    int64_t rows;
+    if (membership_count(all->pc, all->node, d->object, -1, &rows))
+        return -1;
     if (as_json)
-        json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:I}", "object", o->name, "table", o->table,
-                                             "filter", filter, "rows", (json_int_t)rows));
+        json_array_append_new(all->list,
+                              json_pack("{s:s, s:s, s:s, s:I}", "object", d->object->name, "table",
+                                        d->object->table, "filter", d->filter, "rows", (json_int_t)rows));
     else
-        printf("  %-20s %10lld rows  %s\n", o->name, (long long)rows, filter);
+        printf("  %-20s %10lld rows  %s\n", d->object->name, (long long)rows, d->filter);
     return 0;
 }
 
@@ -119,7 +131,8 @@ static int add_device(struct db *pc, const struct node *n, const char *path, jso
         else
             printf("%s is not at hand\n", path);
     }
-    int rc = device_package_each(pc, n, add_object, objects);
+    struct device_objects list = {pc, n, objects};
+    int rc = device_package_each(pc, n, add_object, &list);
     if (!as_json) {
         json_decref(objects);
         return rc;

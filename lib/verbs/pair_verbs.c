@@ -9,7 +9,9 @@
 #include "device/handheld.h"
 #include "device/patch.h"
 #include "journal/meta.h"
+#include "nodes/membership.h"
 #include "route/route.h"
+#include "verbs/verb.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -24,7 +26,9 @@ static bool adopt, anew, full, as_json;
 /* Of what the device may hold, and what it gets. */
 struct limits {
     struct db *pc;
+    const struct node *node;
     char *package;
+    bool checked;
     int64_t most; /* of every object; -1: what handheld.conf says */
     struct extract_report report;
 };
@@ -101,19 +105,30 @@ static int register_device(struct db *pc, const char *package, const char *id)
     return rc;
 }
 
-static int over_limit(void *ctx, const struct object *o, const char *filter, int64_t rows)
+static bool wants_report(void)
+{
+    return cli_verbose || as_json;
+}
+
+/* Rows are counted only where a limit, or who reads the report, asks: a difference costs what it has, not what the
+ * companion has. */
+static int over_limit(void *ctx, const struct device_object *d)
 {
     struct limits *l = ctx;
-    int64_t most = l->most;
-    extract_report_object(&l->report, o, filter, rows);
-    if (most < 0 && device_package_limit(l->pc, l->package, o->name, &most))
+    int64_t most = l->most < 0 ? d->limit : l->most, rows = 0;
+    const char *name = d->object->name;
+    if ((wants_report() || most >= 0) &&
+        membership_count(l->pc, l->node, d->object, wants_report() ? -1 : most, &rows))
         return -1;
+    extract_report_object(&l->report, d->object, d->filter, rows);
     if (most < 0 || rows <= most)
         return 0;
+    if (membership_count(l->pc, l->node, d->object, -1, &rows))
+        return -1;
     return fail(ERR_REFUSED,
                 "object %s: %lld rows, more than the limit of %lld; the device stays as it is. Narrow its "
                 "filter (%s), or raise the limit",
-                o->name, (long long)rows, (long long)most, filter);
+                name, (long long)rows, (long long)most, d->filter);
 }
 
 /* Whether the device would hold no more rows of each object than it may. */
@@ -123,7 +138,9 @@ static int check_limits(struct db *pc, void *ctx)
     struct node n;
     if (node_require(pc, device, &n))
         return -1;
+    l->checked = true;
     l->pc = pc;
+    l->node = &n;
     free(l->package);
     l->package = mem_text(n.package);
     int rc = device_package_each(pc, &n, over_limit, l);
@@ -162,7 +179,7 @@ static void print_report(const struct extract_report *r)
 /* What each object is and costs, on stderr: stdout is for the archive. */
 static int say_report(struct limits *l, int fd)
 {
-    if (!cli_verbose && !as_json)
+    if (!wants_report())
         return 0;
     if (extract_report_read(&l->report, fd))
         return -1;
@@ -335,12 +352,14 @@ static int extract(struct db *pc, int64_t most)
                             .took = took,
                             .tell = cli_warn};
     struct route_done done;
-    int rc = route_run(pc, &r, &done) || check_limits(pc, &l) ? -1 : 0;
+    int rc = route_run(pc, &r, &done);
+    if (rc == 0 && !l.checked) /* nothing was routed; the limits may be lower than before */
+        rc = check_limits(pc, &l);
     if (rc == 0)
         rc = say_report(&l, fd) || copy_out(fd) ? -1 : 0;
     limits_free(&l);
     close(fd);
-    return rc;
+    return rc ? -1 : 0;
 }
 
 static int run(int argc, char **argv)
@@ -366,7 +385,7 @@ static int run(int argc, char **argv)
     node_free(&n);
     free(package);
     db_close(pc);
-    return rc;
+    return verb_tell_steps(rc);
 }
 
 #define DEVICE                                                                      \

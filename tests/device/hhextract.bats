@@ -334,3 +334,27 @@ wine|wine" ]
     run -1 dxapply conflicts palm.db
     [[ $output == *"C-x"* ]]
 }
+
+@test "what an extract costs is what the device gets: all of it, and a difference, are the same from a companion of ten times the rows" {
+    printf '[handheld]\nname = palm\n[object t]\nfilter = region = 1\nlimit = 400\n[object u]\nfilter = all\nlimit = 400\n' >handheld.conf
+    counted=()
+    for rows in 2000 20000; do
+        sql pc$rows.db "CREATE TABLE t (id INTEGER PRIMARY KEY, region INT, v)" "CREATE INDEX t_region ON t (region)" \
+            "CREATE TABLE u (id INTEGER PRIMARY KEY, v)" "INSERT INTO u SELECT value, value FROM generate_series(1, 300)" \
+            "INSERT INTO t SELECT value, value <= 300, 'v' || value FROM generate_series(1, $rows)"
+        txnlog attach pc$rows.db
+        hhextract pair pc$rows.db palm$rows.db --device palm --conf handheld.conf
+        hhextract run -v pc$rows.db --device palm --full >all.dx 2>all
+        dxapply palm$rows.db <all.dx
+        sql pc$rows.db "UPDATE t SET v = 'new' WHERE region = 1 AND id % 3 = 0"
+        hhextract run -v pc$rows.db --device palm >some.dx 2>some
+        [ "$(dxpack cat all.dx | wc -l) $(dxpack cat some.dx | wc -l)" = '600 100' ]
+        for said in all some; do
+            [[ $(<$said) =~ ([0-9]+)" thousand steps" ]]
+            counted+=("${BASH_REMATCH[1]}")
+        done
+    done
+    [ "${counted[0]}" -gt 0 ]
+    [ "${counted[2]}" -le $((counted[0] + 2)) ]
+    [ "${counted[3]}" -le $((counted[1] + 2)) ]
+}
