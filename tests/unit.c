@@ -5,6 +5,7 @@
 #include "archive/dx.h"
 #include "base/base64.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "data/changeset.h"
@@ -466,6 +467,33 @@ static void test_tuples(void)
 
 /* ---- transactions ---- */
 
+/* Numbers that differ in their first bits only share no slot of a table; the same bytes in pieces have one hash. */
+static void test_hash(void)
+{
+    enum { SLOTS = 1024, NUMBERS = 4 * SLOTS, MANY = 40 };
+    static size_t slot[SLOTS];
+    size_t most = 0;
+    uint64_t one[2], other[2];
+    int before = failures;
+    for (uint64_t i = 0; i < NUMBERS; i++) {
+        struct hash h = hash_begin();
+        hash_word(&h, i << 52);
+        size_t n = ++slot[hash_end(&h) & (SLOTS - 1)];
+        most = n > most ? n : most;
+    }
+    check(most < MANY, "the numbers are spread");
+    struct hash a = hash_begin(), b = hash_begin(), c = hash_begin();
+    hash_bytes(&a, "abcdefghij", 10);
+    hash_bytes(&b, "abcdefghij", 10);
+    hash_bytes(&c, "abcdefghi", 9);
+    hash_bytes(&c, "j", 1);
+    hash_end_wide(&a, one);
+    hash_end_wide(&b, other);
+    check(hash_end(&a) == hash_end(&b) && one[0] == other[0] && one[1] == other[1], "the same bytes");
+    check(hash_end(&a) != hash_end(&c), "where pieces end counts");
+    done(before, "hashes in memory are spread whatever the bytes are");
+}
+
 /* SQLite takes a transaction back of its own accord where memory or disk is short; OR ROLLBACK makes it do so. */
 static void test_lost_transaction(void)
 {
@@ -542,6 +570,7 @@ int main(void)
     test_base64();
     test_changeset_bytes();
     test_too_large();
+    test_hash();
     test_lost_transaction();
     test_checkpoint();
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)

@@ -24,6 +24,7 @@ static void free_one(struct merge *m)
     }
     free(m->table);
     rowset_free(&m->inserted);
+    upload_rows_free(&m->rows);
     rejected_rows_free(&m->rejected);
     stmt_free(m->hide);
     stmt_free(m->hidden);

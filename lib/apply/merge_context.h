@@ -9,6 +9,7 @@
 #include "apply/rejected_rows.h"
 #include "apply/upload_guard.h"
 #include "apply/upload_quota.h"
+#include "apply/upload_rows.h"
 #include "apply/userkey.h"
 #include "nodes/attachment.h"
 #include "nodes/membership.h"
@@ -60,6 +61,7 @@ struct merge {
     struct stmt *hide, *hidden; /* hidden_columns.h; NULL until wanted */
     int64_t nhidden;
     struct rejected_rows rejected;
+    struct upload_rows rows; /* uploads: those it has told of */
     struct upload_quota quota;
     struct upload_guard guard;
     size_t n;

@@ -1,6 +1,7 @@
 /* rowset: see apply/rowset.h. Open addressing over copies of the keys' bytes. */
 #include "apply/rowset.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -13,21 +14,14 @@ struct rowset_slot {
     struct rowmark mark;
 };
 
-/* FNV-1a; keys are the database's own and hostile ones only cost time. */
-static uint64_t hash_bytes(const uint8_t *p, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001b3u;
-    return h ^ h >> 29;
-}
-
 static uint64_t make_key(struct rowset *s, const struct target *t, const struct change *c)
 {
     buf_clear(&s->key);
     wire_put_varint(&s->key, t->index);
     change_key_bytes(c, &s->key);
-    return hash_bytes(s->key.p, s->key.n);
+    struct hash h = hash_begin();
+    hash_bytes(&h, s->key.p, s->key.n);
+    return hash_end(&h);
 }
 
 /* The slot that holds the key, or the free one where it would go. */

@@ -385,6 +385,12 @@ int upload_apply_one(struct apply_context *w, struct target *t, struct change *c
     int sound = check_values(w, t, c);
     if (sound <= 0)
         return sound;
+    if (!upload_rows_add(&w->merge->rows, t, c))
+        return fail(
+            ERR_REFUSED,
+            "%s: upload %lld of node %s tells of row %s twice, where a delete and an insert behind it "
+            "is all that may follow each other; nothing was changed",
+            w->name, (long long)w->head->number, w->merge->node.name, change_show(c));
     if (w->merge->rekeys.n == 0)
         return judge(w, t, c);
     if (rekey_server_of_adopted(w, t, c))

@@ -66,13 +66,18 @@ void sha_hex(const void *p, size_t n, char hex[SHA_HEX])
     to_hex(sum, sizeof sum, hex);
 }
 
+void sha_random(void *p, size_t n)
+{
+    if (getrandom(p, n, 0) != (ssize_t)n) { /* up to 256 bytes come whole; only an old kernel has none */
+        fputs("dx: this system gives no random bytes\n", stderr);
+        _Exit(4);
+    }
+}
+
 void sha_random_hex(size_t n, char *hex)
 {
     uint8_t bytes[64];
     n = n < sizeof bytes ? n : sizeof bytes;
-    if (getrandom(bytes, n, 0) != (ssize_t)n) { /* up to 256 bytes come whole; only an old kernel has none */
-        fputs("dx: this system gives no random bytes\n", stderr);
-        _Exit(4);
-    }
+    sha_random(bytes, n);
     to_hex(bytes, n, hex);
 }

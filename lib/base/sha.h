@@ -19,7 +19,8 @@ void sha_free(struct sha *s);
 void sha_sum(const void *p, size_t n, uint8_t sum[SHA_BYTES]);
 void sha_hex(const void *p, size_t n, char hex[SHA_HEX]);
 
-/* n random bytes as 2n hex digits and a NUL, from the system's source. */
+/* n random bytes, at most 256, from the system's source; and as 2n hex digits and a NUL, of at most 64. */
+void sha_random(void *p, size_t n);
 void sha_random_hex(size_t n, char *hex);
 
 #endif

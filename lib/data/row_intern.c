@@ -1,6 +1,7 @@
 /* row_intern: see data/row_intern.h. */
 #include "data/row_intern.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -22,47 +23,30 @@ void row_intern_free(struct row_intern *t)
     *t = (struct row_intern){0};
 }
 
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-    h = (h ^ word) * 0x9fb21c651e98df25ULL;
-    return h ^ h >> 32;
-}
-
-static uint64_t hash_bytes(uint64_t h, const uint8_t *p, size_t n)
-{
-    uint64_t word;
-    for (; n >= sizeof word; p += sizeof word, n -= sizeof word) {
-        memcpy(&word, p, sizeof word);
-        h = mix(h, word);
-    }
-    word = n;
-    for (size_t i = 0; i < n; i++)
-        word = word << 8 | p[i];
-    return mix(h, word);
-}
-
+/* The values are chosen by who wrote the rows. */
 static uint64_t hash_row(const struct val *row, size_t n)
 {
-    uint64_t h = 0, bits;
+    struct hash h = hash_begin();
+    uint64_t bits;
     for (size_t i = 0; i < n; i++) {
-        h = mix(h, row[i].type);
+        hash_word(&h, row[i].type);
         switch (row[i].type) {
         case VAL_INT:
-            h = mix(h, (uint64_t)row[i].i);
+            hash_word(&h, (uint64_t)row[i].i);
             break;
         case VAL_REAL:
             memcpy(&bits, &row[i].r, sizeof bits);
-            h = mix(h, bits);
+            hash_word(&h, bits);
             break;
         case VAL_TEXT:
         case VAL_BLOB:
-            h = hash_bytes(h, row[i].p, row[i].n);
+            hash_bytes(&h, row[i].p, row[i].n);
             break;
         default:
             break;
         }
     }
-    return h;
+    return hash_end(&h);
 }
 
 static bool same_row(const struct row_intern *t, const struct val *one, const struct val *other)

@@ -384,6 +384,38 @@ refused() {
     [ "$(sql hq.db "SELECT name, credit FROM account WHERE id = 2")" = "Bolts|200" ]
 }
 
+@test "an upload tells of each row once: a second change of one is refused, in whatever table header and member" {
+    office
+    dump >before
+    insert='{"table":"note","op":"insert","key":{"id":9},"new":{"account":2,"text":"x"}}'
+    update='{"table":"note","op":"update","key":{"id":9},"old":{"text":"x"},"new":{"text":"y"}}'
+    delete='{"table":"note","op":"delete","key":{"id":9},"old":{"account":2,"text":"x"}}'
+    between='{"table":"account","op":"update","key":{"id":2},"old":{"name":"Bolt"},"new":{"name":"Bolts"}}'
+    large='{"table":"note","op":"insert","key":{"id":8},"new":{"account":2,"text":"'$(printf '%01100000d' 0)'"}}'
+    for changes in "$insert $insert" "$insert $update" "$insert $delete" "$update $update" "$update $delete" "$delete $update" \
+        "$delete $delete" "$insert $between $insert" "$insert $large $insert" "$delete $insert $update" "$delete $insert $delete" \
+        "$delete $insert $insert"; do
+        printf '%s\n' "${changes//\} \{/\}$'\n'\{}" | forge 1 >1.dx
+        run -3 dxapply hq.db --upload-from mallory <1.dx
+        [[ $output == *"upload 1 of node mallory tells of row note 9 twice"*"nothing was changed"* ]]
+        no_change
+    done
+    printf '%s\n' "$delete" "$insert" | forge 1 >1.dx
+    run dxapply hq.db --upload-from mallory <1.dx
+    [ "$(sql hq.db "SELECT group_concat(text) FROM note")" = private,hers,x ]
+}
+
+@test "what a copy uploads tells of each row once, whatever was done to it" {
+    office
+    sql mallory.db "DELETE FROM note; INSERT INTO note VALUES (2, 2, 'again'), (3, 2, 'c'); UPDATE note SET text = 'd'" \
+        "UPDATE note SET id = id + 1 WHERE id = 3; UPDATE note SET id = id + 1 WHERE id = 2; DELETE FROM note WHERE id = 4" \
+        "INSERT INTO note VALUES (4, 2, 'e'), (2, 2, 'f'); UPDATE account SET name = 'x'; UPDATE account SET name = 'Bolt'"
+    txnlog upload mallory.db out
+    [ -z "$(dxpack cat out/00000001.dx | jq -c '[.table, .key]' | sort | uniq -d)" ]
+    dxapply hq.db --upload-from mallory <out/00000001.dx
+    [ "$(sql hq.db "SELECT group_concat(id || text) FROM note WHERE account = 2")" = "2f,3d,4e" ]
+}
+
 @test "newest: a time in the future, a blob or another type does not win, and loses when it stands here" {
     sql hq.db "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, at)" \
         "INSERT INTO item VALUES (1, 'a', '2026-01-01 00:00:00'), (2, 'b', '2026-01-01'), (3, 'c', 1700000000)" \

@@ -241,12 +241,39 @@ static void add_tables(struct dx_head *h)
     }
 }
 
+/* Whether the upload has told of the row; most inputs leave out what would be told twice, since that refuses the whole. */
+struct told {
+    struct buf rows;
+    size_t n;
+};
+
+static bool told_before(struct told *told, const struct change *c)
+{
+    struct buf row = {0};
+    size_t at = 0;
+    bool found = false;
+    buf_puts(&row, c->table->name);
+    buf_byte(&row, 0);
+    change_key_bytes(c, &row);
+    for (size_t i = 0, n; i < told->n && !found; i++, at += n) {
+        memcpy(&n, told->rows.p + at, sizeof n);
+        at += sizeof n;
+        found = n == row.n && memcmp(told->rows.p + at, row.p, n) == 0;
+    }
+    buf_add(&told->rows, &row.n, sizeof row.n);
+    buf_add(&told->rows, row.p, row.n);
+    told->n++;
+    buf_free(&row);
+    return found;
+}
+
 /* One archive of that node in a file; its changes chosen by the input, or one honest one of alice's. */
 static int make_upload(struct input *in, struct db *db, const char *node, int64_t number)
 {
     enum { CHANGES_MOST = 16 };
     struct dx_head h;
     struct val old[COLUMNS], new[COLUMNS];
+    struct told told = {0};
     char *epoch;
     int fd = spool_new();
     require(fd >= 0 && db_get_text(db, &epoch, "SELECT epoch FROM dx_nodes WHERE name = %Q", node) == 0,
@@ -264,6 +291,8 @@ static int make_upload(struct input *in, struct db *db, const char *node, int64_
             c.table = h.table[next(in, TABLES)];
             c.op = (enum change_op[]){CHANGE_INSERT, CHANGE_UPDATE, CHANGE_DELETE}[next(in, 3)];
             fill(in, &c);
+            if (told_before(&told, &c) && next(in, 16))
+                continue;
         } else {
             memset(old, 0, sizeof old);
             memset(new, 0, sizeof new);
@@ -275,6 +304,7 @@ static int make_upload(struct input *in, struct db *db, const char *node, int64_
     }
     require(dx_writer_close(w) == 0 && lseek(fd, 0, SEEK_SET) == 0, "no archive");
     dx_head_free(&h);
+    buf_free(&told.rows);
     free(epoch);
     return fd;
 }
