@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 ssize_t file_read_some(int fd, void *p, size_t n, const char *name)
@@ -236,6 +237,12 @@ int file_make_directory(const char *path)
 char *file_join(const char *directory, const char *name)
 {
     return mem_printf("%s/%s", directory, name);
+}
+
+int64_t file_free(const char *path)
+{
+    struct statvfs disk;
+    return statvfs(path, &disk) ? -1 : (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
 }
 
 bool file_exists(const char *path)

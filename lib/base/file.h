@@ -5,6 +5,7 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Reads up to n bytes, less only at the end of the file. Returns the count, or -1. `name` is for the message. */
@@ -47,6 +48,9 @@ int file_make_directory(const char *path);
 /* Joins with a slash; the caller frees. */
 char *file_join(const char *directory, const char *name);
 bool file_exists(const char *path);
+
+/* Bytes that we may still write where the path is; -1 when that cannot be told. */
+int64_t file_free(const char *path);
 
 /* Takes an exclusive lock (flock) on `path`, made when absent so that only its owner and group can open it, and writes who holds it there. -1 with ERR_BUSY and
  * the holder's name if another process has it. Returns the descriptor; file_unlock, or the end of the process,

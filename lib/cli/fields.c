@@ -60,7 +60,7 @@ static json_t *field_json(const struct field *f, const void *record)
         return json_string(text);
     default:
         memcpy(&n, at, sizeof n);
-        return json_integer(n);
+        return f->type == FIELD_KNOWN && n < 0 ? json_null() : json_integer(n);
     }
 }
 

@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 enum field_type {
-    FIELD_INT,  /* int64_t */
-    FIELD_TEXT, /* char *, or const char *; NULL is null in JSON */
-    FIELD_FLAG, /* bool */
-    FIELD_TIME  /* int64_t, seconds since 1970: RFC 3339 in JSON, null for 0 */
+    FIELD_INT,   /* int64_t */
+    FIELD_KNOWN, /* int64_t, null in JSON for -1 */
+    FIELD_TEXT,  /* char *, or const char *; NULL is null in JSON */
+    FIELD_FLAG,  /* bool */
+    FIELD_TIME   /* int64_t, seconds since 1970: RFC 3339 in JSON, null for 0 */
 };
 
 struct field {

@@ -190,6 +190,7 @@ static void put_node(const struct site_status *s, const struct node_status *n, s
     cell(out, "Bytes", NUMBER, fields_bytes(n->waiting.bytes, text));
     cell(out, "Age", NUMBER, n->waiting.archives ? fields_age(n->age, text) : "");
     cell(out, "Disk", NUMBER, fields_bytes(n->disk, text));
+    cell(out, "Free", NUMBER, n->free >= 0 ? fields_bytes(n->free, text) : "");
     cell(out, "Release", TEXT, n->release ? n->release : "");
     cell(out, "Remarks", TEXT, buf_text(&remarks));
     buf_puts(out, "</tr>\n");
@@ -206,7 +207,7 @@ static void put_nodes(const struct site_status *s, struct buf *out)
     buf_puts(out,
              "<table><thead><tr><th>Node</th><th class=\"text\">Package</th><th>Last session</th><th>Not "
              "confirmed</th><th>Rows</th>"
-             "<th>Bytes</th><th>Age</th><th>Disk</th><th class=\"text\">Release</th><th "
+             "<th>Bytes</th><th>Age</th><th>Disk</th><th>Free</th><th class=\"text\">Release</th><th "
              "class=\"text\">Remarks</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < s->n; i++)
         put_node(s, &s->node[i], out);
@@ -324,6 +325,9 @@ static void put_head(const char *site, const struct site_status *s, struct buf *
              "free</p>\n",
              (long long)s->routed, (long long)s->end, fields_count(s->journal, entries),
              fields_bytes(s->database, used), fields_bytes(s->free, unused));
+    if (s->attachments > 0)
+        buf_addf(out, "<p class=\"soft\">%s attachments named by rows and not here yet</p>\n",
+                 fields_count(s->attachments, entries));
 }
 
 int html_report(struct db *db, const char *site, struct site_status *s, struct buf *out)

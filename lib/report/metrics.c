@@ -1,6 +1,9 @@
 /* metrics: see report/metrics.h. */
 #include "report/metrics.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* Gauges: name, unit or NULL, what it is, and the field. Numbers, flags (0 or 1) and times (seconds since 1970). */
@@ -20,6 +23,8 @@ static const struct family site_families[] = {
     SITE("dx_journal_entries", NULL, FIELD_INT, journal, "Entries that the journal keeps."),
     SITE("dx_database_bytes", "bytes", FIELD_INT, database, "Size of the server database and its WAL."),
     SITE("dx_disk_free_bytes", "bytes", FIELD_INT, free, "Free where the docking directory is."),
+    SITE("dx_attachments_missing", NULL, FIELD_KNOWN, attachments,
+         "Files that rows name and the store lacks."),
     SITE("dx_last_run_timestamp_seconds", "seconds", FIELD_TIME, run, "When dxcron ran last; 0: never."),
     SITE("dx_last_success_timestamp_seconds", "seconds", FIELD_TIME, success,
          "When a run of dxcron last ended with 0 or 1; 0: never."),
@@ -49,6 +54,10 @@ static const struct family node_families[] = {
          "When its last session was; 0: never."),
     NODE("dx_node_last_session_exit_code", NULL, FIELD_INT, session_exit, "Exit code of its last session."),
     NODE("dx_node_disk_bytes", "bytes", FIELD_INT, disk, "Size of its files in the docking directory."),
+    NODE("dx_node_disk_free_bytes", "bytes", FIELD_KNOWN, free,
+         "Free where its copy is, as it said in its last session."),
+    NODE("dx_node_attachments_waiting", NULL, FIELD_INT, attachments,
+         "Files that it sent and that are not in the store."),
     NODE("dx_node_stuck", NULL, FIELD_FLAG, stuck, "Whether it needs a person."),
 };
 
@@ -60,7 +69,8 @@ static void head(struct buf *out, const struct family *f)
     buf_addf(out, "# HELP %s %s\n", f->name, f->help);
 }
 
-static void value(struct buf *out, const struct family *f, const void *record)
+/* A line: name, label (""), value; what is not known has none. */
+static void value(struct buf *out, const struct family *f, const char *label, const void *record)
 {
     const void *at = (const char *)record + f->at;
     int64_t n;
@@ -68,22 +78,23 @@ static void value(struct buf *out, const struct family *f, const void *record)
         n = *(const bool *)at;
     else
         memcpy(&n, at, sizeof n);
-    buf_addf(out, " %lld\n", (long long)n);
+    if (f->type != FIELD_KNOWN || n >= 0)
+        buf_addf(out, "%s%s %lld\n", f->name, label, (long long)n);
 }
 
 void metrics_print(const struct site_status *s, struct buf *out)
 {
     for (size_t i = 0; i < sizeof site_families / sizeof *site_families; i++) {
         head(out, &site_families[i]);
-        buf_puts(out, site_families[i].name);
-        value(out, &site_families[i], s);
+        value(out, &site_families[i], "", s);
     }
     for (size_t i = 0; i < sizeof node_families / sizeof *node_families; i++) {
         head(out, &node_families[i]);
         for (size_t k = 0; k < s->n; k++)
             if (s->node[k].node.active) {
-                buf_addf(out, "%s{node=\"%s\"}", node_families[i].name, s->node[k].node.name);
-                value(out, &node_families[i], &s->node[k]);
+                char *label = mem_printf("{node=\"%s\"}", s->node[k].node.name);
+                value(out, &node_families[i], label, &s->node[k]);
+                free(label);
             }
     }
     buf_puts(out, "# EOF\n");

@@ -108,6 +108,7 @@ void site_status_remarks(const struct site_status *s, const struct node_status *
         }
     }
     count(out, n->uploads, "upload to merge", "uploads to merge");
+    count(out, n->attachments, "attachment to take", "attachments to take");
     count(out, n->conflicts, "conflict", "conflicts");
     count(out, n->quarantined, "row in quarantine", "rows in quarantine");
     count(out, n->aside, "log entry set aside", "log entries set aside");
@@ -213,23 +214,26 @@ static void heading(const struct site_status *s, struct buf *out)
              (long long)s->end, fields_count(s->journal, text));
     buf_addf(out, "; disk: %s used", fields_bytes(s->database, text));
     buf_addf(out, ", %s free\n", fields_bytes(s->free, text));
+    if (s->attachments > 0)
+        buf_addf(out, "attachments: %lld named by rows and not here yet\n", (long long)s->attachments);
     need_docking(s, put_need, out);
     if (s->run)
         tell_run(s, put_need, out);
-    buf_addf(out, "%-16s %7s %7s %7s %7s %7s %7s  %s\n", "NODE", "ARCHIVE", "UNCONF.", "ROWS", "BYTES", "AGE",
-             "SEEN", "RELEASE");
+    buf_addf(out, "%-16s %7s %6s %4s %5s %7s %7s %5s %5s  %s\n", "NODE", "ARCHIVE", "UNCONF", "ROWS", "BYTES",
+             "AGE", "SEEN", "DISK", "FREE", "RELEASE");
 }
 
 static void node_line(const struct site_status *s, const struct node_status *n, struct buf *out)
 {
     char archive[FIELDS_SHORT], waiting[FIELDS_SHORT], rows[FIELDS_SHORT], bytes[FIELDS_SHORT],
-        age[FIELDS_SHORT], seen[FIELDS_SHORT];
+        age[FIELDS_SHORT], seen[FIELDS_SHORT], disk[FIELDS_SHORT], room[FIELDS_SHORT];
     struct buf remarks = {0};
     fields_column(out, n->node.name, 16);
-    buf_addf(out, " %7s %7s %7s %7s %7s %7s  ", fields_count(n->node.archive, archive),
+    buf_addf(out, " %7s %6s %4s %5s %7s %7s %5s %5s  ", fields_count(n->node.archive, archive),
              fields_count(n->waiting.archives, waiting), fields_count(n->waiting.changes, rows),
              fields_bytes(n->waiting.bytes, bytes), n->waiting.archives ? fields_age(n->age, age) : "-",
-             n->session ? fields_age(s->time > n->session ? s->time - n->session : 0, seen) : "never");
+             n->session ? fields_age(s->time > n->session ? s->time - n->session : 0, seen) : "never",
+             fields_bytes(n->disk, disk), n->free >= 0 ? fields_bytes(n->free, room) : "-");
     fields_column(out, n->release ? n->release : "-", 7);
     while (out->n && out->p[out->n - 1] == ' ')
         out->n--;

@@ -13,6 +13,7 @@
 #include "nodes/hold.h"
 #include "nodes/site_conf.h"
 #include "route/outbox.h"
+#include "session/site_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,7 +22,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +65,8 @@ const struct field node_status_fields[] = {
     NODE("session_why", FIELD_TEXT, session_why),
     NODE("release", FIELD_TEXT, release),
     NODE("disk", FIELD_INT, disk),
+    NODE("disk_free", FIELD_KNOWN, free),
+    NODE("attachments_waiting", FIELD_INT, attachments),
     NODE("behind", FIELD_FLAG, behind),
     NODE("stuck", FIELD_FLAG, stuck),
     NODE("silent", FIELD_FLAG, silent),
@@ -85,6 +87,7 @@ const struct field site_status_fields[] = {
     SITE("docking", FIELD_TEXT, docking),
     SITE("docking_missing", FIELD_FLAG, docking_missing),
     SITE("disk_free", FIELD_INT, free),
+    SITE("attachments_missing", FIELD_KNOWN, attachments),
     SITE("last_run", FIELD_TIME, run),
     SITE("last_success", FIELD_TIME, success),
     SITE("last_exit", FIELD_INT, run_exit),
@@ -172,13 +175,19 @@ static void read_session(const struct reading *r, struct node_status *s)
     if (node_stat(r, s, "lock", &st))
         s->session = st.st_mtime;
     char *path = node_path(r, s, "session.log"), *line = last_line(path);
+    s->free = -1;
     if (line) {
-        char *end = word_of(line, "end"), *code = word_of(line, "exit");
+        s->session_why = word_of(line, "why");
+        char *why = strstr(line, " why=\"");
+        if (why) /* no word of that is one of the line's */
+            *why = 0;
+        char *end = word_of(line, "end"), *code = word_of(line, "exit"), *room = word_of(line, "free");
         int64_t at = fields_time_get(end);
         s->session = at > s->session ? at : s->session;
         s->session_exit = code ? strtoll(code, NULL, 10) : 0;
-        s->session_why = word_of(line, "why");
+        s->free = room ? strtoll(room, NULL, 10) : -1;
         s->release = word_of(line, "release");
+        free(room);
         free(end);
         free(code);
     }
@@ -186,21 +195,20 @@ static void read_session(const struct reading *r, struct node_status *s)
     free(path);
 }
 
-/* The bytes of the files in a directory, without its directories; for each file with a number as its name, fn. */
-static int64_t walk(const char *path, void (*fn)(void *ctx, int64_t number, const struct stat *st), void *ctx)
+/* The bytes of the files in a directory, without its directories; for each, fn. */
+static int64_t walk(const char *path, void (*fn)(void *ctx, const char *name, const struct stat *st),
+                    void *ctx)
 {
     int64_t bytes = 0;
     DIR *dir = opendir(path);
     struct dirent *entry;
     while (dir && (entry = readdir(dir)) != NULL) {
         struct stat st;
-        char *end;
         if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
             continue;
         bytes += st.st_size;
-        int64_t number = strtoll(entry->d_name, &end, 10);
-        if (fn && end != entry->d_name && strcmp(end, ".dx") == 0)
-            fn(ctx, number, &st);
+        if (fn)
+            fn(ctx, entry->d_name, &st);
     }
     if (dir)
         closedir(dir);
@@ -213,10 +221,14 @@ struct inbox {
 };
 
 /* An upload that was there before the last run of dxcron, and still is, could not be merged. */
-static void on_upload(void *ctx, int64_t number, const struct stat *st)
+static void on_upload(void *ctx, const char *name, const struct stat *st)
 {
     struct inbox *i = ctx;
     struct node_status *s = i->node;
+    char *end;
+    int64_t number = strtoll(name, &end, 10);
+    if (end == name || strcmp(end, ".dx") != 0)
+        return;
     s->uploads++;
     s->uploads_bytes += st->st_size;
     bool left = i->reading->site->run > st->st_mtime && !i->reading->running;
@@ -226,18 +238,27 @@ static void on_upload(void *ctx, int64_t number, const struct stat *st)
     }
 }
 
+static void on_attachment(void *ctx, const char *name, const struct stat *st)
+{
+    struct node_status *s = ctx;
+    (void)st;
+    s->attachments += *name != '.'; /* one that is coming has a name with a dot before it */
+}
+
 static void read_files(const struct reading *r, struct node_status *s)
 {
-    static const char *const directories[] = {"", "outbox", "files"};
     struct inbox inbox = {r, s};
+    const struct {
+        const char *name;
+        void (*fn)(void *ctx, const char *name, const struct stat *st);
+        void *ctx;
+    } directories[] = {
+        {"", NULL, NULL}, {"outbox", NULL, NULL}, {"files", on_attachment, s}, {"inbox", on_upload, &inbox}};
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
-        char *path = node_path(r, s, directories[i]);
-        s->disk += walk(path, NULL, NULL);
+        char *path = node_path(r, s, directories[i].name);
+        s->disk += walk(path, directories[i].fn, directories[i].ctx);
         free(path);
     }
-    char *path = node_path(r, s, "inbox");
-    s->disk += walk(path, on_upload, &inbox);
-    free(path);
 }
 
 /* Whether the archive is in the outbox, or the router is about to name it. */
@@ -387,7 +408,6 @@ static void read_runs(struct reading *r)
 static int read_site(struct db *db, const char *docking, struct reading *r)
 {
     struct site_status *s = r->site;
-    struct statvfs fs;
     struct site_conf conf;
     int64_t conflicts, quarantine;
     s->time = time(NULL);
@@ -400,8 +420,11 @@ static int read_site(struct db *db, const char *docking, struct reading *r)
     }
     s->database_path = mem_text(db_path(db));
     s->database = bytes_of(db_path(db), "") + bytes_of(db_path(db), "-wal");
-    if (statvfs(s->docking, &fs) == 0 || statvfs(db_path(db), &fs) == 0)
-        s->free = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    s->free = file_free(file_exists(s->docking) ? s->docking : db_path(db));
+    s->free = s->free < 0 ? 0 : s->free;
+    if (site_files_count_missing(
+            db, &s->attachments)) /* a table is not what its package says: that is told elsewhere */
+        s->attachments = -1;
     int rc = site_conf_of(db, &conf);
     s->silent_days = conf.silent_days;
     site_conf_free(&conf);

@@ -30,6 +30,8 @@ struct node_status {
     char *session_why;              /* why that is not 0; NULL when not known */
     char *release;                  /* of dx at the node, as of its last session; NULL when not known */
     int64_t disk;                   /* bytes of all files in DOCKING/NODE */
+    int64_t free;                   /* bytes free where its copy is, as of its last session; -1: not known */
+    int64_t attachments;            /* files of its rows that came and are not taken into the store */
     bool behind, silent;            /* something waits for it; no session for silent_days */
     bool stuck;                     /* it needs a person: blocked, missing, or its last session was refused */
 };
@@ -49,6 +51,7 @@ struct site_status {
     int64_t journal;     /* entries in it */
     int64_t database;    /* bytes of the database and its WAL */
     int64_t free;        /* bytes free where the docking directory is */
+    int64_t attachments; /* files that rows name and the store lacks; -1: cannot be told */
     int64_t run;         /* when dxcron ran last; 0: never */
     int64_t success;     /* when it last ended with 0 or 1; 0: never, as far as its log tells */
     int64_t run_exit;    /* the exit code of its last run */

@@ -34,7 +34,7 @@ struct desk_request {
     int64_t number, row;
     struct peer_traffic traffic; /* DESK_LOG and all below */
     struct channel_count bytes;
-    int64_t archive, upload;
+    int64_t archive, upload, free;
     int code;
     char release[HANDSHAKE_TEXT], why[512];
     struct standing copy; /* DESK_SNAPSHOT: what the copy says that is to be made again */

@@ -2,6 +2,7 @@
 #include "session/handshake.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "device/patch.h"
 #include "journal/applied_digests.h"
@@ -131,6 +132,8 @@ int handshake_of_copy(struct db *db, struct standing *s)
     take_text(s->before, before);
     take_text(s->package, package);
     take_text(s->digest, digest);
+    int64_t room = file_free(db_path(db));
+    s->free = room > 0 ? room : 0;
     return rc;
 }
 
@@ -178,6 +181,7 @@ static const struct field {
     {"files", offsetof(struct standing, files), true},
     {"patch", offsetof(struct standing, patch), true},
     {"timeout", offsetof(struct standing, timeout), false},
+    {"free", offsetof(struct standing, free), false},
     {"keep_days", offsetof(struct standing, keep_days), false},
     {"keep_bytes", offsetof(struct standing, keep_bytes), false},
 };

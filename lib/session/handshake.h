@@ -23,6 +23,7 @@ struct standing {
     int64_t upload;              /* newest upload: server: merged; node: acknowledged */
     int64_t sent;                /* node: newest upload made */
     int64_t timeout;             /* seconds for which it waits for a byte */
+    int64_t free;                /* node: bytes free on its disk, for who looks after nodes */
     char before[HANDSHAKE_TEXT]; /* node: the epoch of another copy whose archives it takes, too (meta.h) */
     char offer[HANDSHAKE_TEXT];  /* server: the epoch of a copy that is offered (nodes/offer.h) */
     bool

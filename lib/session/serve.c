@@ -670,6 +670,7 @@ static void report(struct server *s, int code)
                              .bytes = channel_count(s->peer.channel),
                              .archive = s->them.archive,
                              .upload = s->us.upload,
+                             .free = s->them.free,
                              .code = code};
     snprintf(r.release, sizeof r.release, "%s", s->them.release);
     snprintf(r.why, sizeof r.why, "%s", code ? err_message() : "");
@@ -824,6 +825,7 @@ static void write_log(const struct desk *d, const struct desk_request *r, int co
                                                    .bytes = r->bytes,
                                                    .archive = r->archive,
                                                    .upload = r->upload,
+                                                   .free = r->free,
                                                    .code = code,
                                                    .why = r->why});
 }

@@ -55,10 +55,13 @@ void session_log_add(int dir, const struct session_line *l)
     add_time(&b, "end", time(NULL));
     buf_addf(&b, "node=%s release=", l->node);
     clean_text(&b, *l->release ? l->release : "-", strcspn(*l->release ? l->release : "-", " "));
-    buf_addf(&b, " sent=%lld/%lld fetched=%lld/%lld bytes=%lld/%lld archive=%lld upload=%lld exit=%d",
+    buf_addf(&b, " sent=%lld/%lld fetched=%lld/%lld bytes=%lld/%lld archive=%lld upload=%lld",
              (long long)t->sent_files, (long long)t->sent_bytes, (long long)t->fetched_files,
              (long long)t->fetched_bytes, (long long)l->bytes.out, (long long)l->bytes.in,
-             (long long)l->archive, (long long)l->upload, l->code);
+             (long long)l->archive, (long long)l->upload);
+    if (l->free > 0)
+        buf_addf(&b, " free=%lld", (long long)l->free);
+    buf_addf(&b, " exit=%d", l->code);
     if (*l->why)
         add_why(&b, l->why);
     buf_byte(&b, '\n');

@@ -1,10 +1,10 @@
 /* session_log: a line for each session, at both ends: SITE/docking/NODE/session.log and LOCAL.db-dx/session.log.
  *
  *   start=2026-01-31T12:00:00Z end=2026-01-31T12:00:02Z node=alice release=0.1.0 sent=2/13120 fetched=1/700
- *   bytes=14500/1200 archive=17 upload=5 exit=0 why="..."
+ *   bytes=14500/1200 archive=17 upload=5 free=81604378624 exit=0 why="..."
  *
  * on one line: files and bytes of files that went out and came in here, all bytes out and in, the newest archive and
- * upload as the handshake found them, the exit code, and the reason where it is not 0. A file of more than a megabyte
+ * upload as the handshake found them, the bytes free on the disk of a node, the exit code, and the reason where it is not 0. A file of more than a megabyte
  * is renamed to session.log.1 first, so that there are never more than two. */
 #ifndef SESSION_LOG_H
 #define SESSION_LOG_H
@@ -19,6 +19,7 @@ struct session_line {
     struct peer_traffic traffic;
     struct channel_count bytes;
     int64_t archive, upload;
+    int64_t free; /* bytes free on the disk of the other end; 0: not known */
     int code;
     const char *why; /* one line; "" for none */
 };

@@ -125,8 +125,9 @@ static int name_rows(struct db *db, const char *package)
     return rc;
 }
 
-/* What is in the store, and what rows of all packages name, into temporary tables. */
-static int list(struct db *db, const char *store)
+/* What is in the store, and what rows of all packages name, into temporary tables. sweep: what was left of copies that
+ * were broken off is removed. */
+static int list(struct db *db, const char *store, bool sweep)
 {
     char **name;
     size_t n;
@@ -145,7 +146,7 @@ static int list(struct db *db, const char *store)
         if (peer_is_sha(e->d_name)) {
             stmt_bind_text(s, 1, e->d_name);
             rc = stmt_run(s);
-        } else
+        } else if (sweep)
             copy_files_sweep(dirfd(d), e->d_name);
     if (d)
         closedir(d);
@@ -189,7 +190,8 @@ static int forget_claims(struct collecting *c)
 static int sweep(struct collecting *c)
 {
     char *seen = mem_printf("%s/docking/files.seen", c->site);
-    int rc = list(c->db, c->store) || db_exec(c->db, sql_note) || remove_old(c) || forget_claims(c) ? -1 : 0;
+    int rc =
+        list(c->db, c->store, true) || db_exec(c->db, sql_note) || remove_old(c) || forget_claims(c) ? -1 : 0;
     int fd = rc ? -1 : file_create(seen);
     if (fd >= 0)
         close(fd);
@@ -226,19 +228,30 @@ int site_files_collect(struct db *db, struct site_files_done *out)
     return rc;
 }
 
-int site_files_missing(struct db *db, site_files_fn *fn, void *ctx)
+static const char sql_missing[] = "FROM temp.dx_named WHERE digest NOT IN (SELECT digest FROM temp.dx_store)";
+
+static int list_site(struct db *db, bool sweep)
 {
     char *site = site_of(db), *store = file_join(site, "files");
-    int rc = list(db, store);
-    struct stmt *s =
-        rc ? NULL
-           : db_prepare(db, "SELECT tbl, digest FROM temp.dx_named WHERE digest NOT IN (SELECT digest FROM "
-                            "temp.dx_store) ORDER BY 1, 2");
+    int rc = list(db, store, sweep);
+    free(store);
+    free(site);
+    return rc;
+}
+
+int site_files_count_missing(struct db *db, int64_t *n)
+{
+    return list_site(db, false) || db_get_int(db, n, "SELECT count(DISTINCT digest) %s", sql_missing) ? -1
+                                                                                                      : 0;
+}
+
+int site_files_missing(struct db *db, site_files_fn *fn, void *ctx)
+{
+    int rc = list_site(db, true);
+    struct stmt *s = rc ? NULL : db_preparef(db, "SELECT tbl, digest %s ORDER BY 1, 2", sql_missing);
     enum step step = STEP_ERROR;
     while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW)
         rc = fn(ctx, stmt_text(s, 0), stmt_text(s, 1));
     stmt_free(s);
-    free(store);
-    free(site);
     return rc || step != STEP_DONE ? -1 : 0;
 }

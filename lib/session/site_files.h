@@ -23,4 +23,7 @@ void site_files_come(const char *site);
 typedef int site_files_fn(void *ctx, const char *table, const char *sha);
 int site_files_missing(struct db *db, site_files_fn *fn, void *ctx);
 
+/* How many digests that is. In the caller's transaction; nothing is changed, here or on the disk. */
+int site_files_count_missing(struct db *db, int64_t *n);
+
 #endif

@@ -25,7 +25,7 @@ change() {
     change
     run -0 txnroute status site/hq.db site/docking
     [[ ${lines[0]} == "journal: routed up to "*" entries kept; disk: "*" used, "*" free" ]]
-    [[ ${lines[1]} == "NODE "*"ARCHIVE UNCONF."*"SEEN  RELEASE" ]]
+    [[ ${lines[1]} == "NODE "*"ARCHIVE UNCONF "*"DISK  FREE  RELEASE" ]]
     [[ $output == *$'\na-name-of-more-~ '* ]]
     [ "$(wc -L <<<"$output")" -le 80 ]
 }
@@ -35,6 +35,11 @@ change() {
     run -0 txnroute status site/hq.db --json
     jq -e '(.time | test("^[0-9-]{10}T[0-9:]{8}Z$")) and .disk_free > 0 and .database_bytes > 0 and (.nodes | length) == 3' <<<"$output"
     jq -e '.nodes[] | select(.name == "alice") | .session | test("^[0-9-]{10}T[0-9:]{8}Z$")' <<<"$output"
+    jq -e '[.nodes[] | [.name, .disk_free > 0, .release != null]] | sort[1:] == [["alice", true, true], ["bob", false, false]]' <<<"$output"
+    run -0 txnroute status site/hq.db
+    [[ $output =~ $'\n'alice\ .*[0-9][KMGT]\ \ +[0-9]+\.[0-9]+\.[0-9]+$'\n' ]]
+    run -0 txnroute metrics site
+    [ "$(grep -c '^dx_node_disk_free_bytes{' <<<"$output")" = 1 ]
 }
 
 @test "--behind names who is behind, stuck or silent, and no other" {

@@ -151,12 +151,22 @@ setup() {
     run -0 remotesync --now alice.db site
     run -1 txnroute files --missing site/hq.db
     [[ $output == "$(sum later)  doc" ]]
+    [ "$(txnroute status site/hq.db --json | jq .attachments_missing)" = 1 ]
+    run -0 txnroute status site/hq.db
+    [[ $output == *$'\nattachments: 1 named by rows and not here yet\n'* ]]
+    [[ $(txnroute metrics site) == *$'\ndx_attachments_missing 1\n'* ]]
+    [[ $(txnroute report site) == *">1 attachments named by rows and not here yet<"* ]]
     run -0 remotesync bob.db site
     run -1 txnlog files --missing bob.db
     printf later >f
     txnlog files alice.db f
+    run -0 remotesync alice.db site
+    [ "$(txnroute status site/hq.db --json | jq -c '[.nodes[] | select(.name == "alice") | .attachments_waiting]')" = '[1]' ]
+    [[ $(txnroute status site/hq.db) == *"1 attachment to take"* ]]
+    [[ $(txnroute metrics site) == *$'\ndx_node_attachments_waiting{node="alice"} 1\n'* ]]
     run -0 remotesync --now alice.db site
     run -0 txnroute files --missing site/hq.db
+    [ "$(txnroute status site/hq.db --json | jq .attachments_missing)" = 0 ]
     run -0 remotesync bob.db site
     has bob.db later
 }

@@ -251,7 +251,7 @@ END
     make_upload
     remotesync alice.db site
     run -0 tail -n 1 site/docking/alice/session.log
-    [[ $output == "start=2"*" node=alice release="*" sent=0/0 fetched=1/$bytes "*" upload=0 exit=0" ]]
+    [[ $output == "start=2"*" node=alice release="*" sent=0/0 fetched=1/$bytes "*" upload=0 free="[1-9]*" exit=0" ]]
     run -0 remotesync --log alice.db
     [[ ${lines[-1]} == "start=2"*" node=alice "*" sent=1/$bytes fetched=0/0 "*" exit=0" ]]
     run -3 talk alice "dx 7 x"
