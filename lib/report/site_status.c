@@ -505,6 +505,7 @@ static void free_node(struct node_status *n)
     node_free(&n->node);
     free(n->waiting.oldest);
     free(n->held);
+    free(n->moved);
     free(n->session_why);
     free(n->release);
 }

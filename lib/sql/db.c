@@ -646,6 +646,68 @@ int db_expect(struct db *db, const struct val *const *values, size_t n)
     return 0;
 }
 
+/* ---- a copy beside it, and back ---- */
+
+/* What `PRAGMA data_version` tells: another number once another connection has committed. */
+static int read_version(struct db *db, int64_t *version)
+{
+    return db_get_int(db, version, "PRAGMA data_version");
+}
+
+/* All pages of a database that nobody changes meanwhile. */
+static int copy_pages(sqlite3 *from, sqlite3 *to)
+{
+    sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+    int rc = b ? sqlite3_backup_step(b, -1) : SQLITE_ERROR;
+    sqlite3_backup_finish(b);
+    return rc;
+}
+
+int db_copy(struct db *db, const char *path, int64_t *version)
+{
+    sqlite3 *to = NULL;
+    char *mode = NULL;
+    if (db_get_text(db, &mode, "PRAGMA journal_mode"))
+        return -1;
+    bool wal = mode && strcmp(mode, "wal") == 0;
+    free(mode);
+    if (!wal)
+        return 0;
+    int rc = db_begin_read(db) || read_version(db, version) ? -1 : 1;
+    if (rc > 0 &&
+        (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ||
+         copy_pages(db->handle, to) != SQLITE_DONE))
+        rc = fail(ERR_SYSTEM, "%s: cannot copy %s there: %s", path, db->path,
+                  to ? sqlite3_errmsg(to) : "no memory");
+    sqlite3_close(to);
+    db_rollback(db);
+    return rc;
+}
+
+int db_replace(struct db *db, const char *path, int64_t version)
+{
+    struct db *to = db_open(db->path, DB_WRITE), *from = to ? db_open(path, DB_READ) : NULL;
+    sqlite3_backup *b = from ? sqlite3_backup_init(to->handle, "main", from->handle, "main") : NULL;
+    int64_t now = 0;
+    int rc = -1, step = SQLITE_ERROR;
+    /* No page takes the write lock; then nobody commits any more, and who reads goes on reading what was there. */
+    if (b && (step = sqlite3_backup_step(b, 0)) == SQLITE_OK && read_version(db, &now) == 0)
+        rc = now == version;
+    if (rc > 0 && (step = sqlite3_backup_step(b, -1)) != SQLITE_DONE)
+        rc = -1;
+    crashpoint();
+    int end = b ? sqlite3_backup_finish(b) : SQLITE_ERROR;
+    if (from && rc < 0 && step != SQLITE_OK)
+        fail(step == SQLITE_BUSY ? ERR_BUSY : ERR_SYSTEM,
+             "%s: cannot be replaced by what was made beside it: %s", db->path,
+             sqlite3_errstr(b ? step : end));
+    else if (rc > 0)
+        checkpoint(to);
+    db_close(from);
+    db_close(to);
+    return rc;
+}
+
 int db_attach(struct db *db, const char *path, const char *name)
 {
     sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1);

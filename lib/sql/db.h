@@ -115,6 +115,15 @@ typedef bool db_may(void *ctx, int action, const char *a, const char *b, const c
                     const char *through);
 void db_authorize(struct db *db, db_may *may, void *ctx);
 
+/* Writes what the database holds to a new file, and to *version what db_replace wants: 1; 0, and nothing is written, where the
+ * database has no write-ahead log, in which readers go on while another connection writes. */
+int db_copy(struct db *db, const char *path, int64_t *version);
+
+/* Puts the content of that file, which was changed since, in the place of what the database holds, in one short transaction:
+ * connections that have it open see it as any other commit. 1; 0, and nothing is changed, where another connection has
+ * committed since the copy was made; -1, and nothing is changed. `db` is the connection that made the copy. */
+int db_replace(struct db *db, const char *path, int64_t version);
+
 /* Runs statement after statement; rows are passed over. *done is how many bytes of the text were run: where it fails, the
  * statement behind them is the one. */
 int db_script(struct db *db, const char *sql, size_t *done);

@@ -13,7 +13,7 @@
 
 static bool as_local, dry, log_wanted, resend, settle_sent, strict;
 
-static const char *approve, *guard_percent, *guard_rows, *save, *undo, *upload_from;
+static const char *approve, *beside, *guard_percent, *guard_rows, *save, *undo, *upload_from;
 
 static struct signers signers;
 
@@ -24,6 +24,10 @@ static const struct cli_option apply_options[] = {
     {"--upload-from", "NODE", "take exactly one archive: the next upload of that node", NULL, &upload_from},
     {"--log", NULL, "take logs: they may change everything", &log_wanted, NULL},
     {"--as-local", NULL, "what an upload changes counts as changed here (on a companion)", &as_local, NULL},
+    {"--beside", "FILE",
+     "over a copy: work on FILE, made of it, and put that in its place when it is whole; exit 7 where "
+     "somebody has written to it meanwhile",
+     NULL, &beside},
     {"--resend", NULL, "over a copy, a snapshot settles none of the uploads made there: they go up again",
      &resend, NULL},
     {"--save", "FILE",
@@ -58,6 +62,8 @@ static int read_options(struct apply_options *o)
                                 .guard_percent = -1};
     if (log_wanted && upload_from)
         return fail(ERR_USAGE, "--log and --upload-from: a node's upload is no log");
+    if (beside && dry)
+        return fail(ERR_USAGE, "-n and --beside: -n changes nothing");
     if (guard_rows && cli_number(guard_rows, "--guard-rows", &o->guard_rows))
         return -1;
     return guard_percent ? cli_number(guard_percent, "--guard-percent", &o->guard_percent) : 0;
@@ -119,14 +125,15 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
                : 0;
 }
 
-/* Applies archive after archive; *db is opened when the first one has told its kind. */
-static int apply_each(const char *path, struct dx_reader *r, struct db **db, const struct apply_options *o)
+/* Applies archive after archive; *db, in the file, is opened when the first one has told its kind. */
+static int apply_each(const char *path, const char *file, struct dx_reader *r, struct db **db,
+                      const struct apply_options *o)
 {
     const struct dx_head *h;
     int got, code = 0;
     while ((got = dx_next(r, &h)) > 0) {
         struct apply_count n;
-        if (*db == NULL && (*db = db_open(path, h->kind == DX_SNAPSHOT ? DB_CREATE : DB_WRITE)) == NULL)
+        if (*db == NULL && (*db = db_open(file, h->kind == DX_SNAPSHOT ? DB_CREATE : DB_WRITE)) == NULL)
             return -1;
         if (apply_archive(*db, r, h, o, &n)) {
             free(n.unplaced_why);
@@ -137,6 +144,35 @@ static int apply_each(const char *path, struct dx_reader *r, struct db **db, con
         code = look ? look : code;
     }
     return got < 0 ? -1 : code;
+}
+
+static void remove_database(const char *path)
+{
+    static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char *name = mem_printf("%s%s", path, parts[i]);
+        unlink(name);
+        free(name);
+    }
+}
+
+/* The same in a file beside the database, which takes its place when all is applied: until then who reads and writes the
+ * database goes on. 0 with *done unset where the database has no write-ahead log. */
+static int apply_beside(const char *path, struct dx_reader *r, const struct apply_options *o, bool *done)
+{
+    int64_t version;
+    struct db *old = db_open(path, DB_WRITE), *new = NULL;
+    remove_database(beside);
+    int copied = old ? db_copy(old, beside, &version) : -1;
+    *done = copied > 0;
+    int code = copied > 0 ? apply_each(path, beside, r, &new, o) : copied;
+    db_close(new);
+    int taken = copied > 0 && code >= 0 ? db_replace(old, beside, version) : 1;
+    if (taken == 0)
+        cli_say("%s was written to meanwhile; nothing was changed", path);
+    db_close(old);
+    remove_database(beside);
+    return taken > 0 ? code : taken == 0 ? ERR_AGAIN : -1;
 }
 
 static int apply(int argc, char **argv)
@@ -152,7 +188,12 @@ static int apply(int argc, char **argv)
     bool was_there = access(path, F_OK) == 0;
     struct dx_reader *r = dx_reader_open(fd, name);
     struct db *db = NULL;
-    int code = r ? apply_each(path, r, &db, &o) : -1;
+    bool done = false;
+    int code = r ? 0 : -1;
+    if (code == 0 && beside)
+        code = apply_beside(path, r, &o, &done);
+    if (code == 0 && !done)
+        code = apply_each(path, path, r, &db, &o);
     dx_reader_close(r);
     db_close(db);
     if (!was_there && (code < 0 || o.dry))
