@@ -1,6 +1,8 @@
 /* mem: see base/mem.h. */
 #include "base/mem.h"
 
+#include "base/limits.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +11,7 @@
 
 void mem_out(void)
 {
+    limits_memory_out();
     fputs("dx: out of memory\n", stderr);
     _Exit(4);
 }

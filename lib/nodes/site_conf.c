@@ -42,6 +42,8 @@ static const struct entry {
     {"limits", "expanded_ratio", COUNT, AT(expanded_ratio), 200, 10, INT64_MAX, NULL},
     {"limits", "rows", COUNT, AT(rows), 10000000, 1, INT64_MAX, NULL},
     {"limits", "value_bytes", SIZE, AT(value_bytes), 16 * MIB, KIB, 128 * MIB, NULL},
+    {"limits", "memory_bytes", SIZE, AT(memory_bytes), 4 * GIB, 64 * MIB, INT64_MAX, NULL},
+    {"limits", "cpu_seconds", COUNT, AT(cpu_seconds), 3600, 1, 86400 * 365, NULL},
     {"limits", "quarantined_rows", COUNT, AT(quarantined_rows), 10000, 0, INT64_MAX, NULL},
     {"limits", "open_conflicts", COUNT, AT(open_conflicts), 100000, 0, INT64_MAX, NULL},
     {"limits", "sessions_per_hour", COUNT, AT(sessions_per_hour), 3600, 1, INT64_MAX, NULL},
@@ -214,15 +216,20 @@ int site_conf_read(const char *site, struct site_conf *c)
     return rc ? -1 : check(c);
 }
 
-int site_conf_of(struct db *db, struct site_conf *out)
+int site_conf_beside(const char *path, struct site_conf *out)
 {
-    const char *path = db_path(db), *slash = strrchr(path, '/');
+    const char *slash = strrchr(path, '/');
     char *site = slash == NULL   ? mem_text(".")
                  : slash == path ? mem_text("/")
                                  : mem_printf("%.*s", (int)(slash - path), path);
     int rc = site_conf_read(site, out);
     free(site);
     return rc;
+}
+
+int site_conf_of(struct db *db, struct site_conf *out)
+{
+    return site_conf_beside(db_path(db), out);
 }
 
 void site_conf_free(struct site_conf *c)

@@ -26,6 +26,8 @@ struct site_conf {
     int64_t expanded_ratio;    /* bytes unpacked for a byte packed; small uploads are let through */
     int64_t rows;              /* changes in one upload */
     int64_t value_bytes;       /* of one value */
+    int64_t memory_bytes;      /* of a process that reads or merges an upload */
+    int64_t cpu_seconds;       /* its processor time */
     int64_t quarantined_rows;  /* changes in quarantine */
     int64_t open_conflicts;    /* conflicts that are not resolved */
     int64_t sessions_per_hour; /* sessions begun */
@@ -55,7 +57,8 @@ struct site_conf {
  * failure. */
 int site_conf_read(const char *site, struct site_conf *out);
 
-/* The same for the site in which a database lies. */
+/* The same for the site in which the database of that path lies, or an open one. */
+int site_conf_beside(const char *path, struct site_conf *out);
 int site_conf_of(struct db *db, struct site_conf *out);
 void site_conf_free(struct site_conf *c);
 

@@ -7,6 +7,7 @@
 #include "base/crashpoint.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "journal/meta.h"
 #include "nodes/attachment.h"
@@ -713,6 +714,7 @@ static int speak(struct server *s, const struct serve *o)
                              .files = (size_t)s->conf->inbox_files + ATTACHMENTS,
                              .sent = "archive",
                              .fetched = "upload"};
+    limits_set(s->conf->memory_bytes, s->conf->cpu_seconds);
     const char *fence = fence_raise(below, 1, s->conf->file_bytes);
     if (o->say)
         o->say("the process that reads the node's bytes is held by: %s", fence);

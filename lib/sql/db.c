@@ -3,6 +3,7 @@
 
 #include "base/crashpoint.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/progress.h"
 
@@ -55,6 +56,8 @@ static int fail_db(struct db *db, const char *doing)
     enum err_code code = ERR_SYSTEM;
     const char *hint = "";
     db->lost |= db->writing && sqlite3_get_autocommit(db->handle);
+    if (rc == SQLITE_NOMEM)
+        limits_memory_out();
     if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
         code = ERR_BUSY;
         hint = "; another program holds the write lock, try again";

@@ -4,7 +4,9 @@
 #include "apply/apply.h"
 #include "apply/package_apply.h"
 #include "apply/rekey_client.h"
+#include "base/limits.h"
 #include "base/mem.h"
+#include "nodes/site_conf.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -175,12 +177,23 @@ static int apply_beside(const char *path, struct dx_reader *r, const struct appl
     return taken > 0 ? code : taken == 0 ? ERR_AGAIN : -1;
 }
 
+/* What a node has sent may take as much of the machine as its site lets it. */
+static int limit(const char *path)
+{
+    struct site_conf site;
+    int rc = site_conf_beside(path, &site);
+    if (rc == 0)
+        limits_set(site.memory_bytes, site.cpu_seconds);
+    site_conf_free(&site);
+    return rc;
+}
+
 static int apply(int argc, char **argv)
 {
     (void)argc;
     struct apply_options o;
     const char *name, *path = argv[0];
-    if (read_options(&o))
+    if (read_options(&o) || (upload_from && limit(path)))
         return -1;
     int fd = dx_open_input(NULL, &name);
     if (fd < 0)

@@ -582,6 +582,58 @@ newest() {
     [ "$(sql hq.db "SELECT name FROM account WHERE id = 2")" = Bolts ]
 }
 
+# beside_alice: an upload of hers waits, too.
+beside_alice() {
+    mkdir -p docking/mallory/inbox docking/alice/inbox
+    dxpack make --kind upload --from alice --epoch "$(epoch_of alice)" --number 1 >docking/alice/inbox/00000001.dx \
+        <<<'{"table":"account","op":"update","key":{"id":1},"old":{"name":"Acme"},"new":{"name":"Acorn"}}'
+}
+
+# aside WHY: the second run holds mallory for it, alice was served by the first, nothing of mallory's is merged.
+aside() {
+    run -1 dxcron .
+    [[ $output == *"dx: it took more $1 than"* ]]
+    [ "$(sql hq.db "SELECT name FROM account WHERE id = 1")" = Acorn ]
+    run -1 dxcron .
+    [[ "$(sql hq.db "SELECT why FROM dx_hold")" == "its upload 00000001.dx has twice taken more $1 than"* ]]
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE id = 9")" -eq 0 ]
+    [ "$(sql hq.db "PRAGMA integrity_check")" = ok ]
+    run -0 txnroute status hq.db docking
+    [[ $output == *"taken more $1"* ]]
+    txnroute node release hq.db mallory
+    rm site.conf
+}
+
+@test "an upload whose merge takes more memory than memory_bytes is set aside after two tries, and others are merged" {
+    of_plain_build
+    mkdir site && cd site
+    office
+    beside_alice
+    printf '[limits]\nmemory_bytes = 64M\n' >site.conf
+    long=$(printf '%016000000d' 0)
+    { printf '{"table":"note","op":"insert","key":{"id":9},"new":{"account":2,"text":"%s"}}\n' "$long"
+      printf '{"table":"account","op":"update","key":{"id":2},"old":{"name":"%s"},"new":{"name":"%s"}}\n' "$long" "${long}"; } |
+        forge 1 >docking/mallory/inbox/00000001.dx
+    aside memory
+    run dxcron .
+    [ "$(sql hq.db "SELECT count(*) FROM note WHERE id = 9")" -eq 1 ]
+}
+
+@test "an upload whose merge takes more processor time than cpu_seconds is set aside after two tries, and others are merged" {
+    mkdir site && cd site
+    office
+    beside_alice
+    printf '[limits]\ncpu_seconds = 1\n' >site.conf
+    sql hq.db "CREATE TRIGGER slow AFTER INSERT ON note BEGIN SELECT count(*) FROM
+        (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000000000) SELECT n FROM c); END"
+    txnlog attach hq.db
+    forge 1 >docking/mallory/inbox/00000001.dx <<<'{"table":"note","op":"insert","key":{"id":9},"new":{"account":2,"text":"x"}}'
+    aside "processor time"
+    sql hq.db "DROP TRIGGER slow"
+    dxcron .
+    [ "$(sql hq.db "SELECT text FROM note WHERE id = 9")" = x ]
+}
+
 @test "the answer does not tell whether a row that its node does not see is there, or what is in it" {
     office
     forge 1 >1.dx <<-'LINES'
