@@ -113,10 +113,16 @@ saved_name() {
     printf %s "$spool/saved/$1-$n.dx"
 }
 
-# place FILE NAME: puts a copy there, whole or not at all.
+# site_umask SITE: what is made there is for the owner, or for the group too, as its site.conf says. What is wrong with that
+# file, the next command that reads it says.
+site_umask() {
+    [ "$("$here/txnroute" check "$1" --get access 2>/dev/null)" != group ] || umask 007
+}
+
+# place FILE NAME: puts a copy there, whole or not at all, with the mode that a new file has.
 place() {
     local part
-    part=$(mktemp -- "${2%/*}/.dx.XXXXXXXX") && cp -- "$1" "$part" && sync -- "$part" && mv -fT -- "$part" "$2" && return
+    part=$(mktemp -- "${2%/*}/.dx.XXXXXXXX") && cp -- "$1" "$part" && chmod =rw -- "$part" && sync -- "$part" && mv -fT -- "$part" "$2" && return
     rm -f -- "$part"
     warn "$2: cannot be written"
     return 4

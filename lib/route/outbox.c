@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "journal/meta.h"
+#include "nodes/site_conf.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -223,6 +224,17 @@ static int check_name(struct outbox *o, struct db *db)
     return rc;
 }
 
+/* What is made is for the group, too, where the site wants that, whoever runs this. */
+static int let_group_in(struct db *db)
+{
+    struct site_conf c;
+    int rc = site_conf_of(db, &c);
+    if (rc == 0 && c.group)
+        site_conf_umask(&c);
+    site_conf_free(&c);
+    return rc;
+}
+
 static int make_home(struct outbox *o, struct db *db)
 {
     if (file_exists(o->docking))
@@ -250,7 +262,7 @@ struct outbox *outbox_open(struct db *db, const char *docking, const char *holde
     o->lock = o->home = -1;
     o->docking = outbox_directory(db, docking);
     char *lock = file_join(o->docking, "lock");
-    int rc = make_home(o, db) || open_home(o) ? -1 : 0;
+    int rc = let_group_in(db) || make_home(o, db) || open_home(o) ? -1 : 0;
     if (rc == 0) {
         o->note = note_of(db, o->docking);
         o->lock = take_lock(lock, holder, wait);

@@ -737,12 +737,12 @@ static int speak(struct server *s, const struct serve *o)
 static int lock(int dir, const char *node)
 {
     char who[256] = "";
-    int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0660);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
         return fail_errno("docking/%s/lock: cannot open", node);
     int taken = flock(fd, LOCK_EX | LOCK_NB);
-    int next = taken ? openat(dir, "lock.next", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600) : -1;
+    int next = taken ? openat(dir, "lock.next", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0660) : -1;
     for (int i = 0; taken && i < GIVE_WAY * 10; i++) {
         struct timespec moment = {0, 100000000};
         nanosleep(&moment, NULL);

@@ -198,23 +198,45 @@ static int report(int argc, char **argv)
 
 /* ---- init ---- */
 
-static int make_directory(const char *site, const char *name)
+static int make_directory(const char *site, const char *name, const struct site_conf *c)
 {
     char *path = file_join(site, name);
-    int rc = file_make_directory(path) || chmod(path, 0700) ? fail_errno("%s: cannot make it", path) : 0;
+    int rc = file_make_directory(path) || chmod(path, c->group ? 02770 : 0700)
+                 ? fail_errno("%s: cannot make it", path)
+                 : 0;
     free(path);
     return rc;
 }
 
-/* A site.conf with every entry as it holds without it, all of them comments. */
-static int write_conf(const char *site)
+/* A database that was put there before it was a site may be open to others. */
+static int tighten(const char *site, const struct site_conf *c)
 {
-    struct site_conf c;
+    static const char *const files[] = {"hq.db", "hq.db-wal", "hq.db-shm"};
+    mode_t others = c->group ? S_IRWXO : S_IRWXG | S_IRWXO;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof files / sizeof *files; i++) {
+        char *path = file_join(site, files[i]);
+        struct stat st;
+        if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & others)) {
+            mode_t mode = st.st_mode & 0777 & ~others;
+            rc = chmod(path, mode) ? fail_errno("%s: cannot change its mode", path) : 0;
+            if (rc == 0)
+                cli_warn("%s had mode %03o and has %03o now: others on this machine reached it", path,
+                         (unsigned)st.st_mode & 0777, (unsigned)mode);
+        }
+        free(path);
+    }
+    return rc;
+}
+
+/* A site.conf with every entry as it holds without it, all of them comments. */
+static int write_conf(const char *site, const struct site_conf *c)
+{
     struct buf text = {0}, out = {0};
     char *path = file_join(site, "site.conf");
-    int rc = site_conf_read(site, &c);
-    if (rc == 0 && !file_exists(path)) {
-        site_conf_print(&c, &text);
+    int rc = 0;
+    if (!file_exists(path)) {
+        site_conf_print(c, &text);
         buf_puts(&out,
                  "# The configuration of this site, dx-site.conf(5). What is commented out holds anyway.\n");
         for (const char *p = buf_text(&text), *end; (end = strchr(p, '\n')) != NULL; p = end + 1)
@@ -228,21 +250,29 @@ static int write_conf(const char *site)
     }
     buf_free(&text);
     buf_free(&out);
-    site_conf_free(&c);
     free(path);
+    return rc;
+}
+
+static int make_site(const char *site)
+{
+    static const char *const directories[] = {"", "docking", "files"};
+    struct site_conf c;
+    int rc = site_conf_read(site, &c);
+    site_conf_umask(&c);
+    for (size_t i = 0; rc == 0 && i < sizeof directories / sizeof *directories; i++)
+        rc = make_directory(site, directories[i], &c);
+    if (rc == 0)
+        rc = write_conf(site, &c) || tighten(site, &c) ? -1 : 0;
+    site_conf_free(&c);
     return rc;
 }
 
 static int init(int argc, char **argv)
 {
-    static const char *const directories[] = {"", "docking", "files"};
     const char *site = argv[0];
     (void)argc;
-    umask(077);
-    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
-        if (make_directory(site, directories[i]))
-            return -1;
-    if (write_conf(site))
+    if (make_site(site))
         return -1;
     char *db = file_join(site, "hq.db");
     printf("%s is ready. Next:\n", site);

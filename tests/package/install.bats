@@ -59,6 +59,23 @@ make_dx() {
     [ "$(cat site/site.conf)" = "# mine" ]
 }
 
+@test "init closes a database that lay open to others, says so, and lets the group in where site.conf says so" {
+    mkdir -m 755 site
+    sqlite3 site/hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY)"
+    chmod 644 site/hq.db
+    run -1 --separate-stderr txnroute check site
+    [[ $stderr == *"site/hq.db: everybody on this machine may reach it (mode 644); chmod go= site/hq.db"* ]]
+    run -0 --separate-stderr txnroute init site
+    [[ $stderr == *"site/hq.db had mode 644 and has 600 now"* ]]
+    [ "$(stat -c %a site site/hq.db | tr '\n' ' ')" = "700 600 " ]
+    run -0 txnroute check site
+    chmod 666 site/hq.db
+    printf '[site]\naccess = group\n' >site/site.conf
+    run -0 txnroute init site
+    [ "$(stat -c %a site site/docking site/hq.db | tr '\n' ' ')" = "2770 2770 660 " ]
+    run -0 txnroute check site
+}
+
 @test "node key prints the line of authorized_keys, for one public key and a node that is there" {
     txnroute init site
     sqlite3 site/hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY)"

@@ -240,3 +240,22 @@ office() {
     run -2 remotesync --now alice.db stick
     run -2 remotesync --prove alice.db stick
 }
+
+@test "access = group: sessions, sticks and routing by hand leave nothing at the site that a member of the group cannot go on with" {
+    umask 022
+    rm -r site/docking alice.db*
+    chmod 660 site/hq.db
+    printf '[site]\naccess = group\n' >site/site.conf
+    initsync alice.db site --node alice
+    sql alice.db "UPDATE account SET name = name || ' x'"
+    remotesync alice.db site
+    sql alice.db "UPDATE account SET name = name || ' y'"
+    remotesync alice.db stick || [ $? -eq 7 ]
+    dxserve --site site --stick stick || [ $? -eq 1 ] # bob has never asked for what was removed
+    sql site/hq.db "UPDATE product SET price = price + 1"
+    rm -rf site/docking/bob
+    txnroute run site/hq.db site/docking </dev/null
+    [ -z "$(find site ! -name site ! -name site.conf \( -perm /007 -o ! -perm -060 \))" ] || { find site -ls; return 1; }
+    [ "$(stat -c %a site/docking/alice/lock stick/alice.down | sort -u)" = 660 ]
+    [ "$(find site/docking -type d -printf '%m\n' | sort -u)" = 770 ]
+}
