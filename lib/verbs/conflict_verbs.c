@@ -5,31 +5,45 @@
 #include "apply/conflict_print.h"
 #include "apply/conflict_resolve.h"
 #include "apply/quarantine_decide.h"
+#include "base/clean.h"
 #include "base/mem.h"
+#include "cli/fields.h"
 #include "verbs/verb.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-static bool all, as_json;
+static bool all, as_json, counted;
 
-static const char *of_node, *of_kind, *since;
+static const char *of_node, *of_kind, *of_table, *since;
 
 static const struct cli_option conflicts_options[] = {
     {"--all", NULL, "list those that were resolved, too", &all, NULL},
     {"--json", NULL, "a JSON object a line for each", &as_json, NULL},
+    {"--count", NULL, "only how many, by node, week and kind", &counted, NULL},
     {"--node", "NAME", "only what that node sent", NULL, &of_node},
     {"--kind", "KIND", "only conflicts of that kind, or quarantine", NULL, &of_kind},
+    {"--table", "TABLE", "only rows of that table", NULL, &of_table},
     {"--since", "TIME", "only conflicts recorded since then: 2026-01-31, or with T12:00:00Z", NULL, &since},
     {0}};
 
+static const struct cli_option resolve_options[] = {
+    {"--node", "NAME", "decide only what that node sent", NULL, &of_node},
+    {"--kind", "KIND", "decide only conflicts of that kind", NULL, &of_kind},
+    {"--table", "TABLE", "decide only those of rows of that table", NULL, &of_table},
+    {"--since", "TIME", "decide only those recorded since then", NULL, &since},
+    {0}};
+
 /* Whether an entry is one of those that are asked for. What has no time is older than any. */
-static bool asked_for(const char *kind, const char *origin, const char *made)
+static bool asked_for(const char *kind, const char *table, const char *origin, const char *made)
 {
     if (of_kind && strcmp(of_kind, kind) != 0)
+        return false;
+    if (of_table && strcmp(of_table, table) != 0)
         return false;
     if (of_node && (origin == NULL || strcmp(of_node, origin) != 0))
         return false;
@@ -45,23 +59,88 @@ static void print_entry(const char *text)
         verb_print_wrapped(text);
 }
 
+/* How many there are of a node, a week and a kind. */
+struct tally {
+    char *node, *week, *kind;
+    int64_t n;
+};
+
 struct listing {
     struct targets targets;
     int64_t n;
     struct buf text;
+    struct tally *tally;
+    size_t ntally;
 };
 
-static int list_conflict(void *ctx, const struct conflict *c)
+static int by_node(const void *a, const void *b)
 {
-    struct listing *l = ctx;
-    if (!asked_for(c->kind, c->origin, c->made))
-        return 0;
+    const struct tally *x = a, *y = b;
+    int order = strcmp(x->node, y->node);
+    order = order ? order : strcmp(x->week, y->week);
+    return order ? order : strcmp(x->kind, y->kind);
+}
+
+/* made: NULL where the time is not known. */
+static void count_one(struct listing *l, const char *node, const char *made, const char *kind)
+{
+    char week[32] = "-";
+    time_t at = (time_t)fields_time_get(made);
+    struct tm tm;
+    if (at && gmtime_r(&at, &tm))
+        strftime(week, sizeof week, "%G-W%V", &tm); /* as ISO 8601 counts weeks */
+    for (size_t i = 0; i < l->ntally; i++)
+        if (strcmp(l->tally[i].node, node) == 0 && strcmp(l->tally[i].week, week) == 0 &&
+            strcmp(l->tally[i].kind, kind) == 0) {
+            l->tally[i].n++;
+            return;
+        }
+    l->tally = mem_grow(l->tally, l->ntally + 1, sizeof *l->tally);
+    l->tally[l->ntally++] = (struct tally){mem_text(node), mem_text(week), mem_text(kind), 1};
+}
+
+static void print_counts(struct listing *l)
+{
+    if (l->ntally) {
+        qsort(l->tally, l->ntally, sizeof *l->tally, by_node);
+        printf("%-32s  %-8s  %-10s  %10s\n", "NODE", "WEEK", "KIND", "NUMBER");
+    }
+    for (size_t i = 0; i < l->ntally; i++) {
+        struct tally *t = &l->tally[i];
+        struct buf line = {0}, clean = {0};
+        clean_text(&clean, t->node, strlen(t->node));
+        fields_column(&line, buf_text(&clean), 32);
+        printf("%s  %-8s  %-10s  %10lld\n", buf_text(&line), t->week, t->kind, (long long)t->n);
+        buf_free(&line);
+        buf_free(&clean);
+        free(t->node);
+        free(t->week);
+        free(t->kind);
+    }
+    free(l->tally);
+}
+
+static void begin_entry(struct listing *l)
+{
     buf_clear(&l->text);
     if (l->n++ == 0 && !as_json) {
         conflict_print_heading(&l->text);
         fputs(buf_text(&l->text), stdout);
         buf_clear(&l->text);
     }
+}
+
+static int list_conflict(void *ctx, const struct conflict *c)
+{
+    struct listing *l = ctx;
+    if (!asked_for(c->kind, c->table, c->origin, c->made))
+        return 0;
+    if (counted) {
+        l->n++;
+        count_one(l, c->origin ? c->origin : "-", c->made, c->kind);
+        return 0;
+    }
+    begin_entry(l);
     if ((as_json ? conflict_print_json : conflict_print_text)(&l->targets, c, &l->text))
         return -1;
     print_entry(buf_text(&l->text));
@@ -71,14 +150,14 @@ static int list_conflict(void *ctx, const struct conflict *c)
 static int list_quarantined(void *ctx, const struct quarantined *q)
 {
     struct listing *l = ctx;
-    if (!asked_for("quarantine", q->origin, NULL))
+    if (!asked_for("quarantine", q->table, q->origin, NULL))
         return 0;
-    buf_clear(&l->text);
-    if (l->n++ == 0 && !as_json) {
-        conflict_print_heading(&l->text);
-        fputs(buf_text(&l->text), stdout);
-        buf_clear(&l->text);
+    if (counted) {
+        l->n++;
+        count_one(l, q->origin ? q->origin : "-", NULL, "quarantine");
+        return 0;
     }
+    begin_entry(l);
     if ((as_json ? conflict_print_quarantined_json : conflict_print_quarantined_text)(&l->targets, q,
                                                                                       &l->text))
         return -1;
@@ -89,6 +168,8 @@ static int list_quarantined(void *ctx, const struct quarantined *q)
 static int conflicts(int argc, char **argv)
 {
     (void)argc;
+    if (counted && as_json)
+        return fail(ERR_USAGE, "--count and --json do not go together");
     struct db *db = db_open(argv[0], DB_READ);
     if (db == NULL)
         return -1;
@@ -96,6 +177,7 @@ static int conflicts(int argc, char **argv)
     targets_init(&l.targets, db);
     int rc = db_begin_read(db) || conflict_each(db, !all, list_conflict, &l) ||
              quarantine_each(db, list_quarantined, &l);
+    print_counts(&l);
     targets_free(&l.targets);
     buf_free(&l.text);
     db_close(db);
@@ -145,11 +227,18 @@ static int take_answers(struct db *db)
     return rc;
 }
 
+/* An open conflict, to be decided when the list of them is complete. */
+struct open_conflict {
+    int64_t id;
+    char *kind, *table;
+    bool asked; /* it needs no question any more */
+};
+
 struct asking {
     struct listing listing;
     struct db *db;
     FILE *terminal;
-    int64_t *id; /* of the open conflicts; they are asked about when the list is complete */
+    struct open_conflict *open;
     size_t n;
     bool stop;
 };
@@ -157,9 +246,20 @@ struct asking {
 static int gather(void *ctx, const struct conflict *c)
 {
     struct asking *a = ctx;
-    a->id = mem_grow(a->id, a->n + 1, sizeof *a->id);
-    a->id[a->n++] = c->id;
+    if (!asked_for(c->kind, c->table, c->origin, c->made))
+        return 0;
+    a->open = mem_grow(a->open, a->n + 1, sizeof *a->open);
+    a->open[a->n++] = (struct open_conflict){c->id, mem_text(c->kind), mem_text(c->table), false};
     return 0;
+}
+
+static void free_open(struct asking *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        free(a->open[i].kind);
+        free(a->open[i].table);
+    }
+    free(a->open);
 }
 
 static int show(void *ctx, const struct conflict *c)
@@ -188,34 +288,61 @@ static bool ask_value(struct asking *a, int64_t id)
     return done;
 }
 
-static int ask_one(struct asking *a, int64_t id)
+/* The same for this one and all after it of its kind and table. Those that cannot be decided so are asked about. */
+static void decide_kind(struct asking *a, size_t at, enum conflict_resolve_side side)
+{
+    int64_t done = 0;
+    for (size_t i = at; i < a->n; i++)
+        if (strcmp(a->open[i].kind, a->open[at].kind) == 0 &&
+            strcmp(a->open[i].table, a->open[at].table) == 0) {
+            a->open[i].asked = conflict_resolve_conflict(a->db, a->open[i].id, side) == 0;
+            done += a->open[i].asked;
+            if (!a->open[i].asked)
+                fprintf(a->terminal, "%s\n", err_message());
+        }
+    fprintf(a->terminal, "%lld conflicts of kind %s in table %s resolved\n", (long long)done,
+            a->open[at].kind, a->open[at].table);
+}
+
+/* "o", "t", "b", or in capitals. */
+static bool side_of(char letter, enum conflict_resolve_side *side)
+{
+    static const char letters[] = "otbOTB";
+    static const enum conflict_resolve_side sides[] = {RESOLVE_OURS, RESOLVE_THEIRS, RESOLVE_BASE};
+    const char *at = letter ? strchr(letters, letter) : NULL;
+    if (at)
+        *side = sides[(at - letters) % 3];
+    return at != NULL;
+}
+
+static int ask_one(struct asking *a, size_t at)
 {
     char line[64];
+    int64_t id = a->open[at].id;
     if (conflict_get(a->db, id, show, a))
         return -1;
-    for (;;) {
-        fputs("take [o]urs, [t]heirs, [b]ase, another [v]alue, [s]kip, [q]uit? ", a->terminal);
+    while (!a->open[at].asked) {
+        enum conflict_resolve_side side;
+        fputs("take [o]urs, [t]heirs, [b]ase, another [v]alue, [s]kip, [q]uit; O, T, B: so for all\n"
+              "that follow of this kind in this table? ",
+              a->terminal);
         fflush(a->terminal);
         if (fgets(line, sizeof line, a->terminal) == NULL || line[0] == 'q') {
             a->stop = true;
             return 0;
         }
-        if (line[0] == 's')
+        if (line[0] == 's' || (line[0] == 'v' && ask_value(a, id)))
             return 0;
-        if (line[0] == 'v') {
-            if (ask_value(a, id))
-                return 0;
+        if (!side_of(line[0], &side))
             continue;
-        }
-        enum conflict_resolve_side side = line[0] == 'o'   ? RESOLVE_OURS
-                                          : line[0] == 't' ? RESOLVE_THEIRS
-                                                           : RESOLVE_BASE;
-        if (side == RESOLVE_BASE && line[0] != 'b')
-            continue;
-        if (conflict_resolve_conflict(a->db, id, side) == 0)
+        if (line[0] < 'a')
+            decide_kind(a, at, side);
+        else if (conflict_resolve_conflict(a->db, id, side) == 0)
             return 0;
-        fprintf(a->terminal, "%s\n", err_message());
+        else
+            fprintf(a->terminal, "%s\n", err_message());
     }
+    return 0;
 }
 
 static int ask(struct db *db)
@@ -226,12 +353,30 @@ static int ask(struct db *db)
     targets_init(&a.listing.targets, db);
     int rc = conflict_each(db, true, gather, &a);
     for (size_t i = 0; i < a.n && rc == 0 && !a.stop; i++)
-        rc = ask_one(&a, a.id[i]);
+        rc = a.open[i].asked ? 0 : ask_one(&a, i);
     targets_free(&a.listing.targets);
     buf_free(&a.listing.text);
-    free(a.id);
+    free_open(&a);
     fclose(a.terminal);
     return rc;
+}
+
+/* All that the options name, in one way: 1 where some cannot be decided so; they stay open. */
+static int decide_all(struct db *db, enum conflict_resolve_side side)
+{
+    struct asking a = {.db = db};
+    int rc = conflict_each(db, true, gather, &a);
+    int64_t left = 0;
+    for (size_t i = 0; rc == 0 && i < a.n; i++)
+        if (conflict_resolve_conflict(db, a.open[i].id, side)) {
+            rc = err_code() == ERR_REFUSED ? 0 : -1;
+            left++;
+            if (rc == 0)
+                cli_warn("%s; it stays open", err_message());
+        }
+    cli_say("%lld conflicts resolved", (long long)a.n - left);
+    free_open(&a);
+    return rc ? -1 : left ? ERR_LOOK : 0;
 }
 
 /* What belongs to rows that were decided about is done with them. */
@@ -248,25 +393,41 @@ static int finish_waiting(struct db *db)
     return 0;
 }
 
+/* DB; DB SIDE with options; DB ID SIDE; DB ID value JSON. */
+static int check_resolve(int argc, char **argv, int64_t *id, enum conflict_resolve_side *side)
+{
+    bool some = of_node || of_kind || of_table || since;
+    if ((argc == 4) != (argc > 2 && strcmp(argv[2], "value") == 0))
+        return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base, value JSON; or neither");
+    if (argc > 2 && some)
+        return fail(ERR_USAGE, "resolve takes an ID, or options that say which conflicts");
+    if (argc == 2 && !some)
+        return fail(ERR_USAGE,
+                    "resolve takes an ID, or says by --kind, --table, --node or --since which conflicts");
+    if (argc == 1 && some && !isatty(STDIN_FILENO))
+        return fail(ERR_USAGE,
+                    "answers on stdin name their conflicts; options are for a side, or a terminal");
+    if (argc > 2 && cli_number(argv[1], "ID", id))
+        return -1;
+    return argc == 2 || argc == 3 ? conflict_resolve_side(argv[argc - 1], side) : 0;
+}
+
 static int resolve(int argc, char **argv)
 {
-    int64_t id;
-    enum conflict_resolve_side side;
-    if (argc == 2 || (argc == 4) != (argc > 2 && strcmp(argv[2], "value") == 0))
-        return fail(ERR_USAGE, "resolve takes ID and one of ours, theirs, base, value JSON; or neither");
-    if (argc > 2 && cli_number(argv[1], "ID", &id))
-        return -1;
-    if (argc == 3 && conflict_resolve_side(argv[2], &side))
+    int64_t id = 0;
+    enum conflict_resolve_side side = RESOLVE_OTHER;
+    if (check_resolve(argc, argv, &id, &side))
         return -1;
     struct db *db = db_open(argv[0], DB_WRITE);
     if (db == NULL)
         return -1;
     int rc = argc == 4              ? conflict_resolve_value(db, id, argv[3])
              : argc == 3            ? conflict_resolve_conflict(db, id, side)
+             : argc == 2            ? decide_all(db, side)
              : isatty(STDIN_FILENO) ? ask(db)
                                     : take_answers(db);
-    if (rc == 0)
-        rc = finish_waiting(db);
+    if (rc >= 0 && finish_waiting(db))
+        rc = -1;
     db_close(db);
     return rc;
 }
@@ -334,10 +495,12 @@ const struct cli_verb conflict_verb_conflicts = {
 
 const struct cli_verb conflict_verb_resolve = {
     .name = "resolve",
-    .operands = "DB [ID ours|theirs|base|value JSON]",
+    .operands = "DB [[ID] ours|theirs|base|value JSON]",
     .min = 1,
     .max = 4,
-    .help = "decide a conflict again; without ID ask on the terminal, or take JSON answers from stdin",
+    .help = "decide conflict ID again; without ID all that the options name; without a side ask on the "
+            "terminal, or take JSON answers from stdin",
+    .options = resolve_options,
     .run = resolve};
 
 const struct cli_verb conflict_verb_retry = {

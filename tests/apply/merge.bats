@@ -429,6 +429,39 @@ d|dagger|5|x|3" ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE resolved IS NULL")" -eq 2 ]
 }
 
+@test "all conflicts of a kind, a table, a node or a time are decided at once, by options or by a capital letter" {
+    lost
+    n=$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind = 'update'")
+    sql hq.db "CREATE TEMP TABLE c AS SELECT * FROM dx_conflict WHERE kind = 'update'" "UPDATE c SET id = NULL, made = '2026-01-01T00:00:00Z'" \
+        "INSERT INTO dx_conflict SELECT * FROM c"
+    run -2 dxapply resolve hq.db theirs
+    run -2 dxapply resolve --kind update hq.db 1 theirs
+    run -2 dxapply resolve --kind update hq.db </dev/null
+    run -1 dxapply conflicts --count hq.db
+    [[ ${lines[0]} == "NODE "*" WEEK "*" KIND "*" NUMBER" ]]
+    grep -Eq "^alice +2026-W01 +update +$n$" <<<"$output"
+    grep -Eq "^alice +$(date -u +%G-W%V) +update +$n$" <<<"$output"
+    [ "$(wc -L <<<"$output")" -le 80 ]
+    run -2 dxapply conflicts --count --json hq.db
+    open() { sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind = '$1' AND resolved IS NULL"; }
+    others=$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind <> 'update' AND resolved IS NULL")
+    run -0 dxapply resolve hq.db --kind update --table price theirs
+    run -0 dxapply resolve hq.db --kind update --node nobody theirs
+    [ "$(open update)" -eq $((2 * n)) ]
+    run -0 dxapply resolve -v hq.db --kind update --table item theirs
+    [[ $output == *"$((2 * n)) conflicts resolved"* ]]
+    [ "$(open update)" -eq 0 ]
+    [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind <> 'update' AND resolved IS NULL")" -eq "$others" ]
+    sql hq.db "UPDATE dx_conflict SET resolved = NULL WHERE kind = 'update'"
+    # What cannot be decided so stays open.
+    run -1 dxapply resolve hq.db --kind insert base
+    [[ $output == *"nothing to take"*"it stays open"* ]]
+    [ "$(open insert)" -gt 0 ]
+    echo O | script -qec "dxapply resolve hq.db --table item --kind update" /dev/null >log
+    grep -q "$((2 * n)) conflicts of kind update in table item resolved" log
+    [ "$(open update)" -eq 0 ]
+}
+
 @test "a delete is checked against every column of the row, of whatever affinity, collation, encoding and number" {
     local encoding
     for encoding in UTF-8 UTF-16le; do
