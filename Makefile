@@ -49,8 +49,8 @@ TESTBIN = $(O)/test
 LIB     = $(O)/libdx.a
 LIBOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c))
 CMDS   := $(patsubst cmd/%.c,$(BIN)/%,$(wildcard cmd/*.c))
-SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out $(addprefix scripts/,demo deps test lib.sh debian share),$(wildcard scripts/*)))
-SHLIB   = $(O)/share/dx/lib.sh
+SHELLS := $(patsubst scripts/%,$(BIN)/%,$(filter-out $(addprefix scripts/,demo deps test lib.sh companion.sh debian share),$(wildcard scripts/*)))
+SHLIB   = $(patsubst %,$(O)/share/dx/%,lib.sh companion.sh)
 UNITS  := $(patsubst tests/%.c,$(TESTBIN)/%,$(wildcard tests/*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(TESTBIN)/%,$(wildcard tests/tools/*.c))
 SIMOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/tools/sim/*.c))
@@ -89,7 +89,7 @@ $(SHELLS): $(BIN)/%: scripts/%
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-$(SHLIB): scripts/lib.sh
+$(SHLIB): $(O)/share/dx/%: scripts/%
 	@mkdir -p $(@D)
 	install -m 644 $< $@
 

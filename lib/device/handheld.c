@@ -99,7 +99,7 @@ static int judge(struct db *db, const char *device, const char *id, const char *
     return 0;
 }
 
-static int read_state(struct db *db, const char *device, const char *id, enum handheld_state *state)
+int handheld_state_of(struct db *db, const char *device, const char *id, enum handheld_state *state)
 {
     char *companion = NULL, *node = NULL;
     int64_t tables;
@@ -122,7 +122,7 @@ int handheld_state(const char *path, const char *device, const char *id, enum ha
     if (!file_exists(path))
         return 0;
     struct db *db = db_open(path, DB_READ);
-    int rc = db ? read_state(db, device, id, state) : -1;
+    int rc = db ? handheld_state_of(db, device, id, state) : -1;
     db_close(db);
     return rc;
 }
@@ -319,25 +319,23 @@ static int not_captured(struct db *db)
     return err_code() == ERR_REFUSED || err_code() == ERR_AGAIN ? 1 : -1;
 }
 
-int handheld_progress(const char *path, const struct node *n, struct handheld_progress *out)
+int handheld_progress(struct db *device, const struct node *n, struct handheld_progress *out)
 {
-    struct db *db = db_open(path, DB_READ);
     int64_t settled, merged;
     *out = (struct handheld_progress){0};
-    int rc = db && db_begin_read(db) == 0 ? 0 : -1;
+    int rc = db_begin_read(device);
     if (rc == 0)
-        rc = meta_require(db) || meta_get_int(db, "applied", &out->applied) ||
-                     pending_settled(db, &settled) ||
-                     db_get_int(db, &merged, sql_merged, (long long)n->merged) ||
-                     db_get_int(db, &out->pending, sql_pending,
+        rc = meta_require(device) || meta_get_int(device, "applied", &out->applied) ||
+                     pending_settled(device, &settled) ||
+                     db_get_int(device, &merged, sql_merged, (long long)n->merged) ||
+                     db_get_int(device, &out->pending, sql_pending,
                                 (long long)(merged > settled ? merged : settled))
                  ? -1
                  : 0;
-    int amiss = rc == 0 ? not_captured(db) : 0;
+    int amiss = rc == 0 ? not_captured(device) : 0;
     out->amiss = amiss > 0;
-    rc = amiss < 0 ? -1 : rc;
-    db_close(db);
-    return rc;
+    db_rollback(device);
+    return rc || amiss < 0 ? -1 : 0;
 }
 
 /* ---- may it start ---- */

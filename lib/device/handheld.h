@@ -26,6 +26,7 @@ enum handheld_state {
 
 /* With id NULL any companion's device of that name is HANDHELD_OURS. Anything else is refused: another companion's device, a device of another name, a database that is no device. */
 int handheld_state(const char *path, const char *device, const char *id, enum handheld_state *state);
+int handheld_state_of(struct db *db, const char *device, const char *id, enum handheld_state *state);
 
 /* Makes the device's database from the snapshot on fd (read from its start), bound to the companion: whole, or not at
  * all. */
@@ -48,7 +49,7 @@ struct handheld_progress {
     bool
         amiss; /* tables are, or were, not captured: what was changed in them is to be found by a synchronization */
 };
-int handheld_progress(const char *path, const struct node *n, struct handheld_progress *out);
+int handheld_progress(struct db *device, const struct node *n, struct handheld_progress *out);
 
 /* Why the device must synchronize again, to free; NULL when it may start. One of which a table is not captured must, too. Refused (ERR_REFUSED) when it is not paired. */
 int handheld_hold(const char *path, char **why);

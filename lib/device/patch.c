@@ -449,11 +449,22 @@ int patch_rollback(const char *device, char version[PATCH_VERSION])
     return rc;
 }
 
+int patch_holds(struct db *device)
+{
+    char *by = NULL;
+    int rc = meta_get_text(device, "hold_by", &by);
+    bool holds = by != NULL;
+    free(by);
+    return rc ? -1 : holds;
+}
+
 int patch_settle(const char *device)
 {
     char *by = NULL, *software = NULL;
     struct db *db = open_device(device, DB_WRITE);
-    int rc = db && db_begin_write(db) == 0 ? meta_get_text(db, "hold_by", &by) : -1;
+    int rc = db ? meta_get_text(db, "hold_by", &by) : -1;
+    if (rc == 0 && by)
+        rc = db_begin_write(db);
     if (rc == 0 && by)
         rc = meta_get_text(db, "software", &software);
     if (rc == 0 && software) {

@@ -59,6 +59,9 @@ int patch_rollback(const char *device, char version[PATCH_VERSION]);
 /* A synchronization of the device is complete: what was held back by a patch may start. */
 int patch_settle(const char *device);
 
+/* Whether a patch holds it back: 1, 0, -1. */
+int patch_holds(struct db *device);
+
 /* The version of the device's software, to free; NULL when it is not known. */
 int patch_software(const char *device, char **version);
 int patch_set_software(const char *device, const char *version);

@@ -672,11 +672,11 @@ static int copy_snapshot(struct running *x)
 static int hand_out(struct running *x)
 {
     struct node n;
-    int64_t count;
+    int64_t *count = &x->done->handed;
     if (node_require(x->db, x->route->node, &n))
         return -1;
-    int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, &count);
-    if (rc == 0 && count == 0)
+    int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, count);
+    if (rc == 0 && *count == 0)
         rc = node_archives_empty(&n, x->route->sign, x->route->out);
     node_free(&n);
     return rc;

@@ -37,6 +37,7 @@ struct route_done {
     int64_t moved, changes;       /* rows whose audience changed; changes encoded, each once */
     int64_t archives, statements; /* written; statements of rules that ran */
     int64_t aside;                /* objects, rows and nodes that are set aside now (route/set_aside.h) */
+    int64_t handed;               /* with `node`: archives in `out`; 0: one that changes nothing */
     int64_t steps;                /* db_steps of the run */
 };
 

@@ -15,33 +15,37 @@
     "hhextract pair --adopt %s %s --device %s makes it right, and keeps what was changed on it and was not " \
     "sent"
 
-static int read_device(const char *path, struct standing *at, char **companion)
+struct db *pairing_open(const char *path)
 {
-    if (!file_exists(path))
-        return fail(ERR_REFUSED, "%s: no such database", path);
-    struct db *db = db_open(path, DB_READ);
-    int present = db ? meta_present(db) : -1;
-    int rc = present < 0 || (present && meta_get_text(db, "companion", companion)) ? -1 : 0;
-    if (rc == 0 && *companion == NULL)
-        rc = fail(ERR_REFUSED, "%s: not a paired device; run: hhextract pair PC.db %s --device NAME", path,
-                  path);
-    if (rc == 0)
-        rc = handshake_of_copy(db, at);
-    db_close(db);
-    return rc;
+    if (file_exists(path))
+        return db_open(path, DB_READ);
+    fail(ERR_REFUSED, "%s: no such database", path);
+    return NULL;
+}
+
+static int read_device(struct db *db, struct standing *at, char **companion)
+{
+    const char *path = db_path(db);
+    int present = meta_present(db);
+    if (present < 0 || (present && meta_get_text(db, "companion", companion)))
+        return -1;
+    return *companion
+               ? handshake_of_copy(db, at)
+               : fail(ERR_REFUSED, "%s: not a paired device; run: hhextract pair PC.db %s --device NAME",
+                      path, path);
 }
 
 /* Whether the companion is the one that the device is paired with. */
-static int check_companion(struct db *pc, const char *path, const struct standing *device,
-                           const char *companion)
+static int check_companion(struct db *pc, struct db *db, const struct standing *device, const char *companion)
 {
+    const char *path = db_path(db);
     enum handheld_state state;
     char *id = NULL;
     if (meta_get_text(pc, "workstation", &id))
         return -1;
     int rc =
         id && strcmp(id, companion) == 0
-            ? handheld_state(path, device->node, id, &state)
+            ? handheld_state_of(db, device->node, id, &state)
             : fail(ERR_REFUSED,
                    "%s: this device is paired with another companion than %s; synchronize it there. If that "
                    "companion's database is lost: hhextract pair --adopt %s %s --device %s, what was changed "
@@ -52,14 +56,15 @@ static int check_companion(struct db *pc, const char *path, const struct standin
     return rc;
 }
 
-int pairing_check(struct db *pc, const char *path, char **device)
+int pairing_check(struct db *pc, struct db *db, char **name)
 {
+    const char *path = db_path(db);
     struct standing there, here = {0};
     char *companion = NULL;
-    *device = NULL;
-    int rc = read_device(path, &there, &companion);
+    *name = NULL;
+    int rc = read_device(db, &there, &companion);
     if (rc == 0)
-        rc = check_companion(pc, path, &there, companion);
+        rc = check_companion(pc, db, &there, companion);
     if (rc == 0)
         rc = handshake_of_server(pc, there.node, &here);
     if (rc == 0 && strcmp(there.epoch, here.epoch) != 0)
@@ -73,7 +78,7 @@ int pairing_check(struct db *pc, const char *path, char **device)
                   "of it, or %s was restored: " ADOPT,
                   path, there.node, db_path(pc), db_path(pc), path, there.node);
     if (rc == 0)
-        *device = mem_text(there.node);
+        *name = mem_text(there.node);
     free(companion);
     return rc;
 }

@@ -4,10 +4,13 @@
 
 #include "sql/db.h"
 
-/* Opens the device at `path` for reading and compares it with its companion: whose device it is, and where each of the
- * two stands (session/handshake.h). *device is its name, to free. Refused (ERR_REFUSED) with the way out: another
- * companion's device, one that has ended here, one that was restored from an older file or is a second copy, a companion
- * that was restored. ERR_AGAIN: it is this companion's, but its numbering has ended here: to be adopted. */
-int pairing_check(struct db *pc, const char *path, char **device);
+/* Opens the device at `path` for reading; NULL with the reason, also when there is no such file. */
+struct db *pairing_open(const char *path);
+
+/* Compares the device with its companion: whose device it is, and where each of the two stands (session/handshake.h).
+ * *name is the device's, to free. Refused (ERR_REFUSED) with the way out: another companion's device, one that has ended
+ * here, one that was restored from an older file or is a second copy, a companion that was restored. ERR_AGAIN: it is this
+ * companion's, but its numbering has ended here: to be adopted. */
+int pairing_check(struct db *pc, struct db *device, char **name);
 
 #endif

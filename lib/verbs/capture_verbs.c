@@ -117,12 +117,11 @@ static void tell_trim(struct db *db, int64_t removed, int64_t rest, const struct
              holder->name, (long long)holder->mark);
 }
 
-static int trim(int argc, char **argv)
+static int trim_one(const char *path)
 {
-    (void)argc;
     int64_t removed, rest;
     struct consumer holder = {0};
-    struct db *db = db_open(argv[0], DB_WRITE);
+    struct db *db = db_open(path, DB_WRITE);
     int rc = db ? trim_journal(db, &removed, &rest, &holder) : -1;
     if (rc == 0)
         tell_trim(db, removed, rest, &holder);
@@ -130,6 +129,16 @@ static int trim(int argc, char **argv)
         rc = print_status(db) < 0 ? -1 : 0;
     free(holder.name);
     return verb_close(db, rc, 0);
+}
+
+static int trim(int argc, char **argv)
+{
+    int rc = 0;
+    if (opt_json && argc > 1)
+        return fail(ERR_USAGE, "--json: of one database");
+    for (int i = 0; rc == 0 && i < argc; i++)
+        rc = trim_one(argv[i]);
+    return rc;
 }
 
 static int status(int argc, char **argv)
@@ -163,7 +172,7 @@ const struct cli_verb capture_verb_detach = {"detach",      "DB",  1, 1, "captur
                                              after_options, detach};
 
 const struct cli_verb capture_verb_trim = {
-    "trim", "DB", 1, 1, "remove what every reader has acknowledged", after_options, trim};
+    "trim", "DB...", 1, -1, "remove what every reader has acknowledged", after_options, trim};
 
 const struct cli_verb capture_verb_status = {
     "status", "DB", 1, 1, "show what is captured and how far the readers are", json_options, status};

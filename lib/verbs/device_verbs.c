@@ -20,16 +20,23 @@ static const char *software;
 
 static bool release, synced, as_json;
 
+static int check_pair(const char *companion, const char *path, char **name)
+{
+    struct db *pc = db_open(companion, DB_READ), *db = pc ? pairing_open(path) : NULL;
+    int rc = db ? pairing_check(pc, db, name) : -1;
+    db_close(db);
+    db_close(pc);
+    return rc;
+}
+
 static int check(int argc, char **argv)
 {
     char *name = NULL;
     (void)argc;
-    struct db *pc = db_open(argv[0], DB_READ);
-    int rc = pc ? pairing_check(pc, argv[1], &name) : -1;
+    int rc = check_pair(argv[0], argv[1], &name);
     if (rc == 0)
         puts(name);
     free(name);
-    db_close(pc);
     return rc;
 }
 
@@ -44,11 +51,9 @@ static int install_patch(int argc, char **argv)
     struct signers signers = {signers_file, revoked_file};
     if (revoked_file && signers_file == NULL)
         return fail(ERR_USAGE, "--revoked goes with --signers");
-    struct db *pc = db_open(argv[0], DB_READ);
-    int rc = pc ? pairing_check(pc, argv[1], &name) : -1;
-    db_close(pc);
+    int checked = check_pair(argv[0], argv[1], &name);
     free(name);
-    if (rc)
+    if (checked)
         return -1;
     if (rollback) {
         if (patch_rollback(argv[1], version))
@@ -57,7 +62,7 @@ static int install_patch(int argc, char **argv)
         return ERR_AGAIN;
     }
     char *file = argc > 2 ? mem_text(argv[2]) : mem_printf("%s-dx/patch", argv[0]);
-    rc = patch_install(file, argv[1], signers_file ? &signers : NULL, &p);
+    int rc = patch_install(file, argv[1], signers_file ? &signers : NULL, &p);
     free(file);
     if (rc <= 0)
         return rc;
@@ -112,12 +117,20 @@ static int add_object(void *ctx, const struct device_object *d)
 
 #define NOT_CAPTURED "tables were changed without capture; companionsync finds what was"
 
+static int read_progress(const char *path, const struct node *n, struct handheld_progress *out)
+{
+    struct db *db = db_open(path, DB_READ);
+    int rc = db ? handheld_progress(db, n, out) : -1;
+    db_close(db);
+    return rc;
+}
+
 /* One device; the path says whether it is one, and not another node. */
 static int add_device(struct db *pc, const struct node *n, const char *path, json_t *all)
 {
     struct handheld_progress p = {0};
     bool here = file_exists(path);
-    if (here && handheld_progress(path, n, &p))
+    if (here && read_progress(path, n, &p))
         return -1;
     look |= p.amiss;
     json_t *objects = json_array();

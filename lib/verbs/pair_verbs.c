@@ -11,6 +11,7 @@
 #include "journal/meta.h"
 #include "nodes/membership.h"
 #include "route/route.h"
+#include "session/pairing.h"
 #include "verbs/verb.h"
 
 #include <jansson.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *device, *conf, *user, *limit;
+static const char *device, *conf, *user, *limit, *out_file;
 
 static bool adopt, anew, full, as_json;
 
@@ -55,14 +56,16 @@ static struct db *open_companion(const char *path)
     return db;
 }
 
-/* Commits, and opens it again: a run of the router has a connection of its own. */
+/* Commits, and opens it again: after a package was loaded, a run of the router wants a connection without what is temporary
+ * of that. */
 static int commit_and_reopen(struct db **db, const char *path)
 {
     if (db_commit(*db))
         return -1;
+    struct db *again = db_open(path, DB_WRITE);
     db_close(*db);
-    *db = db_open(path, DB_WRITE);
-    return *db ? 0 : -1;
+    *db = again;
+    return again ? 0 : -1;
 }
 
 /* Refuses to make a second database for a device that has one, unless that is said. */
@@ -274,36 +277,58 @@ static int pair(int argc, char **argv)
     return rc;
 }
 
-/* Whether the device at its path stands in the way, and how far it is; one that is not at hand is believed. */
-static int ask_device(struct db *pc, const struct node *n)
+/* Opens the device given, which is looked at as `check` does, or the one that is where it was when it was paired; *db NULL
+ * when that is not at hand. *name, to free, is that of the device given. */
+static int open_device(struct db *pc, const char *given, struct db **db, char **name)
 {
-    struct handheld_progress p;
-    enum handheld_state state;
-    char *path = NULL, *id = NULL;
-    int rc = handheld_path(pc, n->name, &path) || handheld_workstation(pc, &id) ? -1 : 0;
-    if (rc == 0 && (path == NULL || !file_exists(path)))
-        cli_say("device %s: its database %s is not at hand", n->name, path ? path : "");
-    else if (rc == 0) {
-        rc = handheld_state(path, n->name, id, &state) || handheld_progress(path, n, &p) ? -1 : 0;
-        if (rc == 0 && p.pending)
-            rc = fail(ERR_REFUSED,
-                      "%s: %lld changes of device %s are not processed here yet; run: companionsync %s %s",
-                      path, (long long)p.pending, n->name, db_path(pc), path);
-        if (rc == 0 && p.applied > n->applied)
-            rc = node_note_applied(pc, n->id, p.applied);
+    char *path = NULL;
+    *db = NULL;
+    *name = NULL;
+    if (given) {
+        *db = pairing_open(given);
+        if (*db == NULL || pairing_check(pc, *db, name))
+            return -1;
+        device = *name;
+        return 0;
     }
-    free(id);
+    if (handheld_path(pc, device, &path))
+        return -1;
+    int rc = 0;
+    if (path && file_exists(path))
+        rc = (*db = db_open(path, DB_READ)) ? 0 : -1;
+    else
+        cli_say("device %s: its database %s is not at hand", device, path ? path : "");
     free(path);
     return rc;
 }
 
-/* Whether the device's software is of the release that handheld.conf asks for; of a device that is not at hand nothing is
- * known. */
-static int check_release(struct db *pc, const struct node *n)
+/* Whether the device stands in the way, and how far it is. */
+static int ask_device(struct db *pc, struct db *db, const struct node *n)
 {
-    char *least = NULL, *path = NULL, *version = NULL;
-    int rc = device_package_release(pc, n->package, &least) || handheld_path(pc, n->name, &path) ? -1 : 0;
-    if (rc == 0 && least && path && file_exists(path))
+    struct handheld_progress p;
+    enum handheld_state state;
+    const char *path = db_path(db);
+    char *id = NULL;
+    int rc = handheld_workstation(pc, &id) || handheld_state_of(db, n->name, id, &state) ||
+                     handheld_progress(db, n, &p)
+                 ? -1
+                 : 0;
+    if (rc == 0 && p.pending)
+        rc = fail(ERR_REFUSED,
+                  "%s: %lld changes of device %s are not processed here yet; run: companionsync %s %s", path,
+                  (long long)p.pending, n->name, db_path(pc), path);
+    if (rc == 0 && p.applied > n->applied)
+        rc = node_note_applied(pc, n->id, p.applied);
+    free(id);
+    return rc;
+}
+
+/* Whether the device's software is of the release that handheld.conf asks for. */
+static int check_release(struct db *pc, const char *path, const struct node *n)
+{
+    char *least = NULL, *version = NULL;
+    int rc = device_package_release(pc, n->package, &least);
+    if (rc == 0 && least)
         rc = patch_software(path, &version);
     if (rc == 0 && least && version && patch_compare(version, least) < 0)
         rc = fail(ERR_REFUSED,
@@ -311,32 +336,50 @@ static int check_release(struct db *pc, const struct node *n)
                   "staged at the "
                   "server and run integratedsync",
                   n->name, version, least);
-    else if (rc == 0 && least && version == NULL && path && file_exists(path))
+    else if (rc == 0 && least && version == NULL)
         rc = fail(ERR_REFUSED,
                   "device %s: the version of its software is not known, and handheld.conf asks for %s at "
                   "least; note "
                   "it: hhextract ready %s --software VERSION; or have a patch staged at the server",
                   n->name, least, path);
     free(least);
-    free(path);
     free(version);
     return rc;
 }
 
-static int copy_out(int fd)
+static int copy_to(int out, const char *name, int fd)
 {
     char piece[1 << 16];
     ssize_t got;
     if (spool_seek(fd, 0, "extract"))
         return -1;
     while ((got = file_read(fd, piece, sizeof piece, "extract")) > 0)
-        if (file_write(STDOUT_FILENO, piece, (size_t)got, "stdout"))
+        if (file_write(out, piece, (size_t)got, name))
             return -1;
     return got < 0 ? -1 : 0;
 }
 
-/* Routes, and writes to stdout what the device has not applied, or with --full all that it gets. */
-static int extract(struct db *pc, int64_t most)
+/* To stdout, or into a file, whole. Of a difference that is none no file is made: the device that was looked at, if it was,
+ * is synchronized with that. */
+static int hand_over(const struct route_done *done, struct db *db, int fd)
+{
+    if (out_file == NULL)
+        return copy_to(STDOUT_FILENO, "stdout", fd);
+    if (!full && done->handed == 0) {
+        int held = db ? patch_holds(db) : 0;
+        return held > 0 ? patch_settle(db_path(db)) : held;
+    }
+    struct file_new *f = file_new_open(out_file);
+    if (f == NULL)
+        return -1;
+    if (copy_to(file_new_fd(f), out_file, fd) == 0)
+        return file_new_commit(f);
+    file_new_abort(f);
+    return -1;
+}
+
+/* Routes, and writes what the device has not applied, or with --full all that it gets. */
+static int extract(struct db *pc, struct db *db, int64_t most)
 {
     struct limits l = {.most = most};
     int fd = spool_new();
@@ -356,34 +399,52 @@ static int extract(struct db *pc, int64_t most)
     if (rc == 0 && !l.checked) /* nothing was routed; the limits may be lower than before */
         rc = check_limits(pc, &l);
     if (rc == 0)
-        rc = say_report(&l, fd) || copy_out(fd) ? -1 : 0;
+        rc = say_report(&l, fd) || hand_over(&done, db, fd) ? -1 : 0;
     limits_free(&l);
     close(fd);
     return rc ? -1 : 0;
 }
 
-static int run(int argc, char **argv)
+/* What the companion and the device say before anything is routed; in the companion's write transaction. */
+static int prepare_run(struct db *pc, struct db *db)
 {
     struct node n = {0};
     char *package = NULL;
-    int64_t most = -1;
-    (void)argc;
-    if (need_device() || cli_archive_to_stdout() || (limit && cli_number(limit, "--limit", &most)))
-        return -1;
-    struct db *pc = open_companion(argv[0]);
-    int rc = pc && node_require(pc, device, &n) == 0 ? ask_device(pc, &n) : -1;
+    int rc = node_require(pc, device, &n);
+    if (rc == 0 && db)
+        rc = ask_device(pc, db, &n);
     if (rc == 0 && conf)
         rc = device_package_load(pc, conf, cli_say, &package);
     if (rc == 0 && package && strcmp(package, n.package) != 0) {
         full = true; /* another package begins another numbering */
         rc = node_set(pc, device, NULL, package);
     }
-    if (rc == 0)
-        rc = check_release(pc, &n);
-    if (rc == 0)
-        rc = commit_and_reopen(&pc, argv[0]) ? -1 : extract(pc, most);
+    if (rc == 0 && db)
+        rc = check_release(pc, db_path(db), &n);
     node_free(&n);
     free(package);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *given = argc > 1 ? argv[1] : NULL;
+    char *name = NULL;
+    int64_t most = -1;
+    if (given && device)
+        return fail(ERR_USAGE, "DEVICE.db or --device NAME, not both");
+    if ((!given && need_device()) || (!out_file && cli_archive_to_stdout()) ||
+        (limit && cli_number(limit, "--limit", &most)))
+        return -1;
+    struct db *pc = open_companion(argv[0]), *db = NULL;
+    int rc = pc ? open_device(pc, given, &db, &name) : -1;
+    if (rc == 0)
+        rc = prepare_run(pc, db) || (conf ? commit_and_reopen(&pc, argv[0]) : db_commit(pc)) ||
+                     extract(pc, db, most)
+                 ? -1
+                 : 0;
+    free(name);
+    db_close(db);
     db_close(pc);
     return verb_tell_steps(rc);
 }
@@ -412,6 +473,8 @@ static const struct cli_option run_options[] = {
     DEVICE,
     CONF,
     {"--limit", "N", "refuse more than N rows of an object", NULL, &limit},
+    {"--out", "FILE", "into FILE, whole, instead of stdout; no file when there is nothing new", NULL,
+     &out_file},
     {"--full", NULL, "all that the device gets, over what it has: its numbering begins again", &full, NULL},
     {"--json", NULL, "what each object is and costs, as JSON on stderr", &as_json, NULL},
     {0}};
@@ -420,5 +483,5 @@ const struct cli_verb pair_verb_pair = {
     "pair", "PC.db DEVICE.db", 2, 2, "bind a device to its companion, and make its database", pair_options,
     pair};
 
-const struct cli_verb pair_verb_run = {"run",       "PC.db", 1, 1, "write the device's next archive",
-                                       run_options, run};
+const struct cli_verb pair_verb_run = {
+    "run", "PC.db [DEVICE.db]", 1, 2, "write the device's next archive", run_options, run};

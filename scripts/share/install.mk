@@ -1,5 +1,5 @@
-# What is installed, and where. PREFIX and DESTDIR as usual; each directory can be set by itself. The scripts find lib.sh as
-# BINDIR/../share/dx/lib.sh.
+# What is installed, and where. PREFIX and DESTDIR as usual; each directory can be set by itself. The scripts find lib.sh and
+# companion.sh in BINDIR/../share/dx.
 PREFIX  = /usr/local
 DESTDIR =
 BINDIR  = $(PREFIX)/bin
@@ -21,7 +21,7 @@ SHARE  = scripts/share
 # FILE:MODE:DIRECTORY of what `make install` puts in place, and of what `make install-dev` does.
 INSTALLED = $(patsubst %,%:755:$(BINDIR),$(CMDS) $(SHELLS)) \
     $(foreach p,$(PAGES),$p:644:$(MANDIR)/man$(subst .,,$(suffix $p))) \
-    $(SHLIB):644:$(DATADIR) $(SHARE)/dx.magic:644:$(DATADIR) $(SHARE)/completion.bash:644:$(DATADIR) $(SHARE)/dx.xml:644:$(MIMEDIR) \
+    $(patsubst %,%:644:$(DATADIR),$(SHLIB)) $(SHARE)/dx.magic:644:$(DATADIR) $(SHARE)/completion.bash:644:$(DATADIR) $(SHARE)/dx.xml:644:$(MIMEDIR) \
     $(SHARE)/_dx:644:$(ZSHDIR) NEWS.md:644:$(DOCDIR) LICENSE:644:$(DOCDIR) \
     $(patsubst %,$(SHARE)/systemd/%:644:$(UNITDIR),dxcron@.service dxcron@.timer) \
     $(patsubst %,$(SHARE)/systemd/%:644:$(USERDIR),remotesync@.service remotesync@.timer)

@@ -113,6 +113,25 @@ alike() {
     alike palm.db alice.db
 }
 
+@test "run --out makes a file that is whole, or none when there is nothing new, and looks at the device as check does" {
+    make_levels
+    sql alice.db "UPDATE product SET name = 'one' WHERE rowid = 1"
+    hhextract run --out file.dx alice.db palm.db
+    dxapply palm.db <file.dx
+    alike palm.db alice.db
+    rm file.dx
+    hhextract ready palm.db --hold "patch 2 was installed"
+    hhextract run --out file.dx alice.db palm.db
+    [ -z "$(find . -name '*file.dx*')" ]
+    run -7 hhextract ready palm.db # what a person says, a synchronization does not take back
+    cp palm.db other.db
+    sql other.db "UPDATE dx_meta SET value = 'x' WHERE name = 'companion'"
+    run -3 hhextract run --out file.dx alice.db other.db
+    [[ $output == *"paired with another companion"* ]]
+    run -2 hhextract run --out file.dx alice.db palm.db --device palm
+    run -4 hhextract run --full --out missing/file.dx alice.db palm.db
+}
+
 @test "a package of its own: filters, and what a change of them moves" {
     make_site
     initsync alice.db site --node alice
