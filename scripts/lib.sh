@@ -122,7 +122,7 @@ site_umask() {
 # place FILE NAME: puts a copy there, whole or not at all, with the mode that a new file has.
 place() {
     local part
-    part=$(mktemp -- "${2%/*}/.dx.XXXXXXXX") && cp -- "$1" "$part" && chmod =rw -- "$part" && sync -- "$part" && mv -fT -- "$part" "$2" && return
+    part=$(mktemp -- "${2%/*}/.dx.XXXXXXXX") && cp -- "$1" "$part" && chmod '=rw' -- "$part" && sync -- "$part" && mv -fT -- "$part" "$2" && return
     rm -f -- "$part"
     warn "$2: cannot be written"
     return 4

@@ -494,6 +494,62 @@ static void test_hash(void)
     done(before, "hashes in memory are spread whatever the bytes are");
 }
 
+/* What a hostile database may have SQLite do when we read or write it: every connection is made by db_open. */
+static void test_hostile_schema(void)
+{
+    static const char *const refused[] = {
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE a(x, y)' WHERE name = 'a'",
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('table', 'b', 'b', 9, 'CREATE TABLE "
+        "b(x)')",
+        "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema",
+        "UPDATE words_content SET c0x = 'y'",
+        "INSERT INTO words_segdir VALUES (0, 0, 0, 0, 0, x'00')",
+        "SELECT load_extension('/nowhere')",
+        "SELECT fts3_tokenizer('simple', x'4141414141414141')",
+        "SELECT x FROM loads",
+        "SELECT x FROM tokens",
+        "INSERT INTO a VALUES (2)",
+        "ATTACH 'other.db' AS other"};
+    static const char wild[] =
+        "SELECT count(*) FROM pragma_function_list WHERE flags & 0x280000 = 0 AND name NOT LIKE 'json%' AND "
+        "name NOT LIKE 'rtree%' AND name NOT LIKE 'fts5%' AND name NOT IN ('->', '->>', 'match', 'snippet', "
+        "'offsets', 'matchinfo', 'optimize', 'highlight', 'bm25')";
+    int before = failures;
+    int64_t n = -1, plain = -1;
+    struct db *db = db_open("hostile.db", DB_CREATE);
+    check(db &&
+              db_exec(db,
+                      "CREATE TABLE a(x); INSERT INTO a VALUES (1); CREATE VIRTUAL TABLE words USING fts4(x);"
+                      "CREATE VIEW loads AS SELECT load_extension('/nowhere') AS x;"
+                      "CREATE VIEW tokens AS SELECT fts3_tokenizer('simple', x'4141414141414141') AS x;"
+                      "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT load_extension('/nowhere'); END") == 0,
+          "a hostile database can be made");
+    db_close(db);
+    db = db_open("hostile.db", DB_WRITE);
+    for (size_t i = 0; db && i < sizeof refused / sizeof *refused; i++)
+        check(db_exec(db, refused[i]) != 0, refused[i]);
+    check(db &&
+              db_get_int(db, &n,
+                         "SELECT count(*) FROM sqlite_schema WHERE name = 'a' AND sql LIKE '%%a(x)'") == 0 &&
+              n == 1,
+          "the schema is as it was");
+    check(db && db_get_int(db, &n, "%s", wild) == 0 && n == 0,
+          "no schema can call a function that could do harm");
+    db_close(db);
+    db = db_open("plain.db", DB_CREATE);
+    check(db && db_get_int(db, &n, "SELECT trusted_schema FROM pragma_trusted_schema") == 0 &&
+              db_get_int(db, &plain,
+                         "SELECT EXISTS (SELECT 1 FROM pragma_function_list WHERE name = 'json_extract' AND "
+                         "flags & 0x200000 = 0)") == 0 &&
+              n == plain,
+          "the schema is not trusted, unless JSON would not work then");
+    db_close(db);
+    unlink("hostile.db");
+    unlink("plain.db");
+    done(before,
+         "a hostile schema writes no schema, loads no code, and calls no function that could do harm");
+}
+
 /* SQLite takes a transaction back of its own accord where memory or disk is short; OR ROLLBACK makes it do so. */
 static void test_lost_transaction(void)
 {
@@ -571,6 +627,7 @@ int main(void)
     test_changeset_bytes();
     test_too_large();
     test_hash();
+    test_hostile_schema();
     test_lost_transaction();
     test_checkpoint();
     for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)

@@ -329,6 +329,18 @@ static void look_at_file(const char *site, const char *what, const char *name, s
     free(path);
 }
 
+/* dxserve --stick has been here. */
+static void look_at_sticks(const char *site, const struct site_conf *c, struct buf *out)
+{
+    char *lock = file_join(site, "docking/stick.lock");
+    if (!c->sign && file_exists(lock))
+        buf_addf(out,
+                 "%s: sticks are used here, and their messages are not signed: who holds one speaks for any "
+                 "node and can ask for its copy; sign = required in site.conf demands signatures\n",
+                 lock);
+    free(lock);
+}
+
 int site_conf_look(const char *site, const struct site_conf *c, struct buf *out)
 {
     static const char *const parts[] = {"hq.db", "hq.db-wal", "hq.db-shm", "docking", "files"};
@@ -341,6 +353,7 @@ int site_conf_look(const char *site, const struct site_conf *c, struct buf *out)
         look_at_mode(path, c, out);
         free(path);
     }
+    look_at_sticks(site, c, out);
     look_at_file(site, "signers", c->signers, out);
     look_at_file(site, "revoked", c->revoked, out);
     look_at_file(site, "key", c->key, out);

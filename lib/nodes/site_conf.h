@@ -76,7 +76,7 @@ int site_conf_get(const struct site_conf *c, const char *name, struct buf *out);
 char *site_conf_path(const char *site, const char *name);
 
 /* Appends a line for each thing at the site that is not as the configuration wants it: who else may read its files, a
- * file that it names and that is not there. 0, or -1 where it cannot be looked at. */
+ * file that it names and that is not there, sticks without signatures. 0, or -1 where it cannot be looked at. */
 int site_conf_look(const char *site, const struct site_conf *c, struct buf *out);
 
 /* Whether so many unpacked bytes are more than the ratio (0: none) allows for so many packed ones. Up to 64 MiB always

@@ -141,13 +141,17 @@ static void restrict_handle(sqlite3 *handle)
                                     {SQLITE_LIMIT_SQL_LENGTH, 64 << 20}, {SQLITE_LIMIT_TRIGGER_DEPTH, 100},
                                     {SQLITE_LIMIT_VDBE_OP, 10000000},    {SQLITE_LIMIT_WORKER_THREADS, 0}};
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, NULL);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         sqlite3_limit(handle, limits[i][0], limits[i][1]);
 }
 
-/* What the schema says may use no function and no virtual table that could do harm. Not where SQLite counts the JSON
+/* What the schema says may use no function and no virtual table that SQLite does not call harmless. Not where SQLite counts the JSON
  * functions among these (0x200000 marks the harmless ones), as 3.40 does: schemas use them, also those that an archive
- * brings later. Nor where there are virtual tables: the triggers that keep a full-text index write to it. */
+ * brings later. Nor where there are virtual tables: the triggers that keep a full-text index write to it. There, too, no
+ * schema calls what could do harm: load_extension and fts3_tokenizer are for direct use only, and tests/unit.c looks that
+ * all others are harmless or JSON's, full-text search's and R*Tree's. */
 static int distrust_schema(struct db *db)
 {
     int64_t needs;

@@ -236,6 +236,24 @@ office() {
     right alice.db
 }
 
+@test "a stick without signatures is named: who holds it speaks for any node, with --node for that one" {
+    change Turku
+    remotesync alice.db stick
+    run -0 office
+    [[ $output == *"messages there are not signed: who holds it speaks for each node, and can ask for any copy"* ]]
+    run -0 dxserve --site site --stick stick --node alice
+    [[ $output == *"who holds it speaks for alice, and can ask for its copy"* ]]
+    run -1 txnroute check site
+    [[ $output == *"site/docking/stick.lock: sticks are used here, and their messages are not signed"* ]]
+    ssh-keygen -q -t ed25519 -N '' -f key
+    echo "alice namespaces=\"dx\" $(cat key.pub)" >site/signers
+    printf '[site]\nsign = required\nsigners = signers\n' >site/site.conf
+    run -1 office
+    [[ $output != *"not signed: who holds"* && $output == *"not signed by alice"* ]]
+    run txnroute check site
+    [[ $output != *"sticks are used"* ]]
+}
+
 @test "a stick answers not at once: --now and --prove are wrong usage with it" {
     run -2 remotesync --now alice.db stick
     run -2 remotesync --prove alice.db stick
