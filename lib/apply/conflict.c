@@ -156,13 +156,27 @@ int conflict_rekeyed(struct apply_context *w, struct target *t, const struct cha
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'rekeyed' WHERE id = last_insert_rowid()");
 }
 
+/* Whether the insert has a value that the row in t->now does not. */
+static bool says_more(const struct target *t, const struct change *c)
+{
+    for (size_t i = 0; i < t->table->ncol; i++) {
+        const struct val *v = &c->new[i];
+        if (!t->table->pk[i] && v->type != VAL_NONE && v->type != VAL_NULL && !val_same(v, &t->now[i]))
+            return true;
+    }
+    return false;
+}
+
 int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c)
 {
     int64_t before = w->count->conflicts;
-    if (record_row(w, t, c, true, CONFLICT_DUPLICATE, CONFLICT_OURS,
+    bool more = says_more(t, c);
+    if ((more && verdict_send(w, c, -1, CONFLICT_DUPLICATE, CONFLICT_OURS, NULL)) ||
+        record_row(w, t, c, true, CONFLICT_DUPLICATE, CONFLICT_OURS,
                    "what refers to it refers to this row now"))
         return -1;
-    w->count->conflicts = before; /* nobody has to look */
+    if (!more)
+        w->count->conflicts = before; /* nobody has to look */
     return db_exec(w->db, "UPDATE dx_conflict SET resolved = 'adopted' WHERE id = last_insert_rowid()");
 }
 

@@ -49,7 +49,8 @@ int conflict_row(struct apply_context *w, struct target *t, const struct change 
 /* Records, as settled, that the insert's integer key was taken and it got another. */
 int conflict_rekeyed(struct apply_context *w, struct target *t, const struct change *c);
 
-/* Records, as settled, that the insert means the same as the row in t->now, which has taken its place. */
+/* Records, as settled, that the insert means the same as the row in t->now, which has taken its place. What it says
+ * otherwise is something to look at, also for its node. */
 int conflict_adopted(struct apply_context *w, struct target *t, const struct change *c);
 
 /* Records, as settled, that the change is dropped: it belongs to a row that was decided against. */

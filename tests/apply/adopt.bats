@@ -120,6 +120,23 @@ office r|red" ]
     same_everywhere
 }
 
+@test "what the newcomer said otherwise than the row there is not lost in silence: exit 1 at the server, and once at its node, which has it; one that says no more is quiet" {
+    office
+    sql hq.db "INSERT INTO tag VALUES (1, 'red', 'office'), (2, 'blue', 'office')"
+    sql alice.db "INSERT INTO tag VALUES (5, 'red', 'hers')"
+    sql bob.db "INSERT INTO tag VALUES (7, 'blue', 'office')" "INSERT INTO tag VALUES (8, 'red', NULL)"
+    txnlog upload alice.db alice-out
+    txnlog upload bob.db bob-out
+    run -0 dxapply hq.db <bob-out/00000001.dx
+    run -1 dxapply hq.db <alice-out/00000001.dx
+    txnroute run hq.db docking </dev/null
+    run -1 dxapply alice.db <docking/alice/outbox/00000001.dx
+    [ "$(dxapply conflicts alice.db --json | jq -r '[.kind, .outcome, .ours.color] | join(" ")')" = "duplicate theirs hers" ]
+    run -0 dxapply bob.db <docking/bob/outbox/00000001.dx
+    run -0 dxapply conflicts bob.db
+    same_everywhere
+}
+
 @test "adopt needs a user key and a key of one column" {
     office
     sed -i '/^user_key/d' package/package.conf
