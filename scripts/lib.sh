@@ -15,19 +15,34 @@ misuse() {
     exit 2
 }
 
+# Where stderr is the journal of systemd, each line begins with its level: error, warning, info.
+journal=''
+if [ -n "${JOURNAL_STREAM:-}" ] && [ "$JOURNAL_STREAM" = "$(stat -Lc %d:%i /proc/$$/fd/2 2>/dev/null)" ]; then journal=1; fi
+
+# say LEVEL TEXT
+say() {
+    printf '%s%s: %s\n' "${journal:+<$1>}" "$program" "$2" >&2
+}
+
 warn() {
-    printf '%s: %s\n' "$program" "$*" >&2
+    say 4 "$*"
 }
 
 # die CODE TEXT
 die() {
-    warn "$2"
+    say 3 "$2"
     exit "$1"
+}
+
+# pass_on TEXT: what a command has said, if anything.
+pass_on() {
+    local level=${journal:+<4>}
+    [ -z "$1" ] || printf '%s\n' "$level${1//$'\n'/$'\n'$level}" >&2
 }
 
 # With -v only.
 tell() {
-    [ ${#verbose[@]} -eq 0 ] || warn "$*"
+    [ ${#verbose[@]} -eq 0 ] || say 6 "$*"
 }
 
 # The release is that of the commands.

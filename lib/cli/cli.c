@@ -116,29 +116,47 @@ void cli_prints_lines(void)
 
 /* ---- messages ---- */
 
+/* Levels of syslog, as the journal of systemd takes them at the beginning of a line. */
+#define ERROR   "<3>"
+#define WARNING "<4>"
+#define INFO    "<6>"
+
+/* The level, where stderr is the journal, as sd-daemon(3) has it; else nothing. */
+static const char *level(const char *name)
+{
+    static int journal = -1;
+    unsigned long long device, inode;
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat st;
+    if (journal < 0)
+        journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+    return journal ? name : "";
+}
+
 /* A message may hold names and values that a node has sent. */
-static void print_clean(const char *who, const char *text)
+static void print_clean(const char *name, const char *who, const char *text)
 {
     struct buf b = {0};
     clean_text(&b, text, strlen(text));
-    fprintf(stderr, "%s: %s\n", who, buf_text(&b));
+    fprintf(stderr, "%s%s: %s\n", level(name), who, buf_text(&b));
     buf_free(&b);
 }
 
 static void print_failure(const char *who)
 {
     struct buf b = {0};
-    print_clean(who, err_message());
+    print_clean(ERROR, who, err_message());
     for (const char *at = err_lines(), *end; *at; at = *end ? end + 1 : end) {
         end = strchrnul(at, '\n');
         buf_clear(&b);
         clean_text(&b, at, (size_t)(end - at));
-        fprintf(stderr, "%s\n", buf_text(&b));
+        fprintf(stderr, "%s%s\n", level(ERROR), buf_text(&b));
     }
     buf_free(&b);
 }
 
-__attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void print(const char *name, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
@@ -147,7 +165,7 @@ __attribute__((format(printf, 1, 0))) static void print(const char *fmt, va_list
     vsnprintf(text, (size_t)(n < 0 ? 0 : n) + 1, fmt, again);
     va_end(again);
     clear_progress();
-    print_clean(program, text);
+    print_clean(name, program, text);
     free(text);
 }
 
@@ -155,7 +173,7 @@ void cli_warn(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    print(fmt, ap);
+    print(WARNING, fmt, ap);
     va_end(ap);
 }
 
@@ -164,7 +182,7 @@ void cli_say(const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     if (cli_verbose)
-        print(fmt, ap);
+        print(INFO, fmt, ap);
     va_end(ap);
 }
 
@@ -283,7 +301,8 @@ static int help(const struct cli_command *c)
 
 static int misuse(const struct cli_command *c, const struct cli_verb *v, const char *what, const char *word)
 {
-    fprintf(stderr, "%s: %s%s%s%s\n", c->name, what, *word ? " '" : "", word, *word ? "'" : "");
+    fprintf(stderr, "%s%s: %s%s%s%s\n", level(ERROR), c->name, what, *word ? " '" : "", word,
+            *word ? "'" : "");
     if (v) {
         fputs("usage: ", stderr);
         synopsis(stderr, c, v, 7);
@@ -371,7 +390,7 @@ static bool has_option(const struct cli_verb *v, const char *word)
 static int finish(int code)
 {
     if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "%s: stdout: cannot write: %s\n", program, strerror(errno));
+        fprintf(stderr, "%s%s: stdout: cannot write: %s\n", level(ERROR), program, strerror(errno));
         return ERR_SYSTEM;
     }
     return code;

@@ -53,7 +53,8 @@ void cli_prints_lines(void);
 /* A verb whose stdout is read by a script and no next stage says so: it shows how far work has come. */
 void cli_shows_progress(void);
 
-/* Prints "NAME: text" on stderr; cli_say only with -v. */
+/* Prints "NAME: text" on stderr; cli_say only with -v. Where stderr is the journal of systemd, a level stands before it:
+ * warning, or of cli_say info. */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

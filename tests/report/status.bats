@@ -190,6 +190,22 @@ change() {
     [ "$(txnroute status site/hq.db --json | jq -c '[.last_exit, .last_success == null]')" = '[1,false]' ]
 }
 
+@test "where the journal listens, lines begin with their level; elsewhere not" {
+    in_journal() { : >journal && JOURNAL_STREAM=$(stat -c %d:%i journal) "$@" 2>journal; }
+    in_journal dxcron -v site
+    grep -q '^<6>dxcron: start=20' journal
+    mkdir -p site/docking/bob/inbox
+    echo "no archive" >site/docking/bob/inbox/00000001.dx
+    in_journal dxcron -v site || [ $? -eq 1 ]
+    grep -q '^<3>dxapply: stdin: ' journal
+    grep -q '^<4>dxcron: docking/bob/inbox/00000001.dx: left where it is' journal
+    [ -z "$(grep -v '^<[346]>' journal)" ]
+    in_journal initsync x.db nowhere --node a || [ $? -eq 4 ]
+    [[ $(cat journal) == "<"[34]">initsync: nowhere: no such directory" ]]
+    JOURNAL_STREAM=1:1 dxcron -v site 2>elsewhere || [ $? -eq 1 ]
+    [ -z "$(grep '^<' elsewhere)" ]
+}
+
 @test "a site that is not there and a lock that cannot be opened are named in our words" {
     run -4 dxcron nosuch
     [ "$output" = "dxcron: nosuch: no such directory, or one that $(id -un) may not enter" ]
