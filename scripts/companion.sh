@@ -60,7 +60,7 @@ record() {
             said=$("$here/txnlog" upload "$device" "$spool/outbox" 2>&1 >/dev/null) || code=$?
         fi
     fi
-    [ -z "$said" ] || printf '%s\n' "$said" >&2
+    pass_on "$said"
     [ $code -eq 0 ] || exit $code
 }
 
