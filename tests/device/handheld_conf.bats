@@ -13,7 +13,7 @@ CREATE TABLE territory (id TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT, territory TEXT REFERENCES territory, parent INTEGER REFERENCES account);
 CREATE TABLE contact (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account, name TEXT, note TEXT);
 CREATE TABLE contact_category (contact INTEGER REFERENCES contact, category TEXT, PRIMARY KEY (contact, category));
-CREATE TABLE visit (id INTEGER PRIMARY KEY, contact INTEGER REFERENCES contact, day TEXT, place TEXT NOT NULL);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, contact INTEGER REFERENCES contact ON DELETE CASCADE, day TEXT, place TEXT NOT NULL);
 INSERT INTO territory VALUES ('n','north'), ('s','south'), ('e','east');
 INSERT INTO account VALUES (1,'top','e',NULL), (2,'mid','s',1), (3,'low','n',2), (4,'other','s',NULL), (5,'alone','s',NULL);
 INSERT INTO contact VALUES (10,3,'ann','x'), (11,4,'bob','x'), (12,5,'cid','x');
@@ -137,6 +137,28 @@ refused() {
     sql palm.db "UPDATE contact SET name = 'anna' WHERE id = 10"
     companionsync a.db palm.db
     [ "$(sql a.db "SELECT name, note FROM contact WHERE id = 10")" = "anna|x" ]
+}
+
+@test "deleting on the device a row with children that it does not hold is refused, recorded, and takes none of them; with cascade = yes it takes them" {
+    standard
+    sed -i 's/2026-01-15/2026-12-31/' handheld.conf # no visit is on the device
+    sql a.db "DELETE FROM contact_category WHERE contact = 10"
+    pair
+    sql palm.db "DELETE FROM contact WHERE id = 10"
+    run -1 companionsync a.db palm.db
+    [ "$(sql a.db "SELECT name FROM contact WHERE id = 10" "SELECT place FROM visit WHERE contact = 10")" = $'ann\nOslo' ]
+    [ "$(keys contact)" = 10 ] # it is there again
+    run -1 dxapply conflicts a.db
+    [[ $output == *"contact 10"* ]]
+    run -1 dxapply conflicts palm.db
+    [[ $output == *"contact 10"* ]]
+    sed -i 's/^name = palm/&\ncascade = yes/' handheld.conf
+    companionsync a.db palm.db --conf handheld.conf
+    sql palm.db "DELETE FROM contact WHERE id = 10"
+    run companionsync a.db palm.db
+    [ "$status" -le 1 ]
+    [ "$(sql a.db "SELECT count(*) FROM contact WHERE id = 10" "SELECT count(*) FROM visit WHERE contact = 10")" = $'0\n0' ]
+    [ "$(keys contact)" = "" ]
 }
 
 @test "over a row limit names object, limit and count, before anything is routed; the device stays as it was" {
