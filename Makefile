@@ -96,16 +96,18 @@ $(SHLIB): $(O)/share/dx/%: scripts/%
 check: all
 	tests/run $(abspath $(O)) $(T)
 
-# Warnings are the plain build's task: under sanitizers gcc sees ghosts.
+# Clang's build: its sanitizers start a process in half the time of gcc's, a program at a fixed address spares them
+# thousands of relocations, and gcc's warnings see ghosts under sanitizers. gcc's macro that tells of them is given.
+SANITIZE = clang
 asan:
-	DX_SANITIZED=1 $(MAKE) O=$(O)/asan WARN= CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' \
-	    LDFLAGS='$(if $(filter clang%,$(CC)),,-static-libasan -static-libubsan)' $(or $(ASAN_GOAL),check)
+	DX_SANITIZED=1 $(MAKE) O=$(O)/asan CC='$(SANITIZE)' CFLAGS='-O1 -g -fno-omit-frame-pointer -fno-pie' \
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__=1' LDFLAGS=-no-pie \
+	    $(or $(ASAN_GOAL),check)
 
 # libFuzzer comes with clang; the plain build replays each target's corpus as an ordinary test.
 FUZZ_SECONDS = 30
 fuzz:
-	$(MAKE) O=$(O)/fuzz CC=clang SAN='-fsanitize=fuzzer-no-link,address,undefined' libfuzzer
+	$(MAKE) O=$(O)/fuzz CC=clang SAN='-fsanitize=fuzzer-no-link,address,undefined -D__SANITIZE_ADDRESS__=1' libfuzzer
 	for f in $(FUZZ); do mkdir -p $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f && \
 	    $(O)/fuzz/test/libfuzzer-$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=$(O)/fuzz/ \
 	    $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done

@@ -499,8 +499,7 @@ static void test_hostile_schema(void)
 {
     static const char *const refused[] = {
         "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE a(x, y)' WHERE name = 'a'",
-        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('table', 'b', 'b', 9, 'CREATE TABLE "
-        "b(x)')",
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('table', 'b', 'b', 9, '-- b')",
         "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema",
         "UPDATE words_content SET c0x = 'y'",
         "INSERT INTO words_segdir VALUES (0, 0, 0, 0, 0, x'00')",

@@ -17,7 +17,7 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
         b->p = mem_grow(b->p, room, 1);
         b->room = room;
     }
-    return b->p + b->n;
+    return b->p ? b->p + b->n : NULL;
 }
 
 void buf_add(struct buf *b, const void *p, size_t n)

@@ -186,10 +186,11 @@ static int transmit(struct channel *c)
 /* Takes a line out of what has come: 1, 0 when it is not whole yet, -1. */
 static int take_line(struct channel *c)
 {
-    const uint8_t *p = c->in.p + c->used, *end = NULL;
     size_t n = c->in.n - c->used;
-    if (n)
-        end = memchr(p, '\n', n < CHANNEL_LINE ? n : CHANNEL_LINE);
+    if (n == 0)
+        return 0;
+    const uint8_t *p = c->in.p + c->used;
+    const uint8_t *end = memchr(p, '\n', n < CHANNEL_LINE ? n : CHANNEL_LINE);
     if (end == NULL && n >= CHANNEL_LINE)
         return fail(ERR_REFUSED, "a line of more than %d bytes; that is no dx at the other end",
                     CHANNEL_LINE);

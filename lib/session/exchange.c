@@ -379,8 +379,10 @@ static void rest_of_line(struct node_end *e, size_t word, char *out, size_t room
 {
     struct buf text = {0};
     const char *line = channel_line(e->peer.channel);
-    for (size_t i = 0; i < word && line; i++)
-        line = strchr(line, ' '), line += line != NULL;
+    for (size_t i = 0; i < word && line; i++) {
+        const char *blank = strchr(line, ' ');
+        line = blank ? blank + 1 : NULL;
+    }
     if (line)
         clean_text(&text, line, strlen(line));
     snprintf(out, room, "%s", buf_text(&text));

@@ -76,6 +76,13 @@ struct server {
 
 /* ---- what came before ---- */
 
+/* The line behind this one; NULL behind the last. */
+static const char *next_line(const char *line)
+{
+    const char *end = strchr(line, '\n');
+    return end ? end + 1 : NULL;
+}
+
 /* The digest of the upload that came under that number, merged or in the inbox; false when none is known. */
 static bool came(struct server *s, int64_t number, char sha[SHA_HEX])
 {
@@ -83,7 +90,7 @@ static bool came(struct server *s, int64_t number, char sha[SHA_HEX])
     char name[80], digest[SHA_HEX + 8];
     int64_t size;
     long long n;
-    for (const char *line = buf_text(&s->merged_notes); line; line = strchr(line, '\n'), line += line != NULL)
+    for (const char *line = buf_text(&s->merged_notes); line; line = next_line(line))
         if (sscanf(line, "%lld %64s", &n, digest) == 2 && n == number && peer_is_sha(digest)) {
             memcpy(sha, digest, SHA_HEX);
             found = true;
