@@ -238,6 +238,16 @@ runs() {
     runs remotesync.1 6
     [ "$(txnlog digest alice.db)" = "$(txnlog digest srv/hq.db --node alice)" ]
     [ "$(sqlite3 srv/hq.db "SELECT count(*) FROM contact WHERE phone = '3'")" -gt 0 ]
+    # The laptop's file for systemd, and the command of the unit with what is in it.
+    runs remotesync.1 7
+    [[ $output == *"systemctl --user enable --now remotesync@sales.timer" ]]
+    command=$(sed -n 's/^ExecStart=//p' "$DX_ROOT/scripts/share/systemd/remotesync@.service")
+    [ "$command" = '@BINDIR@/remotesync $OPTIONS ${DB} ${SITE}' ]
+    while IFS='=' read -r name value; do declare "$name=$value"; done <.config/dx/sales.env
+    sqlite3 alice.db "UPDATE contact SET phone = '4'"
+    # shellcheck disable=SC2086 # its words are options
+    run -0 remotesync $OPTIONS "$DB" "$SITE"
+    [ "$(ls srv/docking/alice/inbox | wc -l)" = 1 ]
 }
 
 @test "remotesync(1), dxserve(1): by stick, and by a directory that is kept in step" {
