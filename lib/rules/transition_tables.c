@@ -198,7 +198,8 @@ struct relation *transition_relation(struct transition_tables *im, const char *n
 void transition_break(struct transition_tables *im, const char *table, const char *why)
 {
     im->broken = mem_grow(im->broken, im->nbroken + 1, sizeof *im->broken);
-    im->broken[im->nbroken++] = (struct broken){mem_text(table), mem_printf("table %s: %s", table, why)};
+    im->broken[im->nbroken++] =
+        (struct broken){mem_text(table), mem_printf("table %s: %s; run `txnlog attach` again", table, why)};
 }
 
 void transition_read(struct relation *r, const char *column)

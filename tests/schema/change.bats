@@ -151,6 +151,10 @@ c='[object c]\nvisible = all\n'
     site "$c" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO c VALUES (1, 'one')"
     sql a.db "INSERT INTO c VALUES (2, 'one')"
     sql site/hq.db "CREATE UNIQUE INDEX cu ON c (name)"
+    run -1 dxcron site
+    [[ $output == *"table c: trigger "*" does not fit the table's columns and indexes; run \`txnlog attach\` again"* ]]
+    run -0 txnroute status site/hq.db
+    [[ $(tr -s '\n ' ' ' <<<"$output") == *"run \`txnlog attach\` again"* ]]
     txnlog attach site/hq.db
     dxcron site
     run -1 dxapply a.db <site/docking/a/outbox/00000002.dx
