@@ -19,12 +19,15 @@
 
 int act_begin(struct place *p)
 {
-    struct buf schema = {0}, package = {0};
+    struct buf schema = {0}, package = {0}, handheld = {0};
     files_schema(p->h, &schema);
     files_package(p->h, 0, &package);
-    int rc = system("rm -rf site backup kept p *.db *.db-* messages; mkdir -p site/docking backup kept p; : "
-                    ">messages") ||
-                     step_write_file("p/package.conf", &package)
+    if (p->h->categories)
+        files_handheld(p->h, &handheld);
+    int rc = system("rm -rf site backup kept p app *.db *.db-* messages; mkdir -p site/docking backup kept p "
+                    "app; : >messages") ||
+                     step_write_file("p/package.conf", &package) ||
+                     step_write_file("handheld.conf", &handheld)
                  ? stage_broke("cannot write here")
                  : 0;
     struct db *db = rc ? NULL : db_open("site/hq.db", DB_CREATE);
@@ -43,6 +46,7 @@ int act_begin(struct place *p)
     p->complaints = 0;
     buf_free(&schema);
     buf_free(&package);
+    buf_free(&handheld);
     return rc ? -1 : 0;
 }
 
@@ -152,6 +156,19 @@ static int resolve(struct place *p, const struct sim_step *s)
     return rc;
 }
 
+/* Versions are the steps in which they were made. */
+static int stage_patch(struct place *p, const struct sim_step *s)
+{
+    char *version = mem_printf("%d", p->clock);
+    struct buf b = {0};
+    buf_addf(&b, "version %s\n", version);
+    int rc = step_write_file("app/field", &b) || WAY(p, s, NULL, NULL, 0, "txnroute", "patch", "site/hq.db",
+                                                     "app", "--version", version, "--for", "handheld");
+    buf_free(&b);
+    free(version);
+    return rc ? -1 : 0;
+}
+
 static int run(struct place *p, const struct sim_step *s)
 {
     int file = s->node == SERVER ? SERVER : file_of(p, s);
@@ -182,6 +199,8 @@ static int run(struct place *p, const struct sim_step *s)
         return way_pair(p, s->node, false);
     case ACT_DEVICE:
         return way_device(p, s, s->node, s->which < 50);
+    case ACT_PATCH:
+        return stage_patch(p, s);
     case ACT_LIE:
         return lie(p, s);
     default:

@@ -31,12 +31,27 @@ static char *write_added(struct history *h, int who)
         t->name, below(3), who, h->token++, t->name, below(5));
 }
 
+/* A category of a row of the first table comes, changes, or goes. */
+static char *write_category(const struct history *h)
+{
+    int q = below(100), c = 'A' + below(4);
+    char *row = mem_printf("(SELECT id FROM %s ORDER BY id LIMIT 1 OFFSET %d)", h->table[0].name, below(5));
+    char *sql = q < 50   ? mem_printf("INSERT OR IGNORE INTO cat (r, c) VALUES (%s, '%c')", row, c)
+                : q < 80 ? mem_printf("UPDATE OR IGNORE cat SET c = '%c' WHERE r = %s", c, row)
+                : q < 90 ? mem_printf("DELETE FROM cat WHERE r = %s AND c = '%c'", row, c)
+                         : mem_printf("DELETE FROM cat WHERE r = %s", row);
+    free(row);
+    return sql;
+}
+
 static void add_sql(struct history *h, int who, int with)
 {
     struct sim_step *s = add_step(h, STEP_SQL, who, false);
     s->device = who != SERVER && with & WITH_DEVICES && chance(50);
     for (int i = 0, n = 1 + below(STATEMENTS); i < n; i++)
-        s->sql[i] = with & WITH_SCHEMA && chance(20) ? write_added(h, who) : statement_make(h, who);
+        s->sql[i] = with & WITH_SCHEMA && chance(20) ? write_added(h, who)
+                    : h->categories && chance(25)    ? write_category(h)
+                                                     : statement_make(h, who);
 }
 
 static void add_restore_or_loss(struct history *h, int n, int with)
@@ -77,6 +92,7 @@ struct history *plot_site(uint64_t seed, int most_nodes, int with)
     h->enforced = chance(40);
     h->nnode = 2 + below(most_nodes - 1);
     history_tables(h);
+    h->categories = (with & (WITH_DEVICES | WITH_SCHEMA)) == WITH_DEVICES && chance(60);
     for (int i = 4 + below(6); i > 0; i--)
         add_sql(h, SERVER, 0);
     for (int n = 0; n < h->nnode; n++)
@@ -88,7 +104,7 @@ struct history *plot_site(uint64_t seed, int most_nodes, int with)
         if (with & WITH_RESTORES && chance(22))
             add_restore_or_loss(h, n, with);
         else if (with & WITH_DEVICES && chance(25))
-            add_step(h, ACT_DEVICE, n, hurts);
+            add_step(h, chance(10) ? ACT_PATCH : ACT_DEVICE, n, hurts);
         else if (with & WITH_LIES && chance(20))
             add_step(h, ACT_LIE, 0, false);
         else if (with & WITH_SCHEMA && chance(12))
@@ -129,6 +145,7 @@ void plot_tell(const struct history *h)
                                         "another package",
                                         "a handheld for",
                                         "the handheld is synchronized of",
+                                        "a patch is staged, beside",
                                         "lies of"};
     for (int i = 0; i < h->nstep; i++) {
         const struct sim_step *s = &h->step[i];

@@ -23,6 +23,7 @@ enum act {
     ACT_PACKAGE, /* a package that allows less or more */
     ACT_PAIR,    /* a node gets a handheld */
     ACT_DEVICE,  /* ... which is synchronized: by companionsync, or by integratedsync */
+    ACT_PATCH,   /* a new version of the devices' software is staged */
     ACT_LIE      /* node 0 sends whatever it likes */
 };
 

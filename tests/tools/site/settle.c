@@ -161,6 +161,44 @@ static int compare_table(struct place *p, struct db *server, struct db *copy, in
     return rc;
 }
 
+/* Of the categories of a row the device holds the first. */
+static int compare_categories(struct place *p, struct db *copy, struct db *device, int node)
+{
+    struct buf why = {0};
+    size_t n;
+    int same = p->h->categories ? same_rows(copy, "SELECT r, min(c) FROM cat GROUP BY r", device,
+                                            "SELECT r, c FROM cat", &why, &n)
+                                : 1;
+    if (same <= 0)
+        stage_broke("d%d, categories: %s", node, same ? err_message() : buf_text(&why));
+    buf_free(&why);
+    return same > 0 ? 0 : -1;
+}
+
+/* The device may start, and has the software that the server has staged, or a newer one. */
+static int check_software(struct db *device, int node)
+{
+    struct db *server = place_open(SERVER);
+    int64_t there = 0, staged = 0, has = 0;
+    int rc = server ? 0 : -1;
+    if (rc == 0)
+        rc = db_get_int(server, &there, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_patch'");
+    if (rc == 0 && there)
+        rc = db_get_int(server, &staged, "SELECT max(CAST(version AS INTEGER)) FROM dx_patch");
+    if (rc == 0)
+        rc = db_get_int(device, &has, "SELECT CAST(value AS INTEGER) FROM dx_meta WHERE name = 'software'");
+    db_close(server);
+    if (rc)
+        return stage_broke("d%d: %s", node, err_message());
+    if (has < staged)
+        return stage_broke("d%d: its software is %lld, and %lld is staged", node, (long long)has,
+                           (long long)staged);
+    char *path = place_path(DEVICES + node);
+    int code = stage_run(NULL, NULL, NULL, (const char *const[]){"hhextract", "ready", path, NULL});
+    free(path);
+    return code ? stage_surprise("hhextract ready", code) : 0;
+}
+
 /* The device holds what its companion holds. */
 static int compare_device(struct place *p, struct db *copy, int node)
 {
@@ -178,6 +216,8 @@ static int compare_device(struct place *p, struct db *copy, int node)
         buf_free(&sql);
         buf_free(&why);
     }
+    if (device && rc == 0)
+        rc = compare_categories(p, copy, device, node) || check_software(device, node) ? -1 : 0;
     if (device && rc == 0 && quarantined(DEVICES + node))
         rc = stage_broke("d%d: rows wait in quarantine", node);
     db_close(device);

@@ -120,10 +120,12 @@ int way_session(struct place *p, const struct sim_step *s, int file, bool now)
 int way_pair(struct place *p, int node, bool adopt)
 {
     char *pc = place_path(node), *device = place_path(DEVICES + node);
-    int rc = !p->there[node] ? 0
-             : adopt
-                 ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--adopt", "--device", "palm", pc, device)
-                 : WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", pc, device);
+    int rc =
+        !p->there[node] ? 0
+        : adopt ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--adopt", "--device", "palm", pc, device)
+        : p->h->categories ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", "--conf",
+                                 "handheld.conf", pc, device)
+                           : WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", pc, device);
     p->there[DEVICES + node] |= file_exists(device);
     free(pc);
     free(device);

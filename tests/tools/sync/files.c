@@ -39,6 +39,11 @@ void files_schema(const struct history *h, struct buf *b)
                  x->without_rowid && !x->integer ? " WITHOUT ROWID" : "");
         buf_free(&refers);
     }
+    if (h->categories)
+        buf_addf(b,
+                 "CREATE TABLE cat (r %s NOT NULL REFERENCES t0 ON DELETE CASCADE, c TEXT NOT NULL, PRIMARY "
+                 "KEY (r, c));\n",
+                 h->table[0].integer ? "INTEGER" : "TEXT");
     files_triggers(h, SERVER, b);
 }
 
@@ -79,6 +84,20 @@ void files_package(const struct history *h, int place, struct buf *b)
             buf_puts(b, "\n");
         }
     }
+    if (h->categories)
+        buf_puts(b, "\n[object cat]\nvia = r -> t0\n");
+}
+
+void files_handheld(const struct history *h, struct buf *b)
+{
+    buf_puts(b, "[handheld]\nname = palm\n");
+    for (int t = 0; t < h->ntable; t++) {
+        const struct sim_table *x = &h->table[t];
+        buf_addf(b, "[object %s]\nfilter = all\n", x->name);
+        if (x->told)
+            buf_addf(b, "references = p -> %s\n", h->table[x->parent].name);
+    }
+    buf_puts(b, "[object cat]\nfollows = r -> t0\ncategory = c\norder = A, B, C, D\n");
 }
 
 void files_columns(const struct sim_table *t, struct buf *b)

@@ -16,6 +16,9 @@ void files_schema(const struct history *h, struct buf *b);
 /* place: which table's permission is another than at first; 0: none's. */
 void files_package(const struct history *h, int place, struct buf *b);
 
+/* The handheld.conf of a history with categories. */
+void files_handheld(const struct history *h, struct buf *b);
+
 /* The columns that travel, of the row named r. */
 void files_columns(const struct sim_table *t, struct buf *b);
 

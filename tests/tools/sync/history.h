@@ -60,8 +60,9 @@ struct sim_step {
 
 struct history {
     uint64_t seed;
-    bool colliding; /* integer keys are handed out twice */
-    bool smooth;    /* no stage is hurt */
+    bool colliding;  /* integer keys are handed out twice */
+    bool smooth;     /* no stage is hurt */
+    bool categories; /* rows of the first table have categories, of which a handheld shows one */
     int ntable, nnode, nstep;
     struct sim_table table[TABLES];
     bool enforced; /* the application enforces its references */
