@@ -40,6 +40,16 @@ static json_t *text_json(const char *text)
     return j;
 }
 
+int fields_date_get(const char *text, int64_t *at)
+{
+    enum { DATE = 10 };
+    bool day = strlen(text) == DATE;
+    char moment[FIELDS_TIME];
+    int n = snprintf(moment, sizeof moment, "%s%s", text, day ? " 00:00:00" : "");
+    *at = n < (int)sizeof moment ? fields_time_get(moment) : 0;
+    return *at ? day : -1;
+}
+
 static json_t *field_json(const struct field *f, const void *record)
 {
     const void *at = (const char *)record + f->at;

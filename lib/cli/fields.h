@@ -37,6 +37,9 @@ void fields_time(int64_t t, char text[FIELDS_TIME]);
 /* The time that such a text tells, or one as SQLite's datetime writes it; 0 for another. */
 int64_t fields_time_get(const char *text);
 
+/* The same of such a text, 0, or of a day, "2026-12-31", its beginning, 1; -1 for another, without a message. */
+int fields_date_get(const char *text, int64_t *at);
+
 /* For columns: numbers in at most six characters. "950", "12.3k" or, of bytes, "12.3K"; "45 s", "3 min", "2 h", "5 d". */
 enum { FIELDS_SHORT = 32 };
 const char *fields_count(int64_t n, char text[FIELDS_SHORT]);

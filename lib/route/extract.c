@@ -10,6 +10,7 @@
 #include "nodes/offer.h"
 #include "nodes/rekey_map.h"
 #include "nodes/verdict.h"
+#include "route/block_pool.h"
 #include "route/declare.h"
 #include "route/moves.h"
 #include "route/set_aside.h"
@@ -178,17 +179,11 @@ static int readable(struct db *db, const struct object_delta *w)
     return 1;
 }
 
-static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, const struct node *n,
-                     struct key_ranges *ranges, struct extract_mark *mark)
+/* What is the same in the snapshots of all nodes of the package. */
+static int begin_head(struct db *db, struct dx_head *h, struct package_run *p)
 {
-    dx_head_set(&h->to, n->name);
-    dx_head_set(&h->epoch, mark->epoch);
-    if (mark->offer)
-        dx_head_set(&h->continues, n->epoch);
+    dx_head_init(h, DX_SNAPSHOT);
     dx_head_set(&h->package, p->package->name);
-    h->number = mark->number;
-    h->upto = mark->number;
-    h->ack = mark->ack;
     h->form = CHANGESET_PATCH;
     for (size_t i = 0; i < p->n; i++) {
         struct object_delta *w = &p->viewed[i];
@@ -197,6 +192,30 @@ static int fill_head(struct db *db, struct dx_head *h, struct package_run *p, co
         if (there < 0 || (in_snapshot(w) && add_schema(db, h, w->object)))
             return -1;
     }
+    return 0;
+}
+
+static void begin_mark(struct extract_mark *mark, const struct node *n, int64_t position)
+{
+    mark->epoch = mem_zero(17, 1);
+    sha_random_hex(8, mark->epoch);
+    mark->number = n->archive;
+    mark->position = position;
+    mark->ack = n->merged;
+    mark->node = n->id;
+    mark->applied = n->applied;
+}
+
+static int fill_head(struct db *db, struct dx_head *h, const struct package_run *p, const struct node *n,
+                     struct key_ranges *ranges, struct extract_mark *mark)
+{
+    dx_head_set(&h->to, n->name);
+    dx_head_set(&h->epoch, mark->epoch);
+    if (mark->offer)
+        dx_head_set(&h->continues, n->epoch);
+    h->number = mark->number;
+    h->upto = mark->number;
+    h->ack = mark->ack;
     return rekey_fill(db, n->id, true, h, &mark->rekey) ||
                    key_ranges_fill(ranges, db, n, mark->epoch, p->package, h)
                ? -1
@@ -210,16 +229,9 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     struct holder *holder = mem_alloc(sizeof *holder);
     struct dx_head h;
     struct buf audiences = {0};
-    mark->epoch = mem_zero(17, 1);
-    sha_random_hex(8, mark->epoch);
-    mark->number = n->archive;
-    mark->position = position;
-    mark->ack = n->merged;
-    mark->node = n->id;
-    mark->applied = n->applied;
+    begin_mark(mark, n, position);
     *holder = (struct holder){all, n->id};
-    dx_head_init(&h, DX_SNAPSHOT);
-    int rc = db_function_owning(db, "dx_held_by", 1, sql_holds, holder, free) ||
+    int rc = begin_head(db, &h, p) || db_function_owning(db, "dx_held_by", 1, sql_holds, holder, free) ||
              audience_of_node(db, n->id, &audiences) ||
              db_exec(db, "CREATE TEMP TABLE IF NOT EXISTS dx_held (key PRIMARY KEY) WITHOUT ROWID") ||
              fill_head(db, &h, p, n, ranges, mark);
@@ -236,6 +248,179 @@ int extract_write(struct db *db, struct package_run *p, const struct node *n, in
     dx_head_free(&h);
     buf_free(&audiences);
     return rc ? -1 : 0;
+}
+
+/* ---- many nodes ---- */
+
+/* dx_share(audience): the part of it that gets snapshots. */
+struct sharing {
+    struct audiences *audiences;
+    int64_t all; /* of those nodes */
+};
+
+static struct val sql_share(void *ctx, const struct val *args, size_t n)
+{
+    const struct sharing *s = ctx;
+    if (n != 1 || args[0].i == AUDIENCE_NOBODY)
+        return val_int(AUDIENCE_NOBODY);
+    return val_int(args[0].i == AUDIENCE_ALL ? s->all : audience_both(s->audiences, args[0].i, s->all));
+}
+
+static const char sql_make_shares[] =
+    "CREATE TEMP TABLE IF NOT EXISTS dx_share (audience INTEGER PRIMARY KEY, share INTEGER);"
+    "CREATE TEMP TABLE IF NOT EXISTS dx_shared (share INTEGER, key, PRIMARY KEY (share, key)) WITHOUT ROWID";
+
+/* The keys of the rows that the nodes hold, and which of them do, into temp.dx_shared. */
+static int share_keys(struct db *db, const struct object_delta *w)
+{
+    struct buf sql = {0};
+    long long id = (long long)w->object->id;
+    int64_t failed;
+    buf_addf(&sql,
+             "DELETE FROM temp.dx_share; DELETE FROM temp.dx_shared;"
+             "INSERT INTO temp.dx_share SELECT audience, dx_share(audience) FROM (SELECT audience FROM "
+             "main.dx_member_%lld UNION SELECT new FROM ",
+             id);
+    moves_table(&sql, w);
+    buf_addf(
+        &sql,
+        ");INSERT INTO temp.dx_shared SELECT s.share, m.key FROM main.dx_member_%lld AS m JOIN "
+        "temp.dx_share AS s ON s.audience = m.audience WHERE s.share <> 0 AND NOT EXISTS (SELECT 1 FROM ",
+        id);
+    moves_table(&sql, w);
+    buf_puts(&sql,
+             " AS v WHERE v.key = +m.key);INSERT OR IGNORE INTO temp.dx_shared SELECT s.share, v.key FROM ");
+    moves_table(&sql, w);
+    buf_puts(&sql, " AS v JOIN temp.dx_share AS s ON s.audience = v.new WHERE s.share <> 0");
+    int rc = db_exec(db, buf_text(&sql)) ||
+                     db_get_int(db, &failed, "SELECT count(*) FROM temp.dx_share WHERE share = %d",
+                                AUDIENCE_ERROR) ||
+                     failed
+                 ? -1
+                 : 0;
+    buf_free(&sql);
+    return rc;
+}
+
+static struct stmt *prepare_shared(struct db *db, const struct object_delta *w, int64_t all)
+{
+    const struct table *t = w->object->sent;
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    layout_columns(&sql, t, "x.");
+    if (held_whole(w)) {
+        buf_addf(&sql, ", %lld FROM main.", (long long)all);
+        buf_name(&sql, t->name);
+        buf_puts(&sql, " AS x ORDER BY ");
+        layout_keys(&sql, t, "x.");
+    } else {
+        buf_puts(&sql, ", h.share FROM temp.dx_shared AS h CROSS JOIN main.");
+        buf_name(&sql, t->name);
+        buf_puts(&sql, " AS x WHERE ");
+        membership_where(&sql, t, "x", "h.key");
+        buf_puts(&sql, " ORDER BY h.share, h.key");
+    }
+    struct stmt *s = db_prepare(db, buf_text(&sql));
+    buf_free(&sql);
+    return s;
+}
+
+static int pool_rows(struct db *db, struct block_pool *pool, const struct object_delta *v, int64_t all,
+                     struct set_aside *aside)
+{
+    const struct table *t = v->object->sent;
+    struct stmt *s = prepare_shared(db, v, all);
+    struct val *row = mem_zero(t->ncol, sizeof *row), *none = mem_zero(t->ncol, sizeof *none);
+    struct change c = {.table = t, .op = CHANGE_INSERT, .origin = "", .old = none, .new = row};
+    enum step step = STEP_ERROR;
+    int rc = s ? 0 : -1;
+    block_pool_begin(pool, t, (int64_t)v->place);
+    while (rc == 0 && (step = stmt_step(s)) == STEP_ROW) {
+        for (size_t i = 0; i < t->ncol; i++)
+            row[i] = stmt_val(s, (int)i);
+        if (keyed(&c) && (rc = block_pool_add(pool, stmt_int(s, (int)t->ncol), &c)) > 0)
+            rc = set_row_aside(aside, v, &c);
+    }
+    stmt_free(s);
+    free(row);
+    free(none);
+    return rc || step == STEP_ERROR ? -1 : block_pool_end(pool);
+}
+
+static int pool_objects(struct db *db, struct block_pool *pool, const struct package_run *p, int64_t all,
+                        struct set_aside *aside)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct object_delta *v = &p->viewed[i];
+        double start = clock_seconds();
+        if (!in_snapshot(v) || (v->aside && v->was == WAS_NONE))
+            continue;
+        if ((!held_whole(v) && share_keys(db, v)) || pool_rows(db, pool, v, all, aside))
+            return -1;
+        v->seconds += clock_seconds() - start;
+    }
+    return 0;
+}
+
+/* One node's snapshot: the blocks of which it is one of the receivers. Objects stand in the pool parents first. */
+static int write_copy(struct db *db, const struct package_run *p, const struct extract_many *m, size_t i,
+                      struct dx_head *h, const struct block_pool *pool)
+{
+    const struct node *n = m->copy[i].node;
+    struct extract_mark *mark = m->copy[i].mark;
+    dx_head_clear_ranges(h);
+    free(h->continues);
+    h->continues = NULL;
+    int rc = fill_head(db, h, p, n, m->ranges, mark), has = 0, fd = rc ? -1 : m->open(m->ctx, n);
+    struct dx_writer *w = fd < 0 ? NULL : dx_writer_open(fd, n->name, h, DX_LEVEL_SNAPSHOT);
+    if (w)
+        dx_writer_sign(w, m->sign);
+    rc = w ? 0 : -1;
+    for (size_t k = 0; rc == 0 && k < pool->n; k++)
+        if ((has = audience_has(m->audiences, pool->piece[k].audience, n->id)) != 0)
+            rc = has < 0 ? -1 : dx_write_block(w, pool->piece[k].block);
+    mark->changes = w ? dx_written(w) : 0;
+    if (w && rc == 0)
+        rc = dx_writer_close(w);
+    else
+        dx_writer_abort(w);
+    if (rc == 0 && fsync(fd))
+        rc = fail_errno("%s.dx: cannot write it", n->name);
+    mark->bytes = fd < 0 ? 0 : (int64_t)lseek(fd, 0, SEEK_END);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int extract_write_many(struct db *db, struct package_run *p, const struct extract_many *m,
+                       struct set_aside *aside)
+{
+    struct sharing *sharing = mem_alloc(sizeof *sharing);
+    struct block_pool pool = {.audiences = m->audiences, .level = DX_LEVEL_SNAPSHOT, .spill = m->spill};
+    struct dx_head h;
+    int64_t *id = mem_zero(m->n, sizeof *id);
+    for (size_t i = 0; i < m->n; i++) {
+        id[i] = m->copy[i].node->id;
+        begin_mark(m->copy[i].mark, m->copy[i].node, m->position);
+    }
+    *sharing = (struct sharing){m->audiences, audience_intern(m->audiences, id, m->n)};
+    int64_t all = sharing->all;
+    free(id);
+    int rc =
+        db_function_owning(db, "dx_share", 1, sql_share, sharing, free) || all == AUDIENCE_ERROR ? -1 : 0;
+    rc = begin_head(db, &h, p) || rc || db_exec(db, sql_make_shares) || pool_objects(db, &pool, p, all, aside)
+             ? -1
+             : 0;
+    for (size_t i = 0; rc == 0 && i < m->n; i++) {
+        if (h.nrekey) { /* those are of one node */
+            dx_head_free(&h);
+            rc = begin_head(db, &h, p);
+        }
+        rc = rc || write_copy(db, p, m, i, &h, &pool) ? -1 : 0;
+    }
+    dx_head_free(&h);
+    block_pool_free(&pool);
+    return rc;
 }
 
 /* The old numbering ends: key changes and verdicts that were sent in it, and are not known to have arrived, are sent again. */

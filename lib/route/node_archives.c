@@ -18,7 +18,20 @@ static int by_id(const void *a, const void *b)
     return x->node.id < y->node.id ? -1 : x->node.id > y->node.id;
 }
 
-int node_archives_list(struct node_archives *x, const char *but)
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, *(char *const *)b);
+}
+
+static bool is_but(const struct node_archives *x, const char *package)
+{
+    bool found = false;
+    for (size_t i = 0; i < x->nbut && !found; i++)
+        found = strcmp(x->but[i], package) == 0;
+    return found;
+}
+
+int node_archives_list(struct node_archives *x, char *const *but, size_t nbut)
 {
     struct node *node;
     size_t n;
@@ -26,11 +39,14 @@ int node_archives_list(struct node_archives *x, const char *but)
         return -1;
     x->receiver = mem_zero(n, sizeof *x->receiver);
     for (size_t i = 0; i < n; i++) {
-        if (node[i].active && !(but && strcmp(but, node[i].name) == 0))
+        if (node[i].active &&
+            (nbut == 0 || bsearch(node[i].name, but, nbut, sizeof *but, compare_names) == NULL))
             x->receiver[x->nreceiver++].node = node[i];
         else {
-            if (node[i].active)
-                x->but = mem_text(node[i].package);
+            if (node[i].active && !is_but(x, node[i].package)) {
+                x->but = mem_grow(x->but, x->nbut + 1, sizeof *x->but);
+                x->but[x->nbut++] = mem_text(node[i].package);
+            }
             node_free(&node[i]);
         }
     }
@@ -227,10 +243,9 @@ void node_archives_resume(struct node_archives *x)
     for (size_t i = 0; i < x->nreceiver; i++) {
         struct receiver *r = &x->receiver[i];
         bool fetched = r->node.suspended_at >= 0 && !outbox_has(x->outbox, r->node.name, r->node.archive);
-        r->state = r->node.suspended_at < 0 ? RECEIVER_ACTIVE
-                   : x->redefined || r->node.id == x->current || owed(r) || fetched || failed(x, r)
-                       ? RECEIVER_RESUMED
-                       : RECEIVER_SUSPENDED;
+        r->state = r->node.suspended_at < 0                                           ? RECEIVER_ACTIVE
+                   : x->redefined || r->current || owed(r) || fetched || failed(x, r) ? RECEIVER_RESUMED
+                                                                                      : RECEIVER_SUSPENDED;
     }
 }
 
@@ -238,7 +253,7 @@ int node_archives_present(struct node_archives *x, const struct package_run *p, 
 {
     int64_t *id = mem_zero(x->nreceiver, sizeof *id);
     size_t n = 0;
-    bool all = x->but == NULL || strcmp(x->but, p->package->name) != 0;
+    bool all = !is_but(x, p->package->name);
     for (size_t i = 0; i < x->nreceiver; i++) {
         const struct receiver *r = &x->receiver[i];
         if (strcmp(r->node.package, p->package->name) != 0)
@@ -255,8 +270,8 @@ int node_archives_present(struct node_archives *x, const struct package_run *p, 
 /* Whether the receiver is suspended now, rather than getting one more archive that it does not fetch. */
 static bool must_suspend(const struct node_archives *x, const struct receiver *r)
 {
-    return x->suspend_after > 0 && !x->redefined && r->node.id != x->current && r->state == RECEIVER_ACTIVE &&
-           !owed(r) && r->node.archive >= x->suspend_after &&
+    return x->suspend_after > 0 && !x->redefined && !r->current && r->state == RECEIVER_ACTIVE && !owed(r) &&
+           r->node.archive >= x->suspend_after &&
            outbox_has(x->outbox, r->node.name, r->node.archive - x->suspend_after + 1);
 }
 
@@ -307,6 +322,13 @@ static size_t receiver_from(const struct node_archives *x, size_t at, int64_t id
             high = middle;
     }
     return low;
+}
+
+void node_archives_current(struct node_archives *x, int64_t node)
+{
+    size_t r = receiver_from(x, 0, node);
+    if (r < x->nreceiver && x->receiver[r].node.id == node)
+        x->receiver[r].current = true;
 }
 
 const struct receiver *node_archives_of(const struct node_archives *x, int64_t node)
@@ -463,6 +485,8 @@ void node_archives_free(struct node_archives *x)
         free(x->receiver[i].piece);
     }
     free(x->receiver);
+    for (size_t i = 0; i < x->nbut; i++)
+        free(x->but[i]);
     free(x->but);
     free(x->rekeyed);
     key_ranges_free(&x->ranges);

@@ -19,6 +19,7 @@ struct receiver {
     bool new_suspension; /* suspended in this run */
     bool renew;          /* its copy has to be made again */
     bool resumed;        /* what it missed is dealt with */
+    bool current;        /* it gets what there is in this run, suspended or not: a copy of it is made */
     const struct package_run *plan;
     size_t npiece, *piece; /* numbers in sender->pieces */
     bool written;
@@ -38,10 +39,10 @@ struct node_archives {
     int64_t run;               /* the number of the run before */
     int64_t suspend_after;     /* archives that may wait for a node before it is suspended; 0: any number */
     bool redefined;            /* a definition is new: no node may miss that */
-    int64_t current;           /* a node that gets what there is in this run, suspended or not; or 0 */
     struct receiver *receiver; /* by id */
     size_t nreceiver;
-    char *but; /* the package of the node that gets none, because it gets a snapshot; or NULL */
+    char **but; /* the packages of the nodes that get none, because they get a snapshot */
+    size_t nbut;
     const struct package_run *head_package; /* whose tables the head names */
     struct dx_head head;
     struct dx_writer *writer; /* of the archive written last, for the next; or NULL */
@@ -52,8 +53,11 @@ struct node_archives {
     size_t njudged;
 };
 
-/* All active nodes but one (NULL: all). */
-int node_archives_list(struct node_archives *x, const char *but);
+/* All active nodes but those of these names, which ascend. */
+int node_archives_list(struct node_archives *x, char *const *but, size_t n);
+
+/* The node gets what there is in this run, suspended or not. */
+void node_archives_current(struct node_archives *x, int64_t node);
 
 /* Finds out who is suspended and who is resumed. */
 void node_archives_resume(struct node_archives *x);

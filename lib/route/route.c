@@ -36,6 +36,7 @@
 #include "rules/fixed_now.h"
 #include "rules/package_nodes.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,12 @@ static const char sql_make[] =
 #define ROUTED_AS_IS "EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE " SAME_NODE ")"
 #define IS_AS_ROUTED "EXISTS (SELECT 1 FROM main.dx_nodes AS n WHERE n.active AND " SAME_NODE ")"
 
+/* A snapshot that the run makes. */
+struct copy_made {
+    struct node node;
+    struct extract_mark mark;
+};
+
 struct running {
     struct db *db;
     const struct route *route;
@@ -70,9 +77,10 @@ struct running {
     struct fanout fan;
     struct node_archives delivery;
     struct spill *spill;
-    FILE *snapshot;
-    struct node node; /* route->extract's */
-    struct extract_mark mark;
+    FILE *snapshot;         /* of route->extract */
+    struct copy_made *copy; /* those that are extracted, by name */
+    size_t ncopy;
+    bool put; /* the files of copies have their names */
     struct set_aside aside;
     char *drift; /* what is amiss with the capture of some table, or NULL */
 };
@@ -127,7 +135,7 @@ static int any_fetched(struct running *x)
 static int anything(struct running *x)
 {
     int64_t n, schema;
-    if (x->a < x->b || x->last_force || x->route->extract || x->drift)
+    if (x->a < x->b || x->last_force || x->ncopy || x->drift)
         return 1;
     if (meta_get_int(x->db, "routed_schema", &schema))
         return -1;
@@ -383,38 +391,153 @@ static int route_package(struct running *x, struct package_run *p)
 
 /* Whether a copy of the node is in use, and goes on beside the new one: where both hold the same. A node that came while
  * an object was set aside has none of its rows, but the snapshot does. 1, 0, -1. */
-static int offers(struct running *x)
+static int offers(struct running *x, const struct node *n)
 {
     int64_t bare;
-    if (x->route->extract == NULL || node_require(x->db, x->route->extract, &x->node))
-        return x->route->extract ? -1 : 0;
     if (x->route->renumber)
         return 0;
     if (db_get_int(x->db, &bare, "SELECT count(*) FROM main.dx_set_aside_node WHERE node = %lld AND bare",
-                   (long long)x->node.id))
+                   (long long)n->id))
         return -1;
-    return bare ? 0 : offer_in_use(x->db, &x->node);
+    return bare ? 0 : offer_in_use(x->db, n);
+}
+
+/* Who gets snapshots, and which of them are offers. */
+static int read_copies(struct running *x)
+{
+    for (size_t i = 0; i < x->ncopy; i++) {
+        struct copy_made *c = &x->copy[i];
+        if (node_require(x->db, x->route->extract ? x->route->extract : x->route->copies[i], &c->node))
+            return -1;
+        int offered = offers(x, &c->node);
+        if (offered < 0)
+            return -1;
+        c->mark.offer = offered;
+    }
+    return 0;
+}
+
+/* The receivers of archives: all but the nodes that begin again with a snapshot. */
+static int list_receivers(struct running *x)
+{
+    char **but = mem_zero(x->ncopy, sizeof *but);
+    size_t n = 0;
+    for (size_t i = 0; i < x->ncopy; i++)
+        if (!x->copy[i].mark.offer)
+            but[n++] = x->copy[i].node.name;
+    int rc = node_archives_list(&x->delivery, but, n);
+    free(but);
+    for (size_t i = 0; rc == 0 && i < x->ncopy; i++)
+        if (x->copy[i].mark.offer)
+            node_archives_current(&x->delivery, x->copy[i].node.id);
+    return rc;
 }
 
 /* The copy in use gets its archive in the same run, so that the snapshot is the state after that. One that cannot get it
  * does not go on. */
+static void settle_number(struct running *x, struct copy_made *c)
+{
+    const struct receiver *before = c->mark.offer ? node_archives_of(&x->delivery, c->node.id) : NULL;
+    if (before && before->state == RECEIVER_SUSPENDED)
+        c->mark.offer = false;
+    if (before && before->written)
+        c->node.archive++;
+}
+
 static int write_snapshot(struct running *x)
 {
     struct package_run *p = NULL;
-    const struct receiver *before = x->mark.offer ? node_archives_of(&x->delivery, x->node.id) : NULL;
-    if (before && before->state == RECEIVER_SUSPENDED)
-        x->mark.offer = false;
-    if (before && before->written)
-        x->node.archive++;
+    struct copy_made *c = x->copy;
+    settle_number(x, c);
     for (size_t i = 0; i < x->nplan; i++)
-        if (strcmp(x->plan[i].package->name, x->node.package) == 0)
+        if (strcmp(x->plan[i].package->name, c->node.package) == 0)
             p = &x->plan[i];
     x->snapshot = spool_stream();
     return x->snapshot == NULL ||
-                   extract_write(x->db, p, &x->node, x->b, x->views.audiences, &x->delivery.ranges,
-                                 x->route->sign, fileno(x->snapshot), &x->aside, &x->mark)
+                   extract_write(x->db, p, &c->node, x->b, x->views.audiences, &x->delivery.ranges,
+                                 x->route->sign, fileno(x->snapshot), &x->aside, &c->mark)
                ? -1
                : 0;
+}
+
+/* ---- snapshots of many nodes, as files ---- */
+
+static char *copy_name(const struct running *x, const struct node *n, bool part)
+{
+    char *name = mem_printf(part ? ".%s.dx.part" : "%s.dx", n->name), *path = file_join(x->route->into, name);
+    free(name);
+    return path;
+}
+
+static int open_copy(void *ctx, const struct node *n)
+{
+    char *path = copy_name(ctx, n, true);
+    unlink(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        fail_errno("%s: cannot write it", path);
+    free(path);
+    return fd;
+}
+
+static int by_node(const void *a, const void *b)
+{
+    const struct extract_copy *x = a, *y = b;
+    return x->node->id < y->node->id ? -1 : x->node->id > y->node->id;
+}
+
+static int write_snapshots(struct running *x)
+{
+    struct extract_copy *to = mem_zero(x->ncopy, sizeof *to);
+    int rc = 0;
+    for (size_t i = 0; i < x->ncopy; i++)
+        settle_number(x, &x->copy[i]);
+    for (size_t k = 0; rc == 0 && k < x->nplan; k++) {
+        size_t n = 0;
+        for (size_t i = 0; i < x->ncopy; i++)
+            if (strcmp(x->plan[k].package->name, x->copy[i].node.package) == 0)
+                to[n++] = (struct extract_copy){&x->copy[i].node, &x->copy[i].mark};
+        if (n == 0)
+            continue;
+        qsort(to, n, sizeof *to, by_node);
+        rc = extract_write_many(x->db, &x->plan[k],
+                                &(struct extract_many){.copy = to,
+                                                       .n = n,
+                                                       .position = x->b,
+                                                       .audiences = x->views.audiences,
+                                                       .ranges = &x->delivery.ranges,
+                                                       .spill = x->spill,
+                                                       .sign = x->route->sign,
+                                                       .open = open_copy,
+                                                       .ctx = x},
+                                &x->aside);
+    }
+    free(to);
+    return rc;
+}
+
+/* After the commit. */
+static int put_snapshots(struct running *x)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < x->ncopy; i++) {
+        char *part = copy_name(x, &x->copy[i].node, true), *path = copy_name(x, &x->copy[i].node, false);
+        if (rename(part, path))
+            rc = fail_errno("%s: cannot be saved", path);
+        free(part);
+        free(path);
+    }
+    x->put = rc == 0;
+    return rc || file_sync_directory(x->route->into) ? -1 : 0;
+}
+
+static void drop_snapshots(struct running *x)
+{
+    for (size_t i = 0; !x->put && x->route->into && i < x->ncopy && x->copy[i].node.name; i++) {
+        char *part = copy_name(x, &x->copy[i].node, true);
+        unlink(part);
+        free(part);
+    }
 }
 
 /* ---- the commit ---- */
@@ -440,6 +563,21 @@ static int store_object(struct running *x, const struct object_delta *w)
     return membership_log_moves_close(moves) || rc ? -1 : 0;
 }
 
+/* Nodes that begin again hold what the snapshot has of an object that is set aside. */
+static int store_copies_aside(struct running *x)
+{
+    for (size_t i = 0; i < x->ncopy; i++)
+        if (!x->copy[i].mark.offer &&
+            db_execf(
+                x->db,
+                "INSERT OR REPLACE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 0 FROM "
+                "main.dx_set_aside AS a JOIN main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON "
+                "n.package = o.package WHERE a.kind = 'object' AND n.id = %lld",
+                (long long)x->copy[i].node.id))
+            return -1;
+    return 0;
+}
+
 /* What the run set aside, and who came meanwhile. A row that was set aside and travels again, suspended nodes get
  * when they are resumed. */
 static int store_aside(struct running *x)
@@ -455,15 +593,7 @@ static int store_aside(struct running *x)
                        "a.kind = 'object' AND NOT EXISTS (SELECT 1 FROM main.dx_routed AS r WHERE r.id = "
                        "n.id AND r.package = "
                        "n.package)") ||
-        (x->route->extract && !x->mark.offer &&
-         db_execf(
-             x->db,
-             "INSERT OR REPLACE INTO main.dx_set_aside_node (obj, node, bare) SELECT a.obj, n.id, 0 FROM "
-             "main.dx_set_aside AS a JOIN main.dx_object AS o ON o.id = a.obj JOIN main.dx_nodes AS n ON "
-             "n.package = "
-             "o.package WHERE a.kind = 'object' AND n.name = %Q",
-             x->route->extract)) ||
-        db_get_int(x->db, &x->done->aside, "SELECT count(*) FROM main.dx_set_aside"))
+        store_copies_aside(x) || db_get_int(x->db, &x->done->aside, "SELECT count(*) FROM main.dx_set_aside"))
         return -1;
     return 0;
 }
@@ -501,6 +631,15 @@ static int note_schema(struct running *x, int64_t before)
                : 0;
 }
 
+static int store_copies(struct running *x)
+{
+    for (size_t i = 0; i < x->ncopy; i++)
+        if (extract_store(x->db, &x->copy[i].node, &x->copy[i].mark, &x->delivery.ranges, x->routes + 1,
+                          x->now))
+            return -1;
+    return 0;
+}
+
 static int store(struct running *x)
 {
     int64_t routes, schema;
@@ -528,8 +667,7 @@ static int store(struct running *x)
                  "a.kind = "
                  "'object' AND o.tbl = dx_force.tbl AND n.id = dx_force.node)",
                  (long long)x->last_force) ||
-        (x->route->extract &&
-         extract_store(x->db, &x->node, &x->mark, &x->delivery.ranges, x->routes + 1, x->now)))
+        store_copies(x))
         return -1;
     if (meta_set_int(x->db, "routed", x->b) || meta_set_int(x->db, "routes", x->routes + 1) ||
         continuity_note(x->db) || note_schema(x, schema) ||
@@ -575,16 +713,12 @@ static int prepare(struct running *x)
     x->images = transition_open(x->db);
     row_emit_init(&x->sender, x->db, x->views.audiences, x->spill);
     x->views.aside = x->sender.aside = x->delivery.aside = &x->aside;
-    int offered = offers(x);
-    if (offered < 0)
+    if (read_copies(x))
         return -1;
-    x->mark.offer = offered;
-    x->delivery.current = offered ? x->node.id : 0;
     if (x->views.audiences == NULL || x->views.classes == NULL || x->images == NULL ||
         (x->drift && capture_each(x->db, note_amiss, x->images)) || membership_functions(x->db) ||
         object_delta_init(x->db) || delta_join_init(&x->views) ||
-        package_runs_open(&x->views, x->images, x->now, &x->plan, &x->nplan) ||
-        node_archives_list(&x->delivery, offered ? NULL : x->route->extract))
+        package_runs_open(&x->views, x->images, x->now, &x->plan, &x->nplan) || list_receivers(x))
         return -1;
     x->fan = (struct fanout){.sender = &x->sender, .images = x->images, .after = x->a, .upto = x->b};
     x->delivery.suspend_after = x->route->suspend_after;
@@ -609,7 +743,8 @@ static int work(struct running *x)
     x->done->changes = x->sender.pieces.changes;
     x->done->statements = x->views.statements;
     x->done->moved = x->fan.rows_moved;
-    if (node_archives_write(&x->delivery) || (x->route->extract && write_snapshot(x)))
+    if (node_archives_write(&x->delivery) || (x->route->extract && write_snapshot(x)) ||
+        (x->route->copies && write_snapshots(x)))
         return -1;
     x->done->archives = x->delivery.archives;
     return db_commit(x->db); /* ends the snapshot; the temporary tables stay */
@@ -627,21 +762,26 @@ static void release(struct running *x)
     set_aside_free(&x->aside);
     if (x->snapshot)
         fclose(x->snapshot);
-    free(x->mark.epoch);
-    node_free(&x->node);
+    drop_snapshots(x);
+    for (size_t i = 0; i < x->ncopy; i++) {
+        free(x->copy[i].mark.epoch);
+        node_free(&x->copy[i].node);
+    }
+    free(x->copy);
     free(x->drift);
 }
 
 /* Archives that a new numbering has put out of use, and those of nodes that have ended. */
 static int clean(struct running *x)
 {
-    if (x->mark.offer)
-        return outbox_remove_after(x->outbox, x->node.name, x->node.archive);
-    struct stmt *s = db_prepare(x->db, "SELECT name FROM dx_nodes WHERE NOT active OR name = ?1");
-    if (s)
-        stmt_bind_text(s, 1, x->route->extract);
+    struct stmt *s = db_prepare(x->db, "SELECT name FROM dx_nodes WHERE NOT active");
     enum step step = STEP_ERROR;
     int rc = 0;
+    for (size_t i = 0; rc == 0 && i < x->ncopy; i++) {
+        const struct node *n = &x->copy[i].node;
+        rc = x->copy[i].mark.offer ? outbox_remove_after(x->outbox, n->name, n->archive)
+                                   : outbox_remove(x->outbox, n->name, INT64_MAX);
+    }
     while (s && rc == 0 && (step = stmt_step(s)) == STEP_ROW)
         rc = outbox_remove(x->outbox, stmt_text(s, 0), INT64_MAX);
     stmt_free(s);
@@ -653,7 +793,7 @@ static int run_once(struct running *x)
     int todo = read_positions(x) ? -1 : anything(x);
     if (todo <= 0)
         return todo || db_get_int(x->db, &x->done->aside, "SELECT count(*) FROM dx_set_aside") ? -1 : 0;
-    if (work(x) || commit(x) || outbox_commit(x->outbox))
+    if (work(x) || commit(x) || outbox_commit(x->outbox) || (x->route->copies && put_snapshots(x)))
         return -1;
     return clean(x);
 }
@@ -725,7 +865,7 @@ static int check_capture(struct running *x)
         return -1;
     x->drift = mem_text(err_message());
     int found = capture_each(x->db, any_amiss, NULL);
-    if (found > 0 && x->route->extract) /* what a snapshot holds, no later archive may follow */
+    if (found > 0 && x->ncopy) /* what a snapshot holds, no later archive may follow */
         found = 0;
     else if (found == 0)
         found = capture_each_gone(x->db, any_amiss, NULL);
@@ -767,12 +907,13 @@ int route_run(struct db *db, const struct route *r, struct route_done *done)
         return -1;
     if (name)
         node_free(&n);
-    else if (r->docking == NULL && !knows_docking(db))
+    else if (r->copies == NULL && r->docking == NULL && !knows_docking(db))
         return -1;
+    x.ncopy = r->extract ? 1 : r->ncopies;
+    x.copy = mem_zero(x.ncopy, sizeof *x.copy);
     if (node_end_due(db) || make_tables(db))
         return -1;
-    x.outbox =
-        outbox_open(db, r->docking, r->extract ? "txnroute extract" : "txnroute run", r->extract != NULL);
+    x.outbox = outbox_open(db, r->docking, x.ncopy ? "txnroute extract" : "txnroute run", x.ncopy > 0);
     int rc = x.outbox ? db_begin_read(db) : -1;
     rc = rc || check_capture(&x) || run_once(&x) ? -1 : 0;
     done->steps = db_steps(db);

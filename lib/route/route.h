@@ -18,8 +18,12 @@ struct route {
         suspend_after; /* archives that may wait for a node before what follows is set aside; 0: any number */
     const char *node;  /* when set: the node's archives that it has not applied go to `out` */
     const char
-        *extract;  /* when set: a snapshot for this node goes to `out`, with a numbering of its own. A copy
+        *extract; /* when set: a snapshot for this node goes to `out`, with a numbering of its own. A copy
                           * that is in use goes on until the new one reports back (nodes/offer.h) */
+    char *const
+        *copies; /* when set: the same for these nodes, names ascending, in one pass; into/NODE.dx ... */
+    size_t ncopies;
+    const char *into;
     bool renumber; /* with extract: the numbering before is over at once, whatever is in use */
     int out;
     int (*accept)(struct db *db,

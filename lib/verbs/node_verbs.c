@@ -117,15 +117,12 @@ static int decide(struct db *db, const char *name, enum approval_decision decisi
 /* A day, to its end, or a moment; "never": 0. In UTC. */
 static int read_expiry(const char *text, int64_t *at)
 {
-    enum { DAY = 86400, DATE = 10 };
+    enum { DAY = 86400 };
     *at = 0;
     if (strcmp(text, "never") == 0)
         return 0;
-    bool day = strlen(text) == DATE;
-    char *moment = mem_printf("%s%s", text, day ? " 00:00:00" : "");
-    *at = fields_time_get(moment);
-    free(moment);
-    if (*at == 0)
+    int day = fields_date_get(text, at);
+    if (day < 0)
         return fail(ERR_USAGE, "--expire: '%s' is no date: 2026-12-31, 2026-12-31T18:00:00Z, or never", text);
     *at += day ? DAY : 0;
     return 0;

@@ -1,17 +1,23 @@
 /* route_verbs: see verbs/route_verbs.h. */
 #include "verbs/route_verbs.h"
 
+#include "base/mem.h"
 #include "device/patch.h"
+#include "report/site_status.h"
 #include "route/route.h"
 #include "verbs/verb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { SUSPEND_AFTER = 64 }; /* archives that may wait for a node */
 
-static const char *to_node, *now, *fold, *sign_key;
+static const char *to_node, *now, *fold, *sign_key, *not_since;
+
+static bool all;
 
 static int load(int argc, char **argv)
 {
@@ -66,8 +72,66 @@ static int run(int argc, char **argv)
     return !without_log() && (r.log = dx_open_input(NULL, &name)) < 0 ? -1 : route(argv[0], &r);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The active nodes that have had no session since then, by name. */
+static int find_silent(const char *path, int64_t since, char ***name, size_t *n)
+{
+    struct site_status s = {0};
+    struct db *db = db_open(path, DB_READ);
+    int rc = db && db_begin_read(db) == 0 ? site_status_read(db, NULL, &s) : -1;
+    *name = mem_zero(s.n, sizeof **name);
+    for (size_t i = 0; rc == 0 && i < s.n; i++)
+        if (s.node[i].node.active && (since == 0 || s.node[i].session < since))
+            (*name)[(*n)++] = mem_text(s.node[i].node.name);
+    if (*n)
+        qsort(*name, *n, sizeof **name, by_name);
+    site_status_free(&s);
+    db_close(db);
+    return rc;
+}
+
+/* Snapshots of many nodes, for media: into/NODE.dx. */
+static int extract_all(const char *path, const char *into)
+{
+    char **name = NULL;
+    size_t n = 0;
+    int64_t since = 0;
+    struct stat st;
+    if (not_since && fields_date_get(not_since, &since) < 0)
+        return fail(ERR_USAGE, "--not-since: '%s' is no date: 2026-12-31, or 2026-12-31T18:00:00Z",
+                    not_since);
+    if (stat(into, &st) || !S_ISDIR(st.st_mode))
+        return fail(ERR_USAGE, "extract --all: %s is no directory", into);
+    struct route r = {.now = now,
+                      .log = -1,
+                      .suspend_after = SUSPEND_AFTER,
+                      .into = into,
+                      .tell = cli_warn,
+                      .sign = sign_key,
+                      .out = -1};
+    int rc = find_silent(path, since, &name, &n);
+    r.copies = name;
+    r.ncopies = n;
+    if (rc == 0 && n)
+        rc = route(path, &r);
+    for (size_t i = 0; rc >= 0 && i < n; i++)
+        printf("%s/%s.dx\n", into, name[i]);
+    for (size_t i = 0; i < n; i++)
+        free(name[i]);
+    free(name);
+    return rc;
+}
+
 static int extract(int argc, char **argv)
 {
+    if (not_since && !all)
+        return fail(ERR_USAGE, "--not-since goes with --all");
+    if (all)
+        return argc == 2 ? extract_all(argv[0], argv[1]) : fail(ERR_USAGE, "extract --all: DB DIR");
     struct route r = {.docking = argc > 2 ? argv[2] : NULL,
                       .now = now,
                       .log = -1,
@@ -93,6 +157,13 @@ static const struct cli_option run_options[] = {
     {0}};
 
 static const struct cli_option extract_options[] = {
+    {.name = "--all",
+     .help = "of every active node, in one pass: to DIR/NODE.dx, whose names are printed",
+     .flag = &all},
+    {.name = "--not-since",
+     .value = "DATE",
+     .help = "with --all: only of nodes that have had no session since (UTC)",
+     .text = &not_since},
     {.name = "--now", .value = "TIME", .help = "the time that rules see; default: the clock's", .text = &now},
     {.name = "--sign",
      .value = "KEY",
@@ -118,7 +189,7 @@ const struct cli_verb route_verb_run = {.name = "run",
 
 const struct cli_verb route_verb_extract = {
     .name = "extract",
-    .operands = "DB NODE [DOCKING]",
+    .operands = "DB NODE|DIR [DOCKING]",
     .min = 2,
     .max = 3,
     .help = "write all that the node may see, and begin its numbering again",
