@@ -104,7 +104,7 @@ int quarantine_add(struct db *db, struct quarantined *q)
     return rc;
 }
 
-int quarantine_index(struct db *db)
+int quarantine_make(struct db *db)
 {
     return db_exec(db, sql_make);
 }

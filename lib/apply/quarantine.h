@@ -24,7 +24,7 @@ int quarantine_one(struct db *db, int64_t id, quarantine_fn *fn, void *ctx); /* 
 
 /* Adds an entry (its id, where that is 0, is chosen and set here), making the table when it is not there. */
 int quarantine_add(struct db *db, struct quarantined *q);
-int quarantine_index(struct db *db); /* makes the table and its index when they are not there */
+int quarantine_make(struct db *db); /* the table and its index, when they are not there */
 int quarantine_count(struct db *db, int64_t *n);
 int quarantine_remove(struct db *db, int64_t id);
 

@@ -227,7 +227,7 @@ static int begin(struct quarantine_due *d, const char *sender, int64_t written)
 {
     struct db *db = d->targets->db;
     int awaited = present(db, "dx_quarantine_parent"), rejected = present(db, "dx_rejected_change");
-    if (awaited < 0 || rejected < 0 || quarantine_index(db) ||
+    if (awaited < 0 || rejected < 0 || quarantine_make(db) ||
         (d->of_row = db_prepare(db, sql_of_row)) == NULL ||
         (awaited && (d->waiting = db_prepare(db, sql_waiting)) == NULL))
         return -1;
