@@ -189,6 +189,10 @@ static void put_node(const struct site_status *s, const struct node_status *n, s
     cell(out, "Rows", NUMBER, fields_count(n->waiting.changes, text));
     cell(out, "Bytes", NUMBER, fields_bytes(n->waiting.bytes, text));
     cell(out, "Age", NUMBER, n->waiting.archives ? fields_age(n->age, text) : "");
+    cell(out, "Proven", NUMBER,
+         n->proof && !n->differs ? fields_age(s->time > n->proof ? s->time - n->proof : 0, text)
+         : n->differs            ? "differs"
+                                 : "");
     cell(out, "Disk", NUMBER, fields_bytes(n->disk, text));
     cell(out, "Free", NUMBER, n->free >= 0 ? fields_bytes(n->free, text) : "");
     cell(out, "Release", TEXT, n->release ? n->release : "");
@@ -207,7 +211,8 @@ static void put_nodes(const struct site_status *s, struct buf *out)
     buf_puts(out,
              "<table><thead><tr><th>Node</th><th class=\"text\">Package</th><th>Last session</th><th>Not "
              "confirmed</th><th>Rows</th>"
-             "<th>Bytes</th><th>Age</th><th>Disk</th><th>Free</th><th class=\"text\">Release</th><th "
+             "<th>Bytes</th><th>Age</th><th>Proven</th><th>Disk</th><th>Free</th><th "
+             "class=\"text\">Release</th><th "
              "class=\"text\">Remarks</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < s->n; i++)
         put_node(s, &s->node[i], out);

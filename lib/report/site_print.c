@@ -107,6 +107,11 @@ void site_status_remarks(const struct site_status *s, const struct node_status *
             buf_puts(out, n->session_why);
         }
     }
+    if (n->differs) {
+        snprintf(text, sizeof text, "copy differs from what it should hold, by its proof %s ago",
+                 fields_age(s->time > n->proof ? s->time - n->proof : 0, age));
+        remark(out, text);
+    }
     count(out, n->uploads, "upload to merge", "uploads to merge");
     count(out, n->attachments, "attachment to take", "attachments to take");
     count(out, n->conflicts, "conflict", "conflicts");

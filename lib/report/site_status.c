@@ -64,6 +64,8 @@ const struct field node_status_fields[] = {
     NODE("session_exit", FIELD_INT, session_exit),
     NODE("session_why", FIELD_TEXT, session_why),
     NODE("release", FIELD_TEXT, release),
+    NODE("proof", FIELD_TIME, proof),
+    NODE("proof_differs", FIELD_FLAG, differs),
     NODE("disk", FIELD_INT, disk),
     NODE("disk_free", FIELD_KNOWN, free),
     NODE("attachments_waiting", FIELD_INT, attachments),
@@ -147,8 +149,8 @@ static char *word_of(const char *line, const char *name)
     return NULL;
 }
 
-/* The last line of a file of at most a few megabytes, to free; NULL when there is none. */
-static char *last_line(const char *path)
+/* The last lines of a file of at most a few megabytes, to free; "" when there are none. */
+static char *last_lines(const char *path)
 {
     enum { TAIL = 1 << 13 };
     char tail[TAIL + 1];
@@ -164,8 +166,33 @@ static char *last_line(const char *path)
     while (n && tail[n - 1] == '\n')
         n--;
     tail[n] = 0;
-    const char *start = strrchr(tail, '\n');
-    return n ? mem_text(start ? start + 1 : tail) : NULL;
+    return mem_text(tail);
+}
+
+static void read_last_session(struct node_status *s, const char *line)
+{
+    char *end = word_of(line, "end"), *code = word_of(line, "exit");
+    int64_t at = fields_time_get(end);
+    s->session = at > s->session ? at : s->session;
+    s->session_exit = code ? strtoll(code, NULL, 10) : 0;
+    s->release = word_of(line, "release");
+    free(end);
+    free(code);
+}
+
+/* A session in which the node asked for digests of what it should hold: where they differed it went on to rows. A whole
+ * copy that came since leaves open how the node stands. */
+static bool read_proof(struct node_status *s, const char *line)
+{
+    char *proof = word_of(line, "proof"), *end = word_of(line, "end");
+    if (proof && strcmp(proof, "copy") != 0) {
+        s->proof = fields_time_get(end);
+        s->differs = strcmp(proof, "rows") == 0;
+    }
+    bool told = proof != NULL;
+    free(proof);
+    free(end);
+    return told;
 }
 
 /* A session holds DOCKING/NODE/lock; DOCKING/NODE/session.log has a line for each that has ended. */
@@ -174,24 +201,27 @@ static void read_session(const struct reading *r, struct node_status *s)
     struct stat st;
     if (node_stat(r, s, "lock", &st))
         s->session = st.st_mtime;
-    char *path = node_path(r, s, "session.log"), *line = last_line(path);
+    char *path = node_path(r, s, "session.log"), *lines = last_lines(path);
+    bool last = true, proven = false;
     s->free = -1;
-    if (line) {
-        s->session_why = word_of(line, "why");
+    for (char *line = NULL; *lines && line != lines && !(s->free >= 0 && proven); last = false) {
+        if (line)
+            line[-1] = 0;
+        line = strrchr(lines, '\n');
+        line = line ? line + 1 : lines;
+        if (last)
+            s->session_why = word_of(line, "why");
         char *why = strstr(line, " why=\"");
         if (why) /* no word of that is one of the line's */
             *why = 0;
-        char *end = word_of(line, "end"), *code = word_of(line, "exit"), *room = word_of(line, "free");
-        int64_t at = fields_time_get(end);
-        s->session = at > s->session ? at : s->session;
-        s->session_exit = code ? strtoll(code, NULL, 10) : 0;
-        s->free = room ? strtoll(room, NULL, 10) : -1;
-        s->release = word_of(line, "release");
+        if (last)
+            read_last_session(s, line);
+        proven = proven || read_proof(s, line);
+        char *room = s->free < 0 ? word_of(line, "free") : NULL;
+        s->free = room ? strtoll(room, NULL, 10) : s->free;
         free(room);
-        free(end);
-        free(code);
     }
-    free(line);
+    free(lines);
     free(path);
 }
 
@@ -313,7 +343,7 @@ static void judge(const struct reading *r, struct node_status *s)
         return;
     s->behind = s->waiting.archives > 0 || s->aside > 0 || s->uploads > 0;
     s->stuck = s->held != NULL || s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED ||
-               s->session_exit == ERR_GUARD;
+               s->session_exit == ERR_GUARD || s->differs;
     s->silent = s->session > 0 && r->site->time - s->session > r->site->silent_days * DAY;
 }
 

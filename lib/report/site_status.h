@@ -32,8 +32,10 @@ struct node_status {
     int64_t disk;                   /* bytes of all files in DOCKING/NODE */
     int64_t free;                   /* bytes free where its copy is, as of its last session; -1: not known */
     int64_t attachments;            /* files of its rows that came and are not taken into the store */
+    int64_t proof;                  /* when it was last compared with what it should hold; 0: not known */
+    bool differs;                   /* ... and it was not that */
     bool behind, silent;            /* something waits for it; no session for silent_days */
-    bool stuck;                     /* it needs a person: blocked, missing, or its last session was refused */
+    bool stuck; /* it needs a person: blocked, missing, its last session was refused, or it differs */
 };
 
 enum { SITE_STATUS_QUARANTINE = 1000 };

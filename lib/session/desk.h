@@ -35,6 +35,7 @@ struct desk_request {
     struct peer_traffic traffic; /* DESK_LOG and all below */
     struct channel_count bytes;
     int64_t archive, upload, free;
+    enum desk_task proof; /* DESK_DIGEST, DESK_ROWS or DESK_SNAPSHOT, if that was answered; 0 */
     int code;
     char release[HANDSHAKE_TEXT], why[512];
     struct standing copy; /* DESK_SNAPSHOT: what the copy says that is to be made again */

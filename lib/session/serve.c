@@ -59,6 +59,7 @@ struct server {
     struct standing us, them;
     enum stage stage;
     struct desk_request request; /* the one the desk is at work on */
+    enum desk_task proof; /* the last one of DESK_DIGEST, DESK_ROWS and DESK_SNAPSHOT that was answered; 0 */
     bool now, prove, copy, stay, over, merged, patched, packaged, looked;
     char begun[SHA_HEX]; /* the snapshot that the node has a part of */
     struct wish_rows {
@@ -611,6 +612,8 @@ static int take_answer(struct server *s)
     else if (task == DESK_SNAPSHOT && a.former == FORMER_DIFFERS)
         channel_put(s->peer.channel, "differs %lld", (long long)s->them.was_archive);
     if (task == DESK_SNAPSHOT)
+        s->proof = task;
+    if (task == DESK_SNAPSHOT)
         return give(s, (struct item){'s', 0}, s->dir, "snapshot.dx") ? -1 : leave(s);
     if (task == DESK_PACKAGE)
         return give_answer(s, (struct item){'c', 0}) ? -1 : leave(s);
@@ -621,6 +624,8 @@ static int take_answer(struct server *s)
                                             : 'w',
                         task == DESK_DIGEST ? 0 : s->request.row};
     s->rows_done += task != DESK_DIGEST;
+    if (task != DESK_WHOLE)
+        s->proof = task;
     if (give_answer(s, item))
         return -1;
     return s->rows_done < s->nrow ? ask(s, s->row[s->rows_done].task) : leave(s);
@@ -679,6 +684,7 @@ static void report(struct server *s, int code)
                              .archive = s->them.archive,
                              .upload = s->us.upload,
                              .free = s->them.free,
+                             .proof = s->proof,
                              .code = code};
     snprintf(r.release, sizeof r.release, "%s", s->them.release);
     snprintf(r.why, sizeof r.why, "%s", code ? err_message() : "");
@@ -824,6 +830,14 @@ static int prepare(struct server *s, struct desk *d, const struct serve *o)
     return 0;
 }
 
+static const char *proof_name(enum desk_task task)
+{
+    return task == DESK_DIGEST     ? "digests"
+           : task == DESK_ROWS     ? "rows"
+           : task == DESK_SNAPSHOT ? "copy"
+                                   : NULL;
+}
+
 /* Writes what the other process has reported, or that it ended without a word. */
 static void write_log(const struct desk *d, const struct desk_request *r, int code)
 {
@@ -835,6 +849,7 @@ static void write_log(const struct desk *d, const struct desk_request *r, int co
                                                    .archive = r->archive,
                                                    .upload = r->upload,
                                                    .free = r->free,
+                                                   .proof = proof_name(r->proof),
                                                    .code = code,
                                                    .why = r->why});
 }

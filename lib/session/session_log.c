@@ -61,6 +61,8 @@ void session_log_add(int dir, const struct session_line *l)
              (long long)l->archive, (long long)l->upload);
     if (l->free > 0)
         buf_addf(&b, " free=%lld", (long long)l->free);
+    if (l->proof)
+        buf_addf(&b, " proof=%s", l->proof);
     buf_addf(&b, " exit=%d", l->code);
     if (*l->why)
         add_why(&b, l->why);

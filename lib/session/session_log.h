@@ -4,7 +4,7 @@
  *   bytes=14500/1200 archive=17 upload=5 free=81604378624 exit=0 why="..."
  *
  * on one line: files and bytes of files that went out and came in here, all bytes out and in, the newest archive and
- * upload as the handshake found them, the bytes free on the disk of a node, the exit code, and the reason where it is not 0. A file of more than a megabyte
+ * upload as the handshake found them, the bytes free on the disk of a node, what it asked for as a proof (proof=), the exit code, and the reason where it is not 0. A file of more than a megabyte
  * is renamed to session.log.1 first, so that there are never more than two. */
 #ifndef SESSION_LOG_H
 #define SESSION_LOG_H
@@ -20,6 +20,9 @@ struct session_line {
     struct channel_count bytes;
     int64_t archive, upload;
     int64_t free; /* bytes free on the disk of the other end; 0: not known */
+    const char *
+        proof; /* at the server: what was asked of it: "digests" of what the node should hold, then "rows" of those
+                        * tables of which they differ, or a whole "copy"; NULL: none of these */
     int code;
     const char *why; /* one line; "" for none */
 };

@@ -235,6 +235,10 @@ static int exchange_files(int argc, char **argv)
                     "--leave and --take are halves of a session by themselves: without COMMAND, --now and "
                     "--prove");
     int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us, &files) ? -1 : 0;
+    if (us.free == 0 && copy_of) { /* of a copy that there is, the database has told it */
+        int64_t room = file_free(argv[0]);
+        us.free = room > 0 ? room : 0;
+    }
     if (rc == 0) {
         if (x.command)
             cli_shows_progress();

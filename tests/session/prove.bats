@@ -60,8 +60,18 @@ product: 100 rows alike, 0 differ, 1 only here, 0 missing here" ]
     [ "$(sql alice.db .dump | sha256sum)" = "$before" ]
     [ "$(sql site/hq.db .dump | sha256sum)" = "$server" ]
     no_litter .
+    # The server's operator sees it, until the copy was made again; then what the next proof finds.
+    alice() { txnroute status site/hq.db --json | jq -c '.nodes[] | select(.name == "alice") | [.proof != null, .proof_differs, .stuck]'; }
+    [ "$(alice)" = '[true,true,true]' ]
+    run -0 txnroute status site/hq.db
+    [[ $output == *$'\n    copy differs from what it should hold, by its proof '* ]]
+    [[ $(txnroute report site) == *"<b>alice</b>: copy differs"* ]]
+    grep -qx 'dx_node_differs{node="alice"} 1' <(txnroute metrics site)
     initsync alice.db site --node alice
+    [ "$(alice)" = '[false,false,false]' ]
     run -0 remotesync --prove alice.db site
+    remotesync alice.db site
+    [ "$(alice)" = '[true,false,false]' ]
 }
 
 @test "remotesync --prove finds what was changed behind the server's back as well, and names ten rows of many" {
