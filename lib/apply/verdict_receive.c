@@ -3,6 +3,7 @@
 
 #include "apply/conflict.h"
 #include "apply/record.h"
+#include "apply/verdict_forward.h"
 #include "base/err.h"
 
 static bool has_key(const struct change *c)
@@ -38,7 +39,10 @@ static int receive_one(struct apply_context *w, const struct dx_verdict *v)
         k.ours = c.new[column];
         k.theirs = here ? t->now[column] : (struct val){.type = VAL_NULL};
     }
+    int64_t before = w->count->conflicts;
     rc = here < 0 ? -1 : conflict_own(w, known ? &c : NULL, &k);
+    if (rc == 0 && known && w->count->conflicts > before)
+        rc = verdict_forward(w, v, &c, column);
     arena_free(&arena);
     return rc;
 }

@@ -19,7 +19,7 @@ static bool small(const struct val *v)
 
 /* Of the change what the node sent: the key, and new values of columns that travel; of a conflict on a column also the
  * value that the node had before. What else is told as old may be the row here. */
-static void put_sent(struct buf *b, const struct change *c, int column, const struct object *o)
+void verdict_put(struct buf *b, const struct change *c, int column, const struct object *o)
 {
     size_t n = c->table->ncol;
     struct val *old = mem_zero(n, sizeof *old), *new = mem_zero(n, sizeof *new);
@@ -62,7 +62,7 @@ int verdict_send(struct apply_context *w, const struct change *c, int column, co
                            .table = c->table->name,
                            .column = column < 0 ? NULL : c->table->col[column],
                            .reason = plain ? (char *)reason : NULL};
-    put_sent(&v.change, c, column, o);
+    verdict_put(&v.change, c, column, o);
     int rc = verdict_add(w->db, w->merge->node.id, &v);
     buf_free(&v.change);
     return rc;

@@ -10,6 +10,11 @@
 int verdict_send(struct apply_context *w, const struct change *c, int column, const char *kind,
                  const char *outcome, const char *reason);
 
+/* Appends what a verdict on the change tells: of it what its node sent, as far as the columns of o travel to it (NULL: all).
+ * column: its number, or -1 for the row. */
+struct object;
+void verdict_put(struct buf *b, const struct change *c, int column, const struct object *o);
+
 /* The change of `origin` went into quarantine, so that its row is taken back at the node meanwhile. */
 int verdict_send_waits(struct apply_context *w, const struct change *c, const char *origin);
 

@@ -126,3 +126,19 @@ STEPS
     flock -n alice.db-dx/lock true
     flock -n palm.db-dx/lock true
 }
+
+@test "what the server decides against a device's change is told on the device, once; what is decided against the companion's own is not" {
+    local key
+    key=$(sql palm.db "SELECT min(row_id) FROM account")
+    sql palm.db "UPDATE account SET city = 'palm' WHERE row_id = '$key'"
+    run -0 companionsync alice.db palm.db
+    sql alice.db "UPDATE account SET name = 'alice' WHERE row_id = '$key'"
+    sql site/hq.db "UPDATE account SET city = 'hq', name = 'hq' WHERE row_id = '$key'"
+    run -1 integratedsync --now alice.db palm.db site
+    [ "$(dxapply conflicts --json alice.db | jq -r '.column' | sort | xargs)" = "city name" ]
+    [ "$(dxapply conflicts --json palm.db | jq -r '[.kind, .column, .own, .ours, .theirs] | join(" ")')" = "update city true palm hq" ]
+    [[ $output == *"palm.db: 1 conflicts"* ]]
+    run -0 integratedsync --now alice.db palm.db site
+    [ "$(sql palm.db "SELECT city, name FROM account WHERE row_id = '$key'")" = "hq|hq" ]
+    [ "$(txnlog digest palm.db)" = "$(txnlog digest alice.db --node palm)" ]
+}
