@@ -6,6 +6,7 @@
 #include "apply/merge.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "journal/journal.h"
 
 #include <stdlib.h>
@@ -291,11 +292,13 @@ int rekey_server_give(struct apply_context *w, struct target *t, struct change *
 
 /* ---- rows that mean the same ---- */
 
-/* Whether the key can be told to the node. */
+/* Whether the key can be told to the node, in the head of an archive. */
 static bool can_tell(const struct val *key)
 {
+    enum { KEY_MOST = 1024 };
     return key->type == VAL_INT ||
-           (key->type == VAL_TEXT && (key->n == 0 || memchr(key->p, 0, key->n) == NULL));
+           (key->type == VAL_TEXT && key->n <= KEY_MOST &&
+            (key->n == 0 || (memchr(key->p, 0, key->n) == NULL && utf8_sound(key->p, key->n))));
 }
 
 /* What waits behind the newcomer's insert speaks of the row that is here, but its delete: that was of the newcomer. */

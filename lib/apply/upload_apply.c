@@ -140,10 +140,27 @@ int upload_apply_begin(struct apply_context *w)
     return 1;
 }
 
+/* All keys that the node's rows got go with its next archive, in its head. */
+static int check_rekeys(struct apply_context *w, struct merge *m)
+{
+    enum { BYTES = DX_JSON_MAX - (1 << 19) };
+    int64_t bytes = 0;
+    if (m->rekeys.n && rekey_unsent_bytes(w->db, m->node.id, &bytes))
+        return -1;
+    m->quota.over |= bytes > BYTES;
+    return bytes <= BYTES
+               ? 0
+               : fail(ERR_GUARD,
+                      "%s: upload %lld of node %s: more of its rows have keys that are taken here than one "
+                      "archive can give other keys; nothing was changed; `keys = ranges` of a package gives "
+                      "each copy keys of its own",
+                      w->name, (long long)w->head->number, m->node.name);
+}
+
 int upload_apply_last(struct apply_context *w)
 {
     struct merge *m = w->merge;
-    if (upload_guard_check(&m->guard, w, &m->node, m->package))
+    if (check_rekeys(w, m) || upload_guard_check(&m->guard, w, &m->node, m->package))
         return -1;
     return upload_quota_end(&m->quota, w->db, m->node.name, w->count)
                ? fail_in("%s: upload %lld of node %s", w->name, (long long)w->head->number, m->node.name)

@@ -352,7 +352,7 @@ static int open_look(struct attachment_view *v, size_t i)
     if (o == NULL)
         return 0; /* nobody holds rows of it */
     attachment_select(s, o->sent, &sql);
-    buf_puts(&sql, " = ?1");
+    buf_puts(&sql, " COLLATE BINARY = ?1"); /* exactly the texts that are claims (attachment_claim) */
     l->rows = db_prepare(v->db, buf_text(&sql));
     l->asker = l->rows ? membership_asker_open(v->db, v->node, o) : NULL;
     if (l->asker)

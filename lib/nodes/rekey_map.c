@@ -2,10 +2,12 @@
 #include "nodes/rekey_map.h"
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/sha.h"
 #include "nodes/node.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,6 +25,12 @@ static const char sql_open[] =
 static const char sql_unsent[] =
     "SELECT id, tbl, old, new, refs, adopt FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
     " AND refs IS NOT NULL ORDER BY id";
+/* As head_write.c words them; a byte of a text takes six at most. */
+static const char sql_bytes[] =
+    "SELECT CAST(total(43 + 13 * adopt + length(id) + length(tbl) + 3 + 2 * length(refs) +"
+    " iif(typeof(old) = 'text', 6 * length(CAST(old AS BLOB)), length(old)) +"
+    " iif(typeof(new) = 'text', 6 * length(CAST(new AS BLOB)), length(new))) AS INTEGER)"
+    " FROM dx_rekey WHERE node = %lld AND archive IS NULL AND refs IS NOT NULL";
 static const char sql_keys[] =
     "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f"
     " WHERE m.type = 'table' AND m.name NOT LIKE 'dx\\_%' ESCAPE '\\' AND"
@@ -77,12 +85,49 @@ static int load_refs(struct rekey_map *r, struct db *db, const struct package *p
     return step == STEP_DONE ? 0 : -1;
 }
 
+static size_t hash_of(const char *table, const struct val *key)
+{
+    struct hash h = hash_begin();
+    for (const char *p = table; *p; p++)
+        hash_word(&h, (uint64_t)tolower((unsigned char)*p));
+    hash_word(&h, key->type);
+    if (key->type == VAL_TEXT || key->type == VAL_BLOB)
+        hash_bytes(&h, key->p, key->n);
+    else
+        hash_word(&h, (uint64_t)key->i);
+    return (size_t)hash_end(&h);
+}
+
+/* The slot of the key, or the free one where it goes. */
+static size_t *seek(const struct rekey_map *r, const char *table, const struct val *key)
+{
+    size_t i = hash_of(table, key) & (r->nslot - 1);
+    while (r->slot[i] && !(val_same(&r->rekey[r->slot[i] - 1].old, key) &&
+                           strcasecmp(r->rekey[r->slot[i] - 1].table, table) == 0))
+        i = (i + 1) & (r->nslot - 1);
+    return &r->slot[i];
+}
+
+/* The first n of them, in so many slots. */
+static void number(struct rekey_map *r, size_t n, size_t nslot)
+{
+    free(r->slot);
+    r->nslot = nslot;
+    r->slot = mem_zero(nslot, sizeof *r->slot);
+    for (size_t i = 0; i < n; i++)
+        *seek(r, r->rekey[i].table, &r->rekey[i].old) = i + 1;
+}
+
 static void note(struct rekey_map *r, const char *table, const struct val *old, const struct val *new,
                  bool adopt)
 {
     r->rekey = mem_grow(r->rekey, r->n + 1, sizeof *r->rekey);
     dx_rekey_init(&r->rekey[r->n], table, old, new);
     r->rekey[r->n++].adopt = adopt;
+    if (r->n * 2 > r->nslot)
+        number(r, r->n, r->nslot ? r->nslot * 2 : 64);
+    else
+        *seek(r, table, old) = r->n;
 }
 
 int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t applied, const struct package *p)
@@ -109,6 +154,8 @@ int rekey_map_load(struct rekey_map *r, struct db *db, int64_t node, int64_t app
 
 void rekey_map_cut(struct rekey_map *r, size_t n)
 {
+    if (r->n > n)
+        number(r, n, r->nslot);
     while (r->n > n)
         dx_rekey_free(&r->rekey[--r->n]);
 }
@@ -122,16 +169,15 @@ void rekey_map_free(struct rekey_map *r)
         free(r->ref[i].parent);
     }
     free(r->rekey);
+    free(r->slot);
     free(r->ref);
     *r = (struct rekey_map){0};
 }
 
 const struct dx_rekey *rekey_map_lookup(const struct rekey_map *r, const char *table, const struct val *key)
 {
-    for (size_t i = r->n; i > 0; i--)
-        if (val_same(&r->rekey[i - 1].old, key) && strcasecmp(r->rekey[i - 1].table, table) == 0)
-            return &r->rekey[i - 1];
-    return NULL;
+    size_t found = r->n ? *seek(r, table, key) : 0;
+    return found ? &r->rekey[found - 1] : NULL;
 }
 
 const char *rekey_map_parent(const struct rekey_map *r, const char *table, const char *column)
@@ -256,6 +302,13 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
     }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;
+}
+
+int rekey_unsent_bytes(struct db *db, int64_t node, int64_t *bytes)
+{
+    int there = present(db);
+    *bytes = 0;
+    return there > 0 ? db_get_int(db, bytes, sql_bytes, (long long)node) : there;
 }
 
 int rekey_nodes(struct db *db, int64_t **node, size_t *n)

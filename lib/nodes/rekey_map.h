@@ -12,6 +12,7 @@ struct rekey_map {
     size_t n, nref;
     int64_t applied; /* the newest archive that the node has applied, as far as the work at hand knows */
     struct dx_rekey *rekey; /* in their order; without references */
+    size_t *slot, nslot; /* by table and old key: the newest one's number from 1, 0 free; open addressing */
     struct rekey_ref *ref;
 };
 
@@ -51,6 +52,10 @@ int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *tabl
 /* Router: adds what no archive has carried yet to the head, as far as it is of tables and columns that the head has, or all that there are (a snapshot may come in place of
  * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
 int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
+
+/* Bytes that those of the node which no archive has carried yet take in a head: all go with one archive, so that they must
+ * fit it. */
+int rekey_unsent_bytes(struct db *db, int64_t node, int64_t *bytes);
 
 /* The nodes for which there are some that no archive has carried yet, ascending; to free. */
 int rekey_nodes(struct db *db, int64_t **node, size_t *n);

@@ -1,6 +1,7 @@
 /* node_archives: see route/node_archives.h. */
 #include "route/node_archives.h"
 
+#include "archive/head_read.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "nodes/membership_log.h"
@@ -194,11 +195,29 @@ static struct dx_writer *next_writer(struct node_archives *x, int fd, const char
     return NULL;
 }
 
+/* Whether the head is one that an archive may have: what is of the one node only may make it too large. 1, 0, -1. */
+static int head_fits(struct node_archives *x)
+{
+    struct buf b = {0};
+    bool own = x->head.nrekey || x->head.nverdict;
+    int rc = own ? head_put(&b, "dx.json", &x->head, NULL) : 0;
+    buf_free(&b);
+    return rc == 0 ? 1 : set_aside_can() ? 0 : -1;
+}
+
 static int write_archive(struct node_archives *x, struct receiver *r, struct membership_log_notes *notes)
 {
     const char *name;
     if (fill_head(x, r, notes))
         return -1;
+    int fits = head_fits(x);
+    if (fits == 0) {
+        set_node_aside(x, r, "end the node, register its copy under another name, then initsync");
+        x->head_package = NULL;
+        r->rekey = r->verdict = 0;
+    }
+    if (fits <= 0)
+        return fits;
     int fd = outbox_begin(x->outbox, &r->node, x->head.number, &name);
     if (fd == OUTBOX_ALONE) {
         set_node_aside(x, r, "mend its directory there; the next run tries again");

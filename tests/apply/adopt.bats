@@ -178,3 +178,18 @@ office r|red" ]
     same_table pc.db site/hq.db tag
     same_table palm.db site/hq.db tag
 }
+
+@test "a key that no archive's head can carry is not adopted: the row is a duplicate, and its node is served" {
+    office TEXT
+    sql hq.db "INSERT INTO tag VALUES ('k', 'red', 'r')"
+    txnroute run hq.db docking </dev/null
+    sql alice.db "INSERT INTO tag VALUES (CAST(x'ff80' AS TEXT), 'red', 'a'), (CAST(x'6100' AS TEXT) || 'b', 'red2', 'b')" \
+        "INSERT INTO tag VALUES (printf('%.2000c', 'k'), 'blue', 'c')"
+    sql hq.db "INSERT INTO tag VALUES ('l', 'red2', 'r'), ('m', 'blue', 'r')"
+    txnlog upload alice.db out
+    run -1 dxapply hq.db --upload-from alice <out/00000001.dx
+    [ "$(sql hq.db "SELECT count(*) FROM dx_conflict WHERE kind = 'duplicate'")" -eq 3 ]
+    [ "$(sql hq.db "SELECT group_concat(id) FROM tag")" = k,l,m ]
+    exchange alice bob
+    [ "$(sql alice.db "SELECT group_concat(id) FROM tag")" = k,l,m ]
+}

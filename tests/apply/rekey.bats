@@ -292,3 +292,35 @@ stranger|first||stranger nine" ]
     [ "$(sql alice.db "SELECT customer, what FROM sale WHERE id = 2")" = "7|alice" ]
     [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = 0 ]
 }
+
+@test "more new keys than one archive's head can carry: the upload is refused, and where there are so many, the others are served" {
+    sql hq.db "CREATE TABLE u (id INTEGER PRIMARY KEY, w TEXT)" "INSERT INTO u VALUES (1, 'office')"
+    txnlog attach hq.db
+    mkdir -p package docking
+    printf '[package]\nname = p\nversion = 1\n[object u]\nvisible = all\n' >package/package.conf
+    txnroute load hq.db package
+    for who in alice mallory; do
+        txnroute node add hq.db $who --package p --user $who
+        txnroute extract hq.db $who docking | dxapply $who.db
+    done
+    upload() {
+        printf '{"table":"u","op":"insert","key":{"id":%d},"new":{"w":"m"}}\n' "$2" |
+            dxpack make --kind upload --from mallory --number "$1" --epoch "$(sql hq.db "SELECT epoch FROM dx_nodes WHERE name = 'mallory'")"
+    }
+    upload 1 1 >1.dx
+    dxapply hq.db --upload-from mallory <1.dx
+    sql hq.db "INSERT INTO dx_rekey (node, tbl, old, new, refs, adopt) SELECT node, tbl, -value, new - value, refs, adopt FROM dx_rekey,
+        (WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM c WHERE value < 90000) SELECT value FROM c)"
+    upload 2 1 >2.dx
+    run -5 dxapply hq.db --upload-from mallory <2.dx
+    [[ $output == *"have keys that are taken here than one archive can give other keys; nothing was changed"* ]]
+    sql hq.db "UPDATE u SET w = 'z' WHERE id = 1"
+    run -1 txnroute run hq.db docking </dev/null
+    [[ $output == *"node mallory"*"a head of "*"4 MiB are the most"* ]]
+    [ ! -e docking/mallory/outbox/00000001.dx ]
+    dxapply alice.db <docking/alice/outbox/00000001.dx
+    [ "$(sql alice.db "SELECT w FROM u WHERE id = 1")" = z ]
+    sql hq.db "DELETE FROM dx_rekey WHERE old < 0"
+    txnroute run hq.db docking </dev/null
+    dxpack verify docking/mallory/outbox/00000001.dx
+}

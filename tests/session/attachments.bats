@@ -376,3 +376,23 @@ setup() {
     [ "$(sql site/hq.db 'SELECT count(*) FROM doc WHERE id = 81')" = 1 ]
     [ "$(sql alice.db 'SELECT count(*) FROM doc WHERE id = 80')" = 1 ]
 }
+
+@test "a digest in other letters opens nothing, whatever the collation of its column" {
+    rm -rf site alice.db* bob.db* && mkdir site
+    sql site/hq.db 'CREATE TABLE doc(id INTEGER PRIMARY KEY, who TEXT, sha TEXT COLLATE NOCASE, bytes INTEGER, kind TEXT)'
+    txnlog attach site/hq.db
+    conf 'delivery = broadcast'
+    office 1 alice 'for alice'
+    for who in alice bob; do
+        txnroute node add site/hq.db $who --package p --user $who
+        initsync $who.db site --node $who
+    done
+    remotesync alice.db site
+    has alice.db 'for alice'
+    sql bob.db "INSERT INTO doc VALUES (9, 'bob', upper('$(sum 'for alice')'), 9, 'image/png')"
+    remotesync --now bob.db site
+    [ "$(sql site/hq.db "SELECT count(*) FROM doc WHERE who = 'bob'")" = 1 ]
+    { greeting bob.db; printf 'lacks %s 0\nover\nbye\n' "$(sum 'for alice')"; } | dxserve --site site --node bob >answer
+    run -1 grep -aq 'for alice' answer
+    grep -aq 'bye' answer
+}
