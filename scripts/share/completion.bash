@@ -1,11 +1,20 @@
 # bash completion for the commands of dx: verbs and options as `COMMAND --help` tells them, nodes and tables as the
 # database on the command line does.
 
-# The help of a command as lines: "verb NAME", "option VERB OPTION [VALUE]"; VERB is - where there is but one.
+# The help of a command as lines: "verb NAME", "option VERB OPTION [VALUE]", "sub VERB WORD" for each of the words of which
+# the verb's first operand is one, as in add|end|list; VERB is - where there is but one.
 _dx_words() {
     "$1" --help 2>/dev/null | awk -v name="$1" '
         /^Exit/ { exit }
         { i = $1 == "usage:" ? 2 : 1 }
+        $i == name || form {
+            form = 0
+            for (k = $i == name ? i + 2 : 1; k <= NF && $k ~ /^\[OPTION/; k++);
+            if (k > NF) form = 1
+            n = $k ~ /^[a-z]+([|][a-z]+)+$/ ? split($k, sub_, "|") : 0
+            for (s = 1; s <= n; s++) print "sub", $i == name ? $(i + 1) : verb, sub_[s]
+            if ($i != name) next
+        }
         $i == name {
             verb = $(i + 1) ~ /^[a-z][a-z-]*$/ ? $(i + 1) : "-"
             if (verb != "-") print "verb", verb
@@ -63,8 +72,8 @@ _dx() {
     *)
         if [ "$COMP_CWORD" -eq 1 ] && [ -n "$verbs" ]; then
             mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur")
-        elif [ "$command" = txnroute ] && [ "$verb" = node ] && [ "$COMP_CWORD" -eq 2 ]; then
-            mapfile -t COMPREPLY < <(compgen -W "add set end list key" -- "$cur")
+        elif [ "$COMP_CWORD" -eq 2 ] && grep -q "^sub $verb " <<<"$words"; then
+            mapfile -t COMPREPLY < <(compgen -W "$(sed -n "s/^sub $verb //p" <<<"$words")" -- "$cur")
         elif [ "$command" = txnroute ] && [[ $verb:$COMP_CWORD == @(why:3|extract:3|node:4) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$(_dx_nodes)" -- "$cur")
         elif [[ $command:$verb:$COMP_CWORD == txnroute:why:4 || $command:$verb == txnlog:attach && $COMP_CWORD -gt 2 ]]; then

@@ -27,6 +27,10 @@ setup() {
         done
     done
     completed dxcron -- | grep -qx -e --wait
+    [ "$(completed txnroute node '' | xargs)" = "add set end move hold release approve reject key list" ]
+    [ "$(completed txnroute package a)" = activate ]
+    [ "$(completed txnroute user e)" = end ]
+    [ "$(completed txnroute responsibility '' | xargs)" = "set list" ]
 }
 
 @test "nodes and tables complete from the database on the command line" {
