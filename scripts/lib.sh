@@ -143,6 +143,21 @@ place() {
     return 4
 }
 
+# is_plain FILE: a regular file, reached by no link: what a stick has under a name that is ours may be anything, a pipe on
+# which a reader would wait for ever among them.
+is_plain() {
+    [ -f "$1" ] && [ ! -L "$1" ]
+}
+
+# copy_plain FILE TO [MOST]: a copy of a file on a stick that nobody can change any more; only a regular one, of at most so many
+# bytes.
+copy_plain() {
+    local -a bound=()
+    [ $# -lt 3 ] || bound=("count=$(($3 + 1))")
+    is_plain "$1" && dd if="$1" of="$2" iflag=nofollow,nonblock,count_bytes bs=1M "${bound[@]}" status=none &&
+        { [ $# -lt 3 ] || [ "$(stat -c %s -- "$2")" -le "$3" ]; }
+}
+
 # sign_message FILE KEY: writes FILE.sig.
 sign_message() {
     rm -f "$1.sig"
@@ -171,7 +186,8 @@ leave_message() {
 # take_answer NODE FILE: copies the server's answer from the stick $site; refused without its signature, where those are
 # demanded here.
 take_answer() {
-    cp -- "$site/$1.down" "$2" || die 4 "$site/$1.down: cannot be read"
-    [ ${#signers[@]} -eq 0 ] || message_is_signed "$2" "$site/$1.down.sig" @server "${signers[@]}" ||
+    rm -f -- "$2" "$2.sig"
+    copy_plain "$site/$1.down" "$2" || die 4 "$site/$1.down: no regular file that can be read"
+    [ ${#signers[@]} -eq 0 ] || { copy_plain "$site/$1.down.sig" "$2.sig" 1048576 && message_is_signed "$2" "$2.sig" @server "${signers[@]}"; } ||
         die 3 "$site/$1.down: not signed by the server with a key in ${signers[1]}"
 }

@@ -23,7 +23,7 @@ change() {
 }
 
 office() {
-    dxserve --site site --stick "${1:-stick}"
+    timeout 60 dxserve --site site --stick "${1:-stick}"
 }
 
 @test "a new copy is asked for on a stick, answered by the server, and made from the answer" {
@@ -276,4 +276,39 @@ office() {
     [ -z "$(find site ! -name site ! -name site.conf \( -perm /007 -o ! -perm -060 \))" ] || { find site -ls; return 1; }
     [ "$(stat -c %a site/docking/alice/lock stick/alice.down | sort -u)" = 660 ]
     [ "$(find site/docking -type d -printf '%m\n' | sort -u)" = 770 ]
+}
+
+# soon COMMAND...: ends within a minute, whatever it waits for.
+soon() {
+    timeout 60 "$@"
+}
+
+@test "pipes, directories, links and devices on a stick hold nobody up: not the server, not the other nodes, not a node" {
+    initsync bob.db site --node bob
+    change Turku
+    remotesync alice.db stick
+    remotesync bob.db stick
+    mkdir -p stick/alice.down/x
+    run -1 office
+    [[ $output == *"stick/alice.down: cannot be written"* ]]
+    [ -f stick/bob.down ]
+    rm -r stick/alice.down
+    for name in alice.down bob.down; do rm -f stick/$name && mkfifo stick/$name; done
+    run -0 office
+    [ -f stick/alice.down ] && [ -f stick/bob.down ]
+    cp stick/alice.up good.up
+    for file in alice.up alice.down; do
+        rm stick/$file && mkfifo stick/$file
+        run soon remotesync alice.db stick
+        [[ $status -ne 124 ]] && [[ $file = alice.up || $output == *"no regular file"* ]]
+        rm -f stick/$file
+    done
+    mkfifo stick/alice.up
+    run -1 office
+    [[ $output == *"alice.up: no regular file"* ]]
+    rm stick/alice.up
+    { sed -n 1,2p good.up && echo 'copy -' && echo over; } >stick/alice.up
+    rm -f stick/alice.down && mkfifo stick/alice.down
+    run office
+    [ "$status" -le 1 ] && [ -f stick/alice.down ]
 }
