@@ -127,8 +127,8 @@ c='[object c]\nvisible = all\n'
     alter "INSERT INTO d VALUES (1, 2)"
     dxcron site
     run -7 remotesync a.db site
-    [[ $output == *"table d: column v is declared without a type now, not TEXT"*"initsync"* ]]
-    run -0 initsync a.db site --node a
+    [[ $output == *"table d: column v is declared without a type now, not TEXT"*"initsync"*"remotesync --yes a.db site"* ]]
+    run -0 remotesync --yes --now --prove a.db site
     [ "$(sql a.db "SELECT typeof(v) FROM d")" = integer ]
 }
 
