@@ -307,7 +307,7 @@ static int misuse(const struct cli_command *c, const struct cli_verb *v, const c
         fputs("usage: ", stderr);
         synopsis(stderr, c, v, 7);
     }
-    fprintf(stderr, "Try `%s --help`.\n", c->name);
+    fprintf(stderr, "Try %s --help, or man %s.\n", c->name, c->name);
     return ERR_USAGE;
 }
 

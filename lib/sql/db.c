@@ -179,7 +179,9 @@ struct db *db_open(const char *path, enum db_mode mode)
     struct db *db = mem_zero(1, sizeof *db);
     db->path = mem_text(path);
     if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        fail(ERR_SYSTEM, "%s: cannot open the database: %s", path, sqlite3_errmsg(db->handle));
+        int why = sqlite3_system_errno(db->handle);
+        fail(ERR_SYSTEM, "%s: cannot open the database: %s", path,
+             why ? strerror(why) : sqlite3_errmsg(db->handle));
         db_close(db);
         return NULL;
     }

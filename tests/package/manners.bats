@@ -6,7 +6,7 @@ load ../helper
     for command in txnlog txnroute dxpack dxapply hhextract syncdiff companionsync desktopsync dxcron initsync \
         integratedsync remotesync; do
         run -2 "$command" --no-such-option
-        [[ $output == "$command: "* && $output == *"Try"*"$command --help"* ]] || { echo "$output"; return 1; }
+        [[ $output == "$command: "*"'--no-such-option'"* && $output == *$'\n'"Try $command --help, or man $command." ]] || { echo "$output"; return 1; }
         [ ${#lines[@]} -le 3 ] || { echo "$output"; return 1; }
     done
     run -2 txnroute status --no-such-option

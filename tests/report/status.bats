@@ -103,6 +103,7 @@ change() {
          /^# UNIT/ { if ($3 != family || substr($3, length($3) - length($4)) != "_" $4) exit 1; next } /^#/ { next }
          { name = $1; sub(/[{].*/, "", name); if (name != family || $NF !~ /^[0-9]+$/) exit 1 }' <<<"$output"
     run -4 txnroute metrics nowhere
+    [ "$output" = "txnroute: nowhere/hq.db: cannot open the database: No such file or directory" ]
 }
 
 @test "check -w and -c: a line, performance data, and 0 to 3 as monitoring plugins end" {
