@@ -124,14 +124,13 @@ void cli_prints_lines(void)
 /* The level, where stderr is the journal, as sd-daemon(3) has it; else nothing. */
 static const char *level(const char *name)
 {
-    static int journal = -1;
     unsigned long long device, inode;
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat st;
-    if (journal < 0)
-        journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-                  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
-    return journal ? name : "";
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+                   st.st_dev == device && st.st_ino == inode
+               ? name
+               : "";
 }
 
 /* A message may hold names and values that a node has sent. */
