@@ -104,6 +104,8 @@ struct reading {
     struct site_status *site;
     bool conflicts, quarantine; /* those tables are there */
     bool running;               /* a run of dxcron is at work */
+    bool only_missing;          /* of nodes only what site_status_missing tells */
+    bool departures;            /* there are dates at which nodes end */
 };
 
 static char *node_path(const struct reading *r, const struct node_status *s, const char *name)
@@ -361,9 +363,26 @@ static int read_departure(const struct reading *r, struct node_status *s)
     return 0;
 }
 
+/* Only whether archives are missing that the node has not confirmed. Of most nodes the database tells that there are none, of
+ * most others what they said last. */
+static int read_only_missing(const struct reading *r, struct node_status *s)
+{
+    if (!s->node.active || s->node.archive <= s->node.applied)
+        return 0;
+    read_applied(r, s);
+    if (s->node.archive <= s->node.applied)
+        return 0;
+    return membership_log_waiting(r->db, s->node.id, s->node.applied, &s->waiting) ||
+                   outbox_waiting(r->site->docking, s->node.name, &s->files, &s->bytes) || read_missing(r, s)
+               ? -1
+               : 0;
+}
+
 static int read_node(const struct reading *r, struct node_status *s)
 {
-    if (read_departure(r, s))
+    if (r->only_missing)
+        return read_only_missing(r, s);
+    if (r->departures && read_departure(r, s))
         return -1;
     s->status = s->node.active ? "active" : "ended";
     s->aside = s->node.active && s->node.suspended_at >= 0 ? r->site->end - s->node.suspended_at : 0;
@@ -511,14 +530,15 @@ static int read_quarantine(struct reading *r)
     return rc;
 }
 
-int site_status_read(struct db *db, const char *docking, struct site_status *s)
+static int read_all(struct db *db, const char *docking, struct site_status *s, bool only_missing)
 {
-    struct reading r = {.db = db, .site = s};
+    int departures = departure_present(db);
+    struct reading r = {.db = db, .site = s, .only_missing = only_missing, .departures = departures > 0};
     struct node *node;
     *s = (struct site_status){0};
-    if (meta_require(db) || meta_get_int(db, "routed", &s->routed) || journal_end(db, &s->end) ||
-        read_site(db, docking, &r) || read_quarantine(&r) || set_aside_lines(db, &s->set_aside, &s->naside) ||
-        node_list(db, &node, &s->n))
+    if (departures < 0 || meta_require(db) || meta_get_int(db, "routed", &s->routed) ||
+        journal_end(db, &s->end) || read_site(db, docking, &r) || read_quarantine(&r) ||
+        set_aside_lines(db, &s->set_aside, &s->naside) || node_list(db, &node, &s->n))
         return -1;
     s->node = mem_zero(s->n, sizeof *s->node);
     int rc = 0;
@@ -528,6 +548,16 @@ int site_status_read(struct db *db, const char *docking, struct site_status *s)
     }
     free(node);
     return rc;
+}
+
+int site_status_read(struct db *db, const char *docking, struct site_status *s)
+{
+    return read_all(db, docking, s, false);
+}
+
+int site_status_read_missing(struct db *db, const char *docking, struct site_status *s)
+{
+    return read_all(db, docking, s, true);
 }
 
 static void free_node(struct node_status *n)

@@ -76,6 +76,9 @@ extern const struct field site_status_fields[], node_status_fields[];
 int site_status_read(struct db *db, const char *docking, struct site_status *s);
 void site_status_free(struct site_status *s);
 
+/* The same, but of the nodes only what site_status_missing tells. */
+int site_status_read_missing(struct db *db, const char *docking, struct site_status *s);
+
 /* Keeps the nodes that are behind, stuck or silent, those that need a person first, then by age. Their number. */
 size_t site_status_behind(struct site_status *s);
 

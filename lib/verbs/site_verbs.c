@@ -69,7 +69,9 @@ static int status(int argc, char **argv)
     if (missing && (json || behind))
         return fail(ERR_USAGE, "--missing goes with neither --behind nor --json");
     struct db *db = db_open(argv[0], DB_READ);
-    int rc = db && db_begin_read(db) == 0 ? site_status_read(db, argc > 1 ? argv[1] : NULL, &s) : -1;
+    int rc = db == NULL || db_begin_read(db) ? -1
+             : missing                       ? site_status_read_missing(db, argc > 1 ? argv[1] : NULL, &s)
+                                             : site_status_read(db, argc > 1 ? argv[1] : NULL, &s);
     int look = rc == 0 && (s.docking_missing || (behind && site_status_behind(&s))) ? ERR_LOOK : 0;
     if (rc == 0 && missing)
         look = site_status_missing(&s, &text) ? ERR_LOOK : 0;
