@@ -80,8 +80,11 @@ static void free_room(void *room)
     free(room);
 }
 
+/* They are given once: while a statement is under way SQLite lets none be replaced. */
 int membership_functions(struct db *db)
 {
+    if (db_compiles(db, "SELECT dx_key(NULL), dx_part(NULL, NULL, NULL)"))
+        return 0;
     struct buf *room = mem_zero(1, sizeof *room);
     struct val *part = mem_zero(MEMBER_KEY_MAX, sizeof *part);
     int rc = db_function_owning(db, "dx_key", -1, sql_key, room, free_room);

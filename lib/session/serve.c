@@ -399,6 +399,9 @@ static int take_rows(struct server *s)
     if (n < 1 || s->nrow == sizeof s->row / sizeof *s->row)
         return fail(ERR_REFUSED, "'%s' takes the number of a table", s->peer.word[0]);
     bool whole = strcmp(s->peer.word[0], "whole") == 0;
+    for (size_t i = 0; i < s->nrow; i++) /* each reads all that the node holds of the table */
+        if (s->row[i].table == n)
+            return fail(ERR_REFUSED, "the rows of table %lld are asked for twice", (long long)n);
     s->row[s->nrow++] = (struct wish_rows){whole ? DESK_WHOLE : DESK_ROWS, n};
     return 0;
 }

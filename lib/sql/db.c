@@ -617,6 +617,14 @@ static void free_function(void *p)
     free(f);
 }
 
+bool db_compiles(struct db *db, const char *sql)
+{
+    sqlite3_stmt *handle = NULL;
+    bool compiles = sqlite3_prepare_v2(db->handle, sql, -1, &handle, NULL) == SQLITE_OK;
+    sqlite3_finalize(handle);
+    return compiles;
+}
+
 int db_function_owning(struct db *db, const char *name, int n, db_function_fn *fn, void *ctx,
                        void (*free_ctx)(void *))
 {

@@ -128,6 +128,9 @@ int db_replace(struct db *db, const char *path, int64_t version);
  * statement behind them is the one. */
 int db_script(struct db *db, const char *sql, size_t *done);
 
+/* Whether the connection knows all that the statement names. */
+bool db_compiles(struct db *db, const char *sql);
+
 /* Gives SQL on this connection a deterministic function of n arguments (-1: any number). Its result's text or blob
  * must live until the next call. */
 typedef struct val db_function_fn(void *ctx, const struct val *args, size_t n);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/spool.h"
 #include "journal/capture.h"
+#include "nodes/attachment.h"
 #include "nodes/membership.h"
 #include "route/route.h"
 #include "target.h"
@@ -22,6 +23,9 @@
 
 /* ---- the server ---- */
 
+/* The digest of a file of alice's. */
+#define SECRET "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static const char schema[] =
     "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT UNIQUE, region TEXT, credit INTEGER);"
     "CREATE TABLE note (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, text "
@@ -33,6 +37,10 @@ static const char schema[] =
     "CREATE TABLE visit (id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER REFERENCES account ON DELETE "
     "CASCADE, at TEXT, what, node TEXT);"
     "CREATE TABLE bulletin (id INTEGER PRIMARY KEY, what, at TEXT);"
+    "CREATE TABLE label (id TEXT PRIMARY KEY, name TEXT, color TEXT);"
+    "CREATE TABLE doc (id INTEGER PRIMARY KEY, node TEXT, sha TEXT COLLATE NOCASE, label TEXT);"
+    "INSERT INTO label VALUES ('1', 'Acme', 'red'), ('2', 'mine', 'blue');"
+    "INSERT INTO doc VALUES (1, 'alice', '" SECRET "', '1'), (2, 'mallory', NULL, '2');"
     "INSERT INTO account VALUES (1, 'Acme', 'alice', 100), (2, 'Bolt', 'mallory', 200), (3, 'Cog', 'alice', "
     "300), (4, 'Dry', 'mallory', 400);"
     "INSERT INTO note VALUES (1, 1, 'hers'), (2, 2, 'mine'), (3, 3, 'hers');"
@@ -52,7 +60,11 @@ static const char package[] =
     "[object tag]\nvia = account -> account\nkeys = issue\n"
     "[object price]\nvisible = all\nwrite = no\n"
     "[object visit]\nvisible = SELECT n.name, v.id FROM visit v JOIN dx_node n ON n.user = v.node\n"
-    "conflict = newest at\n"
+    "conflict = newest at\nkeys = ranges 10\n"
+    "[object label]\nvisible = all\nwrite = insert\nuser_key = name\nduplicates = adopt\n"
+    "[object doc]\nvisible = SELECT n.name, d.id FROM doc d JOIN dx_node n ON n.user = d.node\n"
+    "references = label -> label\nguard = rows 8\n"
+    "[files scan]\ntable = doc\ndigest = sha\ndelivery = broadcast\n"
     "[object bulletin]\nvisible = all\nwrite = insert\n"
     "[object audit]\nvisible = none\n";
 
@@ -72,6 +84,8 @@ static const char protected_rows[] =
     " || (SELECT group_concat(quote(id) || quote(account) || quote(at) || quote(what) || quote(node)) FROM "
     "visit WHERE id IN (1, 3))"
     " || (SELECT quote(what) || quote(at) FROM bulletin WHERE id = 1)"
+    " || (SELECT group_concat(quote(id) || quote(name) || quote(color)) FROM label WHERE id IN ('1', '2'))"
+    " || (SELECT quote(node) || quote(sha) || quote(label) FROM doc WHERE id = 1)"
     " || (SELECT count(*) FROM account WHERE credit IS NOT NULL AND credit <> 100 * id)"
     " || (SELECT credit FROM account WHERE id = 2)"
     " || (SELECT group_concat(name || user || package || epoch || active) FROM dx_nodes)"
@@ -169,7 +183,7 @@ static unsigned next(struct input *in, unsigned below)
     return in->p < in->end ? *in->p++ % below : 0;
 }
 
-enum { TABLES = 10, COLUMNS = 5 };
+enum { TABLES = 12, COLUMNS = 5 };
 
 static const struct layout_of_table {
     const char *name, *column[COLUMNS];
@@ -183,13 +197,18 @@ static const struct layout_of_table {
                      {"lead", {"id", "account", "what"}, {1}, 3},
                      {"visit", {"id", "account", "at", "what", "node"}, {1}, 5},
                      {"bulletin", {"id", "what", "at"}, {1}, 3},
+                     {"label", {"id", "name", "color"}, {1}, 3},
+                     {"doc", {"id", "node", "sha", "label"}, {1}, 4},
                      {"dx_nodes", {"id", "name", "user", "package"}, {1}, 4},
                      {"nowhere", {"id", "x"}, {1}, 2}};
 
 static struct val value(struct input *in)
 {
-    static const char *const texts[] = {"1", "2",   " 3",         "alice", "mallory",
-                                        "",  "2.0", "9999-12-31", "Acme",  "mine"};
+    static const char *const texts[] = {
+        "1",       "2",    " 3",   "alice",
+        "mallory", "",     "2.0",  "9999-12-31",
+        "Acme",    "mine", SECRET, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "\xff"};
     static const int64_t integers[] = {0, 1, 2, 3, 4, 50, -1, INT64_MAX, INT64_MIN};
     const double reals[] = {1.0, 2.0, 3.5, NAN, INFINITY, -0.0, 9.3e18};
     switch (next(in, 8)) {
@@ -334,6 +353,18 @@ static int holds(struct db *db, const char *node, const char *table, int64_t key
     return held;
 }
 
+/* Whether a session would give the node the file. */
+static int may_have(struct db *db, const char *node)
+{
+    struct node n;
+    require(node_find(db, node, &n) > 0, "no node");
+    struct attachment_view *v = attachment_view_open(db, &n);
+    int may = v ? attachment_view_may(v, SECRET, false) : -1;
+    attachment_view_close(v);
+    node_free(&n);
+    return may;
+}
+
 static char *state(struct db *db)
 {
     char *text;
@@ -384,6 +415,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(holds(db, "mallory", "account", 1) == 0 && holds(db, "mallory", "note", 1) == 0 &&
                 holds(db, "mallory", "note", 3) == 0,
             "she holds another's row");
+    require(may_have(db, "alice") == 1 && may_have(db, "mallory") == 0, "a file is given to whom it is not");
     require(merge(db, make_upload(NULL, db, "alice", 1), "alice", &count) == 0, "another node is not served");
     int64_t served;
     require(db_get_int(db, &served, "SELECT count(*) FROM account WHERE id = 1 AND name = 'Acorn'") == 0 &&

@@ -299,3 +299,10 @@ serve_as() {
     [ -z "$(find alice.db-dx/inbox -type f)" ]
     right alice.db
 }
+
+@test "rows of a table are asked for once in a session" {
+    for again in 'rows 1' 'whole 1'; do
+        run -3 dxserve --site site --node alice < <(greeting alice.db && printf '%s\n' prove 'rows 1' "$again" over bye)
+        [[ $output == *"error 3 the rows of table 1 are asked for twice"* ]]
+    done
+}
