@@ -4,6 +4,8 @@
 #include "apply/node_view.h"
 #include "base/mem.h"
 #include "journal/journal.h"
+#include "journal/meta.h"
+#include "rules/rule_fence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@ static void free_one(struct merge *m)
         membership_asker_close(m->table[i].asker);
         node_view_parents_free(m->table[i].seen);
         rowset_free(&m->table[i].lost);
+        stmt_free(m->table[i].inside);
         free(m->table[i].sent);
     }
     free(m->table);
@@ -91,6 +94,20 @@ static void set_object(struct merge_table *m, const struct target *t, const stru
         m->sent[i] = table_column(o->sent, t->table->col[i]) >= 0;
 }
 
+static int set_inside(struct merge_table *m, struct db *db, const struct package *p)
+{
+    char *name = NULL, *sql = NULL;
+    if (m->object == NULL)
+        return 0;
+    name = mem_printf(META_INSIDE "%s:%s", p->name, m->object->name);
+    int rc = meta_get_text(db, name, &sql);
+    if (rc == 0 && sql)
+        rc = (m->inside = rule_fence_prepare(db, sql)) ? 0 : -1;
+    free(sql);
+    free(name);
+    return rc;
+}
+
 static int set_userkey(struct merge_table *m, struct target *t)
 {
     const struct object *o = m->object;
@@ -114,7 +131,8 @@ struct merge_table *merge_table(struct apply_context *w, struct target *t)
         mt->follows = follows_parent(m, t);
         set_policy(mt, t, mt->object, mt->follows);
         if ((mt->parents = fk_parents_open(t)) == NULL ||
-            (mt->children = fk_children_open(&w->targets, t)) == NULL || set_userkey(mt, t))
+            (mt->children = fk_children_open(&w->targets, t)) == NULL || set_userkey(mt, t) ||
+            set_inside(mt, w->db, m->package))
             return NULL;
         mt->known = true;
     }

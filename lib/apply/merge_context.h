@@ -42,6 +42,9 @@ struct merge_table {
     struct rowset lost;       /* uploads: rows the node held when it made its upload, and holds no more */
     bool lost_known;
     uint8_t *sent; /* uploads: a byte a column, 1 where it travels */
+    struct stmt *
+        inside; /* uploads of a handheld: finds a row by its key that is not only there because others refer to it;
+                          * NULL where all may be changed */
 };
 
 /* What merging needs beside the work, for the changes of one origin; the first is made by merge_begin. */

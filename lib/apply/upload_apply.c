@@ -289,6 +289,17 @@ static bool only_touched(const struct change *c)
     return c->op == CHANGE_UPDATE;
 }
 
+/* Whether the row is on a handheld only because others refer to it: 1, 0, -1. */
+static int is_stub(const struct merge_table *m, struct target *t, const struct change *c)
+{
+    if (m->inside == NULL)
+        return 0;
+    stmt_bind(m->inside, 1, &c->old[t->table->key[0]]);
+    enum step step = stmt_step(m->inside);
+    stmt_reset(m->inside);
+    return step == STEP_ERROR ? -1 : step == STEP_ROW ? 0 : target_row(t, c, NULL);
+}
+
 /* Whether the node may do it: 1; 0 when it is refused; -1. */
 static int allow(struct apply_context *w, struct target *t, struct change *c)
 {
@@ -307,6 +318,10 @@ static int allow(struct apply_context *w, struct target *t, struct change *c)
             held = late(w, m, t, c);
         if (held <= 0)
             return held < 0 ? -1 : refuse_unseen(w, m, t, c);
+        int stub = is_stub(m, t, c);
+        if (stub)
+            return stub < 0 ? -1
+                            : refuse(w, t, c, "the row is on the device only because others refer to it");
     }
     return 1;
 }

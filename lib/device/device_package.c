@@ -170,6 +170,15 @@ static char *release_name(const char *package)
     return mem_printf("release:%s", package);
 }
 
+/* For the merge of what a device changed (apply/merge_context.h). */
+static int set_inside(struct db *pc, const char *package, const struct handheld_object *o)
+{
+    char *name = mem_printf(META_INSIDE "%s:%s", package, o->name);
+    int rc = meta_set_text(pc, name, o->inside);
+    free(name);
+    return rc;
+}
+
 static int store_limits(struct db *pc, const char *package, const struct handheld_limits *l)
 {
     char *name = release_name(package);
@@ -180,7 +189,8 @@ static int store_limits(struct db *pc, const char *package, const struct handhel
              meta_set_text(pc, name, *l->release ? l->release : NULL);
     for (size_t i = 0; rc == 0 && i < l->n; i++)
         rc = db_execf(pc, "INSERT INTO dx_device_object VALUES (%Q, %Q, %Q, %lld)", package,
-                      l->object[i].name, l->object[i].filter, (long long)l->object[i].rows);
+                      l->object[i].name, l->object[i].filter, (long long)l->object[i].rows) ||
+             set_inside(pc, package, &l->object[i]);
     free(name);
     return rc ? -1 : 0;
 }

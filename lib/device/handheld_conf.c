@@ -79,6 +79,7 @@ void handheld_limits_free(struct handheld_limits *l)
     for (size_t i = 0; i < l->n; i++) {
         free(l->object[i].name);
         free(l->object[i].filter);
+        free(l->object[i].inside);
     }
     free(l->object);
     free(l->release);
@@ -342,7 +343,7 @@ static int take_sections(struct reading *r, struct buf *name, struct handheld_li
             if (first) {
                 l->object = mem_grow(l->object, l->n + 1, sizeof *l->object);
                 l->object[l->n++] = (struct handheld_object){mem_text(r->part[r->n - 1].name),
-                                                             filter_text(&r->part[r->n - 1]), limit};
+                                                             filter_text(&r->part[r->n - 1]), NULL, limit};
             }
         } else if (strncmp(section, "rule ", 5) != 0)
             return refuse(r, &c->entry[i],
@@ -690,7 +691,21 @@ static void put_lines(struct buf *out, const char *text)
     }
 }
 
-static int put_visible(struct reading *r, struct buf *out, struct part *p)
+/* Which rows are there for themselves. Of categories the device changes the one it shows, whichever that is by then. */
+static char *inside_text(const struct part *p)
+{
+    struct buf b = {0};
+    if (wide(p) || p->category)
+        return NULL;
+    buf_puts(&b, "SELECT 1 FROM ");
+    put_inside(&b, p, "dx_i", 0);
+    buf_puts(&b, " WHERE ");
+    put_keys(&b, p->layout->table, "dx_i");
+    buf_puts(&b, " = ?1");
+    return buf_take(&b);
+}
+
+static int put_visible(struct reading *r, struct buf *out, struct part *p, char **inside)
 {
     struct buf rule = {0};
     struct way none = {0};
@@ -699,7 +714,8 @@ static int put_visible(struct reading *r, struct buf *out, struct part *p)
     put_keys(&rule, p->layout->table, "dx_i");
     buf_puts(&rule, " FROM dx_node AS dx_n JOIN ");
     put_inside(&rule, p, "dx_i", 0);
-    if (put_ways(r, &rule, p, &none, &arms)) {
+    bool round = put_ways(r, &rule, p, &none, &arms);
+    if (round) {
         buf_clear(&rule);
         rc = put_closure(r, &rule, p);
     } else if (arms == 0 && p->parent && p->category == NULL) {
@@ -715,15 +731,17 @@ static int put_visible(struct reading *r, struct buf *out, struct part *p)
     put_lines(out, buf_text(&rule));
     buf_byte(out, '\n');
     buf_free(&rule);
+    if (arms || round)
+        *inside = inside_text(p);
     return rc;
 }
 
-static int put_object(struct reading *r, struct buf *out, struct part *p)
+static int put_object(struct reading *r, struct buf *out, struct part *p, char **inside)
 {
     const struct conf *c = r->conf;
     char *section = mem_printf("object %s", p->name);
     buf_addf(out, "[object %s]\ntable = %s\n", p->name, p->layout->table->name);
-    int rc = put_visible(r, out, p);
+    int rc = put_visible(r, out, p, inside);
     if (p->columns) {
         buf_puts(out, "columns = ");
         put_lines(out, p->columns);
@@ -772,7 +790,7 @@ int handheld_conf_read(struct db *pc, const char *path, struct buf *package, str
     if (rc == 0)
         buf_addf(package, "[package]\nname = %s\nversion = 1\n", buf_text(&name));
     for (size_t i = 0; rc == 0 && i < r.n; i++)
-        rc = put_object(&r, package, &r.part[i]);
+        rc = put_object(&r, package, &r.part[i], &limits->object[i].inside);
     if (limits->release == NULL)
         limits->release = mem_text("");
     buf_free(&name);

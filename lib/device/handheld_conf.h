@@ -15,6 +15,7 @@ struct handheld_limits {
     size_t n;
     struct handheld_object {
         char *name, *filter; /* the filter as a person wrote it */
+        char *inside;        /* finds a row by its key ?1 that is there for itself; NULL where all are */
         int64_t rows;        /* at most so many rows; -1: any number */
     } * object;
 };

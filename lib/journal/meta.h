@@ -7,6 +7,10 @@
 /* The origin that a companion notes for what it downloaded from its server. No node has this name. */
 #define STORE_UPSTREAM "^"
 
+/* The fact "inside:PACKAGE:OBJECT" of a companion: SQL that finds a row by its key, ?1, that its handhelds hold for itself and
+ * not only because others refer to it; absent where that is true of all. */
+#define META_INSIDE "inside:"
+
 /* Makes the tables if they are not there, and the epoch; refuses those of another format (journal/upgrade.h). Inside the caller's write transaction. */
 int meta_init(struct db *db);
 

@@ -93,6 +93,23 @@ refused() {
     [ -z "$(sql palm.db "PRAGMA foreign_key_check")" ]
 }
 
+@test "a row that is on the device only because others refer to it is read-only: a change of it is refused, told on both sides, and taken back" {
+    standard
+    pair
+    sql palm.db "UPDATE account SET name = 'changed' WHERE id = 2" "UPDATE account SET name = 'low 2' WHERE id = 3" \
+        "UPDATE contact SET name = 'stub' WHERE id = 11" "UPDATE visit SET place = 'Bonn' WHERE id = 101" \
+        "INSERT INTO account VALUES (9, 'new', 's', NULL)"
+    run -1 companionsync a.db palm.db
+    [ "$(sql a.db "SELECT name FROM account WHERE id IN (2, 3, 9) ORDER BY id" "SELECT name FROM contact WHERE id = 11" "SELECT place FROM visit WHERE id = 101")" = $'mid\nlow 2\nnew\nbob\nBonn' ]
+    [ "$(sql palm.db "SELECT name FROM account WHERE id IN (2, 3) ORDER BY id" "SELECT name FROM contact WHERE id = 11")" = $'mid\nlow 2\nbob' ]
+    for db in a palm; do
+        run -1 dxapply conflicts --json $db.db
+        [ "$(jq -r '[.kind, .reason] | join(": ")' <<<"$output" | sort -u)" = "permission: the row is on the device only because others refer to it" ]
+    done
+    companionsync a.db palm.db
+    [ "$(txnlog digest palm.db)" = "$(txnlog digest a.db --node palm)" ]
+}
+
 @test "without stubs the device gets only what its filters choose" {
     standard
     sed -i 's/^name = palm/&\nstubs = no/' handheld.conf
