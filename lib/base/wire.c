@@ -5,7 +5,7 @@
 
 struct wire wire_over(const void *p, size_t n)
 {
-    return (struct wire){.p = p, .end = (const uint8_t *)p + n, .state = WIRE_OK};
+    return (struct wire){.p = p, .end = n ? (const uint8_t *)p + n : p, .state = WIRE_OK};
 }
 
 const void *wire_bytes(struct wire *w, uint64_t n)
