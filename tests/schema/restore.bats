@@ -49,8 +49,8 @@ setup() {
     run -0 remotesync --now a.db site
     sql a.db "UPDATE account SET name = 'uno'"
     run_page drop
-    run -3 remotesync a.db site
-    [[ $output == *"initsync LOCAL.db SITE --node NAME"* ]]
+    run -7 remotesync a.db site
+    [[ $output == *"remotesync --yes a.db site, or initsync a.db site --node a"* ]]
     run -0 initsync a.db site --node a
     run -0 remotesync --now --prove a.db site
     [ "$(sql site/hq.db "SELECT * FROM account")" = '1|uno' ]
