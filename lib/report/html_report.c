@@ -39,7 +39,8 @@ static const char style[] =
     "svg{width:100%;height:auto;display:block}svg "
     "text{font-size:13px;fill:var(--soft)}.grid{stroke:var(--rule)}\n"
     ".bar{fill:var(--bar)}.line{fill:none;stroke:var(--bar);stroke-width:2.5}\n"
-    "@media(max-width:45rem){body{padding:.75rem}thead{display:none}tr{display:block;border-bottom:1px solid "
+    "@media screen and "
+    "(max-width:64rem){body{padding:.75rem}thead{display:none}tr{display:block;border-bottom:1px solid "
     "var(--rule);"
     "padding:.5rem 0}td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem "
     "0;text-align:right;white-space:normal}.text{text-align:right}\n"
@@ -48,7 +49,9 @@ static const char style[] =
     "@media "
     "print{:root{--ink:#000;--soft:#444;--page:#fff;--card:#fff;--rule:#bbb;--bar:#444;--bad:#000;--bad-page:"
     "#fff}"
-    "body{max-width:none;padding:0;font-size:11pt}figure,tr,li{break-inside:avoid}h2{break-after:avoid}}\n";
+    "body{max-width:none;padding:0;font-size:11pt}figure,tr,li{break-inside:avoid}h2{break-after:avoid}"
+    "table{font-size:8pt}th,td{padding:.2rem .3rem}th,th.text{font-size:7pt;white-space:normal}"
+    "td:first-child{min-width:4rem}}\n";
 
 /* Text in HTML, of a site's own words and of those that nodes sent: nothing in it is markup, and all of it is UTF-8. */
 static void put_text(struct buf *out, const char *text)
