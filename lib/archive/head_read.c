@@ -98,7 +98,7 @@ void dx_head_add_verdict(struct dx_head *h, const char *const text[5], const voi
     for (int i = 0; i < 5; i++)
         *to[i] = text[i] ? mem_text(text[i]) : NULL;
     buf_add(&v.change, change, n);
-    h->verdict = mem_grow(h->verdict, h->nverdict + 1, sizeof *h->verdict);
+    h->verdict = mem_append(h->verdict, h->nverdict, sizeof *h->verdict);
     h->verdict[h->nverdict++] = v;
 }
 
@@ -150,7 +150,7 @@ void dx_rekey_free(struct dx_rekey *r)
 struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, const struct val *old,
                                    const struct val *new)
 {
-    h->rekey = mem_grow(h->rekey, h->nrekey + 1, sizeof *h->rekey);
+    h->rekey = mem_append(h->rekey, h->nrekey, sizeof *h->rekey);
     struct dx_rekey *r = &h->rekey[h->nrekey++];
     dx_rekey_init(r, table, old, new);
     return r;

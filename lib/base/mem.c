@@ -41,6 +41,12 @@ void *mem_grow(void *p, size_t count, size_t size)
     return checked(realloc(p, n > 0 ? n : 1));
 }
 
+/* The room is the least power of two that holds n, and so is full when n is one. */
+void *mem_append(void *p, size_t n, size_t size)
+{
+    return n & (n - 1) ? p : mem_grow(p, n ? n * 2 : 1, size);
+}
+
 char *mem_text(const char *s)
 {
     return s ? mem_copy(s, strlen(s) + 1) : NULL;

@@ -121,7 +121,7 @@ static void number(struct rekey_map *r, size_t n, size_t nslot)
 static void note(struct rekey_map *r, const char *table, const struct val *old, const struct val *new,
                  bool adopt)
 {
-    r->rekey = mem_grow(r->rekey, r->n + 1, sizeof *r->rekey);
+    r->rekey = mem_append(r->rekey, r->n, sizeof *r->rekey);
     dx_rekey_init(&r->rekey[r->n], table, old, new);
     r->rekey[r->n++].adopt = adopt;
     if (r->n * 2 > r->nslot)
