@@ -51,13 +51,13 @@ sql() {
 # columns. Types count, 1 is not 1.0; only -0.0 and 0.0 look alike (`txnlog digest` tells them apart).
 table_rows() {
     local columns
-    columns=$(sqlite3 "$1" "SELECT group_concat('\"' || replace(name, '\"', '\"\"') || '\"', ', ') FROM
+    columns=$(sqlite3 -cmd '.timeout 10000' "$1" "SELECT group_concat('\"' || replace(name, '\"', '\"\"') || '\"', ', ') FROM
         (SELECT name FROM pragma_table_info('${2//\'/\'\'}') ORDER BY name)") || return
     [ -n "$columns" ] || {
         echo "table_rows: no table $2 in $1" >&2
         return 1
     }
-    sqlite3 "$1" -cmd '.mode insert' "SELECT $columns FROM \"${2//\"/\"\"}\" ORDER BY $columns"
+    sqlite3 -cmd '.timeout 10000' -cmd '.mode insert' "$1" "SELECT $columns FROM \"${2//\"/\"\"}\" ORDER BY $columns"
 }
 
 # same_table A B TABLE...: fails, and shows the first differences, when the rows are not the same in both.
@@ -77,7 +77,7 @@ same_table() {
 
 # app_tables DB: the names of the application's own tables, one a line.
 app_tables() {
-    sqlite3 "$1" "SELECT name FROM sqlite_schema WHERE type = 'table'
+    sqlite3 -cmd '.timeout 10000' "$1" "SELECT name FROM sqlite_schema WHERE type = 'table'
         AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'dx\\_%' ESCAPE '\\' ORDER BY name"
 }
 
