@@ -163,8 +163,11 @@ static const char sql_note[] = "DELETE FROM dx_file_unused WHERE digest IN (SELE
 
 static int remove_old(struct collecting *c)
 {
-    struct stmt *s = db_preparef(c->db, "SELECT digest FROM dx_file_unused WHERE since <= %lld",
-                                 (long long)(time(NULL) - c->conf.unused_days * DAY));
+    /* By the clock that `since` is of: time() may be a moment behind it. */
+    struct stmt *s = db_preparef(c->db,
+                                 "SELECT digest FROM dx_file_unused"
+                                 " WHERE since <= CAST(strftime('%%s', 'now') AS INTEGER) - %lld",
+                                 (long long)c->conf.unused_days * DAY);
     enum step step = STEP_ERROR;
     int rc = 0;
     while (rc == 0 && s && (step = stmt_step(s)) == STEP_ROW) {
