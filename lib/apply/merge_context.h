@@ -59,12 +59,12 @@ struct merge {
     size_t kept;                   /* so many of them at merge_keep */
     int64_t start;                 /* end of the journal before the upload */
     struct rowset
-        inserted; /* rows the node made that no archive has told it of, up to this entry of the journal */
+        inserted; /* rows the node inserted that no archive for it contains, up to this entry of the journal */
     int64_t inserted_upto;      /* 0: none are known */
     struct stmt *hide, *hidden; /* hidden_columns.h; NULL until wanted */
     int64_t nhidden;
     struct rejected_rows rejected;
-    struct upload_rows rows; /* uploads: those it has told of */
+    struct upload_rows rows; /* of an upload: those it has changed so far */
     struct upload_quota quota;
     struct upload_guard guard;
     size_t n;

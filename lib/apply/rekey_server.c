@@ -292,7 +292,7 @@ int rekey_server_give(struct apply_context *w, struct target *t, struct change *
 
 /* ---- rows that mean the same ---- */
 
-/* Whether the key can be told to the node, in the head of an archive. */
+/* Whether the head of an archive can carry the key to the node. */
 static bool can_tell(const struct val *key)
 {
     enum { KEY_MOST = 1024 };

@@ -1,6 +1,6 @@
-/* upload_rows: the rows that an upload has told of. It tells of each once, or deletes and inserts it (dx(5)): a second
- * change of a row would be judged against what the first has left, not against what its node saw. 16 bytes a row, in a table at most three quarters full;
- * `rows` of site.conf bounds them. */
+/* upload_rows: the keys of the rows that an upload has changed. An upload has one change for a row, or a delete and then an
+ * insert (dx(5)): a second change would be compared with what the first one wrote, not with what the node saw. A hash table
+ * of 16 bytes a slot, at most three quarters full; `rows` of site.conf limits how many rows there are. */
 #ifndef UPLOAD_ROWS_H
 #define UPLOAD_ROWS_H
 

@@ -48,19 +48,19 @@ static int find_author(struct db *db, const struct change *c, int column, char *
     return got;
 }
 
-static int tell(struct db *db, const struct node *n, const struct dx_verdict *v, const struct change *c,
-                int column)
+static int forward(struct db *db, const struct node *n, const struct dx_verdict *v, const struct change *c,
+                   int column)
 {
     struct package *p = package_get(db, n->package);
     const struct object *o = p ? package_object(p, c->table->name) : NULL;
-    struct dx_verdict told = {v->kind, v->outcome, v->table, v->column, v->reason, {0}};
+    struct dx_verdict forwarded = {v->kind, v->outcome, v->table, v->column, v->reason, {0}};
     int rc = p ? 0 : -1;
     if (o && o->visible != VISIBLE_NONE &&
         (column < 0 || table_column(o->sent, c->table->col[column]) >= 0)) {
-        verdict_put(&told.change, c, column, o);
-        rc = verdict_add(db, n->id, &told);
+        verdict_put(&forwarded.change, c, column, o);
+        rc = verdict_add(db, n->id, &forwarded);
     }
-    buf_free(&told.change);
+    buf_free(&forwarded.change);
     package_free(p);
     return rc;
 }
@@ -77,7 +77,7 @@ int verdict_forward(struct apply_context *w, const struct dx_verdict *v, const s
     int rc = find_author(w->db, c, column, &author);
     int found = rc || author == NULL || *author == 0 ? 0 : node_find(w->db, author, &n);
     if (found > 0) {
-        rc = n.active ? tell(w->db, &n, v, c, column) : 0;
+        rc = n.active ? forward(w->db, &n, v, c, column) : 0;
         node_free(&n);
     }
     free(author);

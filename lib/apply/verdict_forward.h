@@ -1,13 +1,13 @@
-/* verdict_forward: what a server decided against a change that this copy had from a node of its own, a handheld, is noted to
- * be told to that node, too. */
+/* verdict_forward: on a companion. When the server decides against a change that came from a handheld, the verdict is kept
+ * for the handheld's next archive. */
 #ifndef VERDICT_FORWARD_H
 #define VERDICT_FORWARD_H
 
 #include "apply/apply_context.h"
 #include "archive/dx.h"
 
-/* The verdict is new here; c is the change that it is about, as this copy had sent it, and column its number, or -1 for the
- * row. Where the newest change of that, as far as the journal goes back, is a node's, the node is told it. */
+/* v: a verdict that this copy has just received; c: the change it is about, as this copy sent it; column: its index in the
+ * table, or -1 for the whole row. If the journal's newest change of that value came from a node, the node gets the verdict. */
 int verdict_forward(struct apply_context *w, const struct dx_verdict *v, const struct change *c, int column);
 
 #endif

@@ -49,12 +49,12 @@ int file_make_directory(const char *path);
 char *file_join(const char *directory, const char *name);
 bool file_exists(const char *path);
 
-/* Bytes that we may still write where the path is; -1 when that cannot be told. */
+/* Free bytes on the path's file system, as df(1) shows them to this user; -1 when they are unknown. */
 int64_t file_free(const char *path);
 
-/* Takes an exclusive lock (flock) on `path`, made when absent so that only its owner and group can open it, and writes who holds it there. -1 with ERR_BUSY and
- * the holder's name if another process has it. Returns the descriptor; file_unlock, or the end of the process,
- * frees it. */
+/* Takes an exclusive lock (flock) on `path`, made when absent so that only its owner and group can open it, and writes who
+ * holds it there. -1 with ERR_BUSY and the holder's name if another process has it. Returns the descriptor; file_unlock, or
+ * the end of the process, frees it. */
 int file_lock(const char *path, const char *holder);
 void file_unlock(int fd);
 

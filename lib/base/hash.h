@@ -1,6 +1,5 @@
-/* hash: numbers for bytes from outside that nobody outside can foresee, so that no choice of them fills one slot of a table
- * in memory: SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, 2012) over words, with a key made by chance in each process. They
- * mean nothing in another process. */
+/* hash: SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, 2012) over words, for hash tables with untrusted keys. Each process has
+ * a random key, so no input can force collisions. A hash has no meaning in another process. */
 #ifndef HASH_H
 #define HASH_H
 

@@ -191,10 +191,10 @@ static bool read_proof(struct node_status *s, const char *line)
         s->proof = fields_time_get(end);
         s->differs = strcmp(proof, "rows") == 0;
     }
-    bool told = proof != NULL;
+    bool found = proof != NULL;
     free(proof);
     free(end);
-    return told;
+    return found;
 }
 
 /* A session holds DOCKING/NODE/lock; DOCKING/NODE/session.log has a line for each that has ended. */
@@ -472,7 +472,7 @@ static int read_site(struct db *db, const char *docking, struct reading *r)
     s->free = file_free(file_exists(s->docking) ? s->docking : db_path(db));
     s->free = s->free < 0 ? 0 : s->free;
     if (site_files_count_missing(
-            db, &s->attachments)) /* a table is not what its package says: that is told elsewhere */
+            db, &s->attachments)) /* a table is not what its package says: status names that elsewhere */
         s->attachments = -1;
     int rc = site_conf_of(db, &conf);
     s->silent_days = conf.silent_days;

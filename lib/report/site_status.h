@@ -53,7 +53,7 @@ struct site_status {
     int64_t journal;     /* entries in it */
     int64_t database;    /* bytes of the database and its WAL */
     int64_t free;        /* bytes free where the docking directory is */
-    int64_t attachments; /* files that rows name and the store lacks; -1: cannot be told */
+    int64_t attachments; /* files that rows name and the store lacks; -1: not known */
     int64_t run;         /* when dxcron ran last; 0: never */
     int64_t success;     /* when it last ended with 0 or 1; 0: never, as far as its log tells */
     int64_t run_exit;    /* the exit code of its last run */
