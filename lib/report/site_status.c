@@ -12,7 +12,6 @@
 #include "nodes/departure.h"
 #include "nodes/hold.h"
 #include "nodes/site_conf.h"
-#include "route/outbox.h"
 #include "session/site_files.h"
 
 #include <dirent.h>
@@ -48,8 +47,8 @@ const struct field node_status_fields[] = {
     NODE("backlog_bytes", FIELD_INT, waiting.bytes),
     NODE("backlog_age", FIELD_INT, age),
     NODE("set_aside", FIELD_INT, aside),
-    NODE("outbox_files", FIELD_INT, files),
-    NODE("outbox_bytes", FIELD_INT, bytes),
+    NODE("outbox_files", FIELD_INT, outbox.files),
+    NODE("outbox_bytes", FIELD_INT, outbox.bytes),
     NODE("outbox_missing", FIELD_INT, missing),
     NODE("uploads", FIELD_INT, uploads),
     NODE("uploads_bytes", FIELD_INT, uploads_bytes),
@@ -326,7 +325,7 @@ static int count_missing(const struct reading *r, struct node_status *s)
 static int read_missing(const struct reading *r, struct node_status *s)
 {
     int64_t before;
-    if (s->waiting.archives == s->files)
+    if (s->waiting.archives == s->outbox.later)
         return 0;
     do {
         before = s->node.applied;
@@ -373,7 +372,8 @@ static int read_only_missing(const struct reading *r, struct node_status *s)
     if (s->node.archive <= s->node.applied)
         return 0;
     return membership_log_waiting(r->db, s->node.id, s->node.applied, &s->waiting) ||
-                   outbox_waiting(r->site->docking, s->node.name, &s->files, &s->bytes) || read_missing(r, s)
+                   outbox_waiting(r->site->docking, s->node.name, s->node.applied, &s->outbox) ||
+                   read_missing(r, s)
                ? -1
                : 0;
 }
@@ -388,7 +388,7 @@ static int read_node(const struct reading *r, struct node_status *s)
     s->aside = s->node.active && s->node.suspended_at >= 0 ? r->site->end - s->node.suspended_at : 0;
     read_applied(r, s);
     if (membership_log_waiting(r->db, s->node.id, s->node.applied, &s->waiting) ||
-        outbox_waiting(r->site->docking, s->node.name, &s->files, &s->bytes))
+        outbox_waiting(r->site->docking, s->node.name, s->node.applied, &s->outbox))
         return -1;
     read_session(r, s);
     read_files(r, s);

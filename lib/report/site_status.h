@@ -6,6 +6,7 @@
 #include "cli/fields.h"
 #include "nodes/membership_log.h"
 #include "nodes/node.h"
+#include "route/outbox.h"
 #include "route/set_aside.h"
 
 #include <stdbool.h>
@@ -16,7 +17,7 @@ struct node_status {
     struct membership_log_waiting waiting; /* archives made and not confirmed as applied */
     int64_t age;                           /* seconds since the oldest of them was made */
     int64_t aside;                         /* entries of the journal for which its archives are set aside */
-    int64_t files, bytes;                  /* archives in its outbox, and their bytes */
+    struct outbox_files outbox;            /* archives that are there */
     int64_t missing;                       /* archives not confirmed that are not in its outbox either */
     int64_t uploads, uploads_bytes;        /* uploads in its inbox that are not merged */
     int64_t blocked;                /* number of the upload that a run of dxcron has left unmerged; 0: none */

@@ -472,28 +472,28 @@ int outbox_remove_after(const struct outbox *o, const char *node, int64_t newest
 }
 
 struct waiting {
-    int64_t files, bytes;
+    int64_t applied;
+    struct outbox_files *f;
 };
 
 static int count_file(void *ctx, const char *path, int64_t number)
 {
     struct waiting *w = ctx;
     struct stat st;
-    (void)number;
     if (stat(path, &st) == 0) {
-        w->files++;
-        w->bytes += st.st_size;
+        w->f->files++;
+        w->f->bytes += st.st_size;
+        w->f->later += number > w->applied;
     }
     return 0;
 }
 
-int outbox_waiting(const char *docking, const char *node, int64_t *files, int64_t *bytes)
+int outbox_waiting(const char *docking, const char *node, int64_t applied, struct outbox_files *f)
 {
-    struct waiting w = {0};
+    struct waiting w = {applied, f};
+    *f = (struct outbox_files){0};
     char *directory = outbox_of(docking, node);
     int rc = each(directory, ".dx", count_file, &w);
     free(directory);
-    *files = w.files;
-    *bytes = w.bytes;
     return rc;
 }

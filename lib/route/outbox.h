@@ -47,8 +47,12 @@ int outbox_remove(const struct outbox *o, const char *node, int64_t upto);
 /* Removes archives behind the newest one: of a history that a restored database does not know. */
 int outbox_remove_after(const struct outbox *o, const char *node, int64_t newest);
 
-/* The node's archives that are still there: how many, and their bytes. 0 when there is no such directory. */
-int outbox_waiting(const char *docking, const char *node, int64_t *files, int64_t *bytes);
+/* The node's archives that are still there: how many, and their bytes, and how many of them have numbers behind `applied`.
+ * 0 when there is no such directory. */
+struct outbox_files {
+    int64_t files, bytes, later;
+};
+int outbox_waiting(const char *docking, const char *node, int64_t applied, struct outbox_files *f);
 
 /* The docking directory as outbox_open would choose it, to free. */
 char *outbox_directory(struct db *db, const char *docking);

@@ -710,7 +710,8 @@ static int run(struct node_end *e, struct transport *t)
     read_kept(e);
     e->peer.replayed = e->o->half == EXCHANGE_TAKE;
     int rc = speak_first(e) ? -1 : both ? converse(e, t) : e->o->half == EXCHANGE_LEAVE ? leave(e) : take(e);
-    if (rc == 0 && *e->missing)
+    e->got->missing = rc == 0 && *e->missing;
+    if (e->got->missing)
         rc = fail(ERR_REFUSED, "server: %s", e->missing);
     else if (rc == 0 && both && e->o->fetch && !e->o->copy)
         clear_inbox(e);

@@ -45,6 +45,7 @@ struct exchanged {
     bool behind;    /* the server has more than it gave; it gives the rest when this is applied */
     bool differs; /* copy: the newest archive applied is not the one that the server made: it was restored */
     bool again;   /* the numbering of this copy is over: it has to be made once more */
+    bool missing; /* an archive that it needs is lost there: refused, and only a new copy helps */
     char elsewhere[HANDSHAKE_SITE]; /* where the node is served now; "" */
     bool
         restored; /* the server is behind this copy, or does not know its numbering; server.archive and server.upload say where it is */

@@ -175,6 +175,8 @@ static int tell_exchange(const struct exchange *x, const struct exchanged *got, 
                (long long)got->server.upload);
     if (got->again)
         printf("again %s\n", x->us->node);
+    if (got->missing)
+        printf("missing %s\n", x->us->node);
     if (*got->elsewhere)
         printf("elsewhere %s %s\n", x->us->node, got->elsewhere);
     if (rc == 0 && x->half != EXCHANGE_LEAVE)

@@ -45,6 +45,36 @@ alice_comes_back() {
     alice_comes_back 1
 }
 
+@test "the newest file gone from an outbox is named, and the way out makes the copy right again" {
+    rm "$(find site/docking/alice/outbox -name '*.dx' | sort | tail -n 1)"
+    alice_comes_back 1
+}
+
+@test "a file gone from the middle of an outbox: remotesync --yes makes the copy again by itself, with what was changed in it" {
+    sql site/hq.db "UPDATE account SET city = 'Bergen'"
+    dxcron site
+    rm "$(find site/docking/alice/outbox -name '*.dx' | sort | sed -n 2p)"
+    run -1 dxcron site
+    [[ $output == *"node alice: archives after "*" are not confirmed, and 1 of them not in docking/alice/outbox; "* ]]
+    remotesync --yes --now alice.db site
+    right alice.db
+    [ "$(sql site/hq.db "SELECT count(*) FROM account WHERE name = 'mine'")" = 1 ]
+    remotesync bob.db site
+    run -0 dxcron site
+}
+
+@test "a lost file is named where as many are there that the node has applied, and that no session has removed" {
+    number=$(txnroute status site/hq.db --json | jq '.nodes[] | select(.name == "alice") | .archive')
+    dxapply alice.db <"$(printf 'site/docking/alice/outbox/%08d.dx' $((number - 1)))"
+    txnlog upload alice.db up >/dev/null
+    mkdir -p site/docking/alice/inbox
+    cp up/*.dx site/docking/alice/inbox/
+    dxcron site
+    rm "$(printf 'site/docking/alice/outbox/%08d.dx' "$number")"
+    run -1 txnroute status site/hq.db site/docking --missing
+    [[ $output == "node alice: archives after $((number - 1)) are not confirmed, and "* ]]
+}
+
 @test "a node's directory that is lost is named by dxcron, and the way out makes the copy right again" {
     rm -r site/docking/alice
     alice_comes_back 2
