@@ -390,13 +390,58 @@ static int rename_new(struct renaming *r, const bool *new)
     return 0;
 }
 
+/* Whether it was noted: 1, 0, -1. A companion's own may have gone on to a newer key meanwhile. */
+static int knows(struct apply_context *w, const struct dx_rekey *k)
+{
+    struct stmt *s = db_prepare(
+        w->db, "SELECT EXISTS (SELECT 1 FROM dx_rekeyed WHERE tbl = ?1 AND id = ?2 AND old IS ?3) OR"
+               " EXISTS (SELECT 1 FROM dx_renamed WHERE tbl = ?1 AND new IS ?4)");
+    if (s == NULL)
+        return -1;
+    stmt_bind_text(s, 1, k->table);
+    stmt_bind_int(s, 2, k->id);
+    stmt_bind(s, 3, &k->old);
+    stmt_bind(s, 4, &k->new);
+    int known = stmt_step(s) == STEP_ROW ? stmt_int(s, 0) != 0 : -1;
+    stmt_free(s);
+    return known;
+}
+
+/* What the snapshot leaves out is known to a copy that knows the first one told. Another one may call rows by keys that
+ * mean other rows now, in what waits on it or on its own nodes: that would be wrong in silence. */
+static int check_earlier(struct apply_context *w, int64_t settled, bool companion)
+{
+    const struct dx_head *h = w->head;
+    int64_t waits;
+    if (!h->earlier_rekeys || h->nrekey == 0)
+        return 0;
+    int known = knows(w, &h->rekey[0]);
+    if (known ||
+        db_get_int(
+            w->db, &waits,
+            "SELECT EXISTS (SELECT 1 FROM dx_journal WHERE seq > %lld AND origin IS NOT '" STORE_UPSTREAM
+            "')",
+            (long long)settled))
+        return known > 0 ? 0 : -1;
+    if (!waits && !companion)
+        return 0;
+    return fail(
+        ERR_REFUSED,
+        "%s: this copy is from before many new keys of its rows, which the snapshot does not tell any more, "
+        "and %s; nothing was changed. Make a new copy beside it, and take over with syncdiff what only "
+        "this one has",
+        w->name, waits ? "changes wait on it" : "it feeds copies of its own");
+}
+
 int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion)
 {
     struct renaming r = {.w = w, .settled = settled, .companion = companion};
     if (w->head->nrekey == 0)
         return 0;
+    if (db_exec(w->db, sql_make) || check_earlier(w, settled, companion))
+        return -1;
     bool *new = mem_zero(w->head->nrekey, sizeof *new);
-    int rc = db_exec(w->db, sql_make) || journal_tables(w->db, &r.layout, &r.n) ? -1 : 0;
+    int rc = journal_tables(w->db, &r.layout, &r.n) ? -1 : 0;
     for (size_t i = 0; i < w->head->nrekey && rc == 0; i++) {
         int noted = note(w, &w->head->rekey[i]);
         new[i] = noted > 0;

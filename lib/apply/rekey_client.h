@@ -7,7 +7,8 @@
 
 /* Does what the head of a download, or of a snapshot over a copy, asks for, and has not been done here before
  * (dx_rekeyed): before its changes and before what is pending is read; `settled` is where pending changes begin in the
- * journal. A companion passes it on to its own nodes. */
+ * journal. A companion passes it on to its own nodes. Refuses a snapshot that leaves out what this copy should know, where
+ * something waits for which that counts. */
 int rekey_client_rows(struct apply_context *w, int64_t settled, bool companion);
 
 /* Notes that nothing of it is to be done: a new copy has the rows by their keys of now. */

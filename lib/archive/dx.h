@@ -101,6 +101,7 @@ struct dx_head {
     size_t nrekey;
     struct dx_rekey
         *rekey; /* downloads: rows of the receiver's that it must rename, before anything else, in order */
+    bool earlier_rekeys; /* snapshots: there were some before the first of these, which are left out */
     size_t nrange;
     struct dx_range *range; /* downloads, snapshots: from where the receiver numbers its next rows */
     size_t nverdict;
@@ -114,6 +115,9 @@ void dx_head_free(struct dx_head *h);
 /* For a head with which many archives are written: its tables are checked, put into words and compressed once. Another
  * table that is added undoes it. */
 int dx_head_settle(struct dx_head *h);
+
+/* Bytes that the head has in an archive as it stands now; DX_JSON_MAX are the most. */
+size_t dx_head_bytes(const struct dx_head *h);
 void dx_head_add_table(struct dx_head *h, const struct table *t); /* copies */
 void dx_head_add_schema(struct dx_head *h, const char *sql);
 /* Adds one whose references the caller adds; it is the head's, the values are copied. */
@@ -121,6 +125,7 @@ struct dx_rekey *dx_head_add_rekey(struct dx_head *h, const char *table, const s
                                    const struct val *new);
 void dx_rekey_init(struct dx_rekey *r, const char *table, const struct val *old, const struct val *new);
 void dx_rekey_free(struct dx_rekey *r);
+size_t dx_rekey_bytes(const struct dx_rekey *r); /* that it takes in dx.json */
 void dx_rekey_refer(struct dx_rekey *r, const char *table, const char *column);
 void dx_head_add_range(struct dx_head *h, const char *table, int64_t first, int64_t last);
 void dx_head_clear_ranges(struct dx_head *h);

@@ -368,6 +368,14 @@ static int get_rekeys(json_t *array, const char *name, struct dx_head *h)
     return array && !json_is_array(array) ? bad(name, "dx.json", "rekeys is not a list") : 0;
 }
 
+static int get_earlier(json_t *flag, const char *name, struct dx_head *h)
+{
+    h->earlier_rekeys = json_is_true(flag);
+    if (flag == NULL || (h->earlier_rekeys && h->nrekey && h->kind == DX_SNAPSHOT))
+        return 0;
+    return bad(name, "dx.json", "earlier_rekeys is not true, or not in a snapshot with rekeys");
+}
+
 static int get_ranges(json_t *array, const char *name, struct dx_head *h)
 {
     for (size_t i = 0; i < json_array_size(array); i++) {
@@ -427,6 +435,7 @@ static int get_head(json_t *json, const char *name, struct dx_head *h)
         return -1;
     return get_schema(json_object_get(json, "schema"), name, h) ||
                    get_rekeys(json_object_get(json, "rekeys"), name, h) ||
+                   get_earlier(json_object_get(json, "earlier_rekeys"), name, h) ||
                    get_ranges(json_object_get(json, "ranges"), name, h) ||
                    get_verdicts(json_object_get(json, "verdicts"), name, h)
                ? -1

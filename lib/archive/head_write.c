@@ -186,6 +186,7 @@ static size_t put_head(struct buf *b, const struct dx_head *h)
         put_rekey(b, &h->rekey[i]);
     }
     buf_puts(b, h->nrekey ? "]" : "");
+    buf_puts(b, h->earlier_rekeys ? ",\"earlier_rekeys\":true" : "");
     for (size_t i = 0; i < h->nrange; i++) {
         buf_puts(b, i ? ",{\"table\":" : ",\"ranges\":[{\"table\":");
         put_string(b, h->range[i].table);
@@ -211,6 +212,24 @@ int dx_head_settle(struct dx_head *h)
     put_tables(&h->rendered->text, h);
     shared_frame_make(&h->rendered->frame, h->rendered->text.p, h->rendered->text.n);
     return 0;
+}
+
+size_t dx_rekey_bytes(const struct dx_rekey *r)
+{
+    struct buf b = {0};
+    put_rekey(&b, r);
+    size_t n = b.n + 1; /* and what stands between two */
+    buf_free(&b);
+    return n;
+}
+
+size_t dx_head_bytes(const struct dx_head *h)
+{
+    struct buf b = {0};
+    put_head(&b, h);
+    size_t n = b.n;
+    buf_free(&b);
+    return n;
 }
 
 void head_unsettle(struct dx_head *h)

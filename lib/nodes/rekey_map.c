@@ -23,11 +23,15 @@ static const char sql_open[] =
     "SELECT tbl, old, new, adopt FROM dx_rekey WHERE node = ?1 AND (archive IS NULL OR archive > ?2)"
     " ORDER BY id";
 static const char sql_unsent[] =
-    "SELECT id, tbl, old, new, refs, adopt FROM dx_rekey WHERE node = ?1 AND (?2 OR archive IS NULL)"
+    "SELECT id, tbl, old, new, refs, adopt FROM dx_rekey WHERE node = ?1 AND archive IS NULL"
     " AND refs IS NOT NULL ORDER BY id";
+static const char sql_newest_first[] =
+    "SELECT id, tbl, old, new, refs, adopt, ifnull(archive <= ?2, 0) FROM dx_rekey WHERE node = ?1"
+    " AND refs IS NOT NULL ORDER BY id DESC";
 /* As head_write.c words them; a byte of a text takes six at most. */
 static const char sql_bytes[] =
-    "SELECT CAST(total(43 + 13 * adopt + length(id) + length(tbl) + 3 + 2 * length(refs) +"
+    "SELECT CAST(total(43 + 13 * adopt + length(id) + length(CAST(tbl AS BLOB)) + 3 +"
+    " 2 * length(CAST(refs AS BLOB)) +"
     " iif(typeof(old) = 'text', 6 * length(CAST(old AS BLOB)), length(old)) +"
     " iif(typeof(new) = 'text', 6 * length(CAST(new AS BLOB)), length(new))) AS INTEGER)"
     " FROM dx_rekey WHERE node = %lld AND archive IS NULL AND refs IS NOT NULL";
@@ -278,7 +282,20 @@ static void add_refs(const struct dx_head *h, struct dx_rekey *r, const char *te
     free(copy);
 }
 
-int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last)
+/* That of the statement's row, or NULL where the head has not its table. */
+static const struct dx_rekey *add(struct dx_head *h, struct stmt *s)
+{
+    if (sent_table(h, stmt_text(s, 1)) == NULL)
+        return NULL;
+    struct val old = stmt_val(s, 2), new = stmt_val(s, 3);
+    struct dx_rekey *r = dx_head_add_rekey(h, stmt_text(s, 1), &old, &new);
+    r->id = stmt_int(s, 0);
+    r->adopt = stmt_int(s, 5) != 0;
+    add_refs(h, r, stmt_text(s, 4));
+    return r;
+}
+
+int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last)
 {
     int there = present(db);
     *last = 0;
@@ -286,22 +303,51 @@ int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t
         return there;
     struct stmt *s = db_prepare(db, sql_unsent);
     enum step step = STEP_ERROR;
-    if (s) {
+    if (s)
         stmt_bind_int(s, 1, node);
-        stmt_bind_int(s, 2, all);
-    }
     while (s && (step = stmt_step(s)) == STEP_ROW) {
         *last = stmt_int(s, 0);
-        if (sent_table(h, stmt_text(s, 1)) == NULL)
-            continue;
-        struct val old = stmt_val(s, 2), new = stmt_val(s, 3);
-        struct dx_rekey *r = dx_head_add_rekey(h, stmt_text(s, 1), &old, &new);
-        r->id = *last;
-        r->adopt = stmt_int(s, 5) != 0;
-        add_refs(h, r, stmt_text(s, 4));
+        add(h, s);
     }
     stmt_free(s);
     return step == STEP_DONE ? 0 : -1;
+}
+
+/* They were added from the newest on, and stand in the head from the oldest on. */
+static void turn_round(struct dx_rekey *r, size_t n)
+{
+    for (size_t i = 0; i < n / 2; i++) {
+        struct dx_rekey other = r[i];
+        r[i] = r[n - 1 - i];
+        r[n - 1 - i] = other;
+    }
+}
+
+/* The last one that is added is one too many: by it a receiver sees whether it knows those that are left out. */
+int rekey_fill_snapshot(struct db *db, int64_t node, int64_t applied, struct dx_head *h, int64_t *last)
+{
+    enum { SLACK = 64 << 10 };
+    size_t bytes = dx_head_bytes(h) + SLACK, most = DX_JSON_MAX, first = h->nrekey;
+    int there = present(db);
+    *last = 0;
+    if (there <= 0)
+        return there;
+    struct stmt *s = db_prepare(db, sql_newest_first);
+    enum step step = STEP_ERROR;
+    if (s) {
+        stmt_bind_int(s, 1, node);
+        stmt_bind_int(s, 2, applied);
+    }
+    while (s && (step = stmt_step(s)) == STEP_ROW && bytes <= most) {
+        *last = *last ? *last : stmt_int(s, 0);
+        const struct dx_rekey *r = add(h, s);
+        bytes += r ? dx_rekey_bytes(r) : 0;
+        most = stmt_int(s, 6) && bytes > DX_JSON_MAX / 4 ? 0 : most;
+    }
+    stmt_free(s);
+    h->earlier_rekeys = step == STEP_ROW;
+    turn_round(h->rekey + first, h->nrekey - first);
+    return step == STEP_ERROR ? -1 : 0;
 }
 
 int rekey_unsent_bytes(struct db *db, int64_t node, int64_t *bytes)

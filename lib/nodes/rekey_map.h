@@ -49,9 +49,14 @@ int rekey_taken(struct db *db, const char *table, const char *column, int64_t ke
 int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
               const struct val *new, bool adopt, int64_t gone);
 
-/* Router: adds what no archive has carried yet to the head, as far as it is of tables and columns that the head has, or all that there are (a snapshot may come in place of
- * archives that had them); *last is the newest of them. Then, in the commit, notes the archive's number. */
-int rekey_fill(struct db *db, int64_t node, bool all, struct dx_head *h, int64_t *last);
+/* Router: adds what no archive has carried yet to the head, as far as it is of tables and columns that the head has;
+ * *last is the newest of them. Then, in the commit, notes the archive's number (rekey_carried). */
+int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last);
+
+/* The same for a snapshot, whose head has all else already: it may come in place of archives that had them, and over a copy from a backup,
+ * so it has the newest of all that there ever were, as many as fit; of those that the node confirmed (archives up to
+ * `applied`) a quarter of the head is filled. Where earlier ones are left out, the head says so. */
+int rekey_fill_snapshot(struct db *db, int64_t node, int64_t applied, struct dx_head *h, int64_t *last);
 
 /* Bytes that those of the node which no archive has carried yet take in a head: all go with one archive, so that they must
  * fit it. */

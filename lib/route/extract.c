@@ -216,8 +216,8 @@ static int fill_head(struct db *db, struct dx_head *h, const struct package_run 
     h->number = mark->number;
     h->upto = mark->number;
     h->ack = mark->ack;
-    return rekey_fill(db, n->id, true, h, &mark->rekey) ||
-                   key_ranges_fill(ranges, db, n, mark->epoch, p->package, h)
+    return key_ranges_fill(ranges, db, n, mark->epoch, p->package, h) ||
+                   rekey_fill_snapshot(db, n->id, n->applied, h, &mark->rekey)
                ? -1
                : 0;
 }

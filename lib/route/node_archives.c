@@ -112,7 +112,7 @@ static int add_rekeys(struct node_archives *x, struct receiver *r, struct dx_hea
     const int64_t id = r->node.id;
     if (x->nrekeyed == 0 || bsearch(&id, x->rekeyed, x->nrekeyed, sizeof id, compare_ids) == NULL)
         return 0;
-    return rekey_fill(x->db, id, false, h, &r->rekey);
+    return rekey_fill(x->db, id, h, &r->rekey);
 }
 
 /* Whether something was decided against the node that no archive has told it. */

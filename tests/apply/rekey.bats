@@ -324,3 +324,69 @@ stranger|first||stranger nine" ]
     txnroute run hq.db docking </dev/null
     dxpack verify docking/mallory/outbox/00000001.dx
 }
+
+# many_keys: alice has had 90000 new keys in her life, all of them confirmed; the newest is 90001.
+many_keys() {
+    sql hq.db "CREATE TABLE u (id INTEGER PRIMARY KEY, w TEXT)" "INSERT INTO u VALUES (1, 'office')"
+    txnlog attach hq.db
+    mkdir -p package docking
+    printf '[package]\nname = p\nversion = 1\n[object u]\nvisible = all\nkeys = rekey\n' >package/package.conf
+    txnroute load hq.db package
+    txnroute node add hq.db alice --package p --user alice
+    txnroute extract hq.db alice docking | dxapply alice.db
+    sql alice.db "INSERT INTO u VALUES (2, 'early')"
+    sql hq.db "INSERT INTO u VALUES (2, 'office')"
+    cp alice.db early.db
+    up alice
+    down alice
+    sql hq.db "INSERT INTO dx_rekey (node, tbl, old, new, archive, refs) SELECT node, tbl, value, new + value, archive, refs FROM dx_rekey,
+        (WITH RECURSIVE c(value) AS (SELECT 3 UNION ALL SELECT value + 1 FROM c WHERE value < 90000) SELECT value FROM c)"
+    sql alice.db "INSERT INTO dx_rekeyed SELECT tbl, value - 1, value, new + value, adopt FROM dx_rekeyed,
+        (WITH RECURSIVE c(value) AS (SELECT 3 UNION ALL SELECT value + 1 FROM c WHERE value < 90000) SELECT value FROM c)"
+    sql alice.db "UPDATE u SET w = 'first' WHERE id = 1"
+    up alice # confirms
+    down alice
+    [ "$(sql hq.db "SELECT applied = (SELECT max(archive) FROM dx_rekey) FROM dx_nodes")" = 1 ]
+}
+
+@test "a node that has had any number of new keys gets its copy again, and what waits on the one before is kept" {
+    many_keys
+    txnroute extract hq.db alice >s.dx
+    [ "$(dxpack list --json s.dx | jq -c '[.earlier_rekeys, (.rekeys | length > 5000), .rekeys[-1].id]')" = '[true,true,89999]' ]
+    # ... a new one
+    dxapply new.db <s.dx
+    [ "$(sql new.db "SELECT count(*) FROM u WHERE w = 'early'")" = 1 ]
+    # ... and over the one that is there
+    sql alice.db "INSERT INTO u VALUES (70000, 'waits')"
+    dxapply alice.db <s.dx
+    [ "$(sql alice.db "SELECT group_concat(w) FROM (SELECT w FROM u ORDER BY w)")" = early,first,office,waits ]
+    up alice
+    down alice
+    diff <(txnlog digest alice.db) <(txnlog digest hq.db --node alice)
+    # The next one over the copy that is new.
+    txnroute extract hq.db alice | dxapply new.db
+    diff <(txnlog digest new.db) <(txnlog digest hq.db --node alice)
+}
+
+@test "a copy from a backup that lacks new keys which the snapshot leaves out is not laid over while changes wait on it" {
+    many_keys
+    txnroute extract hq.db alice >s.dx
+    cp early.db before.db
+    run -3 dxapply early.db <s.dx
+    [[ $output == *"new keys"*"syncdiff"* ]]
+    same_tables early.db before.db
+    sql early.db "DELETE FROM dx_journal"
+    dxapply early.db <s.dx
+    diff <(txnlog digest early.db) <(txnlog digest hq.db --node alice)
+}
+
+@test "new keys that no node has confirmed and no archive can carry: its next copy has them, as many as fit" {
+    many_keys
+    sql hq.db "UPDATE dx_rekey SET archive = NULL"
+    sql hq.db "UPDATE u SET w = 'z' WHERE id = 1"
+    run -1 txnroute run hq.db docking </dev/null
+    txnroute extract hq.db alice | dxapply new.db
+    txnroute run hq.db docking </dev/null
+    [ "$(sql hq.db "SELECT count(*) FROM dx_rekey WHERE archive IS NULL")" = 0 ]
+    diff <(txnlog digest new.db) <(txnlog digest hq.db --node alice)
+}

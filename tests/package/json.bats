@@ -161,7 +161,9 @@ look() { "$@" || [ $? -eq 1 ]; }
 END
     echo '{"table":"t","op":"insert","key":{"id":1},"new":{"a":2}}' | dxpack make --head head.json >a.dx
     echo '{"table":"t","op":"insert","key":{"id":1},"new":{"a":2}}' | dxpack make >b.dx
-    dxpack list --json a.dx b.dx >list
+    jq '.kind = "snapshot" | .earlier_rekeys = true' head.json >snapshot.json
+    echo '{"table":"t","op":"insert","key":{"id":1},"new":{"a":2}}' | dxpack make --head snapshot.json >c.dx
+    dxpack list --json a.dx b.dx c.dx >list
     agrees "dxpack list" list
     dxpack verify --json a.dx b.dx >verify
     agrees "dxpack verify" verify
