@@ -11,6 +11,7 @@
 #include "nodes/attachment.h"
 #include "nodes/departure.h"
 #include "nodes/package_files.h"
+#include "session/copy_feed.h"
 #include "session/fence.h"
 #include "session/inspect.h"
 #include "session/session_log.h"
@@ -59,6 +60,7 @@ struct node_end {
     double began;
     struct here *here;
     size_t nhere;
+    struct copy_feed feed; /* of the whole copy */
     char missing[512];
 };
 
@@ -550,6 +552,25 @@ static int lost(struct transport *t, const char *command)
     return fail(ERR_SYSTEM, "the connection ended; run it again, it goes on where it stopped");
 }
 
+/* What has come of the whole copy goes on to who applies it. */
+static void feed(struct node_end *e)
+{
+    int64_t size;
+    int part = e->feed.fd < 0 ? -1 : peer_part(&e->peer, (struct item){'s', 0}, &size);
+    if (part >= 0)
+        copy_feed_more(&e->feed, part, size);
+}
+
+/* The rest of it, when the connection is closed. */
+static void feed_rest(struct node_end *e)
+{
+    int copy = openat(e->inbox, "snapshot.dx", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (copy < 0)
+        return;
+    copy_feed_rest(&e->feed, copy);
+    close(copy);
+}
+
 static int converse(struct node_end *e, struct transport *t)
 {
     while (!e->bye) {
@@ -564,6 +585,7 @@ static int converse(struct node_end *e, struct transport *t)
             return lost(t, e->o->command ? e->o->command[0] : NULL);
         if (event == PEER_LINE && take_line(e))
             return -1;
+        feed(e);
     }
     if (!peer_all_kept(&e->peer))
         return fail(ERR_SYSTEM, "the server has not kept all that was sent; sync again");
@@ -731,10 +753,19 @@ static int run(struct node_end *e, struct transport *t)
 
 int exchange(const struct exchange *o, struct exchanged *out)
 {
-    struct node_end e = {.o = o, .got = out, .dir = -1, .inbox = -1, .outbox = -1, .store = -1, .attach = -1};
+    struct node_end e = {.o = o,
+                         .got = out,
+                         .dir = -1,
+                         .inbox = -1,
+                         .outbox = -1,
+                         .store = -1,
+                         .attach = -1,
+                         .feed = {.fd = -1}};
     struct transport t = {0};
     *out = (struct exchanged){0};
     signal(SIGPIPE, SIG_IGN);
+    if (o->feed)
+        copy_feed_begin(&e.feed, o->feed);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int rc = null < 0 || open_directories(&e) || transport_open(&t, o->command) ? -1 : 0;
     if (o->half == EXCHANGE_LEAVE)
@@ -748,6 +779,9 @@ int exchange(const struct exchange *o, struct exchanged *out)
         rc = run(&e, &t);
     }
     transport_close(&t, rc ? 0.3 : CLOSING); /* after a failure nothing is expected of the other end */
+    if (rc == 0)
+        feed_rest(&e);
+    copy_feed_end(&e.feed);
     if (null >= 0)
         close(null);
     free(e.here);

@@ -23,6 +23,7 @@ struct exchange {
     bool now;             /* the server is to merge and route before it answers */
     bool prove;           /* ... and to tell the digests of what the copy should hold, to SPOOL/proof */
     bool copy;            /* fetch the whole copy, to SPOOL/inbox/snapshot.dx */
+    int feed;             /* with copy: the copy goes into this pipe, too, as it comes; 0: no pipe */
     const struct copy_files
         *files;         /* that rows name: what is missing is asked for, what waits is offered; NULL */
     bool send, fetch;   /* uploads are sent, downloads fetched */

@@ -299,6 +299,13 @@ size_t peer_damaged(const struct peer *p)
     return n;
 }
 
+int peer_part(const struct peer *p, struct item item, int64_t *size)
+{
+    const struct incoming *in = find_in(p, item);
+    *size = in ? in->at : 0;
+    return in ? in->fd : -1;
+}
+
 bool peer_was_offered(const struct peer *p, struct item item)
 {
     return find_in(p, item) != NULL;

@@ -112,6 +112,9 @@ bool peer_has_kept(const struct peer *p, struct item item);
 /* How many files were passed over that came damaged. */
 size_t peer_damaged(const struct peer *p);
 
+/* The part of an item that is being received, open to read, with the bytes that have come; -1: there is none now. */
+int peer_part(const struct peer *p, struct item item, int64_t *size);
+
 /* Whether the item was offered to us, or is here. */
 bool peer_was_offered(const struct peer *p, struct item item);
 

@@ -9,13 +9,15 @@
 #include "session/serve.h"
 #include "verbs/verb.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *site, *node_name, *db_name, *copy_of, *rows_text, *whole_text, *timeout_text, *rate_text,
-    *latency_text;
+    *latency_text, *feed_text;
 
 static bool now, prove, only_send, only_fetch, leave, take;
 
@@ -50,6 +52,10 @@ static const struct cli_option exchange_options[] = {
      .value = "NODE",
      .help = "fetch the node's whole copy to SPOOL/inbox/snapshot.dx",
      .text = &copy_of},
+    {.name = "--feed",
+     .value = "FD",
+     .help = "with --copy: write it to this descriptor, too, as it comes",
+     .text = &feed_text},
     {.name = "--now", .help = "let the server merge and route before it answers", .flag = &now},
     {.name = "--prove",
      .help = "fetch the digests of what the copy should hold, to SPOOL/proof",
@@ -147,6 +153,22 @@ static int read_list(const char *text, const char *what, int64_t **list, size_t 
     return rc;
 }
 
+/* The pipe to who applies the copy while it comes. */
+static int read_feed(struct exchange *x)
+{
+    struct stat st;
+    int64_t fd = 0;
+    if (feed_text == NULL)
+        return 0;
+    if (cli_number(feed_text, "--feed", &fd))
+        return -1;
+    if (!x->copy || x->half != EXCHANGE_BOTH || fd <= STDERR_FILENO || fd > INT_MAX || fstat((int)fd, &st) ||
+        !S_ISFIFO(st.st_mode))
+        return fail(ERR_USAGE, "--feed: with --copy, the number of a descriptor that is a pipe");
+    x->feed = (int)fd;
+    return 0;
+}
+
 static int read_numbers(struct exchange *x, int64_t **rows, int64_t **whole)
 {
     int64_t timeout = 60;
@@ -154,6 +176,8 @@ static int read_numbers(struct exchange *x, int64_t **rows, int64_t **whole)
         (rate_text && cli_number(rate_text, "--limit-rate", &x->rate)) ||
         (latency_text && cli_number(latency_text, "--if-latency", &x->latency)) ||
         read_list(rows_text, "--rows", rows, &x->nrow) || read_list(whole_text, "--whole", whole, &x->nwhole))
+        return -1;
+    if (read_feed(x))
         return -1;
     if (timeout < 1 || timeout > 86400)
         return fail(ERR_USAGE, "--timeout: from 1 to 86400 seconds");

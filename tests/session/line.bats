@@ -154,3 +154,73 @@ two_lines() {
     echo "ssh alone: $alone turns, session: $session"
     [ $((session - alone)) -le 2 ]
 }
+
+@test "a first copy is passed on while it comes; cut off anywhere, it goes on at its byte, and what applies it gets all of it" {
+    sql site/hq.db "UPDATE product SET name = hex(randomblob(1000))"
+    mkdir -p carol.db-dx
+    txnroute node add site/hq.db carol --package sales --user alice
+    carol() {
+        dxpack exchange --copy carol --feed 7 -- carol.db-dx "$@" dxserve --site site --node carol 7> >(cat >passed)
+    }
+    before=-1
+    for cut in 3000 20000 30000; do
+        run -4 carol line --cut-down $cut
+        part=$(find carol.db-dx/inbox -name '.0.*.part')
+        had=$(stat -c %s "$part")
+        [ "$had" -gt "$before" ]
+        before=$had
+        eventually 5 cmp passed "$part" # nothing more is passed on, and no end that could be taken for the whole
+    done
+    run -0 carol
+    cmp passed carol.db-dx/inbox/snapshot.dx
+    [[ $(tail -n 1 carol.db-dx/session.log) == *"fetched=1/$(($(stat -c %s passed) - had)) "* ]]
+}
+
+@test "initsync makes a first copy while it comes: cut off, killed, and with a server that moves on or begins again" {
+    sql site/hq.db "UPDATE product SET name = hex(randomblob(1000))"
+    txnroute node add site/hq.db carol --package sales --user alice
+    start() {
+        printf '%s\n' '#!/bin/bash' "exec line $* dxserve --site '$PWD/site' --node carol" >ssh-stand-in
+        run initsync carol.db host: --node carol
+    }
+    export DX_SSH=$PWD/ssh-stand-in
+    touch ssh-stand-in
+    chmod +x ssh-stand-in
+    start --cut-down 60000
+    [ "$status" -eq 4 ]
+    [[ $output != *cut\ off\;* && $output == *"it goes on where it stopped"* ]]
+    [ ! -e carol.db ]
+    [ -z "$(find . -name 'new.db*')" ]
+    sql site/hq.db "UPDATE product SET name = 'other' WHERE row_id LIKE '%1'" # the same copy goes on, and an archive follows
+    dxcron site
+    start --cut-down 30000
+    [ "$status" -eq 4 ]
+    setsid initsync carol.db "$PWD/site" --node carol >/dev/null 2>&1 3>&- &
+    kill -9 -- -$! 2>/dev/null || true
+    wait $! || true
+    rm site/docking/carol/snapshot.dx # another copy is made: nothing of the first one is in it
+    start
+    [ "$status" -eq 0 ]
+    remotesync carol.db site
+    right carol.db
+    no_litter carol.db-dx
+}
+
+@test "a first copy that is refused, or whose apply was killed, is applied from what has come, and said once" {
+    txnroute node add site/hq.db carol --package sales --user alice
+    mkdir -p bin share
+    cp -R "$DX_BUILD/share/dx" share/
+    printf '%s\n' '#!/bin/bash' '[ -e killed ] || { touch killed; kill -9 $$; }' "exec '$(command -v dxapply)' \"\$@\"" >bin/dxapply
+    for name in "$(dirname "$(command -v dxapply)")"/*; do [ -e "bin/${name##*/}" ] || ln -s "$name" bin; done
+    chmod +x bin/dxapply
+    run -0 bin/initsync carol.db site --node carol
+    [ -e killed ]
+    right carol.db
+    rm -rf carol.db*
+    mkdir carol.db-dx
+    ssh-keygen -q -t ed25519 -N '' -f other
+    echo "@server $(cat other.pub)" >carol.db-dx/signers
+    run -3 initsync carol.db site --node carol
+    [ "$(grep -c sign <<<"$output")" -eq 1 ]
+    [ ! -e carol.db ] && [ ! -e carol.db-dx/new.db ]
+}
