@@ -184,17 +184,24 @@ static struct change old_row(const struct renaming *r, const struct target *t, s
     return (struct change){.table = t->table, .op = CHANGE_DELETE, .origin = "", .old = key};
 }
 
+/* The server's own image of the row, which follows, changes nothing any more: it is this note that a companion's router
+ * goes by. */
 static int rename_key(struct renaming *r, struct target *t)
 {
-    struct val *key = mem_zero(t->table->ncol, sizeof *key);
+    struct val *key = mem_zero(t->table->ncol, sizeof *key), *row = NULL;
     struct change c = old_row(r, t, key);
-    int here = target_row(t, &c, NULL);
-    int rc = here > 0 ? write_row(r, t, key, (int)t->table->key[0], false) : here < 0 ? -1 : 1;
-    if (rc == 0)
-        rc = fail(ERR_REFUSED, "%s: table %s: %s cannot get the key that the server gave it", r->w->name,
-                  t->table->name, change_show(&c));
+    int column = (int)t->table->key[0], here = target_row(t, &c, NULL), rc = here < 0 ? -1 : 0;
+    if (here > 0) {
+        row = vals_copy(t->now, t->table->ncol);
+        int done = write_row(r, t, row, column, false);
+        rc = done > 0    ? note_column(r, t, row, column)
+             : done == 0 ? fail(ERR_REFUSED, "%s: table %s: %s cannot get the key that the server gave it",
+                                r->w->name, t->table->name, change_show(&c))
+                         : -1;
+    }
+    free(row);
     free(key);
-    return rc < 0 ? -1 : 0;
+    return rc ? -1 : 0;
 }
 
 /* What refers to the old value, in rows and in what is pending. */

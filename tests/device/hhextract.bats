@@ -292,6 +292,49 @@ wine|wine" ]
     done
 }
 
+# with_other_keys PAIRING...: rows that the device has get other keys at the server; later the office's rows come under theirs.
+with_other_keys() {
+    mkdir site package
+    sql site/hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, own TEXT, name TEXT)" "INSERT INTO account VALUES (1, 'alice', 'one')" \
+        "CREATE TABLE visit (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account, name TEXT)"
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = SELECT n.name, a.id FROM account a JOIN dx_node n ON n.user = a.own
+[object visit]\nvia = account -> account\n' >package/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    txnroute node add site/hq.db alice --package p --user alice
+    initsync alice.db site --node alice
+    hhextract pair alice.db palm.db --device palm "$@"
+    sql alice.db "INSERT INTO account VALUES (2, 'alice', 'of the copy')"
+    sql palm.db "INSERT INTO account VALUES (3, 'alice', 'of the device')" "INSERT INTO visit VALUES (2, 3, 'of the device')"
+    companionsync alice.db palm.db
+    sql site/hq.db "INSERT INTO account VALUES (2, 'bob', 'of the office'), (3, 'bob', 'of the office')"
+    remotesync --now alice.db site || [ $? -eq 1 ]
+    companionsync alice.db palm.db || [ $? -eq 1 ]
+    for db in alice.db palm.db; do
+        [ "$(sql $db "SELECT name, id > 3 FROM account ORDER BY name")" = $'of the copy|1\nof the device|1\none|0' ]
+        [ "$(sql $db "SELECT v.name, a.name FROM visit v JOIN account a ON a.id = v.account ORDER BY 1")" = 'of the device|of the device' ]
+    done
+    sql site/hq.db "UPDATE account SET own = 'alice' WHERE id IN (2, 3)"
+    remotesync --now alice.db site
+    companionsync alice.db palm.db
+    sql site/hq.db "UPDATE account SET name = 'new' WHERE id = 2"
+    remotesync --now alice.db site
+    companionsync alice.db palm.db
+    for db in alice.db palm.db; do
+        [ "$(sql $db "SELECT name FROM account WHERE id IN (2, 3) ORDER BY id")" = $'new\nof the office' ]
+    done
+    [ "$(txnlog digest palm.db)" = "$(txnlog digest alice.db --node palm)" ]
+}
+
+@test "a row that the server gives another key keeps it on a device that has it; rows that come under its old key are whole there" {
+    with_other_keys
+}
+
+@test "the same on a device that gets what rows inside refer to" {
+    printf '[handheld]\nname = palm\n[object account]\nfilter = all\n[object visit]\nfilter = all\n' >palm.conf
+    with_other_keys --conf palm.conf
+}
+
 @test "run reports of each object its filter, rows, changes, bytes and seconds, as text and as JSON" {
     make_levels
     sql alice.db "UPDATE account SET city = 'Lima'"
