@@ -144,8 +144,10 @@ int judge(struct place *p, int node, const char *before)
     }
     rc = rc || token_in_tables(&was, c.before) || token_in_tables(&is, c.after);
     for (int i = 0; rc == 0 && i < p->ntoken; i++)
-        if (token_has(&was, i) && !token_has(&is, i))
+        if (token_has(&was, i) && !token_has(&is, i)) {
             p->token[i].gone = true;
+            p->token[i].gone_in = SERVER;
+        }
     token_free(&was);
     token_free(&is);
     db_close(c.before);

@@ -86,10 +86,12 @@ static void note_values(struct place *p, int file, const struct token_set *befor
         struct token *t = is || was ? token_at(p, i) : NULL;
         if (is && !was && !t->born && !token_has(own, i))
             *t = (struct token){.born = true, .origin = file, .made = p->clock};
-        if (is)
+        if (is && (!was || t->gone_in == file)) /* written once more, or the file was put back */
             t->gone = false;
-        else if (was)
+        else if (was && !is) {
             t->gone = true;
+            t->gone_in = file;
+        }
     }
 }
 

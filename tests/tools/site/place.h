@@ -13,10 +13,11 @@ enum { TWINS = NODES, DEVICES = 2 * NODES, FILES = 3 * NODES };
 /* A value that somebody wrote. */
 struct token {
     bool born;
-    int origin; /* the file in which it was written */
-    int made;   /* the step */
-    bool gone;  /* overwritten or deleted, by somebody who saw it */
-    bool lost;  /* it went with a file that was put back from a backup, and nobody else had it */
+    int origin;  /* the file in which it was written */
+    int made;    /* the step */
+    bool gone;   /* overwritten or deleted, by somebody who saw it */
+    int gone_in; /* in this file */
+    bool lost;   /* it went with a file that was put back from a backup, and nobody else had it */
 };
 
 struct backup {
