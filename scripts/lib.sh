@@ -95,6 +95,11 @@ is_stick() {
     [ -d "$1" ] && ! [ -e "$1/hq.db" ]
 }
 
+# absolute PATH: the same from the root; the rest of it stays as it is.
+absolute() {
+    case $1 in /*) printf %s "$1" ;; *) printf %s "$PWD/$1" ;; esac
+}
+
 # Sets `server`, the command that answers for SITE, here or over ssh. dxpack adds the node's name.
 server_command() {
     local quoted
@@ -102,12 +107,13 @@ server_command() {
     *:*)
         quoted=${1#*:} quoted=${quoted:-.}
         quoted="'${quoted//\'/\'\\\'\'}'"
+        case ${1#*:} in /*) ;; *) quoted='"$PWD"/'$quoted ;; esac # the home directory there
         read -r -a server <<<"${DX_SSH:-ssh -o ServerAliveInterval=30}"
         server+=(-- "${1%%:*}" "dxserve --site $quoted --node=")
         ;;
     *)
         [ -d "$1" ] || { warn "$1: no such directory"; return 4; }
-        server=("$here/dxserve" --site "$1" --node=)
+        server=("$here/dxserve" --site "$(absolute "$1")" --node=)
         ;;
     esac
 }

@@ -42,7 +42,7 @@ no_litter() {
 talk() {
     local node=$1
     shift
-    printf '%s\n' "$@" | dxserve --site site --node "$node"
+    printf '%s\n' "$@" | dxserve --site "$PWD/site" --node "$node"
 }
 
 # greeting DB: the lines with which the copy greets its server.

@@ -22,7 +22,10 @@ static const char *site, *node_name, *db_name, *copy_of, *rows_text, *whole_text
 static bool now, prove, only_send, only_fetch, leave, take;
 
 static const struct cli_option serve_options[] = {
-    {.name = "--site", .value = "DIR", .help = "where hq.db and docking/ are", .text = &site},
+    {.name = "--site",
+     .value = "DIR",
+     .help = "where hq.db and docking/ are, an absolute path",
+     .text = &site},
     {.name = "--node",
      .value = "NAME",
      .help = "whom this session is for; the client has no say in it",
@@ -35,6 +38,10 @@ static int serve_session(int argc, char **argv)
     (void)argv;
     if (site == NULL || node_name == NULL)
         return fail(ERR_USAGE, "--site and --node are needed");
+    if (*site != '/')
+        return fail(ERR_USAGE,
+                    "--site %s: not an absolute path; whose site is served does not depend on where this runs",
+                    site);
     int rc = serve(&(struct serve){.site = site,
                                    .node = node_name,
                                    .bin = cli_directory(),

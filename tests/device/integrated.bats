@@ -112,7 +112,7 @@ STEPS
     mkdir stick
     edit
     run -0 integratedsync alice.db palm.db stick
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     run -0 integratedsync alice.db palm.db stick
     [ "$(sql palm.db "SELECT count(*) FROM product WHERE name = 'from hq'")" = 1 ]
     whole

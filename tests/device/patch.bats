@@ -241,7 +241,7 @@ change() {
     mkdir stick
     stage 2.0
     run -0 integratedsync alice.db palm.db stick
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     run -7 integratedsync alice.db palm.db stick
     run -0 companionsync alice.db palm.db
     [ "$(cat palm.db-app/current/help.txt)" = help ]

@@ -286,7 +286,7 @@ runs() {
     sum=$(sha256sum <$upload | cut -d ' ' -f 1) size=$(stat -c %s $upload)
     { printf '%s\n' 'dx 2 0.1.0' "hello node=alice epoch=$epoch archive=0 sent=1 upload=0 timeout=60" \
         "offer u1 $size $sum 0" "data u1 0 $size"; cat $upload; printf '%s\n' over 'kept d1' bye; } |
-        dxserve --site srv --node alice >answer
+        dxserve --site "$PWD/srv" --node alice >answer
     grep '^C: ' shell | sed 's/^C: //' | words >node_says
     [ "$(words <<<"dx 2 0.1.0")" = "$(head -n 1 node_says)" ]
     grep '^S: ' shell | sed 's/^S: //' | words | cut -d ' ' -f 1 | sort -u >printed

@@ -204,7 +204,7 @@ setup() {
     n=$((16#$(sum stray | cut -c 1-12)))
     printf '%s\n' "${hello[@]}" "offer f$n 5 $(sum stray) 0" "data f$n 0 5" >m
     printf 'strayover\nbye\n' >>m
-    dxserve --site site --node alice <m >out
+    dxserve --site "$PWD/site" --node alice <m >out
     grep -qx "kept f$n" out
     run -0 dxcron site
     [ -e "site/docking/alice/files/$(sum stray)" ]
@@ -299,10 +299,10 @@ setup() {
     sql alice.db "INSERT INTO doc VALUES (50, 'all', '$sha', 7, 'image/png')"
     office 51 alice 'by stick'
     remotesync alice.db stick
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     [ "$(cat "site/files/$sha")" = carried ]
     remotesync alice.db stick
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     run -0 remotesync alice.db stick
     has alice.db 'by stick'
     has alice.db carried
@@ -392,7 +392,7 @@ setup() {
     sql bob.db "INSERT INTO doc VALUES (9, 'bob', upper('$(sum 'for alice')'), 9, 'image/png')"
     remotesync --now bob.db site
     [ "$(sql site/hq.db "SELECT count(*) FROM doc WHERE who = 'bob'")" = 1 ]
-    { greeting bob.db; printf 'lacks %s 0\nover\nbye\n' "$(sum 'for alice')"; } | dxserve --site site --node bob >answer
+    { greeting bob.db; printf 'lacks %s 0\nover\nbye\n' "$(sum 'for alice')"; } | dxserve --site "$PWD/site" --node bob >answer
     run -1 grep -aq 'for alice' answer
     grep -aq 'bye' answer
 }

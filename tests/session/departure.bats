@@ -153,7 +153,7 @@ b' "x:/$(printf '%0300d' 1)" "x:/ä" 'x:/srv*' '[::1]:/srv' "x:/'"; do
     mkdir stick
     remotesync alice.db stick
     txnroute node move site/hq.db alice "$PWD/there"
-    dxserve --site site --stick stick || [ $? -eq 1 ]
+    dxserve --site "$PWD/site" --stick stick || [ $? -eq 1 ]
     run -3 remotesync alice.db stick
     [[ $output == *"another server now"* ]]
 }

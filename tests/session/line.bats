@@ -94,7 +94,7 @@ changes_both_ways() {
 @test "a node that falls silent: the server ends its session after idle_seconds, and a new one takes over before" {
     printf '[limits]\nidle_seconds = 4\n' >site/site.conf
     mkfifo line
-    dxserve --site site --node alice <line >/dev/null 3>&- &
+    dxserve --site "$PWD/site" --node alice <line >/dev/null 3>&- &
     exec 7>line
     greeting alice.db >&7
     eventually 5 grep -q dxserve site/docking/alice/lock
@@ -103,7 +103,7 @@ changes_both_ways() {
     grep -q 'exit=6 why="another session of this node has taken over"' site/docking/alice/session.log
     exec 7>&-
     mkfifo line2
-    dxserve --site site --node alice <line2 >/dev/null 3>&- &
+    dxserve --site "$PWD/site" --node alice <line2 >/dev/null 3>&- &
     server=$!
     exec 7>line2
     wait $server || code=$?

@@ -221,13 +221,13 @@ found() {
     echo 'form four' >pkg/files/form.xml
     publish
     remotesync alice.db stick
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     run -0 remotesync alice.db stick
     [ "$(cat alice.db-dx/app/current/files/form.xml)" = 'form four' ]
     run -0 remotesync alice.db stick
     txnroute node add site/hq.db bob --package p --user bob
     run -7 initsync bob.db stick --node bob
-    dxserve --site site --stick stick
+    dxserve --site "$PWD/site" --stick stick
     run -0 initsync bob.db stick --node bob
     [ "$(cat bob.db-dx/app/current/files/form.xml)" = 'form four' ]
     right bob.db

@@ -33,7 +33,7 @@ make_upload() {
     dxcron site
     file=$(echo site/docking/alice/outbox/*.dx)
     sum=$(sha256sum <"$file")
-    { greeting alice.db; printf 'over\nbye\n'; } | dxserve --site site --node alice >answer
+    { greeting alice.db; printf 'over\nbye\n'; } | dxserve --site "$PWD/site" --node alice >answer
     head -n 4 answer >lines
     mapfile -t lines <lines
     [[ ${lines[0]} == "dx 2 "* ]]
@@ -45,17 +45,33 @@ make_upload() {
 }
 
 @test "unknown and ended nodes, another node's copy, no site: an error line and its exit code" {
-    run -3 dxserve --site site --node carol </dev/null
+    run -3 dxserve --site "$PWD/site" --node carol </dev/null
     [[ $output == "error 3 "*"no node carol"* ]]
     run -3 talk bob "$(greeting alice.db)"
     [[ $output == *"belongs to node 'bob', the database to node 'alice'"* ]]
     txnroute node end site/hq.db alice
     run -3 talk alice
     [[ $output == "error 3 "*"'alice' has been ended"* ]]
-    run -2 dxserve --site site --node ../bob </dev/null
-    run -2 dxserve --site site </dev/null
-    run -4 dxserve --site nowhere --node bob </dev/null
+    run -2 dxserve --site "$PWD/site" --node ../bob </dev/null
+    run -2 dxserve --site "$PWD/site" </dev/null
+    run -4 dxserve --site "$PWD/nowhere" --node bob </dev/null
     [[ $output == "error 4 "* ]]
+}
+
+@test "--site is an absolute path: which site is served does not depend on where the session begins" {
+    run -2 dxserve --site site --node alice </dev/null
+    [[ $output == *"--site site: not an absolute path"* ]]
+    run -2 dxserve --site ./site --stick .
+    [[ $output == *"--site ./site: not an absolute path"* ]]
+    run -2 dxserve --site= --stick .
+    # The client makes its own absolute, here, and on the other side from the home directory there.
+    remotesync alice.db site
+    mkdir -p home
+    cp -r site home/
+    printf '%s\n' '#!/bin/sh' "cd '$PWD/home' && shift && shift && exec sh -c \"\$*\"" >ssh
+    chmod +x ssh
+    DX_SSH="$PWD/ssh" remotesync alice.db other:site
+    DX_SSH="$PWD/ssh" remotesync alice.db "other:$PWD/site"
 }
 
 @test "clients of another version of the protocol are refused by its name" {
@@ -128,7 +144,7 @@ END
 }
 
 @test "a connection that ends early is exit 4, and leaves the database and the outbox as they were" {
-    run -4 dxserve --site site --node alice </dev/null
+    run -4 dxserve --site "$PWD/site" --node alice </dev/null
     run -4 talk alice "$(greeting alice.db)"
     run -4 talk alice "$(greeting alice.db)" over
     make_upload
@@ -154,7 +170,7 @@ END
     sum=$(sha256sum <00000001.dx)
     size=$(stat -c %s 00000001.dx)
     { echo "$hello"; echo "offer u1 $size ${sum%% *} 0"; echo "data u1 0 $size"; cat 00000001.dx; } >foreign
-    run -3 dxserve --site site --node alice <foreign
+    run -3 dxserve --site "$PWD/site" --node alice <foreign
     [[ $output == *"upload 1: is none of 'alice'"* ]]
     [ -z "$(find site/docking/alice/inbox -type f)" ]
 }
@@ -171,7 +187,7 @@ END
             cat "$piece"
             at=$((at + $(stat -c %s "$piece")))
         done; } >both
-    run -3 dxserve --site site --node alice <both
+    run -3 dxserve --site "$PWD/site" --node alice <both
     [[ $output == *"error 3 upload 1: "*"archive"* ]]
     [ -z "$(find site/docking/alice/inbox -type f)" ]
 }
@@ -265,7 +281,7 @@ END
 @test "the process that reads a stranger's bytes says what holds it" {
     run -0 --separate-stderr remotesync -v alice.db site
     [[ $stderr == *"reads the server's bytes is held by: "* ]]
-    { greeting alice.db; printf 'over\nbye\n'; } | dxserve -v --site site --node alice 2>said >/dev/null
+    { greeting alice.db; printf 'over\nbye\n'; } | dxserve -v --site "$PWD/site" --node alice 2>said >/dev/null
     grep -q "reads the node's bytes is held by: " said
 }
 
@@ -302,7 +318,7 @@ serve_as() {
 
 @test "rows of a table are asked for once in a session" {
     for again in 'rows 1' 'whole 1'; do
-        run -3 dxserve --site site --node alice < <(greeting alice.db && printf '%s\n' prove 'rows 1' "$again" over bye)
+        run -3 dxserve --site "$PWD/site" --node alice < <(greeting alice.db && printf '%s\n' prove 'rows 1' "$again" over bye)
         [[ $output == *"error 3 the rows of table 1 are asked for twice"* ]]
     done
 }

@@ -139,7 +139,7 @@ make_upload() {
 @test "an interrupted upload goes on at its byte, also when what is there is damaged" {
     make_upload
     { greeting alice.db; echo "offer u1 $bytes $digest 0"; echo "data u1 0 $bytes"; head -c 1000 "$upload"; } >half
-    run -4 dxserve --site site --node alice <half
+    run -4 dxserve --site "$PWD/site" --node alice <half
     touch alice.db-dx/under-way # as a session leaves it that was cut off
     part=site/docking/alice/inbox/.1.$digest.part
     [ "$(stat -c %s "$part")" = 1000 ]
@@ -254,7 +254,7 @@ make_upload() {
 
 @test "one session of a node, one sync of a database, one cron run at a time; the holder is named" {
     mkfifo line
-    dxserve --site site --node alice <line >/dev/null 3>&- &
+    dxserve --site "$PWD/site" --node alice <line >/dev/null 3>&- &
     server=$!
     exec 7>line
     greeting alice.db >&7

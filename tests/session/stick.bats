@@ -23,7 +23,7 @@ change() {
 }
 
 office() {
-    timeout 60 dxserve --site site --stick "${1:-stick}"
+    timeout 60 dxserve --site "$PWD/site" --stick "${1:-stick}"
 }
 
 @test "a new copy is asked for on a stick, answered by the server, and made from the answer" {
@@ -124,14 +124,14 @@ office() {
 @test "a stick of another site is refused at both ends, and left as it is" {
     mkdir other
     (cd other && make_site && mkdir stick && initsync alice.db site --node alice && remotesync alice.db stick &&
-        dxserve --site site --stick stick)
+        dxserve --site "$PWD/site" --stick stick)
     change Turku
     sha256sum other/stick/* >sums
     run -3 remotesync alice.db other/stick
     [[ $output == *"left by another copy, or for another server"* ]]
     sha256sum -c sums
     remotesync alice.db stick
-    run -1 dxserve --site other/site --stick stick
+    run -1 dxserve --site "$PWD/other/site" --stick stick
     [[ $output == *"alice.up: refused"* ]]
     [ "$(sql other/site/hq.db "SELECT count(*) FROM account WHERE name = 'Turku'")" = 0 ]
 }
@@ -241,7 +241,7 @@ office() {
     remotesync alice.db stick
     run -0 office
     [[ $output == *"messages there are not signed: who holds it speaks for each node, and can ask for any copy"* ]]
-    run -0 dxserve --site site --stick stick --node alice
+    run -0 dxserve --site "$PWD/site" --stick stick --node alice
     [[ $output == *"who holds it speaks for alice, and can ask for its copy"* ]]
     run -1 txnroute check site
     [[ $output == *"site/docking/stick.lock: sticks are used here, and their messages are not signed"* ]]
@@ -269,7 +269,7 @@ office() {
     remotesync alice.db site
     sql alice.db "UPDATE account SET name = name || ' y'"
     remotesync alice.db stick || [ $? -eq 7 ]
-    dxserve --site site --stick stick || [ $? -eq 1 ] # bob has never asked for what was removed
+    dxserve --site "$PWD/site" --stick stick || [ $? -eq 1 ] # bob has never asked for what was removed
     sql site/hq.db "UPDATE product SET price = price + 1"
     rm -rf site/docking/bob
     txnroute run site/hq.db site/docking </dev/null
