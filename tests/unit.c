@@ -494,6 +494,12 @@ static void test_hash(void)
     done(before, "hashes in memory are spread whatever the bytes are");
 }
 
+static int64_t trusts(struct db *db)
+{
+    int64_t n = -1;
+    return db_get_int(db, &n, "SELECT trusted_schema FROM pragma_trusted_schema") ? -1 : n;
+}
+
 /* What a hostile database may have SQLite do when we read or write it: every connection is made by db_open. */
 static void test_hostile_schema(void)
 {
@@ -514,7 +520,7 @@ static void test_hostile_schema(void)
         "name NOT LIKE 'rtree%' AND name NOT LIKE 'fts5%' AND name NOT IN ('->', '->>', 'match', 'snippet', "
         "'offsets', 'matchinfo', 'optimize', 'highlight', 'bm25')";
     int before = failures;
-    int64_t n = -1, plain = -1;
+    int64_t n = -1, unsafe = -1;
     struct db *db = db_open("hostile.db", DB_CREATE);
     check(db &&
               db_exec(db,
@@ -536,12 +542,25 @@ static void test_hostile_schema(void)
           "no schema can call a function that could do harm");
     db_close(db);
     db = db_open("plain.db", DB_CREATE);
-    check(db && db_get_int(db, &n, "SELECT trusted_schema FROM pragma_trusted_schema") == 0 &&
-              db_get_int(db, &plain,
+    check(db && trusts(db) == 0, "a schema is not trusted");
+    struct db *other = db_open("plain.db", DB_WRITE);
+    if (other)
+        db_trust_schema(other);
+    check(other && db_exec(other, "CREATE TABLE j(x CHECK (json_valid(x)), y AS (x->>'a'))") == 0,
+          "JSON is added to it");
+    db_close(other);
+    check(db && db_begin_write(db) == 0 && db_exec(db, "INSERT INTO j (x) VALUES ('{}')") == 0 &&
+              db_commit(db) == 0,
+          "... that uses JSON works, also where another has made it so meanwhile");
+    check(db &&
+              db_get_int(db, &unsafe,
                          "SELECT EXISTS (SELECT 1 FROM pragma_function_list WHERE name = 'json_extract' AND "
                          "flags & 0x200000 = 0)") == 0 &&
-              n == plain,
-          "the schema is not trusted, unless JSON would not work then");
+              trusts(db) == unsafe,
+          "... and is trusted only where SQLite does not call JSON harmless");
+    check(db && db_exec(db, "DROP TABLE j; CREATE TABLE k(x)") == 0 && db_begin_write(db) == 0 &&
+              trusts(db) == 0,
+          "... and no longer than that");
     db_close(db);
     unlink("hostile.db");
     unlink("plain.db");

@@ -23,6 +23,8 @@ struct db {
     char *path;
     struct stmt *all;                  /* every live statement, for db_close */
     bool writing, lost;                /* in a write transaction; which SQLite has taken back */
+    bool trusting;                     /* the schema, whatever it has */
+    int64_t schema_version;            /* that was looked at; -1: none */
     const struct val *const *expected; /* by dx_same; NULL until db_expect */
     size_t nexpected;
     int64_t steps;
@@ -147,22 +149,44 @@ static void restrict_handle(sqlite3 *handle)
         sqlite3_limit(handle, limits[i][0], limits[i][1]);
 }
 
-/* What the schema says may use no function and no virtual table that SQLite does not call harmless. Not where SQLite counts the JSON
- * functions among these (0x200000 marks the harmless ones), as 3.40 does: schemas use them, also those that an archive
- * brings later. Nor where there are virtual tables: the triggers that keep a full-text index write to it. There, too, no
- * schema calls what could do harm: load_extension and fts3_tokenizer are for direct use only, and tests/unit.c looks that
- * all others are harmless or JSON's, full-text search's and R*Tree's. */
+/* What the schema says may use no function and no virtual table that SQLite does not call harmless. Two things need more:
+ * triggers that keep a full-text index or an R*Tree write to a virtual table; and SQLite before 3.41 counts the JSON functions
+ * among those that may do harm (0x200000 marks the harmless ones): "unsafe use of json_extract()" in CHECK, generated
+ * columns, indexes, triggers and views. Where the schema has these, it is trusted. There, too, it calls nothing that
+ * could do harm: load_extension and fts3_tokenizer are for direct use only, and tests/unit.c looks that all others are
+ * harmless or JSON's, full-text search's and R*Tree's. */
+static const char sql_needs_trust[] =
+    "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE (rootpage = 0 AND type = 'table') OR"
+    " (name NOT LIKE 'dx\\_%' ESCAPE '\\' AND (sql LIKE '%->%' OR sql LIKE '%json%') AND"
+    "  (SELECT flags & 0x200000 FROM pragma_function_list WHERE name = 'json_extract') = 0))";
+
+static int set_trust(struct db *db)
+{
+    int64_t version, needs;
+    if (db_get_int(db, &version, "SELECT schema_version FROM pragma_schema_version"))
+        return -1;
+    if (version == db->schema_version)
+        return 0;
+    if (db_get_int(db, &needs, "%s", sql_needs_trust))
+        return -1;
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, db->trusting || needs != 0, NULL);
+    db->schema_version = version;
+    return 0;
+}
+
+/* A generated column that another program has added meanwhile cannot even be read without trust. */
 static int distrust_schema(struct db *db)
 {
-    int64_t needs;
-    if (db_get_int(db, &needs,
-                   "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0) OR "
-                   "EXISTS (SELECT 1 FROM pragma_function_list WHERE name = 'json_extract' AND "
-                   "(flags & 0x200000) = 0)"))
-        return -1;
-    if (!needs)
-        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return 0;
+    if (set_trust(db) == 0)
+        return 0;
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, NULL);
+    return set_trust(db);
+}
+
+void db_trust_schema(struct db *db)
+{
+    db->trusting = true;
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, NULL);
 }
 
 struct db *db_open(const char *path, enum db_mode mode)
@@ -178,6 +202,8 @@ struct db *db_open(const char *path, enum db_mode mode)
         flags |= SQLITE_OPEN_CREATE;
     struct db *db = mem_zero(1, sizeof *db);
     db->path = mem_text(path);
+    db->schema_version = -1;
+    db->trusting = strcmp(path, ":memory:") == 0; /* there only what was looked at is made */
     if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         int why = sqlite3_system_errno(db->handle);
         fail(ERR_SYSTEM, "%s: cannot open the database: %s", path,
@@ -251,7 +277,7 @@ int db_execf(struct db *db, const char *fmt, ...)
 int db_begin_read(struct db *db)
 {
     /* BEGIN alone takes no snapshot: the first read does. */
-    return db_exec(db, "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1");
+    return db_exec(db, "BEGIN") || distrust_schema(db) ? -1 : 0;
 }
 
 int db_begin_write(struct db *db)
@@ -259,7 +285,10 @@ int db_begin_write(struct db *db)
     if (db_exec(db, "BEGIN IMMEDIATE"))
         return -1;
     db->writing = true;
-    return 0;
+    if (distrust_schema(db) == 0) /* somebody may have changed it */
+        return 0;
+    db_rollback(db);
+    return -1;
 }
 
 int db_commit(struct db *db)

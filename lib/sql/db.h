@@ -25,6 +25,10 @@ const char *db_path(const struct db *db);
 int db_exec(struct db *db, const char *sql);
 int db_execf(struct db *db, const char *fmt, ...);
 
+/* The schema is not trusted (PRAGMA trusted_schema = OFF), unless it has what needs that. From here on it is, on this
+ * connection: what is added to it now may be that. */
+void db_trust_schema(struct db *db);
+
 /* Transactions. begin_read takes a snapshot now; begin_write takes the write lock now (ERR_BUSY if it cannot). One that
  * SQLite takes back on an error, as it does where memory is short, is over: everything fails until db_rollback. */
 int db_begin_read(struct db *db);

@@ -219,6 +219,8 @@ static int make(struct db *db, const char *sql, bool indexes)
 
 int schema_make(struct db *db, char *const *sql, size_t n, bool indexes)
 {
+    if (n)
+        db_trust_schema(db); /* each is looked at, and may use JSON */
     for (size_t i = 0; i < n; i++)
         if (make(db, sql[i], indexes))
             return -1;
@@ -379,6 +381,7 @@ int schema_remake(struct db *db, const char *sql, const char *table, const bool 
     char **index = NULL, **trigger = NULL;
     size_t nindex = 0, ntrigger = 0;
     struct layout *old = layout_of(db, table);
+    db_trust_schema(db);
     int rc = old == NULL || gather_own(db, table, "index", &index, &nindex) ||
                      gather_own(db, table, "trigger", &trigger, &ntrigger)
                  ? -1

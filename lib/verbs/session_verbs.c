@@ -39,9 +39,9 @@ static int serve_session(int argc, char **argv)
     if (site == NULL || node_name == NULL)
         return fail(ERR_USAGE, "--site and --node are needed");
     if (*site != '/')
-        return fail(ERR_USAGE,
-                    "--site %s: not an absolute path; whose site is served does not depend on where this runs",
-                    site);
+        return fail(
+            ERR_USAGE,
+            "--site %s: not an absolute path; whose site is served does not depend on where this runs", site);
     int rc = serve(&(struct serve){.site = site,
                                    .node = node_name,
                                    .bin = cli_directory(),

@@ -198,3 +198,15 @@ table f is new; it comes with the next archive. Nodes: 1, rows with values for i
     run -0 txnroute try site/hq.db p
     [ -z "$output" ]
 }
+
+@test "a schema that uses JSON, from the beginning, added later, and in triggers of the copy: it travels, and is written to" {
+    site "$c" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT CHECK (json_valid(name))); CREATE INDEX cn ON c (name->>'a')"
+    sql a.db "CREATE TABLE mine (a)" "CREATE TRIGGER t AFTER INSERT ON c BEGIN INSERT INTO mine VALUES (json_extract(NEW.name, '\$.a')); END" \
+        "INSERT INTO c VALUES (1, '{\"a\":1}')"
+    alter "ALTER TABLE c ADD COLUMN d TEXT DEFAULT '{}' CHECK (json_valid(d)); CREATE INDEX cd ON c (json_extract(d, '\$.b')); INSERT INTO c VALUES (2, '{}', '{\"b\":2}')"
+    run -0 remotesync --now --prove a.db site
+    sql a.db "UPDATE c SET d = '{\"b\":3}' WHERE id = 2"
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql site/hq.db "SELECT json_extract(d, '\$.b') FROM c ORDER BY id")" = $'\n3' ]
+    [ "$(shape a.db c)" = "$(shape site/hq.db c)" ]
+}
