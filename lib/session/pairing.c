@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "device/handheld.h"
 #include "journal/meta.h"
+#include "nodes/node.h"
 #include "session/handshake.h"
 
 #include <stdlib.h>
@@ -56,6 +57,27 @@ static int check_companion(struct db *pc, struct db *db, const struct standing *
     return rc;
 }
 
+int pairing_stale(struct db *pc, const char *path, const char *name)
+{
+    return fail(
+        ERR_REFUSED,
+        "%s: this is not the newest state of device %s: it was restored from an older file, is a second "
+        "copy of it, or %s was restored: " ADOPT,
+        path, name, db_path(pc), db_path(pc), path, name);
+}
+
+/* Whether the device has applied less than its companion knows that it has: archives up to there are kept no more. 1, 0, -1. */
+static int applied_less(struct db *pc, const struct standing *device)
+{
+    struct node n;
+    int found = node_find(pc, device->node, &n);
+    if (found <= 0)
+        return found;
+    bool less = device->archive < n.applied;
+    node_free(&n);
+    return less;
+}
+
 int pairing_check(struct db *pc, struct db *db, char **name)
 {
     const char *path = db_path(db);
@@ -71,12 +93,11 @@ int pairing_check(struct db *pc, struct db *db, char **name)
         rc = fail(ERR_AGAIN,
                   "%s: device %s was registered again here, and this database does not know it: " ADOPT, path,
                   there.node, db_path(pc), path, there.node);
-    else if (rc == 0 && handshake_check(&there, &here) != HANDSHAKE_GO)
-        rc = fail(ERR_REFUSED,
-                  "%s: this is not the newest state of device %s: it was restored from an older file, is a "
-                  "second copy "
-                  "of it, or %s was restored: " ADOPT,
-                  path, there.node, db_path(pc), db_path(pc), path, there.node);
+    int less = rc == 0 ? applied_less(pc, &there) : 0;
+    if (less < 0)
+        rc = -1;
+    else if (rc == 0 && (less || handshake_check(&there, &here) != HANDSHAKE_GO))
+        rc = pairing_stale(pc, path, there.node);
     if (rc == 0)
         *name = mem_text(there.node);
     free(companion);

@@ -13,4 +13,7 @@ struct db *pairing_open(const char *path);
  * companion's, but its numbering has ended here: to be adopted. */
 int pairing_check(struct db *pc, struct db *device, char **name);
 
+/* Refuses a device at `path` that is not in the newest state that its companion knows of, with the way out: -1. */
+int pairing_stale(struct db *pc, const char *path, const char *name);
+
 #endif

@@ -317,6 +317,8 @@ static int ask_device(struct db *pc, struct db *db, const struct node *n)
         rc = fail(ERR_REFUSED,
                   "%s: %lld changes of device %s are not processed here yet; run: companionsync %s %s", path,
                   (long long)p.pending, n->name, db_path(pc), path);
+    if (rc == 0 && p.applied < n->applied && !full)
+        rc = pairing_stale(pc, path, n->name);
     if (rc == 0 && p.applied > n->applied)
         rc = node_note_applied(pc, n->id, p.applied);
     free(id);

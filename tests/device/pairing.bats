@@ -61,6 +61,21 @@ restore() {
     alike
 }
 
+@test "a device restored from an older file that had only received since is found, and not left as it was" {
+    backup
+    note a.db 4
+    companionsync a.db palm.db
+    companionsync a.db palm.db # the companion learns that 4 is there
+    restore
+    run -3 companionsync a.db palm.db
+    [[ $output == *"restored from an older file"*"hhextract pair --adopt a.db palm.db --device palm"* ]]
+    run -3 hhextract run a.db --device palm
+    [[ $output == *"restored from an older file"* ]]
+    hhextract pair --adopt a.db palm.db --device palm
+    companionsync a.db palm.db
+    alike
+}
+
 @test "of two copies of a device the second is found, and its work is taken" {
     note palm.db 3
     companionsync a.db palm.db
