@@ -13,36 +13,71 @@
 #include <string.h>
 #include <strings.h>
 
-/* Whether the journal's change is one of the row, and of the column if there is one. */
-static bool concerns(const struct change *entry, const struct change *c, int column, const struct val *key)
+/* A verdict with the key of its row, packed, and where it is told who made the newest change of it that did not come from
+ * the server: NULL where the journal has none, "" for this copy. */
+struct wanted {
+    const struct verdict_received *of;
+    struct buf room;
+    struct val key;
+    char **author;
+};
+
+static int compare_rows(const char *table, const struct val *key, const struct wanted *b)
 {
-    struct buf room = {0};
-    if (strcasecmp(entry->table->name, c->table->name) != 0 || entry->table->nkey != c->table->nkey)
+    int order = strcasecmp(table, b->of->change.table->name);
+    return order ? order : vals_compare(key, &b->key, 1);
+}
+
+static int compare_wanted(const void *a, const void *b)
+{
+    const struct wanted *x = a;
+    return compare_rows(x->of->change.table->name, &x->key, b);
+}
+
+/* The first of those for the row; n when there is none. */
+static size_t first_of(const struct wanted *list, size_t n, const char *table, const struct val *key)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (compare_rows(table, key, &list[mid]) > 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < n && compare_rows(table, key, &list[low]) == 0 ? low : n;
+}
+
+/* Whether the journal's change of the row is one of the verdict's column, if it has one. */
+static bool concerns(const struct change *entry, const struct verdict_received *r)
+{
+    if (entry->table->nkey != r->change.table->nkey)
         return false;
-    struct val packed = change_packed_key(entry, &room);
-    bool same = val_same(&packed, key);
-    buf_free(&room);
-    if (!same || column < 0 || entry->op != CHANGE_UPDATE)
-        return same;
-    int i = table_column(entry->table, c->table->col[column]);
+    if (r->column < 0 || entry->op != CHANGE_UPDATE)
+        return true;
+    int i = table_column(entry->table, r->change.table->col[r->column]);
     return i >= 0 && entry->new[i].type != VAL_NONE;
 }
 
-/* Who made the newest change of it that did not come from the server: "" for this copy, NULL where the journal has none. To
- * free. */
-static int find_author(struct db *db, const struct change *c, int column, char **author)
+static int find_authors(struct db *db, struct wanted *list, size_t n)
 {
     struct change entry;
     struct buf room = {0};
-    struct val key = change_packed_key(c, &room);
     int64_t end;
     int got = -1;
     struct journal_reader *r = journal_end(db, &end) ? NULL : journal_read(db, 0, end);
-    while (r && (got = journal_next(r, &entry)) > 0)
-        if (strcmp(entry.origin, STORE_UPSTREAM) != 0 && concerns(&entry, c, column, &key)) {
-            free(*author);
-            *author = mem_text(entry.origin);
-        }
+    while (r && (got = journal_next(r, &entry)) > 0) {
+        if (strcmp(entry.origin, STORE_UPSTREAM) == 0)
+            continue;
+        const char *table = entry.table->name;
+        struct val key = change_packed_key(&entry, &room);
+        for (size_t i = first_of(list, n, table, &key); i < n && compare_rows(table, &key, &list[i]) == 0;
+             i++)
+            if (concerns(&entry, list[i].of)) {
+                free(*list[i].author);
+                *list[i].author = mem_text(entry.origin);
+            }
+    }
     journal_reader_close(r);
     buf_free(&room);
     return got;
@@ -65,21 +100,41 @@ static int forward(struct db *db, const struct node *n, const struct dx_verdict 
     return rc;
 }
 
-int verdict_forward(struct apply_context *w, const struct dx_verdict *v, const struct change *c, int column)
+static int forward_one(struct db *db, const struct verdict_received *r, const char *author)
+{
+    struct node n;
+    int found = author == NULL || *author == 0 ? 0 : node_find(db, author, &n);
+    if (found <= 0)
+        return found;
+    int rc = n.active ? forward(db, &n, r->verdict, &r->change, r->column) : 0;
+    node_free(&n);
+    return rc;
+}
+
+int verdict_forward(struct apply_context *w, const struct verdict_received *list, size_t n)
 {
     int64_t nodes;
-    char *author = NULL;
-    struct node n;
+    if (n == 0)
+        return 0;
     if (db_get_int(w->db, &nodes, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_nodes'"))
         return -1;
     if (nodes == 0)
         return 0;
-    int rc = find_author(w->db, c, column, &author);
-    int found = rc || author == NULL || *author == 0 ? 0 : node_find(w->db, author, &n);
-    if (found > 0) {
-        rc = n.active ? forward(w->db, &n, v, c, column) : 0;
-        node_free(&n);
+    struct wanted *wanted = mem_zero(n, sizeof *wanted);
+    char **author = mem_zero(n, sizeof *author);
+    for (size_t i = 0; i < n; i++) {
+        wanted[i].of = &list[i];
+        wanted[i].author = &author[i];
+        wanted[i].key = change_packed_key(&list[i].change, &wanted[i].room);
+    }
+    qsort(wanted, n, sizeof *wanted, compare_wanted);
+    int rc = find_authors(w->db, wanted, n);
+    for (size_t i = 0; i < n; i++) {
+        rc = rc || forward_one(w->db, &list[i], author[i]) ? -1 : 0;
+        buf_free(&wanted[i].room);
+        free(author[i]);
     }
     free(author);
-    return rc || found < 0 ? -1 : 0;
+    free(wanted);
+    return rc;
 }

@@ -6,8 +6,15 @@
 #include "apply/apply_context.h"
 #include "archive/dx.h"
 
-/* v: a verdict that this copy has just received; c: the change it is about, as this copy sent it; column: its index in the
- * table, or -1 for the whole row. If the journal's newest change of that value came from a node, the node gets the verdict. */
-int verdict_forward(struct apply_context *w, const struct dx_verdict *v, const struct change *c, int column);
+/* A verdict that this copy has just received. */
+struct verdict_received {
+    const struct dx_verdict *verdict;
+    struct change change; /* what it is about, as this copy sent it; its values are the caller's */
+    int column;           /* its index in the change's table, or -1 for the whole row */
+};
+
+/* Where the journal's newest change of what a verdict is about came from a node, that node gets the verdict. The journal is
+ * read once for all of them. */
+int verdict_forward(struct apply_context *w, const struct verdict_received *list, size_t n);
 
 #endif

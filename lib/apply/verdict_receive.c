@@ -5,6 +5,9 @@
 #include "apply/record.h"
 #include "apply/verdict_forward.h"
 #include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
 
 static bool has_key(const struct change *c)
 {
@@ -15,11 +18,17 @@ static bool has_key(const struct change *c)
     return true;
 }
 
+/* Those that are new here, with the changes they are about, whose values lie in the arena. */
+struct received {
+    struct verdict_received *list;
+    size_t n;
+    struct arena values;
+};
+
 /* A row of which the change here may be another by now: its value is told as it is. */
-static int receive_one(struct apply_context *w, const struct dx_verdict *v)
+static int receive_one(struct apply_context *w, const struct dx_verdict *v, struct received *new)
 {
     struct target *t = targets_named(&w->targets, v->table);
-    struct arena arena = {0};
     struct change c;
     struct val bytes = {.type = VAL_BLOB, .p = v->change.p, .n = v->change.n};
     struct conflict k = {.kind = v->kind,
@@ -31,7 +40,7 @@ static int receive_one(struct apply_context *w, const struct dx_verdict *v)
     int column = t && v->column ? table_column(t->table, v->column) : -1;
     if (t == NULL || (v->column && column < 0))
         return conflict_own(w, NULL, &k); /* what it is about is not here any more */
-    int rc = record_get(&bytes, t, &arena, &c);
+    int rc = record_get(&bytes, t, &new->values, &c);
     bool known = rc == 0 && has_key(&c); /* one that is too long is not told */
     int here = rc ? -1 : known ? target_row(t, &c, NULL) : 0;
     if (here >= 0 && column >= 0) {
@@ -41,16 +50,21 @@ static int receive_one(struct apply_context *w, const struct dx_verdict *v)
     }
     int64_t before = w->count->conflicts;
     rc = here < 0 ? -1 : conflict_own(w, known ? &c : NULL, &k);
-    if (rc == 0 && known && w->count->conflicts > before)
-        rc = verdict_forward(w, v, &c, column);
-    arena_free(&arena);
+    if (rc == 0 && known && w->count->conflicts > before) {
+        new->list = mem_append(new->list, new->n, sizeof *new->list);
+        new->list[new->n++] = (struct verdict_received){v, c, column};
+    }
     return rc;
 }
 
 int verdict_receive(struct apply_context *w)
 {
-    for (size_t i = 0; i < w->head->nverdict; i++)
-        if (receive_one(w, &w->head->verdict[i]))
-            return -1;
-    return 0;
+    struct received new = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < w->head->nverdict; i++)
+        rc = receive_one(w, &w->head->verdict[i], &new);
+    rc = rc || verdict_forward(w, new.list, new.n) ? -1 : 0;
+    arena_free(&new.values);
+    free(new.list);
+    return rc;
 }
