@@ -8,10 +8,11 @@
 #include "verbs/user_verbs.h"
 
 static const struct cli_verb *const verbs[] = {
-    &route_verb_load,  &node_verb_node,     &user_verb_user,   &user_verb_responsibility, &user_verb_package,
-    &route_verb_run,   &route_verb_extract, &rule_verb_why,    &rule_verb_rules,          &store_verb_files,
-    &patch_verb_patch, &rule_verb_propose,  &rule_verb_try,    &site_verb_status,         &site_verb_check,
-    &site_verb_init,   &site_verb_metrics,  &site_verb_report,
+    &route_verb_load,   &node_verb_node,     &user_verb_user,     &user_verb_responsibility,
+    &user_verb_package, &route_verb_run,     &route_verb_extract, &rule_verb_why,
+    &rule_verb_rules,   &store_verb_arrived, &store_verb_files,   &patch_verb_patch,
+    &rule_verb_propose, &rule_verb_try,      &site_verb_status,   &site_verb_check,
+    &site_verb_init,    &site_verb_metrics,  &site_verb_report,
 };
 
 int main(int argc, char **argv)

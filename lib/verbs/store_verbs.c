@@ -2,6 +2,7 @@
 #include "verbs/store_verbs.h"
 
 #include "journal/meta.h"
+#include "session/arrivals.h"
 #include "session/site_files.h"
 
 #include <stdio.h>
@@ -51,3 +52,38 @@ const struct cli_verb store_verb_files = {
         "take the files that nodes sent for their rows into the site's store, and remove what no row names",
     .options = files_options,
     .run = files};
+
+static const char *arrived_node, *days_text;
+
+static const struct cli_option arrived_options[] = {
+    {.name = "--node", .value = "NODE", .help = "only this node's", .text = &arrived_node},
+    {.name = "--partial-days",
+     .value = "N",
+     .help = "remove parts that nobody has gone on with for so many days",
+     .text = &days_text},
+    {0}};
+
+static int arrived(int argc, char **argv)
+{
+    (void)argc;
+    int64_t days = -1;
+    struct arrivals a;
+    if (days_text && cli_number(days_text, "--partial-days", &days))
+        return -1;
+    if (arrived_node && !meta_node_name(arrived_node))
+        return fail(ERR_USAGE, "'%s' is not a node's name", arrived_node);
+    int rc = arrivals_find(argv[0], arrived_node, days, &a);
+    for (size_t i = 0; i < a.n; i++)
+        printf("%s/%s/inbox/%s\n", argv[0], a.file[i].node, a.file[i].file);
+    arrivals_free(&a);
+    return rc;
+}
+
+const struct cli_verb store_verb_arrived = {
+    .name = "arrived",
+    .operands = "DOCKING",
+    .min = 1,
+    .max = 1,
+    .help = "list the uploads that wait to be merged, in the order in which they came",
+    .options = arrived_options,
+    .run = arrived};

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+extern const struct cli_verb store_verb_arrived;
 extern const struct cli_verb store_verb_files;
 
 #endif

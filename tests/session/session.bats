@@ -234,6 +234,60 @@ make_upload() {
     right alice.db
 }
 
+@test "a bad upload is said once, and again when it fails for another reason or is another file; status names it all the time" {
+    sql alice.db "UPDATE account SET city = 'Here'"
+    remotesync alice.db site
+    file=site/docking/alice/inbox/00000001.dx
+    cp $file good
+    truncate -s -5 $file
+    run -1 dxcron site
+    [ "$(grep -c . <<<"$output")" -eq 1 ]
+    [[ $output == *"docking/alice/inbox/00000001.dx: left where it is"* ]]
+    run -1 dxcron site
+    [ -z "$output" ]
+    run -0 dxcron --node bob site
+    run -1 dxcron -v site
+    [[ $output == *"left where it is"* ]]
+    run -1 dxcron site
+    [ -z "$output" ]
+    run -0 txnroute status site/hq.db site/docking
+    [[ $output == *"upload 1 blocked"* ]]
+    truncate -s -5 $file
+    run -1 dxcron site
+    [[ $output == *"left where it is"* ]]
+    cp good $file
+    run -0 dxcron site
+    [ -z "$output" ]
+    [ ! -s site/docking/cron.said ]
+}
+
+@test "inboxes that are still empty are not opened, and what comes into one is found all the same" {
+    touch -d '1 hour ago' site/docking/{alice,bob}/inbox
+    run -0 dxcron site
+    [ "$(grep -c '^alice \|^bob ' site/docking/inboxes.empty)" -eq 2 ]
+    [ "$(txnroute arrived site/docking)" = "" ]
+    sql alice.db "UPDATE account SET city = 'Here'"
+    txnlog upload alice.db out
+    cp out/00000001.dx site/docking/alice/inbox
+    [ "$(txnroute arrived site/docking)" = site/docking/alice/inbox/00000001.dx ]
+    [ "$(txnroute arrived site/docking)" = site/docking/alice/inbox/00000001.dx ]
+    touch -d '1 hour ago' site/docking/alice/inbox # not empty: its time does not matter
+    [ "$(txnroute arrived --node alice site/docking)" = site/docking/alice/inbox/00000001.dx ]
+    [ "$(txnroute arrived site/docking)" = site/docking/alice/inbox/00000001.dx ]
+    grep -q '^bob ' site/docking/inboxes.empty
+    run -1 grep -q '^alice ' site/docking/inboxes.empty
+    touch -r site/docking/bob/inbox time
+    cp out/00000001.dx site/docking/bob/inbox
+    touch -r time site/docking/bob/inbox # as nothing but this does
+    [ "$(txnroute arrived site/docking | wc -l)" -eq 1 ]
+    sed -i '1s/[0-9]*$/1700000000/' site/docking/inboxes.empty # once a day
+    [ "$(txnroute arrived site/docking | wc -l)" -eq 2 ]
+    for damage in ': >' 'echo bob 1 1 >' 'head -c 90 out/00000001.dx >' 'rm'; do
+        eval "$damage site/docking/inboxes.empty"
+        [ "$(txnroute arrived site/docking | wc -l)" -eq 2 ]
+    done
+}
+
 @test "uploads are merged in the order in which they arrived" {
     sql site/hq.db "UPDATE position SET territory = (SELECT territory FROM position WHERE login = 'alice') WHERE login = 'bob'"
     dxcron site
