@@ -52,7 +52,7 @@ static void tell(const struct history *h, const char *first)
 {
     struct buf b = {0};
     files_schema(h, &b);
-    files_package(h, 0, &b);
+    files_package(h, 0, NULL, &b);
     printf("seed %llu: %s\nshrunk: %s\n\n%s\nnodes %d, references %s\n", (unsigned long long)h->seed, first,
            stage_trouble[0] ? stage_trouble : "(did not fail again)", buf_text(&b), h->nnode,
            h->enforced ? "enforced" : "not enforced");

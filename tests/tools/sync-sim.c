@@ -32,7 +32,7 @@ static int begin(struct run *r)
 {
     struct buf schema = {0}, package = {0};
     files_schema(r->h, &schema);
-    files_package(r->h, 0, &package);
+    files_package(r->h, 0, NULL, &package);
     int rc = system("rm -rf docking up-* down-* spool-* snap-* *.db* p mail; mkdir docking p") ||
                      step_write_file("p/package.conf", &package)
                  ? stage_broke("cannot write here")
@@ -128,7 +128,7 @@ static void tell(const struct history *h, const char *first)
 {
     struct buf b = {0};
     files_schema(h, &b);
-    files_package(h, 0, &b);
+    files_package(h, 0, NULL, &b);
     printf("seed %llu: %s\nshrunk: %s\n\n%s\nclients %d, references %s\n", (unsigned long long)h->seed, first,
            stage_trouble[0] ? stage_trouble : "(did not fail again)", buf_text(&b), h->nnode,
            h->enforced ? "enforced" : "not enforced");

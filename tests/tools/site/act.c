@@ -21,7 +21,7 @@ int act_begin(struct place *p)
 {
     struct buf schema = {0}, package = {0}, handheld = {0};
     files_schema(p->h, &schema);
-    files_package(p->h, 0, &package);
+    files_package(p->h, 0, NULL, &package);
     if (p->h->categories)
         files_handheld(p->h, &handheld);
     int rc = system("rm -rf site backup kept p app *.db *.db-* messages; mkdir -p site/docking backup kept p "
@@ -56,7 +56,7 @@ static int file_of(const struct place *p, const struct sim_step *s)
     if (s->node == SERVER)
         return SERVER;
     if (s->device)
-        return DEVICES + s->node;
+        return s->which % 2 && p->there[DEVICE_TWINS + s->node] ? DEVICE_TWINS + s->node : DEVICES + s->node;
     return s->which % 2 && p->there[TWINS + s->node] ? TWINS + s->node : s->node;
 }
 
@@ -92,16 +92,18 @@ static int lose(const struct sim_step *s)
 /* The file is copied, with or without what lies beside it. */
 static int make_twin(struct place *p, const struct sim_step *s)
 {
-    int twin = TWINS + s->node;
-    if (!p->there[s->node] || p->there[twin])
+    int file = s->device ? DEVICES + s->node : s->node;
+    int twin = s->device ? DEVICE_TWINS + s->node : TWINS + s->node;
+    if (!p->there[file] || p->there[twin])
         return 0;
-    char *to = place_path(twin);
-    int rc = place_copy(s->node, to);
-    char *command =
-        mem_printf("rm -rf %s-dx; cp -r n%d.db-dx %s-dx && rm -rf %s-dx/saved", to, s->node, to, to);
+    char *from = place_path(file), *to = place_path(twin);
+    int rc = place_copy(file, to);
+    char *command = mem_printf("rm -rf %s-dx; [ ! -e %s-dx ] || cp -r %s-dx %s-dx; rm -rf %s-dx/saved", to,
+                               from, from, to, to);
     rc = rc || (s->place % 2 && system(command));
     p->there[twin] = true;
     free(command);
+    free(from);
     free(to);
     return rc ? -1 : 0;
 }
@@ -196,9 +198,9 @@ static int run(struct place *p, const struct sim_step *s)
     case ACT_RESOLVE:
         return resolve(p, s);
     case ACT_PAIR:
-        return way_pair(p, s->node, false);
+        return way_pair(p, DEVICES + s->node, false);
     case ACT_DEVICE:
-        return way_device(p, s, s->node, s->which < 50);
+        return way_device(p, s, file, s->place % 2);
     case ACT_PATCH:
         return stage_patch(p, s);
     case ACT_LIE:

@@ -14,7 +14,7 @@
 
 char *place_path(int file)
 {
-    static const char names[] = "nmd"; /* a copy, a second one of its file, a device */
+    static const char names[] = "nmde"; /* a copy, a second one of its file, a device, a second one of it */
     return file == SERVER ? mem_text("site/hq.db") : mem_printf("%c%d.db", names[file / NODES], file % NODES);
 }
 
@@ -38,6 +38,19 @@ struct db *place_open(int file)
     return db;
 }
 
+bool place_has_column(struct db *db, const char *table, const char *column)
+{
+    int64_t n = 0;
+    return db_get_int(db, &n, "SELECT count(*) FROM pragma_table_info(%Q) WHERE name = %Q", table, column) ==
+               0 &&
+           n > 0;
+}
+
+bool place_hides(const struct place *p, const char *column)
+{
+    return column[0] == 'z' && p->hidden >> (column[1] - '0') & 1;
+}
+
 /* ---- values ---- */
 
 static struct token *token_at(struct place *p, int number)
@@ -58,20 +71,20 @@ static int values_of(int file, struct token_set *set)
     return rc;
 }
 
-/* Values in columns that the copy has and the server has not: they stay there. */
-static int values_of_own_columns(struct db *copy, struct token_set *set)
+/* Values in columns that the copy has and the server has not, or does not send: they stay there. */
+static int values_of_own_columns(const struct place *p, struct db *copy, struct token_set *set)
 {
     static const char columns[] =
         "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' "
-        "AND m.name NOT GLOB 'dx_*' AND m.name NOT GLOB 'sqlite_*' AND c.name GLOB 'z*'";
+        "AND m.name NOT GLOB 'dx_*' AND m.name NOT GLOB 'sqlite_*' AND (c.name GLOB 'z*' OR m.name GLOB "
+        "'e*')";
     struct db *server = place_open(SERVER);
     struct stmt *s = server ? db_prepare(copy, columns) : NULL;
     int rc = s ? 0 : -1;
     while (rc == 0 && stmt_step(s) == STEP_ROW) {
-        int64_t has = 0;
-        rc = db_get_int(server, &has, "SELECT count(*) FROM pragma_table_info(%Q) WHERE name = %Q",
-                        stmt_text(s, 0), stmt_text(s, 1)) ||
-             (!has && token_in_column(set, copy, stmt_text(s, 0), stmt_text(s, 1)));
+        const char *table = stmt_text(s, 0), *column = stmt_text(s, 1);
+        bool travels = place_has_column(server, table, column) && !place_hides(p, column);
+        rc = travels ? 0 : token_in_column(set, copy, table, column);
     }
     stmt_free(s);
     db_close(server);
@@ -105,7 +118,7 @@ int place_write(struct place *p, int file, char *const *sql, int n)
         if (db_exec(db, sql[i])) /* a constraint, or no such column here: it does nothing */
             db_exec(db, "DROP TABLE IF EXISTS temp.s");
     rc = rc || db_commit(db) || token_in_tables(&after, db) ||
-         (file != SERVER && values_of_own_columns(db, &own));
+         (file != SERVER && values_of_own_columns(p, db, &own));
     if (rc)
         stage_broke("%s", err_message());
     else
@@ -115,6 +128,17 @@ int place_write(struct place *p, int file, char *const *sql, int n)
     token_free(&own);
     db_close(db);
     return rc ? -1 : 0;
+}
+
+int place_note_gone(struct place *p, struct db *db, const struct token_set *before)
+{
+    struct token_set after = {0};
+    int rc = token_in_tables(&after, db);
+    for (int i = 0; rc == 0 && i < p->ntoken; i++)
+        if (token_has(before, i) && !token_has(&after, i))
+            p->token[i].gone = true;
+    token_free(&after);
+    return rc;
 }
 
 /* ---- backups ---- */
@@ -134,7 +158,7 @@ int place_back_up(struct place *p, int file)
         return 0;
     p->backup = mem_grow(p->backup, (size_t)p->nbackup + 1, sizeof *p->backup);
     struct backup *b = &p->backup[p->nbackup];
-    *b = (struct backup){mem_printf("backup/%d.db", p->nbackup), file, p->clock};
+    *b = (struct backup){mem_printf("backup/%d.db", p->nbackup), file, p->clock, p->hidden};
     p->nbackup++;
     return place_copy(file, b->path);
 }
@@ -208,6 +232,8 @@ int place_restore(struct place *p, int file, int back)
     int rc = file == SERVER ? 0 : note_lost_of_copy(p, file, b->made);
     rc = rc || system(command) ||
          (file == SERVER && (system("rm -rf site/docking/*") || note_lost_of_server(p)));
+    if (file == SERVER)
+        p->hidden = b->hidden;
     free(command);
     free(path);
     return rc ? stage_broke("a backup cannot be put back: %s", err_message()) : 0;

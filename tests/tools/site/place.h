@@ -1,6 +1,6 @@
 /* place: a site in a run of a history of site-sim: the server, the copies, their backups, and the values that were written.
- * The server is SERVER; the copy of node n is file n, and a second copy of that file, used beside it, is file TWINS + n,
- * and that of its device DEVICES + n. */
+ * The server is SERVER; the copy of node n is file n, and a second copy of that file, used beside it, is file TWINS + n;
+ * its device is DEVICES + n, and a second copy of that DEVICE_TWINS + n. */
 #ifndef PLACE_H
 #define PLACE_H
 
@@ -8,7 +8,10 @@
 #include "base/buf.h"
 #include "token.h"
 
-enum { TWINS = NODES, DEVICES = 2 * NODES, FILES = 3 * NODES };
+enum { TWINS = NODES, DEVICES = 2 * NODES, DEVICE_TWINS = 3 * NODES, FILES = 4 * NODES };
+
+/* Columns that may be added are called z0, z1, z2; tables that may be, e0 and e1. */
+enum { ADDED_COLUMNS = 3, ADDED_TABLES = 2 };
 
 /* A value that somebody wrote. */
 struct token {
@@ -22,7 +25,7 @@ struct token {
 
 struct backup {
     char *path;
-    int file, made;
+    int file, made, hidden;
 };
 
 struct place {
@@ -39,7 +42,8 @@ struct place {
     int64_t journal_at;          /* read into server_had up to there */
     int complaints;              /* exit codes that were not 0 */
     int nkept;
-    bool lies; /* somebody lies in this history */
+    int hidden; /* which of z0, z1, z2 the package does not send: bits */
+    bool lies;  /* somebody lies in this history */
     bool lied[NODES];
     struct buf seen; /* which rows each node has seen, in histories with a node that lies */
 };
@@ -50,11 +54,18 @@ int place_node(int file);
 
 struct db *place_open(int file);
 
+/* Whether a table has that column; whether it is one that the package does not send. */
+bool place_has_column(struct db *db, const char *table, const char *column);
+bool place_hides(const struct place *p, const char *column);
+
 /* Whether there is such a file. */
 bool place_has(const struct place *p, int file);
 
 /* Runs statements in one transaction, those that a constraint forbids apart; notes which values came, and which went. */
 int place_write(struct place *p, int file, char *const *sql, int n);
+
+/* Notes which values are gone since `before` from a file in which its user changed the schema. */
+int place_note_gone(struct place *p, struct db *db, const struct token_set *before);
 
 /* Copies the database as it is to a path. */
 int place_copy(int file, const char *to);

@@ -44,14 +44,31 @@ static char *write_category(const struct history *h)
     return sql;
 }
 
+/* A row of a table that was added, perhaps. */
+static char *write_added_table(struct history *h, int who)
+{
+    int q = below(100), e = below(2);
+    char *key = e == 0 ? mem_text("NULL") : mem_printf("'k%d'", below(8));
+    char *row = mem_printf("id = (SELECT id FROM e%d ORDER BY id LIMIT 1 OFFSET %d)", e, below(4));
+    char *sql = q < 50 ? mem_printf("INSERT OR IGNORE INTO e%d (id, own, x) VALUES (%s, 'u%d', 'v%d.%d')", e,
+                                    key, below(USERS), who, h->token++)
+                : q < 85
+                    ? mem_printf("UPDATE OR IGNORE e%d SET x = 'v%d.%d' WHERE %s", e, who, h->token++, row)
+                    : mem_printf("DELETE FROM e%d WHERE %s", e, row);
+    free(key);
+    free(row);
+    return sql;
+}
+
 static void add_sql(struct history *h, int who, int with)
 {
     struct sim_step *s = add_step(h, STEP_SQL, who, false);
     s->device = who != SERVER && with & WITH_DEVICES && chance(50);
     for (int i = 0, n = 1 + below(STATEMENTS); i < n; i++)
-        s->sql[i] = with & WITH_SCHEMA && chance(20) ? write_added(h, who)
-                    : h->categories && chance(25)    ? write_category(h)
-                                                     : statement_make(h, who);
+        s->sql[i] = with & WITH_SCHEMA && chance(20)  ? write_added(h, who)
+                    : with & WITH_SCHEMA && chance(8) ? write_added_table(h, who)
+                    : h->categories && chance(25)     ? write_category(h)
+                                                      : statement_make(h, who);
 }
 
 static void add_restore_or_loss(struct history *h, int n, int with)
@@ -66,14 +83,19 @@ static void add_restore_or_loss(struct history *h, int n, int with)
     else if (q < 92)
         add_step(h, ACT_PUT_BACK, n, false);
     else if (with & WITH_TWINS)
-        add_step(h, ACT_TWIN, n, false);
+        add_step(h, ACT_TWIN, n, false)->device = with & WITH_DEVICES && chance(50);
 }
 
 static void add_schema_change(struct history *h, int n, bool hurts)
 {
     int q = below(100);
-    int act = q < 40 ? ACT_ADD : q < 70 ? ACT_REMAKE : q < 80 ? ACT_DROP : q < 90 ? ACT_RETYPE : ACT_PACKAGE;
-    int who = act == ACT_REMAKE || act == ACT_ADD ? (chance(50) ? SERVER : n) : SERVER;
+    int act = q < 30   ? ACT_ADD
+              : q < 50 ? ACT_REMAKE
+              : q < 62 ? ACT_DROP
+              : q < 74 ? ACT_RETYPE
+              : q < 86 ? ACT_TABLE
+                       : ACT_PACKAGE;
+    int who = act == ACT_PACKAGE || chance(50) ? SERVER : n;
     add_step(h, act, who, false);
     if (chance(60)) { /* something is written at once, captured or not */
         add_sql(h, who, WITH_SCHEMA);
@@ -104,7 +126,7 @@ struct history *plot_site(uint64_t seed, int most_nodes, int with)
         if (with & WITH_RESTORES && chance(22))
             add_restore_or_loss(h, n, with);
         else if (with & WITH_DEVICES && chance(25))
-            add_step(h, chance(10) ? ACT_PATCH : ACT_DEVICE, n, hurts);
+            add_step(h, chance(10) ? ACT_PATCH : ACT_DEVICE, n, hurts)->device = true;
         else if (with & WITH_LIES && chance(20))
             add_step(h, ACT_LIE, 0, false);
         else if (with & WITH_SCHEMA && chance(12))
@@ -142,6 +164,7 @@ void plot_tell(const struct history *h)
                                         "a table is made again in",
                                         "a column is dropped in",
                                         "a column gets another type in",
+                                        "a table is added in",
                                         "another package",
                                         "a handheld for",
                                         "the handheld is synchronized of",

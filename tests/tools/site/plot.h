@@ -12,15 +12,16 @@ enum act {
     ACT_BACK_UP,
     ACT_RESTORE,
     ACT_LOSE,     /* docking/, a node's directory in it, or one file */
-    ACT_TWIN,     /* a copy of a client's file is used beside it */
+    ACT_TWIN,     /* a copy of a client's file, or of a device's, is used beside it */
     ACT_PUT_BACK, /* archives that initsync saved, into the server */
     ACT_USER,
     ACT_RESOLVE,
     ACT_ADD,    /* a column, by ALTER TABLE */
     ACT_REMAKE, /* a table: created, copied, dropped, renamed */
-    ACT_DROP,   /* a column */
+    ACT_DROP,   /* a column, by ALTER TABLE or by making the table again */
     ACT_RETYPE,
-    ACT_PACKAGE, /* a package that allows less or more */
+    ACT_TABLE,   /* a table is added */
+    ACT_PACKAGE, /* a package that allows or sends less or more */
     ACT_PAIR,    /* a node gets a handheld */
     ACT_DEVICE,  /* ... which is synchronized: by companionsync, or by integratedsync */
     ACT_PATCH,   /* a new version of the devices' software is staged */

@@ -44,26 +44,34 @@ static int64_t pending(int file)
     return n;
 }
 
-/* A second copy of a file hands over what it has, and is used no more. */
+/* A second copy of a file, or of a device's, hands over what it has, and is used no more. */
+static int retire_twin(struct place *p, int f)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = f < DEVICES ? way_session(p, NULL, f, true) : way_device(p, NULL, f, false);
+    char *path = place_path(f);
+    if (rc == 0 && pending(f))
+        rc = stage_broke("%s: something is pending after two sessions", path);
+    char *command =
+        mem_printf("mkdir -p kept/%s-dx && mv %s kept && { [ ! -e %s-dx ] || cp -r %s-dx/. kept/%s-dx; } "
+                   "&& rm -rf %s-dx/[a-r]*",
+                   path, path, path, path, path, path);
+    p->there[f] = false;
+    if (rc == 0 && system(command))
+        rc = stage_broke("%s cannot be moved away", path);
+    free(command);
+    free(path);
+    return rc;
+}
+
 static int retire_twins(struct place *p)
 {
-    for (int f = TWINS; f < DEVICES; f++) {
-        if (!p->there[f])
-            continue;
-        if (way_session(p, NULL, f, true) || way_session(p, NULL, f, true))
-            return -1;
-        if (pending(f))
-            return stage_broke("m%d.db: something is pending after two sessions", f - TWINS);
-        char *command = mem_printf("mkdir -p kept/m%d.db-dx && mv m%d.db kept && cp -r m%d.db-dx/. "
-                                   "kept/m%d.db-dx && rm -rf m%d.db-dx/[a-r]*",
-                                   f - TWINS, f - TWINS, f - TWINS, f - TWINS, f - TWINS);
-        int rc = system(command);
-        free(command);
-        p->there[f] = false;
-        if (rc)
-            return stage_broke("m%d.db cannot be moved away", f - TWINS);
-    }
-    return 0;
+    int rc = 0;
+    for (int f = TWINS; rc == 0 && f < FILES; f++)
+        if (p->there[f] && (f < DEVICES || f >= DEVICE_TWINS))
+            rc = retire_twin(p, f);
+    return rc;
 }
 
 static int round_of_sessions(struct place *p)
@@ -72,7 +80,7 @@ static int round_of_sessions(struct place *p)
     for (int n = 0; rc == 0 && n < p->h->nnode; n++) {
         if (!p->there[n])
             rc = way_initsync(p, NULL, n);
-        rc = rc || way_session(p, NULL, n, true) || way_device(p, NULL, n, true);
+        rc = rc || way_session(p, NULL, n, true) || way_device(p, NULL, DEVICES + n, true);
     }
     return rc ? -1 : 0;
 }
@@ -118,7 +126,7 @@ int settle(struct place *p)
             n = p->there[f] ? pending(f) : 0;
         free(file);
         file = waiting_file();
-        if (file == NULL && n == 0 && round > 1)
+        if (file == NULL && n == 0 && round > 0)
             return check_quarantine(p);
         if (n < 0)
             return -1;
@@ -130,34 +138,54 @@ int settle(struct place *p)
 }
 
 /* The columns of the server's table that a node gets. */
-static int put_columns(struct db *db, const struct sim_table *t, struct buf *b)
+static int put_columns(const struct place *p, struct db *db, const char *table, bool hides, struct buf *b)
 {
-    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_table_info(%Q) ORDER BY name", t->name);
+    struct stmt *s = db_preparef(db, "SELECT name FROM pragma_table_info(%Q) ORDER BY name", table);
     int n = 0;
     while (s && stmt_step(s) == STEP_ROW)
-        if (!t->hides || strcmp(stmt_text(s, 0), "h") != 0)
+        if (!(hides && strcmp(stmt_text(s, 0), "h") == 0) && !place_hides(p, stmt_text(s, 0)))
             buf_addf(b, "%sr.%s", n++ ? ", " : "", stmt_text(s, 0));
     stmt_free(s);
     return n ? 0 : -1;
 }
 
-static int compare_table(struct place *p, struct db *server, struct db *copy, int node, int t)
+/* Rows of a table of the server, under a condition, and those of a node's copy. */
+static int compare_rows(const struct place *p, struct db *server, struct db *copy, int node,
+                        const char *table, bool hides, const char *condition)
 {
-    const struct sim_table *x = &p->h->table[t];
     struct buf view = {0}, have = {0}, why = {0};
     size_t n;
     buf_puts(&view, "SELECT ");
-    int rc = put_columns(server, x, &view);
+    int rc = put_columns(p, server, table, hides, &view);
     buf_add(&have, view.p, view.n);
-    buf_addf(&have, " FROM %s r", x->name);
-    buf_addf(&view, " FROM %s r WHERE ", x->name);
-    files_seen(p->h, t, "r", node, 0, &view);
+    buf_addf(&have, " FROM %s r", table);
+    buf_addf(&view, " FROM %s r WHERE %s", table, condition);
     int same = rc ? -1 : same_rows(server, buf_text(&view), copy, buf_text(&have), &why, &n);
     if (same <= 0)
-        rc = stage_broke("n%d, %s: %s", node, x->name, same ? err_message() : buf_text(&why));
+        rc = stage_broke("n%d, %s: %s", node, table, same ? err_message() : buf_text(&why));
     buf_free(&view);
     buf_free(&have);
     buf_free(&why);
+    return rc;
+}
+
+static int compare_table(struct place *p, struct db *server, struct db *copy, int node, int t)
+{
+    struct buf seen = {0};
+    files_seen(p->h, t, "r", node, 0, &seen);
+    int rc = compare_rows(p, server, copy, node, p->h->table[t].name, p->h->table[t].hides, buf_text(&seen));
+    buf_free(&seen);
+    return rc;
+}
+
+/* Tables that were added at the server. */
+static int compare_added(struct place *p, struct db *server, struct db *copy, int node)
+{
+    char *mine = mem_printf("own = (SELECT user FROM dx_node WHERE name = 'n%d')", node);
+    int rc = place_has_column(server, "e0", "id") ? compare_rows(p, server, copy, node, "e0", false, "1") : 0;
+    if (rc == 0 && place_has_column(server, "e1", "id"))
+        rc = compare_rows(p, server, copy, node, "e1", false, mine);
+    free(mine);
     return rc;
 }
 
@@ -208,7 +236,7 @@ static int compare_device(struct place *p, struct db *copy, int node)
         struct buf sql = {0}, why = {0};
         size_t n;
         buf_puts(&sql, "SELECT ");
-        rc = put_columns(copy, &p->h->table[t], &sql);
+        rc = put_columns(p, copy, p->h->table[t].name, p->h->table[t].hides, &sql);
         buf_addf(&sql, " FROM %s r", p->h->table[t].name);
         int same = rc ? -1 : same_rows(copy, buf_text(&sql), device, buf_text(&sql), &why, &n);
         if (same <= 0)
@@ -246,7 +274,7 @@ int settle_compare(struct place *p)
         rc = copy ? 0 : -1;
         for (int t = 0; rc == 0 && t < p->h->ntable; t++)
             rc = compare_table(p, server, copy, n, t);
-        rc = rc || compare_device(p, copy, n);
+        rc = rc || compare_added(p, server, copy, n) || compare_device(p, copy, n);
         db_close(copy);
         if (rc == 0 && quarantined(n))
             rc = stage_broke("n%d: rows of its server wait in quarantine", n);

@@ -102,7 +102,9 @@ int way_session(struct place *p, const struct sim_step *s, int file, bool now)
             if (strstr(said, "save a copy of that"))
                 rc = keep_copy(p, file);
             rc = rc || way_initsync(p, NULL, file);
-        } else if (code > 1 && (code != AGAIN || (!now && turn > 1)))
+        } else if (code == 3 && strstr(said, "run `txnlog attach`"))
+            rc = WAY(p, NULL, NULL, NULL, 1, "txnlog", "attach", db);
+        else if (code > 1 && (code != AGAIN || (!now && turn > 1)))
             break;
         if (code == AGAIN && !now)
             rc = way_cron(p, NULL);
@@ -117,26 +119,28 @@ int way_session(struct place *p, const struct sim_step *s, int file, bool now)
     return rc ? -1 : 0;
 }
 
-int way_pair(struct place *p, int node, bool adopt)
+int way_pair(struct place *p, int file, bool adopt)
 {
-    char *pc = place_path(node), *device = place_path(DEVICES + node);
+    int node = place_node(file);
+    char *pc = place_path(node), *device = place_path(file);
     int rc =
         !p->there[node] ? 0
         : adopt ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--adopt", "--device", "palm", pc, device)
         : p->h->categories ? WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", "--conf",
                                  "handheld.conf", pc, device)
                            : WAY(p, NULL, NULL, NULL, 1, "hhextract", "pair", "--device", "palm", pc, device);
-    p->there[DEVICES + node] |= file_exists(device);
+    p->there[file] |= file_exists(device);
     free(pc);
     free(device);
     return rc;
 }
 
-int way_device(struct place *p, const struct sim_step *s, int node, bool integrated)
+int way_device(struct place *p, const struct sim_step *s, int file, bool integrated)
 {
-    if (!p->there[node] || !p->there[DEVICES + node])
+    int node = place_node(file);
+    if (!p->there[node] || !p->there[file])
         return 0;
-    char *pc = place_path(node), *device = place_path(DEVICES + node), *said = NULL;
+    char *pc = place_path(node), *device = place_path(file), *said = NULL;
     bool hurt = s && s->hurt != HURT_NOT;
     int rc = 0, code = AGAIN;
     for (int turn = 0; rc == 0 && turn < TURNS && code > 1 && !(hurt && turn); turn++) {
@@ -148,7 +152,7 @@ int way_device(struct place *p, const struct sim_step *s, int node, bool integra
         if (hurt || code <= 1)
             continue;
         if (strstr(said, "--adopt"))
-            rc = way_pair(p, node, true);
+            rc = way_pair(p, file, true);
         else if (strstr(said, "initsync"))
             rc = way_initsync(p, NULL, node);
         else if (code != AGAIN)

@@ -11,11 +11,11 @@ int way_session(struct place *p, const struct sim_step *s, int file, bool now);
 /* Makes a file's copy again, or for the first time. */
 int way_initsync(struct place *p, const struct sim_step *s, int file);
 
-/* A handheld beside the node's copy; `adopt`: it was another's, or is not the newest. */
-int way_pair(struct place *p, int node, bool adopt);
+/* A handheld, which is a file, beside its node's copy; `adopt`: it was another's, or is not the newest. */
+int way_pair(struct place *p, int file, bool adopt);
 
-/* The handheld of a node with its companion, and with the server where `integrated`. */
-int way_device(struct place *p, const struct sim_step *s, int node, bool integrated);
+/* A handheld with its companion, and with the server where `integrated`. */
+int way_device(struct place *p, const struct sim_step *s, int file, bool integrated);
 
 /* The server's work. */
 int way_cron(struct place *p, const struct sim_step *s);

@@ -56,7 +56,7 @@ static void put_rule(const struct history *h, const struct sim_table *t, struct 
                  t->name, h->table[t->parent].name);
 }
 
-void files_package(const struct history *h, int place, struct buf *b)
+void files_package(const struct history *h, int place, const char *const *except, struct buf *b)
 {
     static const char *const permissions[] = {"yes", "no", "insert", "update, delete"};
     buf_puts(b, "[package]\nname = p\nversion = 1\n");
@@ -69,8 +69,10 @@ void files_package(const struct history *h, int place, struct buf *b)
             buf_addf(b, "user_key = u\nduplicates = %s\n", x->duplicates);
         if (x->told)
             buf_addf(b, "references = p -> %s\n", h->table[x->parent].name);
-        if (x->hides)
-            buf_puts(b, "columns = * except h\n");
+        const char *more = except ? except[t] : NULL;
+        if (x->hides || more)
+            buf_addf(b, "columns = * except %s%s%s\n", x->hides ? "h" : "", x->hides && more ? ", " : "",
+                     more ? more : "");
         if (x->triggers == TRIGGER_BOTH)
             buf_puts(b, "triggers = copy\n");
         if (x->visible == VIA)

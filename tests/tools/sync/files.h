@@ -13,8 +13,9 @@ void files_triggers(const struct history *h, int who, struct buf *b);
 
 void files_schema(const struct history *h, struct buf *b);
 
-/* place: which table's permission is another than at first; 0: none's. */
-void files_package(const struct history *h, int place, struct buf *b);
+/* place: which table's permission is another than at first; 0: none's. except: a column of each table that is not sent,
+ * either may be NULL. */
+void files_package(const struct history *h, int place, const char *const *except, struct buf *b);
 
 /* The handheld.conf of a history with categories. */
 void files_handheld(const struct history *h, struct buf *b);

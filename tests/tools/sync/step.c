@@ -178,7 +178,7 @@ static int set_user(const struct sim_step *s)
 static int allow(struct run *r, const struct sim_step *s)
 {
     struct buf package = {0};
-    files_package(r->h, s->place, &package);
+    files_package(r->h, s->place, NULL, &package);
     int rc = step_write_file("p/package.conf", &package);
     int code = rc ? 0 : RUN(s, NULL, NULL, "txnroute", "load", "hq.db", "p");
     buf_free(&package);
