@@ -126,6 +126,20 @@ agreed() {
     [[ $answer == [yY] || $answer == [yY][eE][sS] ]]
 }
 
+# name_sent EPOCH UPLOAD: a server that was restored counts uploads up to that number as merged. Where a second copy of this
+# one has synchronized with it since, they are that one's, and those of the same numbers from here are nowhere else: they are
+# named, since only a person can tell. Status 1: there are none.
+name_sent() {
+    local file n
+    for file in "$spool/outbox/sent/$1".*.dx; do
+        n=${file%.dx} n=$((10#${n##*.}))
+        [ "$n" -le "$2" ] || continue
+        warn "if a second copy of $db was in use, uploads from here may be missing on the server; they are kept in $spool/outbox/sent/$1.*.dx"
+        return 0
+    done
+    return 1
+}
+
 # saved_name NAME: a name in the directory for saved archives that is free.
 saved_name() {
     local n=1

@@ -151,6 +151,24 @@ setup() {
     [ "$(ls a.db-dx/saved)" = restored-1.dx ]
 }
 
+@test "a second copy synchronizes first with a restored server: uploads of the first under the same numbers are named" {
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = SELECT n.name, a.id FROM account a JOIN dx_node n WHERE a.name <> %s\n' "'hidden'" >package/package.conf
+    txnroute load site/hq.db package
+    remotesync --now a.db site
+    sql site/hq.db ".backup bak.db"
+    sql a.db ".backup b.db"
+    sql a.db "INSERT INTO account VALUES (6, 'hidden')"
+    remotesync --now a.db site
+    remotesync --now a.db site
+    rm -rf site/hq.db-wal site/hq.db-shm site/docking
+    cp bak.db site/hq.db
+    sql b.db "INSERT INTO account VALUES (7, 'second')"
+    remotesync --now b.db site
+    run -1 remotesync --now a.db site
+    [[ $output == *"if a second copy of a.db was in use, uploads from here may be missing on the server; they are kept in a.db-dx/outbox/sent/"*".*.dx"* ]]
+    [[ $(cat a.db-dx/outbox/sent/*.dx | dxpack cat) == *hidden* ]]
+}
+
 @test "a table made again on a client of a server that was restored: its rows are saved and named, and the copy comes back" {
     sql site/hq.db ".backup bak.db"
     sql a.db "INSERT INTO account VALUES (5, 'sent')"

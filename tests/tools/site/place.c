@@ -256,21 +256,34 @@ int place_follow(struct place *p)
     return rc ? -1 : 0;
 }
 
-/* What lies in saved archives; each must have been named by a message. */
-static int saved_values(struct token_set *set)
+/* What lies in archives that match. Those in saved/ must have been named by a message, the others count where one names
+ * them all: EPOCH.*.dx. */
+static int values_of_archives(const char *pattern, bool must, const char *said, struct token_set *set)
 {
     glob_t files;
-    struct buf said = {0};
-    int rc = file_exists("messages") && file_load("messages", 1 << 26, &said) ? -1 : 0;
-    if (glob("*-dx/saved/*.dx", 0, NULL, &files) == 0)
+    int rc = 0;
+    if (glob(pattern, 0, NULL, &files) == 0)
         for (size_t i = 0; rc == 0 && i < files.gl_pathc; i++) {
-            rc = token_in_archive(set, files.gl_pathv[i]);
-            if (rc == 0 && strstr(buf_text(&said), files.gl_pathv[i]) == NULL)
-                rc = stage_broke("%s was saved, and no message names it", files.gl_pathv[i]);
+            const char *path = files.gl_pathv[i];
+            char *name = must ? mem_text(path) : mem_printf("%.*s*.dx", (int)strlen(path) - 11, path);
+            bool named = strstr(said, name) != NULL;
+            rc = named || must ? token_in_archive(set, path) : 0;
+            if (rc == 0 && must && !named)
+                rc = stage_broke("%s was saved, and no message names it", path);
+            free(name);
         }
     globfree(&files);
-    buf_free(&said);
     return rc;
+}
+
+static int saved_values(struct token_set *set)
+{
+    struct buf said = {0};
+    int rc = file_exists("messages") && file_load("messages", 1 << 26, &said) ? -1 : 0;
+    rc = rc || values_of_archives("*-dx/saved/*.dx", true, buf_text(&said), set) ||
+         values_of_archives("*-dx/outbox/sent/*.dx", false, buf_text(&said), set);
+    buf_free(&said);
+    return rc ? -1 : 0;
 }
 
 /* What the companions of handhelds record of these. */
