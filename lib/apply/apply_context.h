@@ -86,7 +86,7 @@ struct apply_context {
 };
 
 /* Does a change whose judgement is over: inserts, updates or deletes its row, notes the effect, defers it when another
- * row or a constraint stands in the way. An update's old values and a delete's row must be told if
+ * row or a constraint stands in the way. An update's old values and a delete's row must be given if
  * change_log_wants_old. */
 int apply_change(struct apply_context *w, struct target *t, const struct change *c);
 

@@ -33,7 +33,7 @@ struct change_log {
 int change_log_begin(struct change_log *e, struct db *db, bool journal, bool undo);
 void change_log_end(struct change_log *e); /* frees; safe on a zeroed one */
 
-/* Whether changes must be told whole: an update with the old values of what it changes, a delete with the whole row. */
+/* Whether changes must be noted whole: an update with the old values of what it changes, a delete with the whole row. */
 bool change_log_wants_old(const struct change_log *e);
 
 /* A change of the sender's could not be made yet: it counts as if it had, where it replaces something. */

@@ -332,7 +332,7 @@ static int save_pending(struct apply_context *w, const struct again *a, int64_t 
     return got;
 }
 
-/* Entries under another key say nothing of rows as they are now: they are no longer told as made here. */
+/* Entries under another key say nothing of rows as they are now: they are no longer sent as made here. */
 static int forget_pending(struct apply_context *w, const struct again *a, int64_t settled)
 {
     return db_execf(w->db,

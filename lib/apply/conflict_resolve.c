@@ -132,7 +132,7 @@ static int resolve_column(struct choice *k, const struct conflict *c, struct con
     return make_row(r, values.new);
 }
 
-/* Puts what is not told in `values` in from the row as it was deleted last. */
+/* Puts what `values` leaves out in from the row as it was deleted last. */
 static int complete_from_journal(struct choice *k, struct conflict_view *r, struct val *values)
 {
     size_t n = r->target->table->ncol;

@@ -419,7 +419,7 @@ enum {
     AT_ARCHIVE,
     AT_JUDGED,
     AT_TAKEN,
-    AT_HELD,
+    AT_QUARANTINE_ID,
     AT_REASON,
     AT_CHANGE,
     AT_SENT_BACK
@@ -434,7 +434,7 @@ static int next_entry(struct apply_context *w, struct stmt *s, int64_t seq, stru
     if (step != STEP_ROW)
         return step == STEP_DONE ? 0 : -1;
     e->seq = stmt_int(s, AT_SEQ);
-    e->held = stmt_int(s, AT_HELD);
+    e->quarantine_id = stmt_int(s, AT_QUARANTINE_ID);
     e->sent_back = stmt_int(s, AT_SENT_BACK);
     e->target = w->targets.target[stmt_int(s, AT_TARGET)];
     e->way = (enum apply_way)stmt_int(s, AT_WAY);
@@ -486,8 +486,8 @@ int deferred_load(struct apply_context *w, int64_t seq, struct deferred_entry *e
 int deferred_done(struct apply_context *w, const struct deferred_entry *e)
 {
     w->defer->n--;
-    w->count->released += e->held != 0;
-    if (e->held && e->way == WORK_MERGE && merge_force(w, e->target, &e->change, e->origin))
+    w->count->released += e->quarantine_id != 0;
+    if (e->quarantine_id && e->way == WORK_MERGE && merge_force(w, e->target, &e->change, e->origin))
         return -1;
     stmt_bind_int(w->defer->done, 1, e->seq);
     return stmt_run(w->defer->done);

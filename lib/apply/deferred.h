@@ -19,7 +19,8 @@ struct deferred {
 
 /* An entry, with the values it needs beyond the next step of the statement that found it. */
 struct deferred_entry {
-    int64_t seq, held; /* held: its number in quarantine, 0 when it comes from the archive at hand */
+    int64_t seq,
+        quarantine_id; /* the latter: its number in quarantine, 0 when it comes from the archive at hand */
     int64_t sent_back; /* as quarantined.sent_back */
     struct target *target;
     enum apply_way way;

@@ -17,7 +17,7 @@ struct family {
     struct rowset met;
     bool cascades; /* the package lets the delete take rows with it that its node does not see */
     bool waits;    /* one of them waits for something else */
-    char held[256];
+    char referrer[256];
 };
 
 enum verdict { FREE, HELD, FAILED = -1 };
@@ -102,7 +102,7 @@ static int intent_of(struct family *f, struct target *t, const struct child *k, 
 
 static enum verdict hold(struct family *f, const struct change *c)
 {
-    snprintf(f->held, sizeof f->held, "%.200s refers to it", change_show(c));
+    snprintf(f->referrer, sizeof f->referrer, "%.200s refers to it", change_show(c));
     return HELD;
 }
 
@@ -250,10 +250,10 @@ static int keep(struct family *f, struct target *t, struct change *c)
 {
     struct apply_context *w = f->w;
     if (f->waits)
-        return deferred_add(w, t, c, false, false, f->held);
+        return deferred_add(w, t, c, false, false, f->referrer);
     if (target_row(t, c, NULL) < 0)
         return -1;
-    return conflict_row(w, t, c, true, CONFLICT_CHILDREN, CONFLICT_OURS, f->held) ||
+    return conflict_row(w, t, c, true, CONFLICT_CHILDREN, CONFLICT_OURS, f->referrer) ||
                    merge_force(w, t, c, w->effect.origin)
                ? -1
                : 0;

@@ -147,7 +147,7 @@ static bool same_row(const struct target *t, const struct val *row)
     return true;
 }
 
-/* Whether who sent the change is a node, to whom it can be told what became of its row's key. */
+/* Whether who sent the change is a node, to which the new key of its row can be sent. */
 static bool from_node(const struct apply_context *w)
 {
     return w->merge->noded && w->effect.origin && strcmp(w->effect.origin, w->merge->node.name) == 0;

@@ -5,7 +5,7 @@
 #include "apply/merge_context.h"
 
 /* Whether the node whose changes are merged (w->merge, a node's) holds the row, which may be in the table m of its
- * package: it is routed to the node; or the node has inserted it since, which no archive has told it of; or it waits as
+ * package: it is routed to the node; or the node has inserted it since, which no archive has confirmed; or it waits as
  * the node's insert. 1, 0, -1. */
 int node_view_holds(struct apply_context *w, struct merge_table *m, struct target *t, const struct change *c);
 

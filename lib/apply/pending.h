@@ -8,7 +8,7 @@
  * targets. Tables that are no longer there are left out. */
 int pending_load(struct db *db, struct targets *ts, int64_t settled, struct rowset *out);
 
-/* The rows that the node inserted after `after`: those it may go on to change although no archive has told it of them. */
+/* The rows that the node inserted after `after`: those it may go on to change although no archive has confirmed them. */
 int pending_inserts(struct db *db, struct targets *ts, const char *node, int64_t after, struct rowset *out);
 
 /* The end of the newest upload of this database that its server has acknowledged: everything after it is pending. */

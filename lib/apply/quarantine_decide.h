@@ -6,7 +6,7 @@
 #include "apply/quarantine.h"
 
 /* Looks at a change in quarantine before it is tried again: 0 when it is to be, with the values that the options give
- * it (in the arena); 1 when it is given up, recorded as a settled conflict, and told to its node; -1. */
+ * it (in the arena); 1 when it is given up, recorded as a settled conflict, with a verdict for its node; -1. */
 int quarantine_decide(struct apply_context *w, struct target *t, const struct quarantined *q,
                       struct arena *arena, struct change *c);
 

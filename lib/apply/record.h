@@ -1,4 +1,4 @@
-/* record: a change as bytes, told by column names, for the toolkit's own tables: it outlives a change of layout. */
+/* record: a change as bytes, by column names, for the toolkit's own tables: it outlives a change of layout. */
 #ifndef RECORD_H
 #define RECORD_H
 

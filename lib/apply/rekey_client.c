@@ -117,7 +117,7 @@ static int write_row(struct renaming *r, const struct target *t, const struct va
     return step == STEP_CONSTRAINT ? 0 : step == STEP_ERROR ? -1 : 1;
 }
 
-/* The row refers to another row, or has another key: written, and told to a companion's nodes. Where there is a row like
+/* The row refers to another row, or has another key: written, and noted for a companion's nodes. Where there is a row like
  * that already, this one means the same, and goes. */
 static int change_row(struct renaming *r, struct target *t, const struct change *c, int column)
 {
@@ -414,7 +414,7 @@ static int knows(struct apply_context *w, const struct dx_rekey *k)
     return known;
 }
 
-/* What the snapshot leaves out is known to a copy that knows the first one told. Another one may call rows by keys that
+/* What the snapshot leaves out is known to a copy that knows the first one listed. Another one may call rows by keys that
  * mean other rows now, in what waits on it or on its own nodes: that would be wrong in silence. */
 static int check_earlier(struct apply_context *w, int64_t settled, bool companion)
 {

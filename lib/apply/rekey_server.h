@@ -18,7 +18,7 @@ bool rekey_server_of_adopted(struct apply_context *w, const struct target *t, co
 int rekey_server_give(struct apply_context *w, struct target *t, struct change *c);
 
 /* The insert c means the same as the row with the key `other`, of one column: it is not done, what refers to it refers to
- * that row, in this upload and in later ones, and the node is told. 1; 0 where its key cannot be told; -1. */
+ * that row, in this upload and in later ones, and the node gets that key. 1; 0 where its key cannot be sent; -1. */
 int rekey_server_adopt(struct apply_context *w, struct target *t, struct change *c, const struct val *other);
 
 #endif

@@ -66,19 +66,19 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
 {
     (void)unused;
     struct buf room = {0}, bytes = {0};
-    if (w->leave && e->held == 0 && !w->options->strict) {
+    if (w->leave && e->quarantine_id == 0 && !w->options->strict) {
         w->count->left++;
         return 0;
     }
-    if (w->options->strict && e->held == 0)
+    if (w->options->strict && e->quarantine_id == 0)
         return fail(ERR_REFUSED,
                     "%s: %s: %s; nothing was changed. Without --strict the row would be quarantined", w->name,
                     change_show(&e->change), e->reason);
     int64_t sent_back = e->sent_back;
-    if (e->held == 0 && e->way == WORK_MERGE && merge_next_archive(w, e->origin, &sent_back))
+    if (e->quarantine_id == 0 && e->way == WORK_MERGE && merge_next_archive(w, e->origin, &sent_back))
         return -1;
     record_put(&bytes, &e->change);
-    struct quarantined q = {.id = e->held,
+    struct quarantined q = {.id = e->quarantine_id,
                             .sent_back = sent_back,
                             .way = (int)e->way,
                             .judged = e->judged,
@@ -88,11 +88,11 @@ static int give_up(struct apply_context *w, struct deferred_entry *e, void *unus
                             .reason = e->reason,
                             .key = change_packed_key(&e->change, &room),
                             .change = {.type = VAL_BLOB, .p = bytes.p, .n = bytes.n}};
-    w->count->quarantined += e->held == 0;
-    if (e->held == 0)
+    w->count->quarantined += e->quarantine_id == 0;
+    if (e->quarantine_id == 0)
         change_log_waits(&w->effect, e->target, &e->change, e->origin);
     int rc = quarantine_add(w->db, &q) || await_parent(w, e, q.id) ? -1 : 0;
-    if (rc == 0 && e->held == 0 && e->way == WORK_MERGE)
+    if (rc == 0 && e->quarantine_id == 0 && e->way == WORK_MERGE)
         rc = merge_force(w, e->target, &e->change, e->origin) || verdict_send_waits(w, &e->change, e->origin)
                  ? -1
                  : 0;

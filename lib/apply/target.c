@@ -19,7 +19,7 @@ struct target_source {
 
 enum verb { INSERT, UPDATE, UPDATE_CHECKED, DELETE, DELETE_CHECKED, DELETE_SAME };
 
-/* A statement for one set of told columns; mask holds a byte a column. */
+/* A statement for one set of columns; mask holds a byte a column. */
 struct target_statement {
     enum verb verb;
     bool rowid;

@@ -9,7 +9,7 @@ struct target {
     struct db *db;
     size_t index; /* its number among the targets */
     struct layout *layout;
-    const struct table *table; /* layout->table: changes are told in its columns */
+    const struct table *table; /* layout->table: changes are given in its columns */
     struct target_source *source;
     size_t nsource;
     struct target_statement *cache;
@@ -60,11 +60,11 @@ enum done {
     DONE_BLOCKED = 3 /* another constraint; target_reason says which */
 };
 
-/* Inserts the row; columns not told take their defaults. rowid: the rowid to give it where that is no column, or
+/* Inserts the row; columns that are not set take their defaults. rowid: the rowid to give it where that is no column, or
  * NULL. */
 enum done target_insert(struct target *t, const struct change *c, const int64_t *rowid);
 
-/* Sets the told columns of the row. checked: only where each column that old tells still has that value. Keys are
+/* Sets the columns of the row that new has. checked: only where each column that old has still has that value. Keys are
  * compared byte for byte here and below, whatever their collation. */
 enum done target_update(struct target *t, const struct change *c, bool checked);
 

@@ -1,4 +1,4 @@
-/* timestamp: the values by which the newer of two rows is told: times as SQLite's date functions read them, numbers of
+/* timestamp: the values that say which of two rows is newer: times as SQLite's date functions read them, numbers of
  * seconds, or a counter. */
 #ifndef TIMESTAMP_H
 #define TIMESTAMP_H

@@ -14,7 +14,7 @@ void userkey_free(struct userkey *u);
  * collations; NULL is nobody's. 1 (userkey_other says which), 0, -1. */
 int userkey_taken(struct userkey *u, const struct change *c);
 const char *userkey_other(const struct userkey *u);
-const struct val *userkey_row(const struct userkey *u); /* only its key told, in the table's columns */
+const struct val *userkey_row(const struct userkey *u); /* only its key is set, in the table's columns */
 
 /* Whether the row in t->now, of the insert's key, has one of its user keys, too. */
 bool userkey_same(const struct userkey *u, const struct target *t, const struct change *c);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A verdict with the key of its row, packed, and where it is told who made the newest change of it that did not come from
+/* A verdict with the key of its row, packed, and where to put who made the newest change of it that did not come from
  * the server: NULL where the journal has none, "" for this copy. */
 struct wanted {
     const struct verdict_received *of;

@@ -25,7 +25,7 @@ struct received {
     struct arena values;
 };
 
-/* A row of which the change here may be another by now: its value is told as it is. */
+/* A row of which the change here may be another by now: its value is recorded as it is. */
 static int receive_one(struct apply_context *w, const struct dx_verdict *v, struct received *new)
 {
     struct target *t = targets_named(&w->targets, v->table);
@@ -41,7 +41,7 @@ static int receive_one(struct apply_context *w, const struct dx_verdict *v, stru
     if (t == NULL || (v->column && column < 0))
         return conflict_own(w, NULL, &k); /* what it is about is not here any more */
     int rc = record_get(&bytes, t, &new->values, &c);
-    bool known = rc == 0 && has_key(&c); /* one that is too long is not told */
+    bool known = rc == 0 && has_key(&c); /* one that is too long is left out */
     int here = rc ? -1 : known ? target_row(t, &c, NULL) : 0;
     if (here >= 0 && column >= 0) {
         k.base = c.old[column];

@@ -18,7 +18,7 @@ static bool small(const struct val *v)
 }
 
 /* Of the change what the node sent: the key, and new values of columns that travel; of a conflict on a column also the
- * value that the node had before. What else is told as old may be the row here. */
+ * value that the node had before. Other old values may be those of the row here. */
 void verdict_put(struct buf *b, const struct change *c, int column, const struct object *o)
 {
     size_t n = c->table->ncol;

@@ -1,4 +1,4 @@
-/* verdict_send: what a merge decides against a node is noted to be told to it (nodes/verdict.h). A verdict holds what the
+/* verdict_send: what a merge decides against a node is kept for its next archive (nodes/verdict.h). A verdict holds what the
  * node itself had sent and no value of this database: the node may not see the row. */
 #ifndef VERDICT_SEND_H
 #define VERDICT_SEND_H

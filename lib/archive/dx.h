@@ -59,7 +59,7 @@ enum {
 struct dx_rekey {
     char *table;
     struct val old, new; /* VAL_INT or VAL_TEXT, without a NUL in it; the head's */
-    int64_t id;          /* the sender's number of it; 0: none is told */
+    int64_t id;          /* the sender's number of it; 0: none is given */
     bool adopt;
     size_t nref;
     char **ref; /* table, column, table, column ... that may refer to it: 2 * nref texts */

@@ -1,4 +1,4 @@
-/* head_read: dx.json and end.json, read (archive/head_read.c) and told (archive/head_write.c). */
+/* head_read: dx.json and end.json, read (archive/head_read.c) and written (archive/head_write.c). */
 #ifndef HEAD_READ_H
 #define HEAD_READ_H
 

@@ -35,7 +35,7 @@ enum libdx_type {
     LIBDX_TEXT,
     LIBDX_BLOB,
     LIBDX_NULL
-}; /* none: not told */
+}; /* none: not known */
 
 /* Reads from a descriptor, which stays the caller's; `name` is for messages. */
 LIBDX_API libdx *libdx_open(int fd, const char *name);

@@ -35,7 +35,7 @@ void file_sweep(const char *directory);
 int file_sync_directory(const char *directory);
 
 /* Writes and syncs all that waits for the file system on which fd is: cheaper than hundreds of single syncs. What
- * failed since fd was opened is told. `name` is for the message. */
+ * failed since fd was opened is reported. `name` is for the message. */
 int file_sync_system(int fd, const char *name);
 
 /* Creates a file that is not there: nothing is followed and nothing is overwritten. What stands under the name, a link that

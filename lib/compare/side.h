@@ -1,5 +1,5 @@
 /* side: one of the two databases of a comparison, here (compare/local.h) or at the other end of a connection
- * (compare/remote.h). All rows are told in the specs' columns and under canonical keys. */
+ * (compare/remote.h). All rows are given in the specs' columns and under canonical keys. */
 #ifndef SIDE_H
 #define SIDE_H
 

@@ -1,6 +1,6 @@
 /* spec: what is compared: the objects of two databases, from the configuration and from what each side has.
  *
- * Rows are told in an object's canonical columns: mine's names in mine's order, or those that the configuration gives
+ * Rows are given in an object's canonical columns: mine's names in mine's order, or those that the configuration gives
  * them. Keys are theirs' keys: where a row has another key in mine (compare/base.h, links), it is translated as mine is
  * read and written. */
 #ifndef SPEC_H

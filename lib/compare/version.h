@@ -21,7 +21,7 @@ void content_of(const struct spec *s, const struct val *row, struct buf *out);
 bool version_is_content(const struct spec *s);
 
 /* The columns that differ between a row and what was kept of another (`fields = changed`): a byte a column of s->row,
- * 1 where it differs. content is what version_of or content_of gave. False where it cannot be told. */
+ * 1 where it differs. content is what version_of or content_of gave. False where that cannot be known. */
 bool version_columns(const struct spec *s, const struct val *row, const struct val *content,
                      uint8_t *differs);
 

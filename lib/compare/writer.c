@@ -188,7 +188,7 @@ static const struct val *wanted(const struct writer *w, const struct item *i)
 }
 
 /* The change that would make the target's row what is wanted; c->old has the key. now: the row is there (in
- * target->now), and only what differs is told. Whether anything is. */
+ * target->now), and only what differs is kept. Whether anything does. */
 static int make_change(struct writer *w, struct writing *o, const struct item *i, struct change *c, bool now)
 {
     const struct spec *s = o->at->spec;

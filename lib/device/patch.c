@@ -386,7 +386,8 @@ static int check_signature(const struct file *f, const struct signers *signers)
     return rc;
 }
 
-/* The files are there before the database says so, and the link follows: an application that starts in between is told to wait. */
+/* The files are there before the database says so, and the link follows: an application that starts in between
+ * finds that it must wait. */
 static int install(const struct file *f, const char *device, const struct signers *signers)
 {
     struct installed i = {0};

@@ -173,7 +173,7 @@ static void take_none(struct journal_reader *r, struct val *into)
     memset(into, 0, r->tables[r->at].table->ncol * sizeof *into);
 }
 
-/* Whether any column changed: what the triggers could not tell apart (journal/trigger.c) is told by its bits here. */
+/* Whether any column changed: what the triggers could not tell apart (journal/trigger.c) is compared by its bits here. */
 static bool take_update(struct journal_reader *r)
 {
     const struct table *t = r->tables[r->at].table;

@@ -43,13 +43,13 @@ enum journal_whose {
     JOURNAL_ALL,
     JOURNAL_TOUCHED, /* everybody; rows that are the same at both ends come too, see journal_net_same */
     /* All that the server does not know: everything but what came from upstream (STORE_UPSTREAM). What was changed and
-     * came back to what it was is told, too, as an update to the same value: while it was pending it held back what the
-     * server sent, so the server must hear of it to send that again. A row made and deleted again is told as an update
+     * came back to what it was is given, too, as an update to the same value: while it was pending it held back what the
+     * server sent, so the server must hear of it to send that again. A row made and deleted again is given as an update
      * of its first column beside the key from NULL to NULL. */
     JOURNAL_OWN
 };
 
-/* Reads the net change of each row of one table (all its layouts, told in the columns of the current one) in
+/* Reads the net change of each row of one table (all its layouts, in the columns of the current one) in
  * (after, upto]: first old values, last new values, in key order. Rows equal at both ends (type and bits) are left
  * out. Columns that an older layout did not have are VAL_NONE, and an insert's are taken from the row as it is now.
  * c->seq is the last number, c->origin the origin of the last change. */
@@ -58,7 +58,7 @@ struct journal_net *journal_net(struct db *db, const char *table, int64_t after,
 int journal_net_next(struct journal_net *r, struct change *c);
 
 /* The same for some of the columns only, beside the key: those with want[i] (by the current layout's columns; NULL: all).
- * Changes are told in a table of these columns alone; updates of others are left out. `ordered` is the layout of all
+ * Changes are given in a table of these columns alone; updates of others are left out. `ordered` is the layout of all
  * entries where these stand in key order already (journal/range_scan.h), and need not be sorted, else 0. */
 struct journal_net *journal_net_some(struct db *db, const char *table, int64_t after, int64_t upto,
                                      enum journal_whose whose, const bool *want, int64_t ordered);

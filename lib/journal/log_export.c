@@ -13,10 +13,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* How changes of one layout are told. */
+/* How changes of one layout are written. */
 struct telling {
     const struct table *from; /* the layout in dx_table */
-    size_t as;                /* the layout's number as which it is told, its own for most */
+    size_t as;                /* the number of the layout that it is written as, its own for most */
     int *map;                 /* column of that one -> column of this, or -1; NULL when they are the same */
     struct val *fill;         /* per column of that one: what stands where this has none */
 };
@@ -92,7 +92,7 @@ static int prepare_map(struct log *g, struct telling *t)
     return rc;
 }
 
-/* Whether entries of the layout are among those to be told. */
+/* Whether entries of the layout are among those to be written. */
 static int has_entries(struct log *g, size_t i, int64_t after)
 {
     int64_t what = g->layout[i].id * JOURNAL_WHAT, found;
@@ -103,7 +103,7 @@ static int has_entries(struct log *g, size_t i, int64_t after)
     return found != 0;
 }
 
-/* Settles how the changes of layout i are told; the head gets the tables that are captured, and those once captured
+/* Settles how the changes of layout i are written; the head gets the tables that are captured, and those once captured
  * that the archive needs. */
 static int choose_table(struct log *g, struct dx_head *h, size_t i, int64_t after)
 {

@@ -12,7 +12,7 @@
 
 struct journal_net {
     struct db *db;
-    struct table *table;          /* the current layout, in whose columns changes are told */
+    struct table *table;          /* the current layout, in whose columns changes are given */
     struct journal_table *layout; /* all layouts of all tables; map[i] is set for those of this one */
     size_t nlayout;
     int **map; /* column of the current layout -> column of layout i, or -1; NULL for other tables */
@@ -237,7 +237,7 @@ static void fold_update(struct journal_net *r)
 static void fold_delete(struct journal_net *r, const int *map)
 {
     for (size_t i = 0; i < r->table->ncol; i++) {
-        /* A column changed before the delete has its old value already; one that was not is told here. */
+        /* A column changed before the delete has its old value already; one that was not gets it here. */
         if (map[i] >= 0)
             note_old(r, i);
         r->new[i].type = VAL_NONE;
@@ -297,7 +297,7 @@ static int advance(struct journal_net *r)
     return step == STEP_ERROR ? -1 : r->waiting;
 }
 
-/* An insert told by an older layout: the columns it lacks are as the row has them now. */
+/* An insert in an older layout: the columns it lacks are as the row has them now. */
 static int complete(struct journal_net *r)
 {
     size_t given = 0;
@@ -345,7 +345,7 @@ static void put_key(const struct journal_net *r, struct val *row)
         row[r->table->key[k]] = r->key[k];
 }
 
-/* A row made and deleted again, told as an update of nothing: its first column beside the key from NULL to NULL.
+/* A row made and deleted again, given as an update of nothing: its first column beside the key from NULL to NULL.
  * Whether there is one. */
 static bool tell_ghost(struct journal_net *r)
 {

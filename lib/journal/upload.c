@@ -67,7 +67,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The columns of the table that the server gives the copy: those that the application has beside them stay here. A table
- * that is no part of the copy is told whole, for the server to refuse. */
+ * that is no part of the copy is sent whole, for the server to refuse. */
 static bool *wanted_columns(const struct table *t, struct table *const *copy, size_t ncopy)
 {
     for (size_t k = 0; k < ncopy; k++)
@@ -128,7 +128,7 @@ static int add_tables(struct db *db, struct dx_head *h)
 
 /* ---- writing ---- */
 
-/* The net changes of the columns that are told. */
+/* The net changes of the columns that are sent. */
 static struct journal_net *open_net(struct db *db, const struct table *t, const struct upload *u)
 {
     struct journal_table *layout;

@@ -13,7 +13,7 @@
 #include <strings.h>
 
 /* archive: the one that carried it to the node, or took the row away there; NULL: none yet. refs: table, column, ...
- * separated by unit separators; NULL: the node is not told. */
+ * separated by unit separators; NULL: it is not sent to the node. */
 static const char sql_make[] =
     "CREATE TABLE IF NOT EXISTS dx_rekey (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tbl TEXT NOT NULL,"
     " old NOT NULL, new NOT NULL, archive INTEGER, refs TEXT, adopt INTEGER NOT NULL DEFAULT 0)";

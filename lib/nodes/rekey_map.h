@@ -44,7 +44,7 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
 int rekey_taken(struct db *db, const char *table, const char *column, int64_t key);
 
 /* Notes that the node's row `old` is `new` here; adopt: that row was here before. gone: the archive that takes the row away from the node, when that is
- * made already: then the node is told no new key, and means another row by the old one afterwards; else 0. What the
+ * made already: then the node gets no new key, and means another row by the old one afterwards; else 0. What the
  * node says in the work at hand is understood by r. */
 int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
               const struct val *new, bool adopt, int64_t gone);

@@ -89,9 +89,9 @@ void site_status_remarks(const struct site_status *s, const struct node_status *
         buf_puts(out, n->node.active ? "ends at " : " at ");
         buf_puts(out, age);
     }
-    if (n->held) {
+    if (n->hold_reason) {
         remark(out, "held: ");
-        buf_puts(out, n->held);
+        buf_puts(out, n->hold_reason);
     }
     if (n->blocked) {
         snprintf(text, sizeof text, "upload %lld blocked for %s", (long long)n->blocked,

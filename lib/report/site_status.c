@@ -56,7 +56,7 @@ const struct field node_status_fields[] = {
     NODE("blocked_time", FIELD_TIME, blocked_time),
     NODE("ends", FIELD_TIME, ends),
     NODE("moved", FIELD_TEXT, moved),
-    NODE("held", FIELD_TEXT, held),
+    NODE("held", FIELD_TEXT, hold_reason),
     NODE("conflicts", FIELD_INT, conflicts),
     NODE("quarantined", FIELD_INT, quarantined),
     NODE("session", FIELD_TIME, session),
@@ -343,7 +343,7 @@ static void judge(const struct reading *r, struct node_status *s)
     if (!s->node.active)
         return;
     s->behind = s->waiting.archives > 0 || s->aside > 0 || s->uploads > 0;
-    s->stuck = s->held != NULL || s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED ||
+    s->stuck = s->hold_reason != NULL || s->blocked > 0 || s->missing > 0 || s->session_exit == ERR_REFUSED ||
                s->session_exit == ERR_GUARD || s->differs;
     s->silent = s->session > 0 && r->site->time - s->session > r->site->silent_days * DAY;
 }
@@ -403,7 +403,7 @@ static int read_node(const struct reading *r, struct node_status *s)
                                      "SELECT count(*) FROM dx_quarantine WHERE origin = %Q", s->node.name)))
         return -1;
     char *since = NULL;
-    int held = hold_find(r->db, s->node.id, &s->held, &since);
+    int held = hold_find(r->db, s->node.id, &s->hold_reason, &since);
     free(since);
     judge(r, s);
     return held < 0 ? -1 : 0;
@@ -564,7 +564,7 @@ static void free_node(struct node_status *n)
 {
     node_free(&n->node);
     free(n->waiting.oldest);
-    free(n->held);
+    free(n->hold_reason);
     free(n->moved);
     free(n->session_why);
     free(n->release);

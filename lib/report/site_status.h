@@ -24,7 +24,7 @@ struct node_status {
     int64_t blocked_time;           /* when that upload came */
     int64_t ends;                   /* when it ends, or ended, by its date; 0: no such date */
     char *moved;                    /* the server that it has now; NULL: none, or not yet */
-    char *held;                     /* why its uploads are held; NULL: they are not */
+    char *hold_reason;              /* why its uploads are held; NULL: they are not */
     int64_t conflicts, quarantined; /* not resolved; rows that could not be applied */
     int64_t session;                /* when its last session was; 0: never */
     int64_t session_exit;           /* its exit code */

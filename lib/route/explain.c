@@ -140,7 +140,7 @@ static int arm_yields(struct asking *a, const struct object_delta *w, size_t i, 
 {
     bool shown = w->rule->arm[i].list_end > 0;
     int yields = ask_arm(a, w, i, key, shown, through);
-    return yields < 0 && shown && w->rule->whole ? ask_arm(a, w, i, key, false, through) : yields;
+    return yields < 0 && shown && w->rule->full_refresh ? ask_arm(a, w, i, key, false, through) : yields;
 }
 
 static int tell_rule(struct asking *a, const struct object_delta *w, const struct val *key)

@@ -184,7 +184,7 @@ static int name_all(struct object_deltas *v, const struct object_delta *w)
 
 bool full_refresh_needed(const struct object_delta *w)
 {
-    return w->gone || w->fresh || w->retry || object_delta_redefined(w) || w->rule->whole ||
+    return w->gone || w->fresh || w->retry || object_delta_redefined(w) || w->rule->full_refresh ||
            membership_whole(w->object);
 }
 

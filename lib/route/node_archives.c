@@ -115,7 +115,7 @@ static int add_rekeys(struct node_archives *x, struct receiver *r, struct dx_hea
     return rekey_fill(x->db, id, h, &r->rekey);
 }
 
-/* Whether something was decided against the node that no archive has told it. */
+/* Whether something was decided against the node that no archive has carried to it. */
 static bool judged(const struct node_archives *x, const struct receiver *r)
 {
     return x->njudged && bsearch(&r->node.id, x->judged, x->njudged, sizeof r->node.id, compare_ids) != NULL;

@@ -49,7 +49,7 @@ struct node_archives {
     int64_t *rekeyed;         /* nodes that are to rename rows, ascending */
     size_t nrekeyed;
     struct key_ranges ranges; /* that archives of this run carry */
-    int64_t *judged;          /* nodes that are to be told what was decided against them, ascending */
+    int64_t *judged;          /* nodes for which there are verdicts to send, ascending */
     size_t njudged;
 };
 
@@ -83,7 +83,7 @@ int node_archives_stay_suspended(struct node_archives *x, int64_t audience);
 /* The node's part in this run, or NULL. */
 const struct receiver *node_archives_of(const struct node_archives *x, int64_t node);
 
-/* Writes and syncs the archives, under temporary names; a node with nothing to be told gets none. */
+/* Writes and syncs the archives, under temporary names; a node for which there is nothing gets none. */
 int node_archives_write(struct node_archives *x);
 
 /* In the run's transaction: notes what was written. */

@@ -29,7 +29,7 @@ struct object_delta {
     size_t place; /* parents first */
     struct declaration
         declared;    /* how its table is made; none of an object that is gone, or travels to nobody */
-    bool redeclared; /* otherwise than in the run before, so that nodes are told */
+    bool redeclared; /* otherwise than in the run before, so that nodes get the declaration */
     bool aside;      /* set aside in this run (route/set_aside.h): it is left as it was */
     bool retry;      /* a run before set it aside: nodes have its rows as of then, */
     int64_t since, since_run; /* ... that position of the journal, and that run; else those before this run */

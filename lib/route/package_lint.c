@@ -113,7 +113,7 @@ static int copy_schema(struct db *to, struct db *from)
     return step == STEP_DONE ? 0 : -1;
 }
 
-/* Its knowledge of how many rows there are, where it was told by ANALYZE. */
+/* How many rows there are as far as it knows, where ANALYZE has been run. */
 static int copy_statistics(struct db *to, struct db *from)
 {
     int64_t there;
@@ -241,7 +241,7 @@ static int advise_via(struct db *db, const struct object_delta *w, void (*tell)(
 int package_lint_indexes(struct db *db, const struct object_delta *w, void (*tell)(const char *fmt, ...))
 {
     int rc = 0;
-    for (size_t a = 0; rc == 0 && !w->rule->whole && a < w->rule->narm; a++)
+    for (size_t a = 0; rc == 0 && !w->rule->full_refresh && a < w->rule->narm; a++)
         rc = advise_arm(db, w, &w->rule->arm[a], tell);
     return rc == 0 && w->object->visible == VISIBLE_VIA ? advise_via(db, w, tell) : rc;
 }

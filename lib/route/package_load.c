@@ -16,7 +16,7 @@
 
 static void tell_rule(const struct rule *r, void (*tell)(const char *fmt, ...))
 {
-    if (r->whole)
+    if (r->full_refresh)
         tell("object %s: evaluated whole whenever what it reads changes, because of: %s", r->object->name,
              r->why);
     if (r->terms.n)
@@ -134,7 +134,7 @@ int route_load(struct db *db, const char *directory, void (*tell)(const char *fm
     if (rc == 0)
         rc = db_exec(
             db,
-            "DELETE FROM dx_meta WHERE name = 'routed_schema';" /* the next run looks what nodes must be told */
+            "DELETE FROM dx_meta WHERE name = 'routed_schema';" /* the next run looks which nodes need the declarations */
             "INSERT INTO dx_meta (name, value) VALUES ('routes', 1) ON CONFLICT (name) DO UPDATE SET "
             "value = value + 1");
     package_free(p);

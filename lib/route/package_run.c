@@ -86,7 +86,7 @@ static int compile(struct db *db, struct transition_tables *im, const char *now,
         return -1;
     if (w->rule->terms.n && (w->bound_now = fixed_now_bound(db, buf_text(&w->rule->terms))) == NULL)
         return fail_in("object %s", w->object->name);
-    /* Rows that everybody held are told by those of now, without what came since. */
+    /* Rows that everybody held follow from those of now, without what came since. */
     if (w->was == WAS_WHOLE)
         transition_both(w->rule->relation);
     return 0;

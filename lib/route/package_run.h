@@ -24,7 +24,7 @@ void package_runs_close(struct package_run *p, size_t n);
 /* Whether a definition is another than in the run before. */
 bool package_run_defined_anew(const struct package_run *p);
 
-/* Whether nodes are to be told how a table is made. */
+/* Whether nodes are to get the declaration of a table. */
 bool package_run_redeclared(const struct package_run *p);
 
 /* After the run, inside its transaction: what is held is what the definitions say. */

@@ -244,7 +244,7 @@ static int move_object(struct object_deltas *v, const struct object_delta *w)
 }
 
 /* What came to be for nodes since their archives were set aside, in one and the same run: rows that moved in between,
- * told by the history, and in this run; what changed, from the journal since then. */
+ * as the history and this run have it; what changed, from the journal since then. */
 static int resume(struct running *x, const struct package_run *p, const struct receiver *r, int64_t audience)
 {
     size_t first = x->sender.pieces.n;
@@ -855,8 +855,8 @@ static int make_tables(struct db *db)
     return -1;
 }
 
-/* Whether all is captured. Where the fault is with single tables, the objects that read them are set aside; it is told, and
- * looked at in each run. */
+/* Whether all is captured. Where the fault is with single tables, the objects that read them are set aside; that is
+ * reported, and looked at in each run. */
 static int check_capture(struct running *x)
 {
     if (capture_check(x->db) == 0)

@@ -72,7 +72,7 @@ static bool able(const struct object_delta *w)
     for (size_t a = 0; a < w->rule->narm; a++)
         if (w->rule->arm[a].class_column == NULL)
             return false;
-    return w->rule->narm > 0 && !w->rule->whole;
+    return w->rule->narm > 0 && !w->rule->full_refresh;
 }
 
 /* The class table has the object's columns, declared alike, so that the rule compares there as it does in the table;

@@ -202,7 +202,7 @@ static const struct membership_log_move *move_behind(const struct reader *r, int
     return NULL;
 }
 
-/* Whether a column that travels to the node is told. */
+/* Whether a column that travels to the node is among those changed. */
 static bool concerns(const struct reader *r, const struct change *c)
 {
     bool any = c->op != CHANGE_UPDATE;

@@ -38,7 +38,7 @@ static const char *lost_column(const struct object *o, const struct layout *befo
     return NULL;
 }
 
-/* By what nodes were told: 1 when there is something to say, 0, -1. */
+/* Against the declarations that nodes have: 1 when there is something to say, 0, -1. */
 static int compare(struct db *db, const struct object *o, const struct declaration *before,
                    const struct declaration *now, struct schema_effect *e)
 {

@@ -1,4 +1,5 @@
-/* schema_effect: what nodes get, or need, because tables that travel are declared otherwise than nodes were told before. */
+/* schema_effect: what nodes get, or need, because tables that travel are declared otherwise than
+ * the nodes' last archives said. */
 #ifndef SCHEMA_EFFECT_H
 #define SCHEMA_EFFECT_H
 

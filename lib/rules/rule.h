@@ -45,10 +45,10 @@ struct rule {
     size_t narm, nreading;
     struct arm *arm;
     struct reading *reading;
-    bool whole;       /* only evaluated whole */
-    char *why;        /* ... because of this word of it; else NULL */
-    char *keep;       /* the time filter at this moment, or NULL */
-    struct buf terms; /* of time (rules/fixed_now.h) */
+    bool full_refresh; /* only evaluated over all rows */
+    char *why;         /* ... because of this word of it; else NULL */
+    char *keep;        /* the time filter at this moment, or NULL */
+    struct buf terms;  /* of time (rules/fixed_now.h) */
 };
 
 void rule_free(struct rule *r);

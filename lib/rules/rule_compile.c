@@ -33,7 +33,7 @@ static void frame_head(struct buf *b, const struct table *t)
     buf_puts(b, ") AS (");
 }
 
-/* Behind the arm: joins the object's table, so that only rows that there are count, told by their own keys, and the
+/* Behind the arm: joins the object's table, so that only existing rows count, with their own keys, and the
  * nodes. The places of both are noted as occurrences. */
 static void frame_tail(struct buf *b, const struct analysis *an, struct arm *a)
 {
@@ -292,7 +292,7 @@ static int check_columns(const struct analysis *an, const char *text)
 
 static void note_whole(struct rule *r, char *why)
 {
-    r->whole = true;
+    r->full_refresh = true;
     if (r->why)
         free(why);
     else

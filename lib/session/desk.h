@@ -64,7 +64,7 @@ struct desk {
 /* How the server stands to the node. */
 int desk_standing(const struct desk *d, struct standing *out);
 
-/* Answers requests until the other process closes its end. It has been told in *last what to log, if it came to that. */
+/* Answers requests until the other process closes its end. *last says what to log, if it came to that. */
 void desk_serve(struct desk *d, int socket, struct desk_request *last);
 
 /* The asking side: 0, or -1. Only one request is open at a time. */

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /* One session on these descriptors, for that node of the site. `bin` is the directory of dx's commands. -1 after fail(),
- * which the node has been told, as far as it may know the reason. *fence says what holds the process that reads the node's
- * bytes (session/fence.h); it is told to `say`, if that is not NULL. */
+ * which the node has got a message about, as far as it may know the reason. *fence says what holds
+ * the process that reads the node's bytes (session/fence.h); `say` gets that, if it is not NULL. */
 struct serve {
     const char *site, *node, *bin;
     int in, out;

@@ -155,7 +155,7 @@ int db_expect(struct db *db, const struct val *const *values, size_t n);
 /* Tells fn of each row of an ordinary table that a trigger inserts, updates or deletes while a statement runs; fn NULL
  * ends it. old and new are whole rows as SQLite stores them (virtual generated columns left out), n values each, NULL for
  * an insert's old and a delete's new; they live until fn returns. A statement that fails takes back what its triggers did:
- * fn is told so by an op of 0 and table NULL. fn must not use the connection. */
+ * fn is then called with an op of 0 and table NULL. fn must not use the connection. */
 typedef void db_trigger_row_fn(void *ctx, int op, const char *table, const struct val *old,
                                const struct val *new, size_t n);
 void db_watch_triggers(struct db *db, db_trigger_row_fn *fn, void *ctx);

@@ -127,7 +127,7 @@ static int report(const char *path, const struct dx_head *h, const struct apply_
                : 0;
 }
 
-/* Applies archive after archive; *db, in the file, is opened when the first one has told its kind. */
+/* Applies archive after archive; *db, in the file, is opened when the kind of the first one is known. */
 static int apply_each(const char *path, const char *file, struct dx_reader *r, struct db **db,
                       const struct apply_options *o)
 {

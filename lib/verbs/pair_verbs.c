@@ -80,7 +80,7 @@ static int check_lost(struct db *pc, const struct node *n, const char *id)
     if (handheld_path(pc, device, &path))
         return -1;
     int rc = path ? handheld_state(path, device, id, &state) : 0;
-    /* A pairing that was interrupted has left no database, and nothing was ever told by it. */
+    /* A pairing that was interrupted has left no database, and nothing was ever sent by it. */
     if (rc == 0 && (state == HANDHELD_OURS || n->applied > 0))
         rc = fail(ERR_REFUSED,
                   "device %s is paired here; its database was %s. If that is lost, with what was not yet "

@@ -50,7 +50,7 @@ static int serve_session(int argc, char **argv)
                                    .say = cli_say});
     return rc == 0 || err_code() == ERR_USAGE
                ? rc
-               : (int)err_code(); /* stderr may lead to the node: it has been told */
+               : (int)err_code(); /* stderr may lead to the node: it has got its message */
 }
 
 static const struct cli_option exchange_options[] = {
@@ -268,7 +268,7 @@ static int exchange_files(int argc, char **argv)
                     "--leave and --take are halves of a session by themselves: without COMMAND, --now and "
                     "--prove");
     int rc = read_numbers(&x, &rows, &whole) || read_standing(argv[0], &us, &files) ? -1 : 0;
-    if (us.free == 0 && copy_of) { /* of a copy that there is, the database has told it */
+    if (us.free == 0 && copy_of) { /* of a copy that there is, the database has given it */
         int64_t room = file_free(argv[0]);
         us.free = room > 0 ? room : 0;
     }

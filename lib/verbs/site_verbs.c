@@ -141,7 +141,7 @@ static int get_conf(const char *site)
     return rc;
 }
 
-/* A monitor reads the first line of stdout, and knows 3 as "unknown": so that is where trouble is told, too. */
+/* A monitor reads the first line of stdout, and knows 3 as "unknown": so that is where trouble is reported, too. */
 static int monitor(const char *site)
 {
     struct monitor_limits w, c;
