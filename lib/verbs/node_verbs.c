@@ -5,6 +5,7 @@
 #include "cli/fields.h"
 #include "journal/meta.h"
 #include "nodes/approval.h"
+#include "nodes/departure.h"
 #include "nodes/hold.h"
 #include "nodes/membership_log.h"
 #include "nodes/responsibility.h"
@@ -21,11 +22,33 @@ static bool json;
 
 static const char *package, *reason, *user, *expire;
 
-static void print_node(const struct node *n)
+/* What is noted of the node's end: d->site is "" and the time 0 where nothing is. 0, -1. */
+static int read_departure(struct db *db, const struct node *n, struct departure *d)
 {
-    printf("%-16s %-16s %-15s %-6s %7lld %7lld %7lld\n", n->name, n->user, n->package,
+    int found = departure_find(db, n->id, d);
+    if (found == 0)
+        *d = (struct departure){.site = mem_text("")};
+    return found < 0 ? -1 : 0;
+}
+
+static int print_node(struct db *db, const struct node *n)
+{
+    struct departure d;
+    char at[FIELDS_TIME];
+    if (read_departure(db, n, &d))
+        return -1;
+    printf("%-16s %-16s %-15s %-6s %7lld %7lld %7lld", n->name, n->user, n->package,
            n->active ? "active" : "ended", (long long)n->archive, (long long)n->applied,
            (long long)n->merged);
+    if (d.time)
+        fields_time(d.time, at);
+    if (*d.site)
+        printf("  moved to %s", d.site);
+    else if (d.time)
+        printf("  %s at %s", departure_due(&d) ? "ended" : "ends", at);
+    putchar('\n');
+    departure_free(&d);
+    return 0;
 }
 
 static json_t *node_json(const struct node *n)
@@ -39,10 +62,20 @@ static json_t *node_json(const struct node *n)
 /* The node, with the digest of its newest archive. */
 static int add_node(struct db *db, const struct node *n, json_t *list)
 {
-    char *digest;
+    char *digest, at[FIELDS_TIME];
+    struct departure d;
     if (membership_log_digest(db, n->id, n->archive, &digest))
         return -1;
+    if (read_departure(db, n, &d)) {
+        free(digest);
+        return -1;
+    }
     json_t *j = node_json(n);
+    if (d.time)
+        fields_time(d.time, at);
+    json_object_set_new(j, "ends", d.time ? json_string(at) : json_null());
+    json_object_set_new(j, "moved", *d.site ? json_string(d.site) : json_null());
+    departure_free(&d);
     json_object_set_new(j, "digest", json_string(digest));
     json_array_append_new(list, j);
     free(digest);
@@ -54,7 +87,7 @@ static int list_nodes(const char *path, const char *name)
     struct db *db = db_open(path, DB_READ);
     struct node *n = NULL;
     size_t count = 0;
-    int rc = db && meta_require(db) == 0 ? node_list(db, &n, &count) : -1;
+    int rc = db && db_begin_read(db) == 0 && meta_require(db) == 0 ? node_list(db, &n, &count) : -1;
     json_t *all = json_array();
     bool found = name == NULL;
     if (!json && count)
@@ -63,9 +96,7 @@ static int list_nodes(const char *path, const char *name)
     for (size_t i = 0; i < count; i++) {
         if (name == NULL || strcmp(n[i].name, name) == 0) {
             found = true;
-            if (!json)
-                print_node(&n[i]);
-            else if (add_node(db, &n[i], all))
+            if (json ? add_node(db, &n[i], all) : print_node(db, &n[i]))
                 rc = -1;
         }
         node_free(&n[i]);

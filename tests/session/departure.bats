@@ -38,6 +38,8 @@ other_site() {
     run -0 txnroute status site/hq.db
     [[ $output == *"ends at 2100-01-01"* ]]
     [ "$(txnroute status site/hq.db --json | jq -r '.nodes[] | select(.name == "alice") | .ends')" = 2100-01-01T00:00:00Z ]
+    [[ $(txnroute node list site/hq.db alice) == *"active"*"ends at 2100-01-01T00:00:00Z" ]]
+    [ "$(txnroute node list site/hq.db --json | jq -c '[.[].ends]')" = '["2100-01-01T00:00:00Z",null]' ]
     txnroute node end site/hq.db alice --expire 2020-01-01T12:00:00Z
     run -3 remotesync alice.db site
     [[ $output == *"has come to its end here on 2020-01-01 12:00 UTC"* ]]
