@@ -420,7 +420,7 @@ static int pass_to(struct db *db, const struct dx_rekey *r, const struct node *n
         buf_addf(&refs, "%s%s", i ? separator : "", r->ref[i]);
     int rc = redirect(db, r, n->id) ||
              insert(db, n->id, r->table, &r->old, &r->new, r->adopt, buf_text(&refs)) ||
-             node_force(db, n->id, r->table, &r->new);
+             node_force(db, n->id, r->table, &r->new) || node_force(db, n->id, r->table, &r->old);
     buf_free(&refs);
     return rc ? -1 : 0;
 }

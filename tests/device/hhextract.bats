@@ -335,6 +335,26 @@ with_other_keys() {
     with_other_keys --conf palm.conf
 }
 
+@test "a row that comes under the old key with the archive that gives the device's row another one is whole there" {
+    mkdir site package
+    sql site/hq.db "CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT, city TEXT)" "INSERT INTO account VALUES (1, 'one', 'Oslo')"
+    printf '[package]\nname = p\nversion = 1\n[object account]\nvisible = all\n' >package/package.conf
+    txnlog attach site/hq.db
+    txnroute load site/hq.db package
+    txnroute node add site/hq.db alice --package p --user alice
+    initsync alice.db site --node alice
+    hhextract pair alice.db palm.db --device palm
+    sql palm.db "INSERT INTO account VALUES (2, 'of the device', 'Oslo')"
+    companionsync alice.db palm.db
+    sql alice.db "UPDATE account SET city = 'Lima' WHERE id = 1"
+    companionsync alice.db palm.db
+    sql site/hq.db "INSERT INTO account VALUES (2, 'of the office', 'Oslo')"
+    remotesync --now alice.db site || [ $? -eq 1 ]
+    companionsync alice.db palm.db || [ $? -eq 1 ]
+    [ "$(sql palm.db "SELECT name, city FROM account WHERE id = 2")" = 'of the office|Oslo' ]
+    [ "$(txnlog digest palm.db)" = "$(txnlog digest alice.db --node palm)" ]
+}
+
 @test "run reports of each object its filter, rows, changes, bytes and seconds, as text and as JSON" {
     make_levels
     sql alice.db "UPDATE account SET city = 'Lima'"
