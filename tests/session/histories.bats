@@ -21,9 +21,9 @@ random_histories() {
 }
 
 @test "schemas that change at the server and in copies: every queue empties, every copy is right, every value is accounted for" {
-    random_histories 1003 1 -n 2 -w s
+    random_histories 1049 1 -n 2 -w s
 }
 
-@test "handhelds beside the copies, put back from backups: every device holds what its companion holds" {
-    random_histories 6011 1 -n 2 -w hr
+@test "handhelds beside the copies, put back from backups and copied: every device holds what its companion holds" {
+    random_histories 6031 1 -n 2 -w hrt
 }
