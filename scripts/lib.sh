@@ -95,11 +95,6 @@ is_stick() {
     [ -d "$1" ] && ! [ -e "$1/hq.db" ]
 }
 
-# absolute PATH: the same from the root; the rest of it stays as it is.
-absolute() {
-    case $1 in /*) printf %s "$1" ;; *) printf %s "$PWD/$1" ;; esac
-}
-
 # Sets `server`, the command that answers for SITE, here or over ssh. dxpack adds the node's name.
 server_command() {
     local quoted
@@ -113,7 +108,8 @@ server_command() {
         ;;
     *)
         [ -d "$1" ] || { warn "$1: no such directory"; return 4; }
-        server=("$here/dxserve" --site "$(absolute "$1")" --node=)
+        case $1 in /*) quoted=$1 ;; *) quoted=$PWD/$1 ;; esac
+        server=("$here/dxpack" serve --site "$quoted" --node=) # what dxserve does for a session
         ;;
     esac
 }
