@@ -98,3 +98,21 @@ setup() {
     txnroute node set site/hq.db bobs --package sales
     [ "$(txnroute node list site/hq.db bobs --json | jq -r '.[0].package')" = sales ]
 }
+
+@test "a node that gets another user goes on with the difference, and what the user before had not sent is merged" {
+    txnroute node set site/hq.db bob --user carol
+    dxcron site
+    initsync bob.db site --node bob
+    gone=$(sql alice.db "ATTACH 'bob.db' AS b; SELECT row_id FROM main.account WHERE row_id NOT IN (SELECT row_id FROM b.account) LIMIT 1")
+    for routed in '' first; do
+        sql alice.db "UPDATE account SET city = 'Unsent$routed' WHERE row_id = '$gone'"
+        txnroute node set site/hq.db alice --user carol
+        [ -z "$routed" ] || dxcron site
+        run -0 remotesync --now --prove alice.db site
+        [ -z "$(sql alice.db "SELECT city FROM account WHERE row_id = '$gone'")" ]
+        [ "$(sql site/hq.db "SELECT city FROM account WHERE row_id = '$gone'")" = "Unsent$routed" ]
+        diff <(txnlog digest alice.db) <(txnlog digest bob.db)
+        txnroute node set site/hq.db alice --user alice
+        run -0 remotesync --now --prove alice.db site
+    done
+}
