@@ -53,7 +53,7 @@ static int present(struct db *db, const char *table)
 
 static void add(struct quarantine_due *d, int64_t id)
 {
-    d->id = mem_grow(d->id, d->n + 1, sizeof *d->id);
+    d->id = mem_append(d->id, d->n, sizeof *d->id);
     d->id[d->n++] = id;
 }
 

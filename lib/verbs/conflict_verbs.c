@@ -474,7 +474,7 @@ static int one_row(char **argv, struct quarantine_row *row)
 static int retry(int argc, char **argv)
 {
     struct quarantine_row row = {.values = argc > 2 ? argv[2] : NULL};
-    return argc > 1 ? one_row(argv, &row) : decide(argv[0], &row);
+    return verb_tell_steps(argc > 1 ? one_row(argv, &row) : decide(argv[0], &row));
 }
 
 static int discard(int argc, char **argv)

@@ -207,3 +207,29 @@ tried() {
     [ "$(sql site/hq.db "SELECT * FROM c; SELECT count(*) FROM dx_quarantine")" = $'c1|t1|1\n0' ]
     run -0 remotesync --now --prove a.db site
 }
+
+@test "all of the quarantine tried again, kept and taken: steps in proportion to the rows" {
+    local rows kept steps=()
+    for rows in 250 1000; do
+        rm -rf hq.db* up.dx
+        sql hq.db "CREATE TABLE t (id TEXT PRIMARY KEY)" "CREATE TABLE c (id TEXT PRIMARY KEY, p TEXT REFERENCES t)"
+        txnlog attach hq.db
+        sql copy-$rows.db "CREATE TABLE t (id TEXT PRIMARY KEY)" "CREATE TABLE c (id TEXT PRIMARY KEY, p TEXT REFERENCES t)"
+        txnlog attach copy-$rows.db
+        sql copy-$rows.db "INSERT INTO c SELECT 'c' || value, 'a' FROM generate_series(1, $rows)"
+        txnlog read copy-$rows.db >up.dx
+        run -1 dxapply --log hq.db <up.dx
+        [ "$(sql hq.db "SELECT count(*) FROM dx_quarantine")" = $rows ]
+        run -1 dxapply retry -v hq.db
+        [[ $output =~ ([0-9]+)" thousand steps" ]]
+        kept=${BASH_REMATCH[1]}
+        sql hq.db "INSERT INTO t VALUES ('a')"
+        run -0 dxapply retry -v hq.db
+        [[ $output == *"$rows rows left quarantine"* ]]
+        [[ $output =~ ([0-9]+)" thousand steps" ]]
+        steps+=("$kept" "${BASH_REMATCH[1]}")
+    done
+    [ "${steps[0]}" -gt 0 ]
+    [ "${steps[2]}" -lt $((steps[0] * 6)) ]
+    [ "${steps[3]}" -lt $((steps[1] * 6)) ]
+}
