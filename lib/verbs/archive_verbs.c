@@ -17,21 +17,30 @@ static bool json;
 
 static const char *directory;
 
-static const struct cli_option json_options[] = {
-    {.name = "--json", .help = "a JSON object a line for each archive", .flag = &json}, {0}};
-
 static const struct cli_option no_options[] = {{0}};
 
-/* What to do with one archive whose head was just read; it is read to its end there. */
+static bool only_head;
+
+static const struct cli_option list_options[] = {
+    {.name = "--head",
+     .help = "only the first head; nothing behind it is read or checked",
+     .flag = &only_head},
+    {.name = "--json", .help = "a JSON object a line for each archive", .flag = &json},
+    {0}};
+
+/* What to do with one archive whose head was just read. It is read to its end there: 0; 1 where nothing more of the file is
+ * wanted; -1. */
 typedef int on_archive(struct dx_reader *r, const struct dx_head *h, void *ctx);
 
 static int each_in(struct dx_reader *r, on_archive *fn, void *ctx)
 {
     const struct dx_head *h;
     int got;
-    while ((got = dx_next(r, &h)) > 0)
-        if (fn(r, h, ctx))
-            return -1;
+    while ((got = dx_next(r, &h)) > 0) {
+        int rc = fn(r, h, ctx);
+        if (rc)
+            return rc < 0 ? -1 : 0;
+    }
     return got;
 }
 
@@ -185,15 +194,34 @@ static void print_counts(const struct dx_head *h, const struct dx_end *e)
            e->sha256);
 }
 
-/* The head as it stands in dx.json, with counts, members and digest. */
-static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t *members)
+/* The head as it stands in dx.json; NULL after fail(). */
+static json_t *head_json(const struct dx_head *h)
 {
     struct buf b = {0};
-    if (head_put(&b, "stdout", h, NULL))
-        return -1;
-    json_t *all = json_loadb((const char *)b.p, b.n, 0, NULL), *table;
+    json_t *all = head_put(&b, "stdout", h, NULL) ? NULL : json_loadb((const char *)b.p, b.n, 0, NULL);
     buf_free(&b);
+    return all;
+}
+
+static int list_head(const struct dx_head *h)
+{
+    json_t *all = json ? head_json(h) : NULL;
+    if (json && all == NULL)
+        return -1;
+    if (json)
+        print_json(all);
+    else
+        print_head(h);
+    return 1;
+}
+
+/* The head with counts, members and digest. */
+static int print_listing(const struct dx_head *h, const struct dx_end *e, json_t *members)
+{
+    json_t *all = head_json(h), *table;
     size_t i;
+    if (all == NULL)
+        return -1;
     json_array_foreach (json_object_get(all, "tables"), i, table) {
         const struct dx_count *n = &e->count[i];
         json_object_update_new(table, json_pack("{s:I, s:I, s:I}", "insert", (json_int_t)n->inserts, "update",
@@ -210,6 +238,10 @@ static int list_one(struct dx_reader *r, const struct dx_head *h, void *ctx)
 {
     struct members *m = ctx;
     json_t *first = json_array_get(m->list, 0);
+    if (only_head) {
+        json_array_clear(m->list);
+        return list_head(h);
+    }
     if (!json) {
         print_head(h);
         print_member("dx.json", (uint64_t)json_integer_value(json_object_get(first, "bytes")));
@@ -251,7 +283,7 @@ static int extract(int argc, char **argv)
 }
 
 const struct cli_verb archive_verb_list = {
-    "list", "[FILE...]", 0, -1, "members, head, and counts per table", json_options, list};
+    "list", "[FILE...]", 0, -1, "members, head, and counts per table", list_options, list};
 
 const struct cli_verb archive_verb_verify = {
     "verify",       "[FILE...]", 0, -1, "check every byte, and signatures; silent when all is well",

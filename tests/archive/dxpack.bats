@@ -359,3 +359,15 @@ wrap() {
     cat a.dx b.dx a.dx | dxpack verify --json | jq -s 'map(.changes)' | jq -e '. == [6, 2, 6]'
     cat a.dx b.dx | dxpack list | grep -c '^changes, from [ab], changeset$' | grep -qx 2
 }
+
+@test "list --head tells what an archive says of itself without reading on" {
+    echo '{"table":"t","op":"insert","key":{"id":1},"new":{"id":1,"v":"x"}}' >lines
+    dxpack make lines >a.dx
+    whole=$(dxpack list --json a.dx | jq -cS 'del(.members, .changes, .bytes, .sha256) | .tables |= map(del(.insert, .update, .delete))')
+    [ "$(dxpack list --head --json a.dx | jq -cS .)" = "$whole" ]
+    [ "$(dxpack list --head a.dx)" = "$(dxpack list a.dx | head -n 1)" ]
+    cat a.dx a.dx >two.dx
+    [ "$(dxpack list --head two.dx | wc -l)" -eq 1 ]
+    truncate -s 100 a.dx
+    run -3 dxpack list --head a.dx
+}
