@@ -160,7 +160,7 @@ two_lines() {
     mkdir -p carol.db-dx
     txnroute node add site/hq.db carol --package sales --user alice
     carol() {
-        dxpack exchange --copy carol --feed 7 -- carol.db-dx "$@" dxserve --site site --node carol 7> >(cat >passed)
+        dxpack exchange --copy carol --feed 7 -- carol.db-dx "$@" dxserve --site "$PWD/site" --node carol 7> >(cat >passed)
     }
     before=-1
     for cut in 3000 20000 30000; do
