@@ -327,12 +327,20 @@ make_upload() {
     run -6 initsync alice.db site --node alice 7>&-
     exec 7<>site/docking/cron.lock
     flock 7
-    echo "another" >site/docking/cron.lock
-    run -6 dxcron site 7>&-
-    [ -z "$output" ]
-    run -6 dxcron -v site 7>&-
-    [[ $output == *another* ]]
+    for who in another "dxcron (process $$)" "dxcron (process 4194305)" ''; do
+        echo "$who" >site/docking/cron.lock
+        run -6 dxcron site 7>&-
+        [[ $output == "dxcron: busy: no dxcron that is at work holds site/docking/cron.lock, but another program does"*"$who" ]]
+    done
     exec 7>&-
+    printf '[site]\nreport = touch began; until [ -e go ]; do sleep 0.1; done\n' >site/site.conf
+    dxcron site 3>&- &
+    eventually 20 [ -e site/began ]
+    run -6 dxcron site
+    [ -z "$output" ]
+    run -6 dxcron -v site
+    [ "$output" = "dxcron: busy: dxcron (process $!) is at work" ]
+    touch site/go
     run -0 dxcron --wait 5 site
 }
 
