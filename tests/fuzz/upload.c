@@ -2,7 +2,8 @@
  * upload: a node that may send any changes at all, against merge and router. The bytes choose the changes of one to 32
  * uploads of node mallory, and between which of them the router runs; tar, seal and head are sound. Whatever they are:
  * no row outside of her permission changes, she comes to hold none of another's, the router runs, the office can insert
- * rows, and another node's upload is merged. Each upload counts as a case.
+ * rows, and another node's upload is merged. In some the office gives rows of hers to alice meanwhile: her uploads may change
+ * them as long as none has said that she has applied the archive that took them away. Each upload counts as a case.
  */
 #include "apply/apply.h"
 #include "base/err.h"
@@ -42,8 +43,8 @@ static const char schema[] =
     "INSERT INTO label VALUES ('1', 'Acme', 'red'), ('2', 'mine', 'blue');"
     "INSERT INTO doc VALUES (1, 'alice', '" SECRET "', '1'), (2, 'mallory', NULL, '2');"
     "INSERT INTO account VALUES (1, 'Acme', 'alice', 100), (2, 'Bolt', 'mallory', 200), (3, 'Cog', 'alice', "
-    "300), (4, 'Dry', 'mallory', 400);"
-    "INSERT INTO note VALUES (1, 1, 'hers'), (2, 2, 'mine'), (3, 3, 'hers');"
+    "300), (4, 'Dry', 'mallory', 400), (5, 'Eve', 'mallory', 500);"
+    "INSERT INTO note VALUES (1, 1, 'hers'), (2, 2, 'mine'), (3, 3, 'hers'), (5, 5, 'moves');"
     "INSERT INTO tag VALUES ('1', 1, 1, 'hers'), ('2', 2, 2, 'mine');"
     "INSERT INTO price VALUES ('1', 9.5), ('2', 1.5);"
     "INSERT INTO audit VALUES (1, 1, 'made'), (2, 2, 'made'), (3, 3, 'made'), (4, 4, 'made');"
@@ -92,6 +93,13 @@ static const char protected_rows[] =
     " || (SELECT group_concat(name || tbl || coalesce(rule, '') || written) FROM dx_object)"
     " || (SELECT group_concat(type || name || coalesce(sql, '')) FROM sqlite_schema WHERE tbl_name NOT LIKE "
     "'dx_%')";
+
+/* What the office gives to alice; and what then is hers: empty where mallory has deleted it before. */
+static const char move[] = "UPDATE account SET region = 'alice' WHERE id = 5";
+static const char moved_rows[] =
+    "SELECT coalesce((SELECT quote(name) || quote(region) || quote(credit) FROM account WHERE id = 5), '') "
+    "|| "
+    "coalesce((SELECT quote(account) || quote(text) FROM note WHERE id = 5 AND account = 5), '')";
 
 static char *directory, *template_path, *case_path, *docking;
 static unsigned long uploads;
@@ -209,7 +217,7 @@ static struct val value(struct input *in)
         "mallory", "",     "2.0",  "9999-12-31",
         "Acme",    "mine", SECRET, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "\xff"};
-    static const int64_t integers[] = {0, 1, 2, 3, 4, 50, -1, INT64_MAX, INT64_MIN};
+    static const int64_t integers[] = {0, 1, 2, 3, 4, 5, 50, -1, INT64_MAX, INT64_MIN};
     const double reals[] = {1.0, 2.0, 3.5, NAN, INFINITY, -0.0, 9.3e18};
     switch (next(in, 8)) {
     case 0:
@@ -287,9 +295,9 @@ static bool told_before(struct told *told, const struct change *c)
 }
 
 /* One archive of that node in a file; its changes chosen by the input, or one honest one of alice's. */
-static int make_upload(struct input *in, struct db *db, const char *node, int64_t number)
+static int make_upload(struct input *in, struct db *db, const char *node, int64_t number, int64_t applied)
 {
-    enum { CHANGES_MOST = 16 };
+    enum { CHANGES_MOST = 16, MOVED = 5 };
     struct dx_head h;
     struct val old[COLUMNS], new[COLUMNS];
     struct told told = {0};
@@ -301,6 +309,7 @@ static int make_upload(struct input *in, struct db *db, const char *node, int64_
     dx_head_set(&h.from, node);
     dx_head_set(&h.epoch, epoch);
     h.number = number;
+    h.applied = applied;
     add_tables(&h);
     struct dx_writer *w = dx_writer_open(fd, "upload", &h, 1);
     require(w != NULL, "no writer");
@@ -309,7 +318,11 @@ static int make_upload(struct input *in, struct db *db, const char *node, int64_
         if (in) {
             c.table = h.table[next(in, TABLES)];
             c.op = (enum change_op[]){CHANGE_INSERT, CHANGE_UPDATE, CHANGE_DELETE}[next(in, 3)];
+            bool aimed = applied && next(in, 8) == 0; /* at a row that has moved away */
+            c.table = aimed ? h.table[next(in, 2)] : c.table;
             fill(in, &c);
+            if (aimed)
+                (c.op == CHANGE_INSERT ? new : old)[0] = val_int(MOVED);
             if (told_before(&told, &c) && next(in, 16))
                 continue;
         } else {
@@ -365,11 +378,55 @@ static int may_have(struct db *db, const char *node)
     return may;
 }
 
-static char *state(struct db *db)
+static char *state(struct db *db, const char *rows)
 {
     char *text;
-    require(db_get_text(db, &text, "%s", protected_rows) == 0 && text, "a protected row is gone");
+    require(db_get_text(db, &text, "%s", rows) == 0 && text, "a protected row is gone");
     return text;
+}
+
+static void same(const char *before, const char *after, const char *what)
+{
+    if (strcmp(before, after) != 0)
+        fprintf(stderr, "before: %s\nafter:  %s\n", before, after);
+    require(strcmp(before, after) == 0, what);
+}
+
+/* Rows that move away from mallory while she makes uploads. */
+struct moving {
+    int64_t at;      /* with that upload; 0: none move */
+    int64_t archive; /* that took them away; 0: not yet */
+    bool heard;      /* an upload of hers has said that she has it */
+    char *rows;      /* as they are then; NULL: she has changed them since, as she may */
+};
+
+static void move_away(struct db *db, struct moving *m)
+{
+    require(run_router(case_path) == 0 && db_exec(db, move) == 0 && run_router(case_path) == 0 &&
+                db_get_int(db, &m->archive, "SELECT archive FROM dx_nodes WHERE name = 'mallory'") == 0,
+            "rows cannot be moved");
+    m->rows = state(db, moved_rows);
+    if (*m->rows == 0) { /* she has deleted them before, and may make such rows of her own */
+        free(m->rows);
+        m->rows = NULL;
+    }
+}
+
+/* After an upload that said `applied`, and was merged or not. */
+static void check_moved(struct db *db, struct moving *m, int64_t applied, bool merged)
+{
+    if (m->rows == NULL)
+        return;
+    char *now = state(db, moved_rows);
+    m->heard |= applied >= m->archive;
+    if (m->heard)
+        same(m->rows, now, "a row that has moved away, as she knows, has changed");
+    else if (strcmp(m->rows, now) != 0) {
+        free(m->rows);
+        m->rows = NULL;
+    }
+    m->heard &= merged || applied < m->archive;
+    free(now);
 }
 
 /* What the office does every day: tables hand out keys. */
@@ -383,18 +440,23 @@ static void attack(struct db *db, struct input *in, const char *before)
     enum { UPLOADS_MOST = 32, ROUTE_EVERY = 8 };
     struct apply_count count;
     int rc = 0;
-    for (int64_t number = 1, n = 1 + next(in, UPLOADS_MOST); rc == 0 && number <= n; number++) {
-        rc = merge(db, make_upload(in, db, "mallory", number), "mallory", &count);
+    int64_t n = 1 + next(in, UPLOADS_MOST);
+    struct moving m = {.at = next(in, 2) ? 1 + next(in, UPLOADS_MOST) : 0};
+    for (int64_t number = 1; rc == 0 && number <= n; number++) {
+        if (number == m.at)
+            move_away(db, &m);
+        int64_t applied = m.archive ? m.archive - next(in, 2) : 0;
+        rc = merge(db, make_upload(in, db, "mallory", number, applied), "mallory", &count);
         require(rc == 0 || err_code() == ERR_REFUSED || err_code() == ERR_GUARD, "the merge failed");
-        char *after = state(db);
-        if (strcmp(before, after) != 0)
-            fprintf(stderr, "before: %s\nafter:  %s\n", before, after);
-        require(strcmp(before, after) == 0, "a row that she may not change has changed");
+        char *after = state(db, protected_rows);
+        same(before, after, "a row that she may not change has changed");
         free(after);
+        check_moved(db, &m, applied, rc == 0);
         if (number < n && next(in, ROUTE_EVERY) == 0)
             require(run_router(case_path) == 0, "the router does not run");
         uploads++;
     }
+    free(m.rows);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -406,7 +468,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fresh_case();
     struct db *db = db_open(case_path, DB_WRITE);
     require(db != NULL, "no database");
-    char *before = state(db);
+    char *before = state(db, protected_rows);
     attack(db, &in, before);
     require(run_router(case_path) == 0, "the router does not run");
     require(holds(db, "alice", "account", 1) == 1 && holds(db, "alice", "note", 1) == 1 &&
@@ -416,7 +478,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 holds(db, "mallory", "note", 3) == 0,
             "she holds another's row");
     require(may_have(db, "alice") == 1 && may_have(db, "mallory") == 0, "a file is given to whom it is not");
-    require(merge(db, make_upload(NULL, db, "alice", 1), "alice", &count) == 0, "another node is not served");
+    require(merge(db, make_upload(NULL, db, "alice", 1, 0), "alice", &count) == 0,
+            "another node is not served");
     int64_t served;
     require(db_get_int(db, &served, "SELECT count(*) FROM account WHERE id = 1 AND name = 'Acorn'") == 0 &&
                 (served == 1 || count.quarantined + count.conflicts > 0),
