@@ -73,6 +73,8 @@ struct apply_context {
     struct change_log effect;
     enum apply_way way;
     struct rowset pending; /* downloads: what was changed here and is not judged by the server yet */
+    int64_t
+        settled_before; /* downloads: where that began in the journal before this archive acknowledged anything */
     struct stmt *conflict; /* records one; NULL until the first */
     struct deferred *defer;
     struct snapshot *snapshot;

@@ -144,7 +144,8 @@ int download_begin(struct apply_context *w)
         return go;
     int companion = client_schema_check(w) || client_schema_add(w) ? -1 : download_is_companion(w->db);
     /* What the server has judged is pending no more, and its judgement may be in this very archive. */
-    if (companion < 0 || pending_acknowledge(w->db, w->head->ack) ||
+    if (companion < 0 || pending_settled(w->db, &w->settled_before) ||
+        pending_acknowledge(w->db, w->head->ack) ||
         change_log_begin(&w->effect, w->db, companion, w->options->undo != NULL))
         return -1;
     w->effect.origin = companion ? STORE_UPSTREAM : NULL;

@@ -217,9 +217,58 @@ static int rename_all_references(struct renaming *r)
     return 0;
 }
 
+/* Whether the rekey is one that follows another: of a row whose key is its reference (1:1, the table of a subtype). */
+static bool follows(const struct renaming *r, const struct target *t)
+{
+    const char *key = t->table->col[t->table->key[0]];
+    for (size_t i = 0; i < r->w->head->nrekey; i++) {
+        const struct dx_rekey *k = &r->w->head->rekey[i];
+        if (k->adopt || !val_same(&k->old, &r->old) || !val_same(&k->new, &r->new))
+            continue;
+        for (size_t j = 0; j < k->nref; j++)
+            if (strcasecmp(k->ref[2 * j], t->table->name) == 0 && strcasecmp(k->ref[2 * j + 1], key) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* Whether the row with the old key was made here, as far back as the server had not acknowledged when the archive came: 1, 0,
+ * -1. */
+static int made_here(const struct renaming *r, const struct target *t)
+{
+    int made = 0;
+    for (size_t i = 0; i < r->n && made == 0; i++) {
+        const struct journal_table *l = &r->layout[i];
+        int at = strcasecmp(l->table->name, t->table->name) == 0
+                     ? table_column(l->table, t->table->col[t->table->key[0]])
+                     : -1;
+        if (at < 0)
+            continue;
+        struct stmt *s = db_preparef(
+            r->w->db,
+            "SELECT EXISTS (SELECT 1 FROM dx_journal WHERE seq > ?1 AND origin IS NOT '" STORE_UPSTREAM
+            "' AND (what = ?2 AND c%d IS ?4 OR what = ?3 AND d%d IS ?4))",
+            at, at);
+        if (s == NULL)
+            return -1;
+        stmt_bind_int(s, 1, r->w->settled_before);
+        stmt_bind_int(s, 2, l->id * JOURNAL_WHAT + JOURNAL_INSERT);
+        stmt_bind_int(s, 3, l->id * JOURNAL_WHAT + JOURNAL_REKEY);
+        stmt_bind(s, 4, &r->old);
+        made = stmt_step(s) == STEP_ROW ? stmt_int(s, 0) != 0 : -1;
+        stmt_free(s);
+    }
+    return made;
+}
+
 static int rename_one(struct renaming *r, struct target *t)
 {
     const struct dx_rekey *k = r->rekey;
+    int own = follows(r, t) ? made_here(r, t) : 1;
+    if (own < 0)
+        return -1;
+    if (own == 0) /* the row is the server's; a node of this one may have its own */
+        return r->companion ? rekey_pass(r->w->db, k) : 0;
     for (size_t i = 0; i < k->nref; i++)
         if (rename_references(r, k->ref[2 * i], k->ref[2 * i + 1]))
             return -1;

@@ -106,7 +106,8 @@ int snapshot_begin(struct apply_context *w)
     struct snapshot *p = w->snapshot = mem_zero(1, sizeof *p);
     int rc = download_state(w->db, &s) || check(w, &s, p) ? -1 : 0;
     download_state_free(&s);
-    if (rc || (p->over && client_schema_check(w)) || meta_init(w->db))
+    if (rc || (p->over && client_schema_check(w)) || meta_init(w->db) ||
+        pending_settled(w->db, &w->settled_before))
         return -1;
     bool behind, resend = w->options->resend;
     if (p->over && w->options->settle_sent && settle_sent(w))

@@ -145,6 +145,20 @@ office|office note|" ]
     done
 }
 
+@test "such a row of the server's, which has come under the key of a row made here, keeps its key" {
+    items
+    sql hq.db "INSERT INTO item VALUES (1, 'office')" "INSERT INTO note VALUES (1, 'office note')"
+    sql alice.db "INSERT INTO item VALUES (1, 'alice')"
+    txnroute run hq.db docking </dev/null
+    dxapply alice.db <"$(ls docking/alice/outbox/*.dx)"
+    [ "$(families alice.db)" = "alice|office note|" ]
+    exchange alice bob
+    for db in hq.db alice.db bob.db; do
+        [ "$(families $db)" = "alice||
+office|office note|" ]
+    done
+}
+
 @test "two rows for one parent stay one: the second is a conflict, not a row without a parent" {
     items
     sql hq.db "INSERT INTO item VALUES (1, 'office')"
