@@ -233,3 +233,23 @@ tried() {
     [ "${steps[2]}" -lt $((steps[0] * 6)) ]
     [ "${steps[3]}" -lt $((steps[1] * 6)) ]
 }
+
+@test "files that rows of two nodes name, which waited in quarantine, and that get other keys, are merged in one run" {
+    sql hq.db "CREATE TABLE folder (id INTEGER PRIMARY KEY, name TEXT)" \
+        "CREATE TABLE doc (id INTEGER PRIMARY KEY, folder INTEGER REFERENCES folder, sha TEXT)"
+    txnlog attach hq.db
+    mkdir package
+    printf '%s\n' '[package]' 'name = p' 'version = 1' '[object folder]' 'visible = all' '[object doc]' 'visible = all' \
+        '[files scan]' 'table = doc' 'digest = sha' 'delivery = broadcast' >package/package.conf
+    txnroute load hq.db package
+    sha=$(printf 'a%.0s' {1..64})
+    for who in alice bob; do
+        txnroute node add hq.db $who --package p --user $who
+        printf '{"table":"doc","op":"insert","key":{"id":%d},"new":{"folder":9,"sha":"%s"}}\n' ${#who} "$sha" |
+            dxpack make --kind upload --from $who --epoch "$(sql hq.db "SELECT epoch FROM dx_nodes WHERE name = '$who'")" --number 1 >$who.dx
+        run -1 dxapply hq.db --upload-from $who <$who.dx # its folder is not there
+    done
+    sql hq.db "INSERT INTO folder VALUES (9, 'new')" "INSERT INTO doc VALUES (3, 9, NULL), (5, 9, NULL)"
+    run -0 dxapply retry hq.db
+    [ "$(sql hq.db "SELECT count(*) FROM doc")" = 4 ]
+}
