@@ -20,9 +20,9 @@ sized() {
     if [ -n "${DX_SANITIZED:-}" ]; then echo "$2"; else echo "$1"; fi
 }
 
-# The search for leaks is a quarter of what sanitizers cost a short process: every second test goes without. Each path
-# through a program is taken by several.
-if [ -n "${DX_SANITIZED:-}" ] && [ $((${BATS_TEST_NUMBER:-0} % 2)) -eq 1 ]; then
+# The search for leaks is a quarter of what sanitizers cost a short process: every fourth test does it. Each path through
+# a program is taken by several.
+if [ -n "${DX_SANITIZED:-}" ] && [ $((${BATS_TEST_NUMBER:-0} % 4)) -ne 0 ]; then
     export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 fi
 

@@ -59,7 +59,7 @@ picture() (
 # it ends by itself, and then run again: all is as when it runs undisturbed. It is done to `scene`, at last.
 kill_points() {
     local n code=137 by
-    by=$(sized 1 4)
+    by=$(sized 1 6)
     rm -rf undisturbed
     cp -r scene undisturbed
     (cd undisturbed && bash -c "$1") || [ $? -eq 1 ]

@@ -164,7 +164,7 @@ way() {
     mkdir start
     cp a.db b.db base start/
     while :; do
-        stop=$((stop + $(sized 3 11)))
+        stop=$((stop + $(sized 3 17)))
         cp start/* .
         rm -f ./*-journal
         code=0

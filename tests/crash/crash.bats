@@ -185,7 +185,7 @@ code=$?
 exec initsync new.db site --node alice
 END
     chmod +x attempt
-    die_at_each_stage after ./attempt "$(sized 1 3)"
+    die_at_each_stage after ./attempt "$(sized 1 6)"
     right new.db alice
     run -3 remotesync alice.db site
     no_litter new.db-dx

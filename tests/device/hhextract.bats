@@ -249,7 +249,7 @@ passes() {
         RANDOM=$seed
         mkdir "run$seed" && cd "run$seed" || return
         make_levels
-        for step in $(seq 1 25); do
+        for step in $(seq 1 "$(sized 25 12)"); do
             case $((RANDOM % 9)) in
             0 | 1) edit site/hq.db "hq-$step" ;;
             2) edit alice.db "alice-$step" ;;

@@ -231,7 +231,7 @@ away_runs() {
     cp -r hq.db* docking before
     steps=-4 code=137 last=0
     while [ $code -eq 137 ]; do
-        steps=$((steps + 7))
+        steps=$((steps + $(sized 7 19)))
         rm -rf hq.db* docking
         cp -r before/* .
         code=0

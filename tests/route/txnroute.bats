@@ -803,7 +803,7 @@ wrote() {
     cp hq.db-wal before 2>/dev/null || true
     steps=0 code=137
     while [ $code -eq 137 ]; do
-        steps=$((steps + 1))
+        steps=$((steps + $(sized 1 3)))
         rm -rf hq.db* docking
         cp -r before/* .
         code=0

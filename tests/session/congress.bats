@@ -41,7 +41,7 @@ edit() {
 }
 
 @test "years of changes, routed by state and party, synchronized at different rhythms: every copy right after every sync" {
-    last=$(sized 30 10) rounds=$(sized 6 3)
+    last=$(sized 30 6) rounds=$(sized 6 2)
     [ -z "${DX_LONG:-}" ] || last=199 rounds=40
     make_congress
     for office in "${offices[@]}"; do

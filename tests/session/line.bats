@@ -42,7 +42,7 @@ changes_both_ways() {
     mkdir saved
     cp -r site alice.db alice.db-dx saved
     for where in up down; do
-        for ((at = 0; at < 12000; at += $(sized 700 2900))); do
+        for ((at = 0; at < 12000; at += $(sized 700 4100))); do
             rm -rf site alice.db*
             cp -r saved/* .
             over --cut-$where $at
