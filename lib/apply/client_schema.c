@@ -229,6 +229,83 @@ static int check_sent(struct apply_context *w, const struct copy *copy)
     return rc;
 }
 
+/* Calls fn for each column of the archive's tables that is not here; column NULL: the table is not. */
+typedef int absent_fn(struct apply_context *w, void *ctx, const struct table *t, const char *column);
+
+static int each_absent(struct apply_context *w, absent_fn *fn, void *ctx)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < w->head->ntable; i++) {
+        const struct table *t = w->head->table[i];
+        struct layout *l = NULL;
+        int64_t here;
+        if (is_here(w->db, t->name, &here) || (here && (l = layout_of(w->db, t->name)) == NULL))
+            return -1;
+        rc = here ? 0 : fn(w, ctx, t, NULL);
+        for (size_t k = 0; rc == 0 && l && k < t->ncol; k++)
+            rc = table_column(l->table, t->col[k]) < 0 ? fn(w, ctx, t, t->col[k]) : 0;
+        layout_free(l);
+    }
+    return rc;
+}
+
+/* A line for it, behind a newline. */
+static char *absent_line(const struct table *t, const char *column)
+{
+    return mem_printf("\n%s.%s\n", t->name, column ? column : "");
+}
+
+static int put_absent(struct apply_context *w, void *out, const struct table *t, const char *column)
+{
+    (void)w;
+    char *line = absent_line(t, column);
+    buf_puts(out, line);
+    free(line);
+    return 0;
+}
+
+int client_schema_note_absent(struct apply_context *w)
+{
+    struct buf absent = {0};
+    int rc = each_absent(w, put_absent, &absent) ||
+             meta_set_text(w->db, "absent_columns", absent.n ? buf_text(&absent) : NULL);
+    buf_free(&absent);
+    return rc ? -1 : 0;
+}
+
+struct places {
+    const struct copy *copy;
+    const char *known; /* not here when the copy was made */
+};
+
+static int check_place(struct apply_context *w, void *ctx, const struct table *t, const char *column)
+{
+    const struct places *p = ctx;
+    const struct table *was = copy_table(p->copy, t->name);
+    if (was == NULL || (column && table_column(was, column) < 0))
+        return 0; /* it is new */
+    struct buf why = {0};
+    char *line = absent_line(t, column);
+    buf_addf(&why, "%s%s is not in this copy any more", column ? "column " : "it", column ? column : "");
+    int rc = strstr(p->known, line) ? 0 : ask_again(w, t->name, buf_text(&why));
+    free(line);
+    buf_free(&why);
+    return rc;
+}
+
+/* What was sent before, and was here when the copy was made, has a place here still: a column that somebody has dropped from
+ * the copy would be missing in it for ever. */
+static int check_places(struct apply_context *w, const struct copy *copy)
+{
+    char *known = NULL;
+    if (meta_get_text(w->db, "absent_columns", &known))
+        return -1;
+    struct places p = {copy, known ? known : ""};
+    int rc = each_absent(w, check_place, &p);
+    free(known);
+    return rc;
+}
+
 static int check_declared(struct apply_context *w)
 {
     int rc = 0;
@@ -250,7 +327,7 @@ int client_schema_add(struct apply_context *w)
     struct copy copy;
     if (client_tables_load(w->db, &copy.table, &copy.n))
         return -1;
-    int rc = check_sent(w, &copy);
+    int rc = check_sent(w, &copy) || check_places(w, &copy) ? -1 : 0;
     if (rc == 0 && w->head->nschema)
         rc = check_declared(w) || add_all(w, &copy) ? -1 : 0;
     client_tables_free(copy.table, copy.n);

@@ -19,6 +19,10 @@ int client_schema_add(struct apply_context *w);
  * without a file to save them to it is refused (ERR_REFUSED). */
 int client_schema_replace(struct apply_context *w);
 
+/* After the last change of a snapshot: what of its columns is not here, as in a database made by hand, is not missed by the
+ * downloads that follow, which otherwise ask for a new copy where a column is missing. */
+int client_schema_note_absent(struct apply_context *w);
+
 /* After the last change of either: the indexes, and those that could not be made before. A unique one that rows here violate
  * waits for the next archive (dx_index_due). */
 int client_schema_indexes(struct apply_context *w);

@@ -295,7 +295,7 @@ int snapshot_end(struct apply_context *w)
     if (p->over && remove_all_gone(w))
         return -1;
     if (client_schema_indexes(w) || next_key_begin_ranges(w) ||
-        client_tables_set(w->db, h->table, h->ntable) || note_state(w))
+        client_tables_set(w->db, h->table, h->ntable) || client_schema_note_absent(w) || note_state(w))
         return -1;
     return 0;
 }

@@ -104,6 +104,28 @@ c='[object c]\nvisible = all\n'
     [ "$(sql site/hq.db "SELECT * FROM c")" = $'1|one|1|kept\n2|two|2|n\n3|three||new' ]
 }
 
+@test "a column or a table that somebody drops from a copy: it has to be made again, and has both then" {
+    site "$c[object d]\nvisible = all\n" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT, tel TEXT); INSERT INTO c VALUES (1, 'one', '1'); CREATE TABLE d (id INTEGER PRIMARY KEY, v); INSERT INTO d VALUES (1, 'd')"
+    txnlog detach a.db
+    sql a.db "ALTER TABLE c DROP COLUMN tel; UPDATE c SET name = 'uno'"
+    txnlog attach a.db
+    run -7 remotesync --now a.db site
+    [[ $output == *"table c: column tel is not in this copy any more; make the copy again, what was not sent is kept: initsync a.db SITE --node a"* ]]
+    run -0 remotesync --yes --now a.db site
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql a.db "SELECT * FROM c")" = '1|uno|1' ]
+    sql a.db "DROP TABLE d"
+    sql site/hq.db "UPDATE c SET tel = '2'"
+    run -3 remotesync --now a.db site
+    [[ $output == *"table d: the table is gone; run \`txnlog attach\` again"* ]]
+    run -1 txnlog attach a.db
+    run -7 remotesync --now a.db site
+    [[ $output == *"table d: it is not in this copy any more; "* ]]
+    run -0 remotesync --yes --now a.db site
+    run -0 remotesync --now --prove a.db site
+    [ "$(sql a.db "SELECT * FROM c" "SELECT * FROM d")" = $'1|uno|2\n1|d' ]
+}
+
 @test "a column that is retyped: a new copy, with the values as on the server, and the application's own columns, triggers and views" {
     site "$c" "CREATE TABLE c (id INTEGER PRIMARY KEY, code INTEGER, name TEXT); INSERT INTO c VALUES (1, 7, 'one'), (2, 8, 'two')"
     sql a.db "ALTER TABLE c ADD COLUMN mine TEXT; UPDATE c SET mine = 'm', name = 'uno' WHERE id = 1; CREATE TABLE seen (id);
