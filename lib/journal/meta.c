@@ -101,7 +101,8 @@ bool meta_node_name(const char *name)
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t n = strlen(name);
     /* What the docking directory itself keeps beside the nodes' directories. */
-    static const char *const own[] = {"lock", "cron.lock", "cron.log", "stick.lock", "unfinished"};
+    static const char *const own[] = {"lock",       "cron.lock", "cron.log",   "cron.log.new",
+                                      "stick.lock", "files.new", "files.seen", "unfinished"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(name, own[i]) == 0)
             return false;

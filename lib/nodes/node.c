@@ -161,9 +161,8 @@ int node_add(struct db *db, const char *name, const char *user, const char *pack
     if (!meta_node_name(name))
         return fail(ERR_REFUSED,
                     "'%s' cannot be a node's name: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter, "
-                    "digit or _; not lock, cron.lock, cron.log, stick.lock or unfinished, which the docking "
-                    "directory "
-                    "keeps itself",
+                    "digit or _; not lock, cron.lock, cron.log, cron.log.new, stick.lock, files.new, "
+                    "files.seen or unfinished, which the docking directory keeps itself",
                     name);
     if (node_init(db) || check_package(db, package))
         return -1;

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EMPTY_NAME "inboxes.empty"
-#define EMPTY_NEW  "inboxes.empty.new"
+#define EMPTY_NAME ".inboxes.empty"
+#define EMPTY_NEW  ".inboxes.empty.new"
 #define EMPTY_HEAD "inboxes found empty, by their directories' inodes and times; all were opened at"
 
 enum {

@@ -1,7 +1,7 @@
 /* arrivals: the uploads that wait in a docking directory, in the order in which their nodes sent them.
  *
  * A site has many nodes, and few of them send between two runs of dxcron. So the walk remembers which inboxes were empty, by
- * the times of their directories, in DOCKING/inboxes.empty, and opens the others only. Once a day it opens all of them, and
+ * the times of their directories, in DOCKING/.inboxes.empty, and opens the others only. Once a day it opens all of them, and
  * removes parts of uploads and of files that nobody has gone on with. */
 #ifndef ARRIVALS_H
 #define ARRIVALS_H

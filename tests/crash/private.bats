@@ -76,7 +76,7 @@ site() {
 
 @test "a node cannot be called as what the docking directory keeps itself" {
     site
-    for name in lock cron.lock cron.log stick.lock unfinished; do
+    for name in lock cron.lock cron.log cron.log.new stick.lock files.new files.seen unfinished; do
         run -3 txnroute node add hq.db $name --package p
         [[ $output == *"cannot be a node's name"* ]]
     done

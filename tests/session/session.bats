@@ -258,13 +258,13 @@ make_upload() {
     cp good $file
     run -0 dxcron site
     [ -z "$output" ]
-    [ ! -s site/docking/cron.said ]
+    [ ! -s site/docking/.cron.said ]
 }
 
 @test "inboxes that are still empty are not opened, and what comes into one is found all the same" {
     touch -d '1 hour ago' site/docking/{alice,bob}/inbox
     run -0 dxcron site
-    [ "$(grep -c '^alice \|^bob ' site/docking/inboxes.empty)" -eq 2 ]
+    [ "$(grep -c '^alice \|^bob ' site/docking/.inboxes.empty)" -eq 2 ]
     [ "$(txnroute arrived site/docking)" = "" ]
     sql alice.db "UPDATE account SET city = 'Here'"
     txnlog upload alice.db out
@@ -274,16 +274,16 @@ make_upload() {
     touch -d '1 hour ago' site/docking/alice/inbox # not empty: its time does not matter
     [ "$(txnroute arrived --node alice site/docking)" = site/docking/alice/inbox/00000001.dx ]
     [ "$(txnroute arrived site/docking)" = site/docking/alice/inbox/00000001.dx ]
-    grep -q '^bob ' site/docking/inboxes.empty
-    run -1 grep -q '^alice ' site/docking/inboxes.empty
+    grep -q '^bob ' site/docking/.inboxes.empty
+    run -1 grep -q '^alice ' site/docking/.inboxes.empty
     touch -r site/docking/bob/inbox time
     cp out/00000001.dx site/docking/bob/inbox
     touch -r time site/docking/bob/inbox # as nothing but this does
     [ "$(txnroute arrived site/docking | wc -l)" -eq 1 ]
-    sed -i '1s/[0-9]*$/1700000000/' site/docking/inboxes.empty # once a day
+    sed -i '1s/[0-9]*$/1700000000/' site/docking/.inboxes.empty # once a day
     [ "$(txnroute arrived site/docking | wc -l)" -eq 2 ]
     for damage in ': >' 'echo bob 1 1 >' 'head -c 90 out/00000001.dx >' 'rm'; do
-        eval "$damage site/docking/inboxes.empty"
+        eval "$damage site/docking/.inboxes.empty"
         [ "$(txnroute arrived site/docking | wc -l)" -eq 2 ]
     done
 }
