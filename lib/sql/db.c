@@ -62,7 +62,8 @@ static int fail_db(struct db *db, const char *doing)
         limits_memory_out();
     if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
         code = ERR_BUSY;
-        hint = "; another program holds the write lock, try again";
+        hint =
+            "; another program holds the write lock, or reads a database that is not in WAL mode; try again";
     } else if (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT) {
         code = ERR_REFUSED;
         hint = "; is this the right file?";

@@ -664,7 +664,7 @@ peer tape: at 0, 1 behind" ]]
     read -r held <&"${HOLD[0]}"
     [ "$held" = held ]
     run -6 txnlog detach now.db
-    [[ $output == *"another program holds the write lock"* ]]
+    [[ $output == *"another program holds the write lock, or reads a database that is not in WAL mode; try again"* ]]
     kill "$HOLD_PID"
 }
 
