@@ -331,8 +331,11 @@ int join_next(struct join *j, const struct val *row[SIDES])
 {
     const struct table *t = object_of(j, MINE, j->object)->spec->row;
     enum step step = stmt_step(j->differing);
-    if (step != STEP_ROW)
+    if (step != STEP_ROW) {
+        for (int side = 0; side < SIDES; side++) /* the next object's table is made where this one's was */
+            local_row_done(j->side[side], j->object);
         return step == STEP_DONE ? 0 : -1;
+    }
     for (size_t k = 0; k < t->nkey; k++)
         j->key[k] = stmt_val(j->differing, (int)k);
     for (int side = 0; side < SIDES; side++) {

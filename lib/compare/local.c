@@ -237,6 +237,17 @@ int local_row(struct local_side *l, size_t object, const struct val *key)
     return got > 0 ? (local_canonical(l, o) ? -1 : 1) : got;
 }
 
+void local_row_done(struct local_side *l, size_t object)
+{
+    struct target *t = l->object[object].target;
+    if (t && t->row)
+        stmt_reset(t->row);
+    if (l->to_mine) {
+        stmt_reset(l->to_mine);
+        stmt_reset(l->to_theirs);
+    }
+}
+
 /* ---- listing ---- */
 
 static int begin(struct side *s)
@@ -254,12 +265,7 @@ static int end(struct side *s)
     stmt_free(l->list);
     l->list = NULL;
     for (size_t i = 0; l->object && i < l->specs->n; i++)
-        if (l->object[i].target && l->object[i].target->row)
-            stmt_reset(l->object[i].target->row);
-    if (l->to_mine) {
-        stmt_reset(l->to_mine);
-        stmt_reset(l->to_theirs);
-    }
+        local_row_done(l, i);
     if (l->reading)
         db_rollback(l->db);
     l->reading = false;

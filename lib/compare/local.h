@@ -36,6 +36,9 @@ struct side *local_open(const char *path, int which);
 /* Reads the row with the canonical key into o->row: 1, 0, -1. Its values live until the next read of the object. */
 int local_row(struct local_side *l, size_t object, const struct val *key);
 
+/* Lets go of the row that was read last of the object: no statement is under way any more. */
+void local_row_done(struct local_side *l, size_t object);
+
 /* The side that the operations of a struct side stand for, NULL when it is at the other end of a connection. */
 struct local_side *local_of(struct side *s);
 

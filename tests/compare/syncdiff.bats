@@ -323,6 +323,25 @@ insert k5 5" ]
     done
 }
 
+@test "all objects that differ are compared, with every kind of output, and the plan makes the databases equal" {
+    local t
+    for t in a b c; do
+        sql a.db "CREATE TABLE $t (id INTEGER PRIMARY KEY, v); INSERT INTO $t VALUES (1, 1), (2, 2), (3, 3)" \
+            "CREATE TABLE w$t (id TEXT PRIMARY KEY, v); INSERT INTO w$t VALUES ('1', 1), ('2', 2), ('3', 3)"
+    done
+    cp a.db b.db
+    for t in a b c; do
+        sql b.db "UPDATE $t SET v = 9 WHERE id = 3; DELETE FROM $t WHERE id = 1" "UPDATE w$t SET v = 9 WHERE id = '3'; INSERT INTO w$t VALUES ('4', 4)"
+    done
+    for show in --json --rows --stat --sql ''; do
+        run -1 syncdiff compare $show a.db b.db
+        for t in a b c wa wb wc; do [[ $output == *"$t"* ]]; done
+    done
+    syncdiff compare --only mine --revert --to-mine plan.dx a.db b.db >said || [ $? -eq 1 ]
+    syncdiff rows b.db <plan.dx | dxapply a.db
+    same_tables a.db b.db
+}
+
 @test "what is compared by joining is one state of the other database" {
     sql a.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2)"
     cp a.db b.db
