@@ -809,6 +809,7 @@ static int copy_snapshot(struct running *x)
     return ferror(x->snapshot) ? fail_errno("cannot read the temporary file") : 0;
 }
 
+/* The archives that the node has not applied. Those that it has are kept no more. */
 static int hand_out(struct running *x)
 {
     struct node n;
@@ -818,6 +819,8 @@ static int hand_out(struct running *x)
     int rc = outbox_copy(x->outbox, n.name, n.applied + 1, x->route->out, count);
     if (rc == 0 && *count == 0)
         rc = node_archives_empty(&n, x->route->sign, x->route->out);
+    if (rc == 0)
+        rc = outbox_remove(x->outbox, n.name, n.applied);
     node_free(&n);
     return rc;
 }

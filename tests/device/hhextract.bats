@@ -345,9 +345,12 @@ with_other_keys() {
     initsync alice.db site --node alice
     hhextract pair alice.db palm.db --device palm
     sql palm.db "INSERT INTO account VALUES (2, 'of the device', 'Oslo')"
-    companionsync alice.db palm.db
-    sql alice.db "UPDATE account SET city = 'Lima' WHERE id = 1"
-    companionsync alice.db palm.db
+    for city in Lima Quito Cusco; do
+        companionsync alice.db palm.db
+        sql alice.db "UPDATE account SET city = '$city' WHERE id = 1"
+        companionsync alice.db palm.db
+    done
+    [ "$(find alice.db-docking/palm/outbox -type f | wc -l)" -le 1 ] # what the device has applied is kept no more
     sql site/hq.db "INSERT INTO account VALUES (2, 'of the office', 'Oslo')"
     remotesync --now alice.db site || [ $? -eq 1 ]
     companionsync alice.db palm.db || [ $? -eq 1 ]
