@@ -102,7 +102,8 @@ server_command() {
     *:*)
         quoted=${1#*:} quoted=${quoted:-.}
         quoted="'${quoted//\'/\'\\\'\'}'"
-        case ${1#*:} in /*) ;; *) quoted='"$PWD"/'$quoted ;; esac # the home directory there
+        # shellcheck disable=SC2016 # $PWD is the home directory there
+        case ${1#*:} in /*) ;; *) quoted='"$PWD"/'$quoted ;; esac
         read -r -a server <<<"${DX_SSH:-ssh -o ServerAliveInterval=30}"
         server+=(-- "${1%%:*}" "dxserve --site $quoted --node=")
         ;;

@@ -105,7 +105,7 @@ c='[object c]\nvisible = all\n'
 }
 
 @test "a column or a table that somebody drops from a copy: it has to be made again, and has both then" {
-    site "$c[object d]\nvisible = all\n" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT, tel TEXT); INSERT INTO c VALUES (1, 'one', '1'); CREATE TABLE d (id INTEGER PRIMARY KEY, v); INSERT INTO d VALUES (1, 'd')"
+    site "${c}[object d]\nvisible = all\n" "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT, tel TEXT); INSERT INTO c VALUES (1, 'one', '1'); CREATE TABLE d (id INTEGER PRIMARY KEY, v); INSERT INTO d VALUES (1, 'd')"
     txnlog detach a.db
     sql a.db "ALTER TABLE c DROP COLUMN tel; UPDATE c SET name = 'uno'"
     txnlog attach a.db
