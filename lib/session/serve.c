@@ -651,9 +651,23 @@ static bool gives_way(const struct server *s)
     return channel_silence(s->peer.channel) > silent && faccessat(s->dir, "lock.next", F_OK, 0) == 0;
 }
 
+/* The node has said all that it will, and hears the rest: what waits goes out. Where it has announced what never came, or
+ * nothing goes out any more that would end the session, that ends here: there is nobody to wait for. */
+static int drain(struct server *s, int64_t *out)
+{
+    channel_flush(s->peer.channel, (double)s->conf->idle_seconds);
+    int64_t now = channel_count(s->peer.channel).out;
+    bool stuck = now == *out;
+    *out = now;
+    return stuck || !peer_all_received(&s->peer)
+               ? fail(ERR_SYSTEM, "the node went away before all that it announced had come")
+               : 0;
+}
+
 static int converse(struct server *s)
 {
     bool bye = false;
+    int64_t out = -1;
     for (;;) {
         int event = peer_next(&s->peer);
         if (event < 0)
@@ -662,8 +676,8 @@ static int converse(struct server *s)
             return fail(ERR_SYSTEM, "the node went away without a bye");
         if (event == PEER_END && s->stage == ASKING)
             event = PEER_EXTRA; /* it has said all, and waits */
-        else if (event == PEER_END)
-            channel_flush(s->peer.channel, (double)s->conf->idle_seconds);
+        else if (event == PEER_END && drain(s, &out))
+            return -1;
         if (event == PEER_MOVED && gives_way(s))
             return fail(ERR_BUSY, "another session of this node has taken over");
         int rc = event == PEER_LINE ? take_line(s) : event == PEER_EXTRA ? take_answer(s) : 0;

@@ -58,6 +58,15 @@ make_upload() {
     [[ $output == "error 4 "* ]]
 }
 
+@test "a node that says bye and closes its side before all has come ends its session" {
+    hello=$(greeting alice.db)
+    for now in '' now; do
+        run -4 timeout 20 dxserve --site "$PWD/site" --node alice < <(printf '%s\n' "$hello" "offer u1 10 $zeros -" $now over bye)
+        [[ $output == *"error 4 the node went away before all that it announced had come" ]]
+    done
+    run -0 remotesync alice.db site
+}
+
 @test "--site is an absolute path: which site is served does not depend on where the session begins" {
     run -2 dxserve --site site --node alice </dev/null
     [[ $output == *"--site site: not an absolute path"* ]]
@@ -200,6 +209,12 @@ END
     touch site/docking/alice/inbox/0000000{1,2}.dx
     run -3 talk alice "$hello" "offer u3 10 $zeros -"
     [[ $output == *"error 3 upload 3: 2 uploads of 0 bytes wait"* ]]
+    printf '[limits]\nfile_bytes = 1M\ninbox_bytes = 1M\n' >site/site.conf
+    head -c 500 /dev/zero >site/docking/alice/inbox/00000001.dx
+    run -3 talk alice "$hello" "offer u3 1048077 $zeros -"
+    [[ $output == *"error 3 upload 3: 2 uploads of 500 bytes wait"* ]]
+    run -4 talk alice "$hello" "offer u3 1048076 $zeros -" over bye
+    [[ $output == *"want u3 0"* ]]
     rm site/docking/alice/inbox/*
     printf '[limits]\nsessions_per_hour = 3\n' >site/site.conf
     rm site/docking/*/session.log
