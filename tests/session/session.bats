@@ -48,6 +48,23 @@ accounts() {
     run -4 initsync x.db nowhere --node alice
 }
 
+@test "a row that a first copy cannot hold waits there, is named, and the others are served" {
+    sqlite3 site/hq.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER CHECK (v > 0)); INSERT INTO t VALUES (1, 1);
+        PRAGMA ignore_check_constraints = 1; INSERT INTO t VALUES (2, -1)"
+    txnlog attach site/hq.db
+    mkdir p
+    printf '[package]\nname = q\nversion = 1\n[object t]\nvisible = all\n' >p/package.conf
+    txnroute load site/hq.db p
+    txnroute node add site/hq.db carol --package q --user carol
+    run -1 initsync carol.db site --node carol
+    [[ $output == *"1 rows quarantined"*"dxapply conflicts carol.db"* ]]
+    [ "$(sql carol.db "SELECT id FROM t")" = 1 ]
+    no_litter carol.db-dx
+    sql site/hq.db "UPDATE t SET v = 2 WHERE id = 2"
+    run -0 remotesync --now --prove carol.db site
+    [ "$(sql carol.db "SELECT count(*) FROM t WHERE v = 2")" = 1 ]
+}
+
 @test "what is changed on either side arrives on the other, and a second round moves nothing" {
     account=$(accounts alice.db)
     sql alice.db "UPDATE account SET city = 'Turku' WHERE row_id = '$account'" \
