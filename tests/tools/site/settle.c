@@ -69,7 +69,7 @@ static int retire_twins(struct place *p)
 {
     int rc = 0;
     for (int f = TWINS; rc == 0 && f < FILES; f++)
-        if (p->there[f] && (f < DEVICES || f >= DEVICE_TWINS))
+        if ((f < DEVICES || f >= DEVICE_TWINS) && p->there[f])
             rc = retire_twin(p, f);
     return rc;
 }
