@@ -22,6 +22,7 @@ static void free_one(struct merge *m)
         membership_asker_close(m->table[i].asker);
         node_view_parents_free(m->table[i].seen);
         rowset_free(&m->table[i].lost);
+        rowset_free(&m->table[i].lost_lately);
         stmt_free(m->table[i].inside);
         free(m->table[i].sent);
     }

@@ -41,6 +41,9 @@ struct merge_table {
     struct parent_view *seen; /* uploads: the rows that its rows refer to (node_view.h); NULL until wanted */
     struct rowset lost;       /* uploads: rows the node held when it made its upload, and holds no more */
     bool lost_known;
+    struct rowset
+        lost_lately; /* those of them that the node lost within the days of `late`; where there is such a limit */
+    int64_t late;  /* that limit, as object_late gives it */
     uint8_t *sent; /* uploads: a byte a column, 1 where it travels */
     struct stmt *
         inside; /* uploads of a handheld: finds a row by its key that is not only there because others refer to it;

@@ -86,17 +86,59 @@ static int gather_move(void *ctx, const struct val *packed, bool gained)
     return 0;
 }
 
-int node_view_held(struct apply_context *w, struct merge_table *m, struct target *t, const struct change *c)
+/* The rows of the table that the node lost after that archive of its. */
+static int gather_lost(struct apply_context *w, struct merge_table *m, struct target *t, int64_t archive,
+                       struct rowset *lost)
+{
+    struct gathering g = {.target = t, .lost = lost, .key = mem_zero(t->table->ncol, sizeof *g.key)};
+    int rc = membership_log_since(w->db, w->merge->node.id, m->object->id, archive, gather_move, &g);
+    rowset_free(&g.gained);
+    free(g.key);
+    return rc;
+}
+
+/* What the node lost with an archive that was made longer ago than the limit it lost too long ago. */
+static int gather_lost_lately(struct apply_context *w, struct merge_table *m, struct target *t,
+                              int64_t applied)
+{
+    int64_t old;
+    if (db_get_int(
+            w->db, &old,
+            "SELECT coalesce(max(number), 0) FROM dx_archive WHERE node = %lld AND made < datetime('now', "
+            "'-%lld days')",
+            (long long)w->merge->node.id, (long long)m->late))
+        return -1;
+    return gather_lost(w, m, t, old > applied ? old : applied, &m->lost_lately);
+}
+
+/* Fills what the table knows of rows that its node lost, once. */
+static int know_lost(struct apply_context *w, struct merge_table *m, struct target *t)
 {
     const struct node *n = &w->merge->node;
     /* An archive that it once had applied it has applied, whatever it says now. */
     int64_t applied = w->merge->rekeys.applied > n->applied ? w->merge->rekeys.applied : n->applied;
-    struct gathering g = {.target = t, .lost = &m->lost, .key = mem_zero(t->table->ncol, sizeof *g.key)};
-    int rc = m->lost_known ? 0 : membership_log_since(w->db, n->id, m->object->id, applied, gather_move, &g);
+    if (m->lost_known)
+        return 0;
     m->lost_known = true;
-    rowset_free(&g.gained);
-    free(g.key);
-    return rc ? -1 : rowset_find(&m->lost, t, c) != NULL;
+    object_late(m->object->late, &m->late);
+    return gather_lost(w, m, t, applied, &m->lost) || (m->late > 0 && gather_lost_lately(w, m, t, applied))
+               ? -1
+               : 0;
+}
+
+int node_view_held(struct apply_context *w, struct merge_table *m, struct target *t, const struct change *c)
+{
+    if (know_lost(w, m, t))
+        return -1;
+    if (m->late == 0 || rowset_find(&m->lost, t, c) == NULL)
+        return 0;
+    return m->late < 0 || rowset_find(&m->lost_lately, t, c) != NULL;
+}
+
+int node_view_too_late(struct apply_context *w, struct merge_table *m, struct target *t,
+                       const struct change *c)
+{
+    return know_lost(w, m, t) ? -1 : m->late >= 0 && rowset_find(&m->lost, t, c) != NULL;
 }
 
 /* ---- the rows that a row refers to ---- */

@@ -262,8 +262,15 @@ static int refuse_unseen(struct apply_context *w, struct merge_table *m, struct 
     int here = target_row(t, c, NULL);
     if (here < 0)
         return -1;
-    if (here)
-        return refuse(w, t, c, "the node does not see this row");
+    if (here) {
+        int late = node_view_too_late(w, m, t, c);
+        return late < 0 ? -1
+                        : refuse(w, t, c,
+                                 late ? "the node saw this row until it went to others; `late` of the "
+                                        "package does not "
+                                        "take the change any more"
+                                      : "the node does not see this row");
+    }
     int held = c->op == CHANGE_UPDATE && m->policy.lose ? held_when_deleted(w, m, t, c) : 0;
     if (held)
         return held;

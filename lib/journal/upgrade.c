@@ -254,10 +254,17 @@ static int from_4(struct db *db)
                : 0;
 }
 
+/* ---- 5 to 6: objects have a limit for late changes ---- */
+
+static int from_5(struct db *db)
+{
+    return add_column(db, "dx_object", "late", "TEXT NOT NULL DEFAULT ''");
+}
+
 /* ---- all of them ---- */
 
 /* steps[i] leads from format i + 1 to the next. */
-static int (*const steps[])(struct db *db) = {from_1, from_2, from_3, from_4};
+static int (*const steps[])(struct db *db) = {from_1, from_2, from_3, from_4, from_5};
 
 _Static_assert(sizeof steps / sizeof *steps == UPGRADE_FORMAT - 1, "each format has a step to the next");
 

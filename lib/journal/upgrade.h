@@ -8,7 +8,7 @@
 #include "sql/db.h"
 
 /* The format that these programs make and know. */
-enum { UPGRADE_FORMAT = 5 };
+enum { UPGRADE_FORMAT = 6 };
 
 /* Upgrades a database of an older format, in the caller's write transaction. *from is the format it had:
  * UPGRADE_FORMAT where nothing was to do, 0 in a database without dx_ tables. Refuses (ERR_REFUSED) a newer format. */

@@ -7,6 +7,7 @@
 #include "data/columns.h"
 #include "nodes/package_files.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -30,6 +31,7 @@ static const char sql_make[] =
     " written INTEGER NOT NULL, conflict TEXT NOT NULL, keys TEXT NOT NULL, deletes TEXT NOT NULL,"
     " duplicates TEXT NOT NULL, change_key TEXT NOT NULL, user_key TEXT NOT NULL, keep TEXT NOT NULL,"
     " refs TEXT NOT NULL DEFAULT '', triggers TEXT NOT NULL DEFAULT 'server', guard TEXT NOT NULL DEFAULT '',"
+    " late TEXT NOT NULL DEFAULT '',"
     " was TEXT, fresh INTEGER NOT NULL DEFAULT 0, gone INTEGER NOT NULL DEFAULT 0, bound TEXT,"
     " UNIQUE (package, name));";
 
@@ -48,11 +50,12 @@ int package_init(struct db *db)
 
 static const char sql_put[] =
     "INSERT INTO dx_object (package, name, place, tbl, visible, rule, via_column, via_object, columns, key, "
-    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, refs, triggers, guard, was, "
+    "written, conflict, keys, change_key, user_key, keep, deletes, duplicates, refs, triggers, guard, late, "
+    "was, "
     "fresh, "
     "gone) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
-    "?21, 'none', "
+    "?21, ?22, 'none', "
     "0, 0) "
     "ON CONFLICT (package, name) DO UPDATE SET "
     /* What is held is noted once: the definitions that no run has seen never held anything. */
@@ -67,7 +70,7 @@ static const char sql_put[] =
     "key = excluded.key, written = excluded.written, conflict = excluded.conflict, keys = excluded.keys, "
     "change_key = excluded.change_key, user_key = excluded.user_key, keep = excluded.keep, "
     "deletes = excluded.deletes, duplicates = excluded.duplicates, refs = excluded.refs, "
-    "triggers = excluded.triggers, guard = excluded.guard, gone = 0";
+    "triggers = excluded.triggers, guard = excluded.guard, late = excluded.late, gone = 0";
 
 static const char sql_before[] = "UPDATE dx_object SET place = -1 WHERE package = %Q AND NOT gone";
 static const char sql_gone[] =
@@ -108,11 +111,11 @@ static int put_object(struct db *db, struct stmt *s, const struct package *p, si
 {
     struct object *o = &p->object[i];
     char *columns = columns_text(o->sent, false), *key = columns_text(o->sent, true);
-    const char *text[] = {p->name, o->name,       NULL,          o->table,      visible_names[o->visible],
-                          o->rule, o->via_column, o->via_object, columns,       key,
-                          NULL,    o->conflict,   o->keys,       o->change_key, o->user_key,
-                          o->keep, o->deletes,    o->duplicates, o->references, o->triggers,
-                          o->guard};
+    const char *text[] = {p->name,  o->name,       NULL,          o->table,      visible_names[o->visible],
+                          o->rule,  o->via_column, o->via_object, columns,       key,
+                          NULL,     o->conflict,   o->keys,       o->change_key, o->user_key,
+                          o->keep,  o->deletes,    o->duplicates, o->references, o->triggers,
+                          o->guard, o->late};
     for (int c = 0; c < (int)(sizeof text / sizeof *text); c++)
         stmt_bind_text(s, c + 1, text[c]);
     stmt_bind_int(s, 3, (int64_t)i);
@@ -146,7 +149,8 @@ int package_put(struct db *db, struct package *p)
 
 static const char sql_get[] =
     "SELECT id, name, tbl, visible, rule, via_column, via_object, columns, key, written, conflict, keys, "
-    "change_key, user_key, keep, deletes, duplicates, refs, triggers, guard FROM dx_object WHERE package = "
+    "change_key, user_key, keep, deletes, duplicates, refs, triggers, guard, late FROM dx_object WHERE "
+    "package = "
     "?1 AND "
     "gone = ?2 "
     "ORDER "
@@ -171,7 +175,8 @@ static int take_object(struct package *p, struct stmt *s)
                        .duplicates = mem_text(stmt_text(s, 16)),
                        .references = mem_text(stmt_text(s, 17)),
                        .triggers = mem_text(stmt_text(s, 18)),
-                       .guard = mem_text(stmt_text(s, 19))};
+                       .guard = mem_text(stmt_text(s, 19)),
+                       .late = mem_text(stmt_text(s, 20))};
     for (size_t v = 0; v < sizeof visible_names / sizeof *visible_names; v++)
         if (strcmp(visible_names[v], stmt_text(s, 3)) == 0)
             o.visible = (enum package_visible)v;
@@ -257,9 +262,9 @@ int package_names(struct db *db, char ***names, size_t *n)
 
 static void free_one(struct object *o)
 {
-    char *const text[] = {o->name,     o->table,      o->rule,       o->via_column, o->via_object,
-                          o->conflict, o->keys,       o->change_key, o->user_key,   o->keep,
-                          o->deletes,  o->duplicates, o->references, o->triggers,   o->guard};
+    char *const text[] = {
+        o->name,     o->table, o->rule,    o->via_column, o->via_object, o->conflict, o->keys,  o->change_key,
+        o->user_key, o->keep,  o->deletes, o->duplicates, o->references, o->triggers, o->guard, o->late};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         free(text[i]);
     table_free(o->sent);
@@ -349,6 +354,27 @@ char *object_newest(const char *conflict, int64_t *ahead)
         return NULL;
     *ahead = strtoll(number, NULL, 10);
     return mem_printf("%.*s", (int)(end - column), column);
+}
+
+/* ---- late changes ---- */
+
+bool object_late(const char *text, int64_t *days)
+{
+    enum { DAYS_MOST = 36500 };
+    char *end;
+    *days = -1;
+    if (*text == 0 || strcasecmp(text, "accept") == 0)
+        return true;
+    if (strcasecmp(text, "refuse") == 0) {
+        *days = 0;
+        return true;
+    }
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    *days = n;
+    return *end == 0 && errno == 0 && n >= 1 && n <= DAYS_MOST;
 }
 
 /* ---- the guard ---- */

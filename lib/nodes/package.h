@@ -31,6 +31,7 @@ struct object {
     char *keep;       /* time filter, "" for none */
     char *
         references; /* what its columns refer to, beside declared foreign keys: "a -> x, b -> none"; "none"; "" */
+    char *late;     /* "accept", "refuse" or days, as written; "" for accept */
     char *guard;    /* how much of it one upload may delete or overwrite, as written; "" for no limit */
     char *triggers; /* "server" or "copy": where the triggers of its table act for what nodes change */
 };
@@ -62,6 +63,10 @@ void object_references_free(struct object_reference *r, size_t n);
 /* Of `newest COLUMN`: the column, which the caller frees, and how many seconds ahead of the clock its time may be. NULL
  * for what else `conflict` may say, and for what is not well formed. */
 char *object_newest(const char *conflict, int64_t *ahead);
+/* What `late` says: how many days after a row has left a node's view the node's changes of it are taken; -1: however many,
+ * 0: none. Whether the text is well formed. */
+bool object_late(const char *text, int64_t *days);
+
 /* What `guard` says: the most rows that one upload may delete or overwrite, and the most in percent of those that its
  * node holds; -1: no such limit. Whether the text is well formed. */
 bool object_guard(const char *text, int64_t *rows, int64_t *percent);

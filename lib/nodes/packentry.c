@@ -425,6 +425,16 @@ static int take_guard(struct reading *r, struct draft *d, const struct conf_entr
     return 0;
 }
 
+static int take_late(struct reading *r, struct draft *d, const struct conf_entry *e)
+{
+    int64_t days;
+    if (*e->value == 0 || !object_late(e->value, &days))
+        return packentry_refuse(r, e, "`late = accept`, `refuse`, or a number of days");
+    free(d->o.late);
+    d->o.late = mem_text(e->value);
+    return 0;
+}
+
 int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *e)
 {
     const char *n = e->name;
@@ -456,6 +466,8 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return take_cascade(r, d, e);
     if (strcmp(n, "guard") == 0)
         return take_guard(r, d, e);
+    if (strcmp(n, "late") == 0)
+        return take_late(r, d, e);
     char **text = strcmp(n, "change_key") == 0 ? &d->o.change_key
                   : strcmp(n, "user_key") == 0 ? &d->o.user_key
                   : strcmp(n, "keep") == 0     ? &d->o.keep
@@ -464,7 +476,7 @@ int packentry_take(struct reading *r, struct draft *d, const struct conf_entry *
         return packentry_refuse(
             r, e,
             "no such option; there are table, visible, via, columns, write, change_key, user_key, "
-            "conflict, keys, deletes, cascade, duplicates, references, triggers, guard, keep");
+            "conflict, keys, deletes, cascade, duplicates, references, triggers, late, guard, keep");
     free(*text);
     *text = mem_text(e->value);
     return text == &d->o.keep ? 0 : check_list(r, e, d->layout->table);

@@ -69,6 +69,7 @@ static int take_object(struct reading *r, const char *section, const char *name,
     d->o.references = mem_text("");
     d->o.triggers = mem_text("server");
     d->o.guard = mem_text("");
+    d->o.late = mem_text("");
     d->o.visible = VISIBLE_NONE;
     if (*name == 0)
         return packentry_refuse(r, d->at, "an object has a name: [object NAME]");

@@ -47,7 +47,7 @@ own_columns() {
 }
 
 @test "a database of an older format is refused by all but attach, and the message names it" {
-    for format in $(sized "1 2 3 4" "1 4"); do
+    for format in $(sized "1 2 3 4 5" "1 5"); do
         rm -rf -- *
         old $format
         sqlite3 hq.db .dump >hq.sql
@@ -62,7 +62,7 @@ own_columns() {
 }
 
 @test "attach upgrades an older format and says so; journal, books and pending changes stay; again it does nothing" {
-    for format in $(sized "1 2 3 4" "1 4"); do
+    for format in $(sized "1 2 3 4 5" "1 5"); do
         rm -rf -- *
         old $format
         for db in hq ann bob; do
@@ -100,7 +100,7 @@ own_columns() {
 }
 
 @test "upgraded databases go on: pending changes travel, what was not routed is, all copies are the server's view" {
-    for format in $(sized "1 2 3 4" "1 4"); do
+    for format in $(sized "1 2 3 4 5" "1 5"); do
         rm -rf -- *
         old $format
         upgrade
@@ -134,7 +134,7 @@ today() {
 @test "an upgraded database has the tables and columns of one made today" {
     mkdir new
     (cd new && today)
-    for format in $(sized "1 2 3 4" "1 4"); do
+    for format in $(sized "1 2 3 4 5" "1 5"); do
         find . -maxdepth 1 ! -name . ! -name new -exec rm -r {} +
         old $format
         upgrade
