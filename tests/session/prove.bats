@@ -111,14 +111,14 @@ product: 100 rows alike, 0 differ, 1 only here, 0 missing here" ]
     mkdir bin
     ln -s "$DX_BUILD"/bin/* bin/
     ln -s "$DX_BUILD/share" share
-    rm bin/dxserve
-    cat >bin/dxserve <<END
+    rm bin/dxpack
+    cat >bin/dxpack <<END
 #!/bin/sh
 # A server on which something changes before each session.
-sqlite3 site/hq.db "UPDATE product SET price = price + 1; UPDATE count SET n = n + 1"
-exec "$DX_BUILD/bin/dxserve" "\$@"
+[ "\$1" != serve ] || sqlite3 site/hq.db "UPDATE product SET price = price + 1; UPDATE count SET n = n + 1"
+exec "$DX_BUILD/bin/dxpack" "\$@"
 END
-    chmod +x bin/dxserve
+    chmod +x bin/dxpack
     sql site/hq.db "CREATE TABLE count (n)" "INSERT INTO count VALUES (0)"
     PATH=$PWD/bin:$PATH run -0 remotesync --prove --now alice.db site
     [ "$(sql site/hq.db "SELECT n FROM count")" = 1 ]

@@ -257,6 +257,7 @@ make_upload() {
     file=site/docking/alice/inbox/00000001.dx
     cp $file good
     truncate -s -5 $file
+    touch -d '1 minute ago' $file
     run -1 dxcron site
     [ "$(grep -c . <<<"$output")" -eq 1 ]
     [[ $output == *"docking/alice/inbox/00000001.dx: left where it is"* ]]
