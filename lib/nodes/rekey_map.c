@@ -346,7 +346,8 @@ int rekey_fill_snapshot(struct db *db, int64_t node, int64_t applied, struct dx_
     }
     stmt_free(s);
     h->earlier_rekeys = step == STEP_ROW;
-    turn_round(h->rekey + first, h->nrekey - first);
+    if (h->nrekey > first)
+        turn_round(h->rekey + first, h->nrekey - first);
     return step == STEP_ERROR ? -1 : 0;
 }
 

@@ -86,12 +86,14 @@ static int round_of_sessions(struct place *p)
 }
 
 /* Rows in quarantine there, those that a companion has of its handheld left out. */
+/* On a copy those of what its server sent: others came from its handheld, or from a saved archive that was put back. */
 static int64_t quarantined(int file)
 {
     struct db *db = place_open(file);
     int64_t n = -1;
     if (db && db_get_int(db, &n, "SELECT count(*) FROM sqlite_schema WHERE name = 'dx_quarantine'") == 0 && n)
-        db_get_int(db, &n, "SELECT count(*) FROM dx_quarantine WHERE origin IS NOT 'palm'");
+        db_get_int(db, &n, "SELECT count(*) FROM dx_quarantine WHERE %s",
+                   file == SERVER ? "TRUE" : "way = 0");
     db_close(db);
     return n;
 }
