@@ -86,29 +86,15 @@ static int gather_move(void *ctx, const struct val *packed, bool gained)
     return 0;
 }
 
-/* The rows of the table that the node lost after that archive of its. */
-static int gather_lost(struct apply_context *w, struct merge_table *m, struct target *t, int64_t archive,
+/* The rows of the table that the node lost after that run of the router. */
+static int gather_lost(struct apply_context *w, struct merge_table *m, struct target *t, int64_t run,
                        struct rowset *lost)
 {
     struct gathering g = {.target = t, .lost = lost, .key = mem_zero(t->table->ncol, sizeof *g.key)};
-    int rc = membership_log_since(w->db, w->merge->node.id, m->object->id, archive, gather_move, &g);
+    int rc = membership_log_since(w->db, w->merge->node.id, m->object->id, run, gather_move, &g);
     rowset_free(&g.gained);
     free(g.key);
     return rc;
-}
-
-/* What the node lost with an archive that was made longer ago than the limit it lost too long ago. */
-static int gather_lost_lately(struct apply_context *w, struct merge_table *m, struct target *t,
-                              int64_t applied)
-{
-    int64_t old;
-    if (db_get_int(
-            w->db, &old,
-            "SELECT coalesce(max(number), 0) FROM dx_archive WHERE node = %lld AND made < datetime('now', "
-            "'-%lld days')",
-            (long long)w->merge->node.id, (long long)m->late))
-        return -1;
-    return gather_lost(w, m, t, old > applied ? old : applied, &m->lost_lately);
 }
 
 /* Fills what the table knows of rows that its node lost, once. */
@@ -116,14 +102,21 @@ static int know_lost(struct apply_context *w, struct merge_table *m, struct targ
 {
     const struct node *n = &w->merge->node;
     /* An archive that it once had applied it has applied, whatever it says now. */
-    int64_t applied = w->merge->rekeys.applied > n->applied ? w->merge->rekeys.applied : n->applied;
+    int64_t applied = w->merge->rekeys.applied > n->applied ? w->merge->rekeys.applied : n->applied, run, old;
     if (m->lost_known)
         return 0;
     m->lost_known = true;
     object_late(m->object->late, &m->late);
-    return gather_lost(w, m, t, applied, &m->lost) || (m->late > 0 && gather_lost_lately(w, m, t, applied))
-               ? -1
-               : 0;
+    int known = membership_log_run(w->db, n->id, applied, &run);
+    if (known <= 0)
+        return known;
+    if (gather_lost(w, m, t, run, &m->lost))
+        return -1;
+    if (m->late <= 0)
+        return 0;
+    if (membership_log_run_before(w->db, m->late, &old))
+        return -1;
+    return gather_lost(w, m, t, old > run ? old : run, &m->lost_lately);
 }
 
 int node_view_held(struct apply_context *w, struct merge_table *m, struct target *t, const struct change *c)

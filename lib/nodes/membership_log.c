@@ -314,19 +314,30 @@ static int each_since(struct audiences *a, struct membership_log_past *p, int64_
     return rc;
 }
 
-int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t archive, membership_log_fn *fn,
-                         void *ctx)
+int membership_log_run(struct db *db, int64_t node, int64_t archive, int64_t *run)
 {
-    int64_t run, known = present(db);
-    if (known <= 0)
-        return (int)known;
+    int there = present(db);
+    int64_t known;
+    if (there <= 0)
+        return there;
     if (db_get_int(db, &known, "SELECT count(*) FROM dx_archive WHERE node = %lld AND number = %lld",
                    (long long)node, (long long)archive) ||
-        db_get_int(db, &run, "SELECT run FROM dx_archive WHERE node = %lld AND number = %lld",
-                   (long long)node, (long long)archive))
+        db_get_int(db, run, "SELECT run FROM dx_archive WHERE node = %lld AND number = %lld", (long long)node,
+                   (long long)archive))
         return -1;
-    if (known == 0)
-        return 0;
+    return known != 0;
+}
+
+int membership_log_run_before(struct db *db, int64_t days, int64_t *run)
+{
+    return db_get_int(
+        db, run, "SELECT coalesce(max(run), 0) FROM dx_archive WHERE made < datetime('now', '-%lld days')",
+        (long long)days);
+}
+
+int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t run, membership_log_fn *fn,
+                         void *ctx)
+{
     struct audiences *a = audiences_open(db);
     struct membership_log_past *p = membership_log_past_open(db, object, run, false);
     int rc = -1;

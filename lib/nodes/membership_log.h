@@ -70,11 +70,16 @@ struct membership_log_entry {
 int membership_log_of(struct db *db, int64_t node, int64_t object, const struct val *key,
                       struct membership_log_entry *e);
 
-/* Calls fn for each row of the object that the node gained or lost after that archive of its, in that order; the key
- * (packed) lives until fn returns. Stops at fn's first nonzero result: -1. Nothing where the archive is not known (any
- * more). */
+/* The run of the router that made that archive of the node: 1, 0 where the archive is not known (any more), -1. */
+int membership_log_run(struct db *db, int64_t node, int64_t archive, int64_t *run);
+
+/* The newest run that made an archive, for any node, more than so many days ago; 0: none. */
+int membership_log_run_before(struct db *db, int64_t days, int64_t *run);
+
+/* Calls fn for each row of the object that the node gained or lost after that run, in that order; the key (packed) lives
+ * until fn returns. Stops at fn's first nonzero result: -1. */
 typedef int membership_log_fn(void *ctx, const struct val *key, bool gained);
-int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t archive, membership_log_fn *fn,
+int membership_log_since(struct db *db, int64_t node, int64_t object, int64_t run, membership_log_fn *fn,
                          void *ctx);
 
 /* Whether the copy that began with a snapshot of that epoch was made by this database: 1; 0 when it was not, so that the

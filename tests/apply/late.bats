@@ -40,9 +40,9 @@ refused() {
     run -1 dxapply conflicts alice.db
 }
 
-# made AGO: alice's newest archive, which takes the row from her, was made so long ago.
+# made AGO: the archives, of which the newest take the row from alice and give it to bob, were made so long ago.
 made() {
-    sql hq.db "UPDATE dx_archive SET made = datetime('now', '$1') WHERE node = (SELECT id FROM dx_nodes WHERE name = 'alice') AND NOT snapshot"
+    sql hq.db "UPDATE dx_archive SET made = datetime('now', '$1')"
 }
 
 @test "a change of a row that its node saw is merged as usual after the row has gone to another node, who gets it" {
@@ -58,13 +58,36 @@ made() {
     refused
 }
 
-@test "late = DAYS: it is merged until so long after the archive that takes the row away was made" {
+@test "late = DAYS: it is merged for so many days after the row has left, and refused afterwards" {
     moved 3
     made '-2 days'
     taken
     moved 3
     made '-4 days'
     refused
+}
+
+@test "the days count for a node, too, that has been away so long that no archives are made for it" {
+    moved 3
+    exchange alice bob
+    sql hq.db "UPDATE account SET own = 'alice' WHERE id = 1"
+    exchange alice bob
+    sql alice.db "UPDATE account SET name = 'late' WHERE id = 1"
+    for name in two three four; do
+        sql hq.db "UPDATE account SET name = '$name'"
+        txnroute run hq.db docking --fold 1 </dev/null
+        for file in docking/bob/outbox/*.dx; do dxapply bob.db <"$file" && rm "$file"; done
+    done
+    sql hq.db "UPDATE account SET own = 'bob' WHERE id = 1"
+    txnroute run hq.db docking --fold 1 </dev/null
+    [ "$(sql hq.db "SELECT name FROM dx_nodes WHERE suspended_at NOTNULL")" = alice ]
+    newest=$(sql hq.db "SELECT max(number) FROM dx_archive WHERE node = (SELECT id FROM dx_nodes WHERE name = 'alice')")
+    [ -z "$(dxpack cat <docking/alice/outbox/"$(printf %08d.dx "$newest")" | jq -c 'select(.op == "delete")')" ] # it is still hers there
+    made '-4 days'
+    txnlog upload alice.db alice-out
+    run -1 dxapply hq.db <"$(ls alice-out/*.dx | tail -n 1)"
+    [ "$(sql hq.db "SELECT kind FROM dx_conflict")" = permission ]
+    [ "$(sql hq.db "SELECT name FROM account WHERE id = 1")" = four ]
 }
 
 @test "what late may say is looked at when the package is loaded" {
