@@ -46,11 +46,23 @@ static int set_column(struct renaming *r, const struct journal_table *l, char si
     return rc;
 }
 
+/* Where a layout of the journal has the table's column; -1 where it is of another table, or lacks it. */
+static int column_in(const struct journal_table *l, const char *table, const char *column)
+{
+    return strcasecmp(l->table->name, table) == 0 ? table_column(l->table, column) : -1;
+}
+
+/* The name of the table's key, which is one column. */
+static const char *key_column(const struct target *t)
+{
+    return t->table->col[t->table->key[0]];
+}
+
 static int rename_entries(struct renaming *r, const char *table, const char *column)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct journal_table *l = &r->layout[i];
-        int at = strcasecmp(l->table->name, table) == 0 ? table_column(l->table, column) : -1;
+        int at = column_in(l, table, column);
         if (at >= 0 && (set_column(r, l, 'c', at) || set_column(r, l, 'd', at)))
             return -1;
     }
@@ -220,7 +232,7 @@ static int rename_all_references(struct renaming *r)
 /* Whether the rekey is one that follows another: of a row whose key is its reference (1:1, the table of a subtype). */
 static bool follows(const struct renaming *r, const struct target *t)
 {
-    const char *key = t->table->col[t->table->key[0]];
+    const char *key = key_column(t);
     for (size_t i = 0; i < r->w->head->nrekey; i++) {
         const struct dx_rekey *k = &r->w->head->rekey[i];
         if (k->adopt || !val_same(&k->old, &r->old) || !val_same(&k->new, &r->new))
@@ -239,9 +251,7 @@ static int made_here(const struct renaming *r, const struct target *t)
     int made = 0;
     for (size_t i = 0; i < r->n && made == 0; i++) {
         const struct journal_table *l = &r->layout[i];
-        int at = strcasecmp(l->table->name, t->table->name) == 0
-                     ? table_column(l->table, t->table->col[t->table->key[0]])
-                     : -1;
+        int at = column_in(l, t->table->name, key_column(t));
         if (at < 0)
             continue;
         struct stmt *s = db_preparef(
@@ -272,7 +282,7 @@ static int rename_one(struct renaming *r, struct target *t)
     for (size_t i = 0; i < k->nref; i++)
         if (rename_references(r, k->ref[2 * i], k->ref[2 * i + 1]))
             return -1;
-    if (rename_key(r, t) || rename_entries(r, k->table, t->table->col[t->table->key[0]]))
+    if (rename_key(r, t) || rename_entries(r, k->table, key_column(t)))
         return -1;
     for (size_t i = 0; i < k->nref; i++)
         if (rename_entries(r, k->ref[2 * i], k->ref[2 * i + 1]))
@@ -287,9 +297,7 @@ static int drop_deletes(struct renaming *r, const struct target *t)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct journal_table *l = &r->layout[i];
-        int at = strcasecmp(l->table->name, t->table->name) == 0
-                     ? table_column(l->table, t->table->col[t->table->key[0]])
-                     : -1;
+        int at = column_in(l, t->table->name, key_column(t));
         if (at < 0)
             continue;
         struct stmt *s =
@@ -335,7 +343,7 @@ static int adopt_first(struct renaming *r, struct target *t, const struct val *b
     r->old = r->rekey->old;
     r->new = *between;
     return rename_all_references(r) || drop_deletes(r, t) || drop_row(r, t) ||
-                   rename_entries(r, t->table->name, t->table->col[t->table->key[0]])
+                   rename_entries(r, t->table->name, key_column(t))
                ? -1
                : 0;
 }
@@ -344,7 +352,7 @@ static int adopt_then(struct renaming *r, struct target *t, const struct val *be
 {
     r->old = *between;
     r->new = r->rekey->new;
-    if (rename_all_references(r) || rename_entries(r, t->table->name, t->table->col[t->table->key[0]]))
+    if (rename_all_references(r) || rename_entries(r, t->table->name, key_column(t)))
         return -1;
     return r->companion ? rekey_pass(r->w->db, r->rekey) : 0;
 }

@@ -43,8 +43,8 @@ int rekey_fresh(struct db *db, const char *node_epoch, const char *table, const 
 /* Whether a row of the table has that key: 1, 0, -1. */
 int rekey_taken(struct db *db, const char *table, const char *column, int64_t key);
 
-/* Notes that the node's row `old` is `new` here; adopt: that row was here before. gone: the archive that takes the row away from the node, when that is
- * made already: then the node gets no new key, and means another row by the old one afterwards; else 0. What the
+/* Notes that the node's row `old` is `new` here; adopt: that row was here before. gone: the archive that takes the row away
+ * from the node, when that is made already: then the node gets no new key, and means another row by the old one afterwards; else 0. What the
  * node says in the work at hand is understood by r. */
 int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *table, const struct val *old,
               const struct val *new, bool adopt, int64_t gone);
@@ -53,8 +53,8 @@ int rekey_add(struct rekey_map *r, struct db *db, int64_t node, const char *tabl
  * *last is the newest of them. Then, in the commit, notes the archive's number (rekey_carried). */
 int rekey_fill(struct db *db, int64_t node, struct dx_head *h, int64_t *last);
 
-/* The same for a snapshot, whose head has all else already: it may come in place of archives that had them, and over a copy from a backup,
- * so it has the newest of all that there ever were, as many as fit; of those that the node confirmed (archives up to
+/* The same for a snapshot, whose head has all else already: it may come in place of archives that had them, and over a copy
+ * from a backup, so it has the newest of all that there ever were, as many as fit; of those that the node confirmed (archives up to
  * `applied`) a quarter of the head is filled. Where earlier ones are left out, the head says so. */
 int rekey_fill_snapshot(struct db *db, int64_t node, int64_t applied, struct dx_head *h, int64_t *last);
 

@@ -90,8 +90,7 @@ static void read_known(struct walk *w, const char *docking)
             *blank = 0;
             e.node = line;
             e.time = time;
-            if ((w->nknown & (w->nknown - 1)) == 0)
-                w->known = mem_grow(w->known, w->nknown ? 2 * w->nknown : 1, sizeof *w->known);
+            w->known = mem_append(w->known, w->nknown, sizeof *w->known);
             w->known[w->nknown++] = e;
         }
     }
@@ -120,7 +119,7 @@ static void note_empty(struct walk *w, const char *node, const struct stat *st)
 
 static void add(struct arrivals *a, const char *node, const char *file, const struct stat *st)
 {
-    a->file = mem_grow(a->file, a->n + 1, sizeof *a->file);
+    a->file = mem_append(a->file, a->n, sizeof *a->file);
     a->file[a->n++] = (struct arrival){mem_text(node), mem_text(file), nanoseconds(&st->st_mtim)};
 }
 
@@ -171,8 +170,8 @@ static int visit(struct walk *w, const char *node)
     char inbox[NAME_MAX + 8];
     bool empty;
     snprintf(inbox, sizeof inbox, "%s/inbox", node);
-    if (fstatat(w->docking, inbox, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) && !w->all &&
-        is_known(w, node, &st)) {
+    bool there = fstatat(w->docking, inbox, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+    if (there && !w->all && is_known(w, node, &st)) {
         w->nfound++;
         note_empty(w, node, &st);
         return 0;
@@ -185,7 +184,7 @@ static int visit(struct walk *w, const char *node)
     int rc = look(w, dir, node, "inbox", true, &empty);
     if (rc)
         fail_errno("docking/%s/inbox: cannot read it", node);
-    else if (empty)
+    else if (there && empty)
         note_empty(w, node, &st);
     if (rc == 0 && w->all)
         look(w, dir, node, "files", false, &empty);

@@ -2,7 +2,7 @@
  *
  * A site has many nodes, and few of them send between two runs of dxcron. So the walk remembers which inboxes were empty, by
  * the times of their directories, in DOCKING/.inboxes.empty, and opens the others only. Once a day it opens all of them, and
- * removes parts of uploads and of files that nobody has gone on with. */
+ * removes partial uploads and files whose transfer was not resumed. */
 #ifndef ARRIVALS_H
 #define ARRIVALS_H
 

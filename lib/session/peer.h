@@ -35,7 +35,7 @@ struct peer_place {
     int dir;
     const char *dir_name; /* for messages */
     char name[80];        /* what it is called when it is whole */
-    bool fresh;           /* what an earlier session left of it is not gone on with */
+    bool fresh;           /* what an earlier session left of it is not resumed */
     bool spared;          /* without room or damaged on the way, it is passed over, and the session goes on */
     int64_t part;         /* the number in the part's name, where it is not the item's; 0: it is */
 };

@@ -59,7 +59,7 @@ static const struct cli_option arrived_options[] = {
     {.name = "--node", .value = "NODE", .help = "only this node's", .text = &arrived_node},
     {.name = "--partial-days",
      .value = "N",
-     .help = "remove parts that nobody has gone on with for so many days",
+     .help = "remove partial files that were not resumed for so many days",
      .text = &days_text},
     {0}};
 
